@@ -1,0 +1,1 @@
+"""Generated from proto/stillcue/v1 by `make proto`. Never edited."""

@@ -1,0 +1,239 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from stillcue.v1 import match_pb2 as _match_pb2
+from stillcue.v1 import media_pb2 as _media_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STAGE_UNSPECIFIED: _ClassVar[Stage]
+    STAGE_MATCH: _ClassVar[Stage]
+    STAGE_ENCODE_TEXT: _ClassVar[Stage]
+    STAGE_ENCODE_IMAGE: _ClassVar[Stage]
+    STAGE_DENOISE: _ClassVar[Stage]
+    STAGE_DECODE: _ClassVar[Stage]
+
+class Expert(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EXPERT_UNSPECIFIED: _ClassVar[Expert]
+    EXPERT_HIGH_NOISE: _ClassVar[Expert]
+    EXPERT_LOW_NOISE: _ClassVar[Expert]
+    EXPERT_SINGLE: _ClassVar[Expert]
+STAGE_UNSPECIFIED: Stage
+STAGE_MATCH: Stage
+STAGE_ENCODE_TEXT: Stage
+STAGE_ENCODE_IMAGE: Stage
+STAGE_DENOISE: Stage
+STAGE_DECODE: Stage
+EXPERT_UNSPECIFIED: Expert
+EXPERT_HIGH_NOISE: Expert
+EXPERT_LOW_NOISE: Expert
+EXPERT_SINGLE: Expert
+
+class GenerateRequest(_message.Message):
+    __slots__ = ("request_id", "image", "prompt", "negative_prompt", "video", "sampling", "match", "stream")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVE_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    MATCH_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    image: _media_pb2.Image
+    prompt: str
+    negative_prompt: str
+    video: VideoSpec
+    sampling: SamplingSpec
+    match: _match_pb2.MatchPolicy
+    stream: StreamSpec
+    def __init__(self, request_id: _Optional[str] = ..., image: _Optional[_Union[_media_pb2.Image, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., video: _Optional[_Union[VideoSpec, _Mapping]] = ..., sampling: _Optional[_Union[SamplingSpec, _Mapping]] = ..., match: _Optional[_Union[_match_pb2.MatchPolicy, _Mapping]] = ..., stream: _Optional[_Union[StreamSpec, _Mapping]] = ...) -> None: ...
+
+class VideoSpec(_message.Message):
+    __slots__ = ("width_px", "height_px", "frame_count", "frame_rate")
+    WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
+    FRAME_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FRAME_RATE_FIELD_NUMBER: _ClassVar[int]
+    width_px: int
+    height_px: int
+    frame_count: int
+    frame_rate: float
+    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ...) -> None: ...
+
+class SamplingSpec(_message.Message):
+    __slots__ = ("step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift")
+    STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    GUIDANCE_SCALE_FIELD_NUMBER: _ClassVar[int]
+    GUIDANCE_SCALE_LOW_NOISE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    SHIFT_FIELD_NUMBER: _ClassVar[int]
+    step_count: int
+    guidance_scale: float
+    guidance_scale_low_noise: float
+    seed: int
+    shift: float
+    def __init__(self, step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ...) -> None: ...
+
+class StreamSpec(_message.Message):
+    __slots__ = ("preview_every_step_count", "frame_encoding", "max_stall_duration")
+    PREVIEW_EVERY_STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FRAME_ENCODING_FIELD_NUMBER: _ClassVar[int]
+    MAX_STALL_DURATION_FIELD_NUMBER: _ClassVar[int]
+    preview_every_step_count: int
+    frame_encoding: _media_pb2.FrameEncoding
+    max_stall_duration: _duration_pb2.Duration
+    def __init__(self, preview_every_step_count: _Optional[int] = ..., frame_encoding: _Optional[_Union[_media_pb2.FrameEncoding, str]] = ..., max_stall_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class GenerateResponse(_message.Message):
+    __slots__ = ("sequence_number", "elapsed", "accepted", "queue_update", "stage_started", "match_report", "denoise_progress", "frame", "summary")
+    SEQUENCE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    ELAPSED_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_UPDATE_FIELD_NUMBER: _ClassVar[int]
+    STAGE_STARTED_FIELD_NUMBER: _ClassVar[int]
+    MATCH_REPORT_FIELD_NUMBER: _ClassVar[int]
+    DENOISE_PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    sequence_number: int
+    elapsed: _duration_pb2.Duration
+    accepted: Accepted
+    queue_update: QueueUpdate
+    stage_started: StageStarted
+    match_report: _match_pb2.MatchReport
+    denoise_progress: DenoiseProgress
+    frame: Frame
+    summary: Summary
+    def __init__(self, sequence_number: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queue_update: _Optional[_Union[QueueUpdate, _Mapping]] = ..., stage_started: _Optional[_Union[StageStarted, _Mapping]] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., denoise_progress: _Optional[_Union[DenoiseProgress, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ...) -> None: ...
+
+class Accepted(_message.Message):
+    __slots__ = ("request_id", "settings", "warnings")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    settings: GenerateSettings
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GenerateSettings(_message.Message):
+    __slots__ = ("width_px", "height_px", "frame_count", "frame_rate", "step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift", "negative_prompt", "crop")
+    WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
+    FRAME_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FRAME_RATE_FIELD_NUMBER: _ClassVar[int]
+    STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    GUIDANCE_SCALE_FIELD_NUMBER: _ClassVar[int]
+    GUIDANCE_SCALE_LOW_NOISE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    SHIFT_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVE_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    CROP_FIELD_NUMBER: _ClassVar[int]
+    width_px: int
+    height_px: int
+    frame_count: int
+    frame_rate: float
+    step_count: int
+    guidance_scale: float
+    guidance_scale_low_noise: float
+    seed: int
+    shift: float
+    negative_prompt: str
+    crop: _media_pb2.Box
+    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ..., negative_prompt: _Optional[str] = ..., crop: _Optional[_Union[_media_pb2.Box, _Mapping]] = ...) -> None: ...
+
+class QueueUpdate(_message.Message):
+    __slots__ = ("position",)
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    position: int
+    def __init__(self, position: _Optional[int] = ...) -> None: ...
+
+class StageStarted(_message.Message):
+    __slots__ = ("stage",)
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    stage: Stage
+    def __init__(self, stage: _Optional[_Union[Stage, str]] = ...) -> None: ...
+
+class DenoiseProgress(_message.Message):
+    __slots__ = ("completed_step_count", "step_count", "expert", "step_duration", "preview")
+    COMPLETED_STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EXPERT_FIELD_NUMBER: _ClassVar[int]
+    STEP_DURATION_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
+    completed_step_count: int
+    step_count: int
+    expert: Expert
+    step_duration: _duration_pb2.Duration
+    preview: Preview
+    def __init__(self, completed_step_count: _Optional[int] = ..., step_count: _Optional[int] = ..., expert: _Optional[_Union[Expert, str]] = ..., step_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., preview: _Optional[_Union[Preview, _Mapping]] = ...) -> None: ...
+
+class Preview(_message.Message):
+    __slots__ = ("data", "width_px", "height_px")
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    width_px: int
+    height_px: int
+    def __init__(self, data: _Optional[bytes] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ...) -> None: ...
+
+class Frame(_message.Message):
+    __slots__ = ("index", "encoding", "data", "width_px", "height_px")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    encoding: _media_pb2.FrameEncoding
+    data: bytes
+    width_px: int
+    height_px: int
+    def __init__(self, index: _Optional[int] = ..., encoding: _Optional[_Union[_media_pb2.FrameEncoding, str]] = ..., data: _Optional[bytes] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ...) -> None: ...
+
+class Summary(_message.Message):
+    __slots__ = ("request_id", "settings", "bundle_digest", "checkpoint_digest", "stage_timings", "queue_duration", "work_duration", "first_frame_duration", "peak_memory_bytes", "first_frame_psnr_db", "match_report", "warnings")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    STAGE_TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_DURATION_FIELD_NUMBER: _ClassVar[int]
+    WORK_DURATION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FRAME_DURATION_FIELD_NUMBER: _ClassVar[int]
+    PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FRAME_PSNR_DB_FIELD_NUMBER: _ClassVar[int]
+    MATCH_REPORT_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    settings: GenerateSettings
+    bundle_digest: str
+    checkpoint_digest: str
+    stage_timings: _containers.RepeatedCompositeFieldContainer[StageTiming]
+    queue_duration: _duration_pb2.Duration
+    work_duration: _duration_pb2.Duration
+    first_frame_duration: _duration_pb2.Duration
+    peak_memory_bytes: int
+    first_frame_psnr_db: float
+    match_report: _match_pb2.MatchReport
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., bundle_digest: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., stage_timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., queue_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., first_frame_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ..., first_frame_psnr_db: _Optional[float] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class StageTiming(_message.Message):
+    __slots__ = ("stage", "duration")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    stage: Stage
+    duration: _duration_pb2.Duration
+    def __init__(self, stage: _Optional[_Union[Stage, str]] = ..., duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,127 @@
+"""The engine that serves a bundle. Knows how its parts are put together; each part knows its own work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from engine.bundle import Manifest, read_manifest
+from engine.cancellation import CancelFlag
+from engine.errors import InvalidJob, ScorerMissing
+from engine.execution import Execution
+from engine.graphs import BundleGraphs
+from engine.media.picture import decode_picture
+from engine.pipeline import Pipeline
+from engine.preparation import check_prompt, prepare_job
+from engine.prompts import PromptEncoder
+from engine.runtime.base import Array, Runtime
+from engine.scoring import Scorer
+from engine.types import (
+    Capabilities,
+    Event,
+    Geometry,
+    Image,
+    Job,
+    Limits,
+    MatchReport,
+    PreparedJob,
+    SamplingDefaults,
+    Settings,
+)
+
+
+class BundleEngine:
+    """Serves one bundle on one runtime; see ``engine.types.Engine`` for the contract."""
+
+    def __init__(self, folder: Path, runtime: Runtime, text_cache_entry_count: int) -> None:
+        """Reads the manifest, checks every file and loads every graph. Raises ``BundleInvalid``."""
+        self._manifest, bundle_digest = read_manifest(folder)
+        self._runtime = runtime
+        self._capabilities = _capabilities(self._manifest, bundle_digest, runtime.name)
+        graphs = BundleGraphs(folder, self._manifest, runtime)
+        anywhere = self._capabilities.geometries[0]  # these graphs do not depend on the size
+        prompts = PromptEncoder(
+            folder, self._manifest.tokenizer, graphs.get("text_encoder", anywhere), text_cache_entry_count
+        )
+        self._scorer: Scorer | None = None
+        if self._manifest.scorer is not None:
+            image_graph, text_graph = graphs.get("scorer_image", anywhere), graphs.get("scorer_text", anywhere)
+            self._scorer = Scorer(folder, self._manifest.scorer, image_graph, text_graph)
+        self._pipeline: Pipeline | None = Pipeline(self._manifest, graphs, prompts, self._scorer)
+
+    def capabilities(self) -> Capabilities:
+        """What is loaded."""
+        return self._capabilities
+
+    def prepare(self, job: Job) -> PreparedJob:
+        """See ``Engine.prepare``."""
+        return prepare_job(job, self._capabilities)
+
+    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
+        """See ``Engine.generate``."""
+        return self.generate_from_noise(job, seeded_noise(job.settings, self._manifest), cancel)
+
+    def generate_from_noise(self, job: PreparedJob, noise: Array, cancel: CancelFlag) -> Iterator[Event]:
+        """Like ``generate``, from given noise, float32 [1, z, T, h, w]; the seed is then without effect."""
+        if self._pipeline is None:
+            raise RuntimeError("the engine is closed")
+        return self._pipeline.generate(job, noise, Execution(self._runtime, cancel))
+
+    def score_match(self, image: Image, prompt: str) -> MatchReport:
+        """See ``Engine.score_match``."""
+        if self._scorer is None:
+            raise ScorerMissing
+        violations = list(check_prompt(prompt, self._capabilities))
+        try:
+            picture = decode_picture(image, self._capabilities.limits)
+        except InvalidJob as error:
+            raise InvalidJob(*violations, *error.violations) from error
+        if violations:
+            raise InvalidJob(*violations)
+        return self._scorer.score(Execution(self._runtime, CancelFlag()), picture, prompt)
+
+    def close(self) -> None:
+        """Lets go of graphs and caches."""
+        self._pipeline = None
+        self._scorer = None
+
+
+def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
+    """float32 standard normal [1, z, T, h, w] of a seed, drawn on the host: the same on every device.
+
+    Philox, because its stream is fixed by its specification (Salmon et al. 2011, "Parallel random numbers").
+    """
+    latent = manifest.latent
+    shape = (
+        1,
+        latent.channel_count,
+        (settings.frame_count - 1) // latent.temporal_stride + 1,
+        settings.height_px // latent.spatial_stride,
+        settings.width_px // latent.spatial_stride,
+    )
+    return np.random.Generator(np.random.Philox(settings.seed)).standard_normal(shape, dtype=np.float32)
+
+
+def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str) -> Capabilities:
+    return Capabilities(
+        model_name=manifest.name,
+        family=manifest.family,
+        bundle_digest=bundle_digest,
+        checkpoint_digest=manifest.checkpoint_digest,
+        runtime=runtime_name,
+        license=manifest.license,
+        geometries=tuple(Geometry(item.width_px, item.height_px, item.frame_count) for item in manifest.geometries),
+        defaults=SamplingDefaults(
+            step_count=manifest.schedule.step_count,
+            guidance_scale=manifest.guidance.scale,
+            guidance_scale_low_noise=manifest.guidance.low_noise_scale,
+            shift=manifest.schedule.shift,
+            frame_rate=manifest.frame_rate,
+            negative_prompt=manifest.guidance.negative_prompt,
+        ),
+        limits=Limits(),
+        match_supported=manifest.scorer is not None,
+        notices=manifest.notices,
+    )

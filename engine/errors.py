@@ -1,0 +1,88 @@
+"""Everything that can go wrong in the engine, as one tree.
+
+::
+
+    EngineError
+    ├── InvalidJob        the job itself is wrong: name the fields, mend them, send again
+    ├── NotCompiled       the job is fine but this bundle was not compiled for it
+    ├── MatchRefused      the match score is below what the caller required
+    ├── ScorerMissing     the bundle holds no scorer
+    ├── Cancelled         the caller or the server asked to stop
+    ├── OutOfMemory       the device could not hold the job
+    ├── GraphFailed       a graph call failed: the engine's fault, not the caller's
+    └── BundleInvalid     the bundle on disk is missing, damaged or of another version (start-up only)
+
+Each message is meant for the person who made the request: it names the fault and the remedy, and holds no path,
+no stack trace and no prompt. ``BundleInvalid`` alone is read by operators and does name files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One wrong field of a job.
+
+    ``field`` is the field's path as the caller wrote it, for example ``video.frame_count``; ``description`` says
+    what is wrong with the value and what to do.
+    """
+
+    field: str
+    description: str
+
+
+class EngineError(Exception):
+    """Base of every error that the engine raises on purpose."""
+
+
+class InvalidJob(EngineError):
+    """The job is wrong in one or more fields."""
+
+    def __init__(self, *violations: Violation) -> None:
+        self.violations = violations
+        super().__init__("; ".join(f"{item.field}: {item.description}" for item in violations))
+
+
+class NotCompiled(EngineError):
+    """The job asks for a size or length that the bundle does not hold."""
+
+    def __init__(self, violation: Violation) -> None:
+        self.violation = violation
+        super().__init__(f"{violation.field}: {violation.description}")
+
+
+class MatchRefused(EngineError):
+    """Picture and sentence match less than the caller required. Scores are 0..100."""
+
+    def __init__(self, score: float, minimum_score: float) -> None:
+        self.score = score
+        self.minimum_score = minimum_score
+        super().__init__(
+            f"the picture and the sentence match with score {score:.0f}, below the required {minimum_score:.0f}; "
+            "describe what the picture shows, or send match.mode REPORT to generate all the same"
+        )
+
+
+class ScorerMissing(EngineError):
+    """A match score was asked for and the bundle holds no scorer."""
+
+    def __init__(self) -> None:
+        super().__init__("this bundle holds no scorer; export it with --scorer, or send match.mode OFF")
+
+
+class Cancelled(EngineError):
+    """The work was stopped before its end."""
+
+
+class OutOfMemory(EngineError):
+    """The device ran out of memory."""
+
+
+class GraphFailed(EngineError):
+    """A graph call failed; details are in the server's log."""
+
+
+class BundleInvalid(EngineError):
+    """The bundle cannot be served."""

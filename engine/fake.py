@@ -1,0 +1,168 @@
+"""An engine whose outputs a person can compute by hand. For tests of servers and clients, and for trying both.
+
+It keeps the real engine's rules for jobs (``engine.preparation``) and its order of events, and replaces every
+graph call by a line in ``graph_calls``:
+
+* frame ``i`` of a job with seed ``s`` is one colour: red ``(s + i) % 256``, green ``i % 256``, blue the number
+  of characters of the prompt ``% 256``;
+* a preview after step ``k`` is one colour, ``k`` in all three channels, at an eighth of the clip's size;
+* the match score is 10 for each word of the prompt, at most 100;
+* a clip of 4n + 1 frames takes one call for the text, one for the picture, one a step, and n + 1 to decode;
+* every stage is reported to take 1 second, peak memory to be 1,000 bytes, the first frame to have 40 dB.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from threading import Semaphore
+
+import numpy as np
+
+from engine.cancellation import CancelFlag
+from engine.errors import InvalidJob, MatchRefused
+from engine.match import verdict_of
+from engine.media.picture import decode_picture
+from engine.preparation import check_prompt, prepare_job
+from engine.types import (
+    Capabilities,
+    Event,
+    Expert,
+    Family,
+    FrameReady,
+    Geometry,
+    Image,
+    Job,
+    JobDone,
+    Limits,
+    MatchBasis,
+    MatchMode,
+    MatchReport,
+    Pixels,
+    PreparedJob,
+    SamplingDefaults,
+    Stage,
+    StageStarted,
+    StepDone,
+)
+
+FAKE_CAPABILITIES = Capabilities(
+    model_name="fake",
+    family=Family.WAN22_I2V_A14B,
+    bundle_digest="0" * 64,
+    checkpoint_digest="1" * 64,
+    runtime="fake",
+    license="Apache-2.0",
+    geometries=(Geometry(32, 32, 9), Geometry(48, 32, 9), Geometry(32, 32, 17)),
+    defaults=SamplingDefaults(
+        step_count=4,
+        guidance_scale=3.5,
+        guidance_scale_low_noise=3.5,
+        shift=5.0,
+        frame_rate=8.0,
+        negative_prompt="blurred",
+    ),
+    limits=Limits(),
+    match_supported=True,
+    notices=("This is the fake engine: its frames are plain colours.",),
+)
+
+
+class FakeEngine:
+    """``call_seconds`` is the time of one graph call. Where ``gate`` is given, each graph call first takes one
+    permit of it, so that a test can stop the engine at any call.
+    """
+
+    def __init__(
+        self,
+        *,
+        call_seconds: float = 0.0,
+        gate: Semaphore | None = None,
+        capabilities: Capabilities = FAKE_CAPABILITIES,
+    ) -> None:
+        self.graph_calls: list[str] = []
+        self._call_seconds = call_seconds
+        self._gate = gate
+        self._capabilities = capabilities
+
+    def capabilities(self) -> Capabilities:
+        """What the fake pretends to have loaded."""
+        return self._capabilities
+
+    def prepare(self, job: Job) -> PreparedJob:
+        """Checks a job by the real engine's rules."""
+        return prepare_job(job, self._capabilities)
+
+    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
+        """Yields the events that the module's docstring describes."""
+        settings = job.settings
+        report: MatchReport | None = None
+        if job.match_mode is not MatchMode.OFF:
+            yield StageStarted(Stage.MATCH)
+            self._call("match", cancel)
+            report = _report(job.prompt)
+            yield report
+            if job.match_mode is MatchMode.REQUIRE and report.score < job.minimum_score:
+                raise MatchRefused(report.score, job.minimum_score)
+        yield StageStarted(Stage.ENCODE_TEXT)
+        self._call("encode_text", cancel)
+        yield StageStarted(Stage.ENCODE_IMAGE)
+        self._call("encode_image", cancel)
+        yield StageStarted(Stage.DENOISE)
+        for step in range(1, settings.step_count + 1):
+            self._call(f"denoise {step}", cancel)
+            is_first_half = step <= settings.step_count // 2
+            wants_preview = job.preview_every_step_count and step % job.preview_every_step_count == 0
+            yield StepDone(
+                completed_step_count=step,
+                step_count=settings.step_count,
+                expert=Expert.HIGH_NOISE if is_first_half else Expert.LOW_NOISE,
+                step_seconds=1.0,
+                preview=_plain(settings.width_px // 8, settings.height_px // 8, (step, step, step))
+                if wants_preview
+                else None,
+            )
+        yield StageStarted(Stage.DECODE)
+        for index in range(settings.frame_count):
+            if index % 4 == 1 or index == 0:
+                self._call(f"decode {(index + 3) // 4}", cancel)
+            colour = ((settings.seed + index) % 256, index % 256, len(job.prompt) % 256)
+            yield FrameReady(index, _plain(settings.width_px, settings.height_px, colour))
+        stages = [stage for stage in Stage if stage is not Stage.MATCH or report is not None]
+        yield JobDone(
+            stage_seconds=dict.fromkeys(stages, 1.0),
+            work_seconds=float(len(stages)),
+            first_frame_seconds=float(len(stages) - 1),
+            peak_memory_bytes=1_000,
+            first_frame_psnr_db=40.0,
+            match_report=report,
+            warnings=job.warnings,
+        )
+
+    def score_match(self, image: Image, prompt: str) -> MatchReport:
+        """Ten points for each word."""
+        violations = list(check_prompt(prompt, self._capabilities))
+        if violations:
+            raise InvalidJob(*violations)
+        decode_picture(image, self._capabilities.limits)
+        return _report(prompt)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _call(self, name: str, cancel: CancelFlag) -> None:
+        if self._gate is not None:
+            self._gate.acquire()
+        cancel.check()
+        self.graph_calls.append(name)
+        if self._call_seconds:
+            time.sleep(self._call_seconds)
+
+
+def _report(prompt: str) -> MatchReport:
+    score = min(10.0 * len(prompt.split()), 100.0)
+    return MatchReport(score, verdict_of(score), similarity=score / 100, contrast=0.0, basis=MatchBasis.UNCALIBRATED)
+
+
+def _plain(width_px: int, height_px: int, colour: tuple[int, int, int]) -> Pixels:
+    return np.full((height_px, width_px, 3), colour, dtype=np.uint8)

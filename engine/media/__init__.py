@@ -1,0 +1,1 @@
+"""Pictures in, frames out. Knows Pillow; does not know the model."""

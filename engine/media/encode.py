@@ -1,0 +1,24 @@
+"""Frames become files. Knows encodings and Pillow; does not know where pixels come from."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image as Pillow
+
+from engine.types import FrameEncoding, Pixels
+
+_PILLOW_OPTIONS: dict[FrameEncoding, dict[str, str | int]] = {
+    FrameEncoding.PNG: {"format": "PNG", "compress_level": 1},
+    FrameEncoding.JPEG: {"format": "JPEG", "quality": 92, "subsampling": 0},
+    FrameEncoding.WEBP: {"format": "WEBP", "quality": 92, "method": 2},
+}
+
+
+def encode_frame(pixels: Pixels, encoding: FrameEncoding) -> bytes:
+    """Encodes one frame, ``[height, width, 3]`` uint8. ``RAW_RGB`` gives height · width · 3 bytes."""
+    if encoding is FrameEncoding.RAW_RGB:
+        return pixels.tobytes()
+    buffer = io.BytesIO()
+    Pillow.fromarray(pixels).save(buffer, **_PILLOW_OPTIONS[encoding])  # type: ignore[arg-type]
+    return buffer.getvalue()

@@ -1,0 +1,107 @@
+"""A picture file becomes pixels of the clip's size. Knows Pillow and hostile files; does not know the model."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageOps
+
+from engine.errors import InvalidJob, Violation
+from engine.types import Box, Geometry, Image, ImageFormat, Limits, Pixels
+
+# The limit on pixels is ours and is checked from the header, before anything is decoded.
+Pillow.MAX_IMAGE_PIXELS = None
+
+_FORMATS = tuple(item.value for item in ImageFormat)
+_MODES_OF_8_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "La", "CMYK", "YCbCr"})
+
+
+def decode_picture(image: Image, limits: Limits) -> Pillow.Image:
+    """Decodes a picture file to upright RGB; transparency is laid on white.
+
+    Raises ``InvalidJob`` for ``image.data`` or ``image.format``: nothing there, too large, no such format, not
+    what it says it is, damaged, animated, or more than 8 bits a channel.
+    """
+    if not image.data:
+        raise _refuse("image.data", "is empty; send a PNG, JPEG or WebP file")
+    if len(image.data) > limits.max_image_bytes:
+        raise _refuse(
+            "image.data",
+            f"holds {len(image.data)} bytes, more than the limit of {limits.max_image_bytes}; "
+            "send a smaller picture, no clip is larger than its compiled size",
+        )
+    picture = _open(image.data)
+    if image.format is not None and picture.format != image.format.value:
+        raise _refuse("image.format", f"says {image.format.value} but the data is {picture.format}")
+    _check_header(picture, limits)
+    try:
+        picture.load()
+        upright = ImageOps.exif_transpose(picture)
+    except Exception as error:  # decoders of damaged files raise a dozen different types
+        raise _refuse("image.data", "is damaged or cut short; send the whole file again") from error
+    return _to_rgb(upright)
+
+
+def choose_geometry(picture: Pillow.Image, geometries: Sequence[Geometry]) -> Geometry:
+    """The geometry whose aspect is nearest to the picture's; the first one of equals."""
+    aspect = math.log(picture.width / picture.height)
+    return min(geometries, key=lambda item: abs(math.log(item.width_px / item.height_px) - aspect))
+
+
+def center_crop(picture: Pillow.Image, geometry: Geometry) -> Box:
+    """The largest centred window of the geometry's aspect, so that nothing is stretched."""
+    width = min(picture.width, round(picture.height * geometry.width_px / geometry.height_px))
+    height = min(picture.height, round(picture.width * geometry.height_px / geometry.width_px))
+    width, height = max(width, 1), max(height, 1)
+    return Box((picture.width - width) // 2, (picture.height - height) // 2, width, height)
+
+
+def fit_picture(picture: Pillow.Image, crop: Box, geometry: Geometry) -> Pixels:
+    """Cuts and resizes with antialiasing (Lanczos); a picture that has the size already is left untouched."""
+    edges = (crop.left_px, crop.top_px, crop.left_px + crop.width_px, crop.top_px + crop.height_px)
+    size = (geometry.width_px, geometry.height_px)
+    if picture.size != size:
+        picture = picture.resize(size, Pillow.Resampling.LANCZOS, box=edges)
+    return np.asarray(picture, dtype=np.uint8)  # [height, width, 3]
+
+
+def _open(data: bytes) -> Pillow.Image:
+    try:
+        return Pillow.open(io.BytesIO(data), formats=_FORMATS)
+    except Exception as error:  # see decode_picture
+        raise _refuse("image.data", "is not a PNG, JPEG or WebP picture; send one of these") from error
+
+
+def _check_header(picture: Pillow.Image, limits: Limits) -> None:
+    if picture.width < 1 or picture.height < 1:
+        raise _refuse("image.data", f"is {picture.width}x{picture.height} pixels; send a picture that has some")
+    if picture.width * picture.height > limits.max_image_pixel_count:
+        raise _refuse(
+            "image.data",
+            f"is {picture.width}x{picture.height} pixels, more than the limit of "
+            f"{limits.max_image_pixel_count}; scale it down first",
+        )
+    if max(picture.width, picture.height) > 20 * min(picture.width, picture.height):
+        raise _refuse(
+            "image.data",
+            f"is {picture.width}x{picture.height} pixels, longer than 20 to 1; crop it to the part that should move",
+        )
+    if getattr(picture, "n_frames", 1) > 1:
+        raise _refuse("image.data", "is animated; send one still picture")
+    if picture.mode not in _MODES_OF_8_BITS:
+        raise _refuse("image.data", f"has more than 8 bits a channel ({picture.mode}); save it with 8 bits")
+
+
+def _to_rgb(picture: Pillow.Image) -> Pillow.Image:
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        return Pillow.alpha_composite(Pillow.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _refuse(field: str, description: str) -> InvalidJob:
+    return InvalidJob(Violation(field, description))

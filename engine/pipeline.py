@@ -1,0 +1,158 @@
+"""The life of a job: match, encode text, encode picture, denoise, decode. Knows the stages' order, not their work.
+
+Frames leave as they are decoded: the first one before the second latent frame is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import cast
+
+import numpy as np
+
+from engine.bundle import Manifest, StageName
+from engine.condition import picture_as_channels, picture_as_first_frame
+from engine.denoising import ExpertRun, denoise
+from engine.errors import MatchRefused
+from engine.execution import Execution
+from engine.graphs import BundleGraphs
+from engine.preview import preview_of, to_pixels
+from engine.prompts import PromptEncoder
+from engine.recurrence import Recurrence
+from engine.runtime.base import Array, Graph
+from engine.schedule import flow_schedule
+from engine.scoring import Scorer
+from engine.stopwatch import Stopwatch
+from engine.types import (
+    Event,
+    Expert,
+    FrameReady,
+    Geometry,
+    JobDone,
+    MatchMode,
+    MatchReport,
+    Pixels,
+    PreparedJob,
+    Stage,
+    StageStarted,
+    StepDone,
+)
+
+MAX_PSNR_DB = 100.0  # of two equal pictures
+
+
+class Pipeline:
+    """Runs jobs on the graphs of one bundle, one job at a time."""
+
+    def __init__(self, manifest: Manifest, graphs: BundleGraphs, prompts: PromptEncoder, scorer: Scorer | None) -> None:
+        self._manifest = manifest
+        self._graphs = graphs
+        self._prompts = prompts
+        self._scorer = scorer
+
+    def generate(self, job: PreparedJob, noise: Array, execution: Execution) -> Iterator[Event]:
+        """Generates a clip from noise, float32 [1, z, T, h, w]. See ``Engine.generate`` for events and errors."""
+        watch = Stopwatch()
+        report: MatchReport | None = None
+        if self._scorer is not None and job.match_mode is not MatchMode.OFF:
+            yield StageStarted(Stage.MATCH)
+            with watch.stage(Stage.MATCH):
+                report = self._scorer.score(execution, job.picture, job.prompt)
+            yield report
+            if job.match_mode is MatchMode.REQUIRE and report.score < job.minimum_score:
+                raise MatchRefused(report.score, job.minimum_score)
+        yield StageStarted(Stage.ENCODE_TEXT)
+        with watch.stage(Stage.ENCODE_TEXT):
+            experts = self._experts(job, execution)
+        yield StageStarted(Stage.ENCODE_IMAGE)
+        with watch.stage(Stage.ENCODE_IMAGE):
+            condition = self._condition(job, noise.shape[2], execution)
+        yield StageStarted(Stage.DENOISE)
+        with watch.stage(Stage.DENOISE):
+            latents = yield from self._denoise(job, experts, noise, condition, execution)
+        yield StageStarted(Stage.DECODE)
+        with watch.stage(Stage.DECODE):
+            first_frame_seconds, first_frame_psnr_db = 0.0, 0.0
+            for frame in self._decode(job, latents, execution):
+                if frame.index == 0:
+                    first_frame_seconds = watch.elapsed_seconds
+                    first_frame_psnr_db = _psnr_db(frame.pixels, job.picture)
+                yield frame
+        yield JobDone(
+            stage_seconds=watch.stage_seconds,
+            work_seconds=watch.elapsed_seconds,
+            first_frame_seconds=first_frame_seconds,
+            peak_memory_bytes=execution.runtime.peak_memory_bytes(),
+            first_frame_psnr_db=first_frame_psnr_db,
+            match_report=report,
+            warnings=job.warnings,
+        )
+
+    def _experts(self, job: PreparedJob, execution: Execution) -> dict[Expert, ExpertRun]:
+        """The transformers, each with its guidance scale and the embeddings that this needs."""
+        high, low = job.settings.guidance_scale, job.settings.guidance_scale_low_noise
+        stages: dict[Expert, tuple[StageName, float]] = {Expert.SINGLE: ("transformer", high)}
+        if low is not None:
+            stages = {Expert.HIGH_NOISE: ("transformer_high", high), Expert.LOW_NOISE: ("transformer_low", low)}
+        runs = {}
+        for expert, (stage, scale) in stages.items():
+            prompts = [job.prompt, job.settings.negative_prompt] if scale > 1.0 else [job.prompt]
+            embeds = np.concatenate([self._prompts.encode(prompt, execution) for prompt in prompts])
+            runs[expert] = ExpertRun(self._graph(stage, job), scale, execution.runtime.upload(embeds))
+        return runs
+
+    def _condition(self, job: PreparedJob, latent_frame_count: int, execution: Execution) -> Array:
+        init = self._graph("vae_encoder_init", job)
+        if self._manifest.expand_timesteps:
+            return picture_as_first_frame(job.picture, Recurrence(execution, init, None))
+        recurrence = Recurrence(execution, init, self._graph("vae_encoder_step", job))
+        return picture_as_channels(job.picture, latent_frame_count, recurrence)
+
+    def _denoise(
+        self,
+        job: PreparedJob,
+        experts: dict[Expert, ExpertRun],
+        noise: Array,
+        condition: Array,
+        execution: Execution,
+    ) -> Generator[Event, None, Array]:
+        """Yields a step's progress after each step; returns the latents, [1, z, T, h, w]."""
+        manifest, settings = self._manifest, job.settings
+        spec = manifest.schedule
+        schedule = flow_schedule(settings.step_count, settings.shift, spec.order, spec.train_step_count)
+        guide_and_step = self._graph("guide_and_step", job)
+        latents = None
+        for state in denoise(
+            execution, schedule, experts, guide_and_step, noise, condition, spec.boundary_timestep
+        ):
+            latents = state.latents
+            every, done = job.preview_every_step_count, state.step + 1
+            preview: Pixels | None = None
+            if every and done % every == 0:
+                preview = preview_of(state.x0.to_host(), manifest.preview)
+            yield StepDone(done, settings.step_count, state.expert, state.seconds, preview)
+        result = cast("Array", latents.to_host() if latents is not None else noise)
+        if manifest.expand_timesteps:  # the first latent frame is the picture's own
+            result[:, :, :1] = condition
+        return result
+
+    def _decode(self, job: PreparedJob, latents: Array, execution: Execution) -> Iterator[FrameReady]:
+        """Frames in order, as soon as they are there."""
+        init, step = self._graph("vae_decoder_init", job), self._graph("vae_decoder_step", job)
+        recurrence = Recurrence(execution, init, step)
+        index = 0
+        for latent_index in range(latents.shape[2]):
+            frames = recurrence.run(latents[:, :, latent_index : latent_index + 1])  # [1, 3, 1 or 4, height, width]
+            for pixels in to_pixels(frames[0].transpose(1, 2, 3, 0) / 2.0 + 0.5):
+                yield FrameReady(index, pixels)
+                index += 1
+
+    def _graph(self, stage: StageName, job: PreparedJob) -> Graph:
+        settings = job.settings
+        return self._graphs.get(stage, Geometry(settings.width_px, settings.height_px, settings.frame_count))
+
+
+def _psnr_db(actual: Pixels, expected: Pixels) -> float:
+    """Peak signal-to-noise ratio of 8-bit pictures, at most ``MAX_PSNR_DB``."""
+    error = float(np.mean((actual.astype(np.float64) - expected) ** 2))
+    return MAX_PSNR_DB if error == 0 else min(10.0 * float(np.log10(255.0**2 / error)), MAX_PSNR_DB)

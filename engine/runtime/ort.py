@@ -1,0 +1,99 @@
+"""ONNX Runtime on the CPU. The only file of the engine that imports onnxruntime."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from engine.bundle import GraphSpec
+from engine.errors import BundleInvalid, GraphFailed, OutOfMemory
+from engine.runtime.base import Array, Tensor
+
+_PROVIDERS = ["CPUExecutionProvider"]
+
+
+class OrtTensor:
+    """An OrtValue on the CPU over a numpy array that it keeps alive."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = np.ascontiguousarray(array)
+        self.value = onnxruntime.OrtValue.ortvalue_from_numpy(self._array)
+
+    def to_host(self) -> Array:
+        """A copy of the content."""
+        return self.value.numpy().copy()  # type: ignore[no-any-return]
+
+
+class OrtGraph:
+    """An inference session with bound inputs and outputs."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, spec: GraphSpec) -> None:
+        self._session = session
+        self._spec = spec
+
+    @property
+    def spec(self) -> GraphSpec:
+        """The graph's entry in the manifest."""
+        return self._spec
+
+    def run(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+        """See ``Graph.run``."""
+        binding = self._session.io_binding()
+        for name, tensor in inputs.items():
+            binding.bind_ortvalue_input(name, _value(tensor))
+        for name, tensor in outputs.items():
+            binding.bind_ortvalue_output(name, _value(tensor))
+        try:
+            self._session.run_with_iobinding(binding)
+        except MemoryError as error:
+            raise OutOfMemory("the host ran out of memory") from error
+        except Exception as error:  # the binding raises its own types, none of them public
+            if "bad_alloc" in str(error) or "Failed to allocate memory" in str(error):
+                raise OutOfMemory("the host ran out of memory") from error
+            raise GraphFailed(f"graph {self._spec.file} failed: {error}") from error
+
+
+class OrtRuntime:
+    """``thread_count`` threads work on one graph at a time; 0 means one a core."""
+
+    def __init__(self, thread_count: int) -> None:
+        self._options = onnxruntime.SessionOptions()
+        self._options.intra_op_num_threads = thread_count
+        self._options.log_severity_level = 3
+
+    @property
+    def name(self) -> str:
+        """Library, version and device."""
+        return f"onnxruntime {onnxruntime.__version__} {_PROVIDERS[0]}"
+
+    def load(self, folder: Path, spec: GraphSpec) -> OrtGraph:
+        """Loads a graph of a bundle."""
+        try:
+            session = onnxruntime.InferenceSession(folder / spec.file, self._options, providers=_PROVIDERS)
+        except Exception as error:  # the session raises its own types, none of them public
+            raise BundleInvalid(f"cannot load {folder / spec.file}: {error}; export the checkpoint again") from error
+        return OrtGraph(session, spec)
+
+    def upload(self, array: Array) -> OrtTensor:
+        """A buffer with a copy of the array."""
+        return OrtTensor(array.copy())
+
+    def zeros(self, shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> OrtTensor:
+        """A buffer of zeros."""
+        return OrtTensor(np.zeros(shape, dtype))
+
+    def peak_memory_bytes(self) -> int:
+        """Peak resident memory of this process."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024  # kibibytes everywhere but on macOS
+
+
+def _value(tensor: Tensor) -> onnxruntime.OrtValue:
+    if not isinstance(tensor, OrtTensor):
+        raise TypeError("a tensor of another runtime was given to ONNX Runtime")
+    return tensor.value

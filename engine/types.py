@@ -1,0 +1,316 @@
+"""The engine's words: jobs that go in, events that come out. Plain frozen data.
+
+Field names equal the field paths of the public contract, so that an error about ``video.frame_count`` means the
+same thing to a caller as to the engine. Knows no wire format, no runtime and no model.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.cancellation import CancelFlag
+
+Pixels = NDArray[np.uint8]  # [height, width, 3], RGB, rows from the top
+
+
+class Family(enum.Enum):
+    """Shapes of model that can be served."""
+
+    WAN22_I2V_A14B = "wan22-i2v-a14b"
+    WAN22_TI2V_5B = "wan22-ti2v-5b"
+
+
+class Stage(enum.Enum):
+    """Stages of a job, in order."""
+
+    MATCH = "match"
+    ENCODE_TEXT = "encode_text"
+    ENCODE_IMAGE = "encode_image"
+    DENOISE = "denoise"
+    DECODE = "decode"
+
+
+class Expert(enum.Enum):
+    """Transformers of a model."""
+
+    HIGH_NOISE = "high_noise"
+    LOW_NOISE = "low_noise"
+    SINGLE = "single"
+
+
+class ImageFormat(enum.Enum):
+    """File formats of input pictures; the values are Pillow's names."""
+
+    PNG = "PNG"
+    JPEG = "JPEG"
+    WEBP = "WEBP"
+
+
+class FrameEncoding(enum.Enum):
+    """Encodings of output frames."""
+
+    RAW_RGB = "raw_rgb"
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+
+class MatchMode(enum.Enum):
+    """What to do with the match of picture and sentence."""
+
+    OFF = "off"
+    REPORT = "report"
+    REQUIRE = "require"
+
+
+class MatchVerdict(enum.Enum):
+    """A match score in words."""
+
+    GOOD = "good"
+    DOUBTFUL = "doubtful"
+    POOR = "poor"
+
+
+class MatchBasis(enum.Enum):
+    """What a match score rests on."""
+
+    UNCALIBRATED = "uncalibrated"
+    CALIBRATED = "calibrated"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An encoded picture file; ``format`` None means that it is recognised from the data."""
+
+    data: bytes
+    format: ImageFormat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSpec:
+    """Size and length; 0 and None take the bundle's defaults."""
+
+    width_px: int = 0
+    height_px: int = 0
+    frame_count: int = 0
+    frame_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingSpec:
+    """How the clip is sampled; None takes the bundle's default (seed: drawn at random)."""
+
+    step_count: int | None = None
+    guidance_scale: float | None = None
+    guidance_scale_low_noise: float | None = None
+    seed: int | None = None
+    shift: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchPolicy:
+    """``mode`` None: report where the bundle holds a scorer, else off. ``minimum_score`` is 0..100."""
+
+    mode: MatchMode | None = None
+    minimum_score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One clip to generate, as the caller asked for it."""
+
+    image: Image
+    prompt: str
+    negative_prompt: str | None = None
+    video: VideoSpec = VideoSpec()
+    sampling: SamplingSpec = SamplingSpec()
+    match: MatchPolicy = MatchPolicy()
+    preview_every_step_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels of the upright input picture."""
+
+    left_px: int
+    top_px: int
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting of a job with the defaults filled in; ``guidance_scale_low_noise`` is None without experts."""
+
+    width_px: int
+    height_px: int
+    frame_count: int
+    frame_rate: float
+    step_count: int
+    guidance_scale: float
+    guidance_scale_low_noise: float | None
+    seed: int
+    shift: float
+    negative_prompt: str
+    crop: Box
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedJob:
+    """A job that passed every check: nothing in it can be refused any more.
+
+    ``picture`` is cut and resized to the clip's size. ``match`` has no None left.
+    """
+
+    prompt: str
+    picture: Pixels
+    settings: Settings
+    match_mode: MatchMode
+    minimum_score: float
+    preview_every_step_count: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MatchReport:
+    """How well a picture and a sentence match.
+
+    ``score`` is 0..100, ``similarity`` a cosine, ``contrast`` a natural logarithm (see ``engine.scoring``).
+    """
+
+    score: float
+    verdict: MatchVerdict
+    similarity: float
+    contrast: float
+    basis: MatchBasis
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """A stage begins."""
+
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """A denoising step ended. ``completed_step_count`` runs from 1; ``preview`` is at latent resolution."""
+
+    completed_step_count: int
+    step_count: int
+    expert: Expert
+    step_seconds: float
+    preview: Pixels | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReady:
+    """A frame of the clip; frames come in order from index 0."""
+
+    index: int
+    pixels: Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class JobDone:
+    """The clip is complete. ``first_frame_psnr_db`` compares the first frame with the prepared picture."""
+
+    stage_seconds: Mapping[Stage, float]
+    work_seconds: float
+    first_frame_seconds: float
+    peak_memory_bytes: int
+    first_frame_psnr_db: float
+    match_report: MatchReport | None
+    warnings: tuple[str, ...]
+
+
+Event = StageStarted | MatchReport | StepDone | FrameReady | JobDone
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """A size and length that was compiled. ``frame_count`` is 4n + 1."""
+
+    width_px: int
+    height_px: int
+    frame_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingDefaults:
+    """Values that unset sampling fields take."""
+
+    step_count: int
+    guidance_scale: float
+    guidance_scale_low_noise: float | None
+    shift: float
+    frame_rate: float
+    negative_prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a job may hold."""
+
+    max_image_bytes: int = 8 * 1024 * 1024
+    max_image_pixel_count: int = 50_000_000
+    max_step_count: int = 100
+    max_prompt_character_count: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine has loaded. Digests are SHA-256 in hexadecimal."""
+
+    model_name: str
+    family: Family
+    bundle_digest: str
+    checkpoint_digest: str
+    runtime: str
+    license: str
+    geometries: tuple[Geometry, ...]
+    defaults: SamplingDefaults
+    limits: Limits
+    match_supported: bool
+    notices: tuple[str, ...] = field(default=())
+
+
+class Engine(Protocol):
+    """All that a server knows of an engine.
+
+    ``prepare``, ``score_match`` and ``capabilities`` may be called from any thread at any time. ``generate`` is
+    called by one thread at a time; its iterator is driven and closed by that thread.
+    """
+
+    def capabilities(self) -> Capabilities:
+        """What is loaded; the same answer for the engine's whole life."""
+        ...
+
+    def prepare(self, job: Job) -> PreparedJob:
+        """Checks a job, fills in its defaults and prepares its picture: milliseconds, no graph call.
+
+        Raises ``InvalidJob``, ``NotCompiled`` or ``ScorerMissing``.
+        """
+        ...
+
+    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
+        """Generates a clip, event by event; the last one is ``JobDone``.
+
+        Raises ``Cancelled`` before the next graph call once ``cancel`` is set, ``MatchRefused``, ``OutOfMemory``
+        or ``GraphFailed``. Closing the iterator early leaves the engine ready for the next job.
+        """
+        ...
+
+    def score_match(self, image: Image, prompt: str) -> MatchReport:
+        """Scores a picture against a sentence. Raises ``InvalidJob`` or ``ScorerMissing``."""
+        ...
+
+    def close(self) -> None:
+        """Gives back memory and threads. The engine cannot be used afterwards."""
+        ...

@@ -1,0 +1,1 @@
+"""From a checkpoint to a bundle. The only code beside ``pocket`` and ``evaluation`` that imports torch."""

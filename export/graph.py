@@ -1,0 +1,119 @@
+"""A torch module becomes an ONNX file that points at its weights. Knows the tracer; knows no model."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+import onnxscript.optimizer
+import torch
+from torch import Tensor, nn
+
+from export.weights import ComponentWeights, StoredWeight
+
+OPSET_VERSION = 20
+# Constants above this size are left as they are: folding a transposed weight would copy it into the graph file.
+_FOLDING_LIMIT_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class TracedModule:
+    """A module with one example of each input and the names of its outputs, both in the module's order.
+
+    ``batched_inputs`` are inputs whose first axis may be 1 or 2 at run time; their examples have 2. Where the module
+    is written anew over a library's layers, ``library`` computes the same with the library's own forward.
+    """
+
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    output_names: tuple[str, ...]
+    batched_inputs: frozenset[str] = frozenset()
+    library: Callable[..., Tensor] | None = None
+
+    def reference(self) -> tuple[Tensor, ...]:
+        """What torch computes for the example."""
+        with torch.no_grad():
+            outputs = (self.library or self.module)(*self.inputs.values())
+        return (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+
+
+def export_graph(traced: TracedModule, weights: ComponentWeights | None, file: Path) -> None:
+    """Traces a module and writes its graph atomically. Its weights stay in the files that ``weights`` knows."""
+    model = _trace(traced)
+    if weights is not None:
+        _point_at_weights(model, weights.find(traced.module), file.parent)
+    onnxscript.optimizer.optimize(model, input_size_limit=_FOLDING_LIMIT_BYTES, output_size_limit=_FOLDING_LIMIT_BYTES)
+    _drop_traces(model)
+    partial = file.with_suffix(".partial")
+    ir.save(model, partial)
+    partial.replace(file)
+
+
+def _trace(traced: TracedModule) -> ir.Model:
+    batch = torch.export.Dim("batch", min=1, max=2)
+    axes = tuple({0: batch} if name in traced.batched_inputs else None for name in traced.inputs)
+    with _quiet():
+        program = torch.onnx.export(
+            traced.module.eval(),
+            tuple(traced.inputs.values()),
+            dynamo=True,
+            opset_version=OPSET_VERSION,
+            optimize=False,
+            verbose=False,
+            input_names=list(traced.inputs),
+            output_names=list(traced.output_names),
+            dynamic_shapes=axes if traced.batched_inputs else None,
+        )
+    if program is None:
+        raise RuntimeError("the tracer returned no program")
+    return program.model
+
+
+def _point_at_weights(model: ir.Model, weights: Mapping[str, StoredWeight], base: Path) -> None:
+    """Replaces initialisers by pointers into files; other precisions than the traced one get a Cast."""
+    graph = model.graph
+    for name, value in list(graph.initializers.items()):
+        stored = weights.get(name)
+        if stored is None or value.const_value is None:
+            continue
+        traced_dtype = value.const_value.dtype
+        tensor = stored.external(name, base)
+        if stored.dtype == traced_dtype:
+            value.const_value = tensor
+            continue
+        del graph.initializers[name]
+        source = ir.Value(
+            name=f"{name}.stored", type=ir.TensorType(stored.dtype), shape=tensor.shape, const_value=tensor
+        )
+        cast = ir.node("Cast", [source], attributes={"to": int(traced_dtype)}, outputs=[value])
+        graph.register_initializer(source)
+        graph.insert_before(graph[0], cast)
+
+
+def _drop_traces(model: ir.Model) -> None:
+    """Stack traces that the tracer attaches to every node are most of a graph file, and name paths of this machine."""
+    for node in model.graph:
+        node.metadata_props.clear()
+        node.doc_string = None
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        value.metadata_props.clear()
+    model.metadata_props.clear()
+    model.graph.metadata_props.clear()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The tracer talks of its own deprecations and of packages that are not installed."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123
+        warnings.simplefilter("ignore")
+        yield
+    logger.setLevel(level)
