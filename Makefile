@@ -1,34 +1,72 @@
-# The same targets serve a person and CI.
+# The same targets serve a person and CI. `make` alone lists them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check -q
-BUF_VERSION := 1.75.0
+PIP := -m pip --disable-pip-version-check --quiet
 BUF := node_modules/.bin/buf
+BUF_VERSION := 1.75.0
 STUBS := clients/python
+PROTOC := PATH="$(CURDIR)/.venv-proto/bin:$$PATH" .venv-proto/bin/python -m grpc_tools.protoc -Iproto
+BUNDLE ?= $(shell if [ -f pocket/model/bundle.json ]; then echo pocket/model; else echo out/random/bundle; fi)
 
-.PHONY: setup demo serve export check test proto bench clean
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve export check test proto proto-check bench clean
 
-setup: $(VENV)/.ready ## everything for development, in .venv
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## install everything for development into .venv
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --upgrade "pip>=25.1"
-	$(PIP) install -c constraints.txt torch
-	$(PIP) install -c constraints.txt -e ".[server,export,cli]" --group dev
+	$(BIN)/python $(PIP) install --upgrade "pip>=25.1"
+	$(BIN)/python $(PIP) install -c constraints.txt torch
+	$(BIN)/python $(PIP) install -c constraints.txt -e ".[server,export,cli]" --group dev
 	touch $@
 
-.venv-proto/.ready: proto/toolchain.txt
-	$(PYTHON) -m venv .venv-proto
-	.venv-proto/bin/python -m pip --disable-pip-version-check -q install -r proto/toolchain.txt
-	touch $@
+demo: $(VENV)/.ready ## generate one clip through a real server: out/demo.mp4, .png, .json
+	$(BIN)/python -m scripts.demo --bundle $(BUNDLE)
 
-$(BUF):
-	npm install --no-save --no-audit --no-fund --loglevel=error @bufbuild/buf@$(BUF_VERSION)
+serve: $(VENV)/.ready ## serve the embedded bundle, or BUNDLE=folder
+	$(BIN)/python -m scripts.demo --bundle $(BUNDLE) --prepare-only
+	$(BIN)/python -m server --bundle $(BUNDLE)
 
-PROTOC := PATH="$(CURDIR)/.venv-proto/bin:$$PATH" .venv-proto/bin/python -m grpc_tools.protoc -Iproto
+export: $(VENV)/.ready ## export CHECKPOINT=folder to OUT=folder at SIZE=480x480 FRAMES=81
+	$(BIN)/python -m export $(CHECKPOINT) --out $(OUT) --size $(SIZE) --frames $(FRAMES)
+
+check: $(VENV)/.ready proto-check ## ruff, mypy, import-linter, buf lint and breaking, stubs compared
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BUF) lint
+	$(BUF) breaking --against proto/baseline.binpb
+
+test: $(VENV)/.ready ## every test, on all cores
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+bench: $(VENV)/.ready ## run the benchmarks and write their JSON into out/
+	mkdir -p out
+	$(BIN)/python -m benchmarks.pipeline --json out/pipeline.json
+	$(BIN)/python -m benchmarks.decode_memory --json out/decode_memory.json
 
 proto: .venv-proto/.ready ## regenerate the stubs from proto/
 	rm -f $(STUBS)/stillcue/v1/*_pb2*
 	$(PROTOC) --python_out=$(STUBS) --pyi_out=$(STUBS) proto/stillcue/v1/*.proto
 	$(PROTOC) --grpc_python_out=$(STUBS) --mypy_grpc_out=quiet:$(STUBS) proto/stillcue/v1/service.proto
+
+proto-check: .venv-proto/.ready $(BUF)
+	rm -rf build/stubs && mkdir -p build/stubs
+	$(MAKE) --no-print-directory proto STUBS=build/stubs
+	for stub in build/stubs/stillcue/v1/*; do cmp $$stub clients/python/stillcue/v1/$$(basename $$stub) || exit 1; done
+
+.venv-proto/.ready: proto/toolchain.txt
+	$(PYTHON) -m venv .venv-proto
+	.venv-proto/bin/python $(PIP) install -r proto/toolchain.txt
+	touch $@
+
+$(BUF):
+	npm install --no-save --no-audit --no-fund --loglevel=error @bufbuild/buf@$(BUF_VERSION)
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .venv-proto .venv-server node_modules build dist out

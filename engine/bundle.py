@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,7 @@ from engine.errors import BundleInvalid
 from engine.types import Family, Geometry
 
 MANIFEST_NAME = "bundle.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 
 StageName = Literal[
     "text_encoder",
@@ -201,6 +202,9 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
             f"cannot read {path}: {error.strerror}; give the folder that `python -m export` wrote"
         ) from error
     manifest = _parse(path, content)
+    for name in _named_files(manifest):
+        if name not in manifest.files:
+            raise BundleInvalid(f"{path} names {name} but not its digest; export the checkpoint again")
     for name, spec in manifest.files.items():
         _check_file(folder, name, spec)
     return manifest, hashlib.sha256(content).hexdigest()
@@ -210,6 +214,15 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _named_files(manifest: Manifest) -> Iterator[str]:
+    """Files that the engine opens by name; weights are opened by the graphs."""
+    yield from (graph.file for graph in manifest.graphs)
+    yield manifest.tokenizer.file
+    if manifest.scorer is not None:
+        yield manifest.scorer.tokenizer.file
+        yield manifest.scorer.contrast_file
 
 
 def _parse(path: Path, content: bytes) -> Manifest:
@@ -223,7 +236,9 @@ def _parse(path: Path, content: bytes) -> Manifest:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BundleInvalid(f"{path} is not a manifest: {where}: {first['msg']}; export the checkpoint again") from error
+        raise BundleInvalid(
+            f"{path} is not a manifest: {where}: {first['msg']}; export the checkpoint again"
+        ) from error
     except (ValueError, AttributeError) as error:
         raise BundleInvalid(f"{path} is not JSON; export the checkpoint again") from error
 

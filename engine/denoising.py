@@ -44,9 +44,9 @@ def denoise(
     schedule: Schedule,
     experts: Mapping[Expert, ExpertRun],
     guide_and_step: Graph,
+    *,
     noise: Array,
     condition: Array,
-    boundary_timestep: float | None,
 ) -> Iterator[Denoised]:
     """Yields the state after every step. ``noise`` [1, z, T, h, w]; the last state's latents are the result.
 
@@ -59,12 +59,10 @@ def denoise(
     # x0 of the steps before, newest first, and one buffer for the x0 of this step.
     history = [zeros(noise.shape) for _ in range(schedule.order + 1)]
     fixed = {"condition": upload(condition)}
-    predictions = {
-        run.row_count: zeros((run.row_count, *noise.shape[1:])) for run in experts.values()
-    }
+    predictions = {run.row_count: zeros((run.row_count, *noise.shape[1:])) for run in experts.values()}
     for step in range(schedule.step_count):
         started = time.perf_counter()
-        expert = schedule.expert(step, boundary_timestep)
+        expert = schedule.expert(step)
         run = experts[expert]
         prediction = predictions[run.row_count]
         timestep = upload(schedule.timesteps[step : step + 1].astype(np.float32))

@@ -69,8 +69,10 @@ FAKE_CAPABILITIES = Capabilities(
 
 
 class FakeEngine:
-    """``call_seconds`` is the time of one graph call. Where ``gate`` is given, each graph call first takes one
-    permit of it, so that a test can stop the engine at any call.
+    """An engine without a model; see the module.
+
+    ``call_seconds`` is the time of one graph call. Where ``gate`` is given, each graph call first takes one permit
+    of it, so that a test can stop the engine at any call.
     """
 
     def __init__(

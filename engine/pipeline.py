@@ -6,7 +6,6 @@ Frames leave as they are decoded: the first one before the second latent frame i
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import cast
 
 import numpy as np
 
@@ -119,19 +118,23 @@ class Pipeline:
         """Yields a step's progress after each step; returns the latents, [1, z, T, h, w]."""
         manifest, settings = self._manifest, job.settings
         spec = manifest.schedule
-        schedule = flow_schedule(settings.step_count, settings.shift, spec.order, spec.train_step_count)
+        schedule = flow_schedule(
+            settings.step_count,
+            settings.shift,
+            spec.order,
+            boundary_timestep=spec.boundary_timestep,
+            train_step_count=spec.train_step_count,
+        )
         guide_and_step = self._graph("guide_and_step", job)
         latents = None
-        for state in denoise(
-            execution, schedule, experts, guide_and_step, noise, condition, spec.boundary_timestep
-        ):
+        for state in denoise(execution, schedule, experts, guide_and_step, noise=noise, condition=condition):
             latents = state.latents
             every, done = job.preview_every_step_count, state.step + 1
             preview: Pixels | None = None
             if every and done % every == 0:
                 preview = preview_of(state.x0.to_host(), manifest.preview)
             yield StepDone(done, settings.step_count, state.expert, state.seconds, preview)
-        result = cast("Array", latents.to_host() if latents is not None else noise)
+        result = noise if latents is None else latents.to_host()
         if manifest.expand_timesteps:  # the first latent frame is the picture's own
             result[:, :, :1] = condition
         return result

@@ -24,7 +24,7 @@ from engine.types import (
 )
 
 MAX_GUIDANCE_SCALE = 30.0
-MAX_SHIFT = 100.0
+MIN_SHIFT, MAX_SHIFT = 0.01, 100.0
 MAX_FRAME_RATE = 120.0
 _T = TypeVar("_T")
 _MAX_SEED = 2**63 - 1
@@ -112,14 +112,19 @@ def _check_sampling(sampling: SamplingSpec, capabilities: Capabilities) -> Itera
     if sampling.seed is not None:
         yield from _check_range("sampling.seed", sampling.seed, 0, _MAX_SEED)
     if sampling.shift is not None:
-        yield from _check_range("sampling.shift", sampling.shift, 0.01, MAX_SHIFT)
+        yield from _check_range("sampling.shift", sampling.shift, MIN_SHIFT, MAX_SHIFT)
 
 
 def _check_range(field: str, value: float, lowest: float, highest: float) -> Iterator[Violation]:
     if not math.isfinite(value):
-        yield Violation(field, f"is {value}; send a number from {lowest:g} to {highest:g}")
+        yield Violation(field, f"is {value}; send a number from {_short(lowest)} to {_short(highest)}")
     elif not lowest <= value <= highest:
-        yield Violation(field, f"is {value:g}, outside {lowest:g} to {highest:g}")
+        yield Violation(field, f"is {_short(value)}, outside {_short(lowest)} to {_short(highest)}")
+
+
+def _short(value: float) -> str:
+    """Whole numbers in full, others to six digits."""
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _resolve_match_mode(mode: MatchMode | None, capabilities: Capabilities) -> MatchMode:

@@ -30,7 +30,9 @@ class PromptEncoder:
                 self._entries.move_to_end(prompt)
                 return self._entries[prompt]
         input_ids, attention_mask = self._tokenizer.encode(prompt)
-        embeds = execution.call(self._graph, {"input_ids": input_ids, "attention_mask": attention_mask})["prompt_embeds"]
+        embeds = execution.call(self._graph, {"input_ids": input_ids, "attention_mask": attention_mask})[
+            "prompt_embeds"
+        ]
         with self._lock:
             self._entries[prompt] = embeds
             while len(self._entries) > self._entry_count:

@@ -40,7 +40,7 @@ class Recurrence:
         return result.to_host()
 
     def _bank(self) -> dict[str, Tensor]:
-        caches = [] if self._step is None else [item for item in self._step.spec.inputs if item.name.startswith("cache_")]
-        return {
-            item.name: self._execution.runtime.zeros(tuple(int(axis) for axis in item.shape)) for item in caches
-        }
+        caches = (
+            [] if self._step is None else [item for item in self._step.spec.inputs if item.name.startswith("cache_")]
+        )
+        return {item.name: self._execution.runtime.zeros(tuple(int(axis) for axis in item.shape)) for item in caches}

@@ -31,23 +31,25 @@ Vector = NDArray[np.float64]
 class Schedule:
     """Noise levels of one clip.
 
-    ``sigmas`` has ``step_count + 1`` float32 values, the last one 0; ``timesteps`` has ``step_count`` integers.
+    ``sigmas`` has ``step_count + 1`` float32 values, the last one 0; ``timesteps`` has ``step_count`` integers. From
+    ``boundary_timestep`` on upwards the high-noise expert works; None means one transformer.
     """
 
     sigmas: NDArray[np.float32]
     timesteps: NDArray[np.int64]
     order: int
+    boundary_timestep: float | None = None
 
     @property
     def step_count(self) -> int:
         """Number of denoising steps."""
         return len(self.timesteps)
 
-    def expert(self, step: int, boundary_timestep: float | None) -> Expert:
-        """Which transformer works in a step: high noise while t is at least the boundary."""
-        if boundary_timestep is None:
+    def expert(self, step: int) -> Expert:
+        """Which transformer works in a step."""
+        if self.boundary_timestep is None:
             return Expert.SINGLE
-        return Expert.HIGH_NOISE if self.timesteps[step] >= boundary_timestep else Expert.LOW_NOISE
+        return Expert.HIGH_NOISE if self.timesteps[step] >= self.boundary_timestep else Expert.LOW_NOISE
 
     def step_matrix(self, step: int, guidance_scale: float) -> NDArray[np.float32]:
         """The matrix of one step, ``[3, 2 + order + 1]``, or one column more where guidance is above 1."""
@@ -74,11 +76,11 @@ class Schedule:
         """UniP: from sigma[step] to sigma[step + 1]. ``x0s`` are of this step, one step ago, and so on."""
         order = self._order_at(step)
         span = _Span.between(self.sigmas[step], self.sigmas[step + 1])
-        result = span.decay * sample - span.alpha * span.growth * x0s[0]
+        result: Vector = span.decay * sample - span.alpha * span.growth * x0s[0]
         ratios = self._ratios(step, order, span)
         if order == 1:
             return result
-        weights = np.array([0.5]) if order == 2 else span.solve(ratios, order - 1)
+        weights: Vector = np.array([0.5]) if order == 2 else span.solve(ratios, order - 1)
         for index, weight in enumerate(weights):
             result = result - span.alpha * span.growth * weight / ratios[index] * (x0s[index + 1] - x0s[0])
         return result
@@ -88,8 +90,8 @@ class Schedule:
         order = self._order_at(step - 1)
         span = _Span.between(self.sigmas[step - 1], self.sigmas[step])
         ratios = self._ratios(step - 1, order, span)
-        weights = np.array([0.5]) if order == 1 else span.solve([*ratios, 1.0], order)
-        result = span.decay * last_sample - span.alpha * span.growth * history[0]
+        weights: Vector = np.array([0.5]) if order == 1 else span.solve([*ratios, 1.0], order)
+        result: Vector = span.decay * last_sample - span.alpha * span.growth * history[0]
         for index, ratio in enumerate(ratios):
             result = result - span.alpha * span.growth * weights[index] / ratio * (history[index + 1] - history[0])
         return result - span.alpha * span.growth * weights[-1] * (x0 - history[0])
@@ -100,7 +102,14 @@ class Schedule:
         return [(_log_snr(self.sigmas[step - back]) - start) / span.width for back in range(1, order)]
 
 
-def flow_schedule(step_count: int, shift: float, order: int, train_step_count: int = 1000) -> Schedule:
+def flow_schedule(
+    step_count: int,
+    shift: float,
+    order: int,
+    *,
+    boundary_timestep: float | None = None,
+    train_step_count: int = 1000,
+) -> Schedule:
     """Flow sigmas, shifted: ``shift * s / (1 + (shift - 1) * s)`` over evenly spaced s from 1 down.
 
     The first sigma stays 1e-6 below 1, because the solver takes the logarithm of 1 - sigma; timesteps are cut to
@@ -114,6 +123,7 @@ def flow_schedule(step_count: int, shift: float, order: int, train_step_count: i
         sigmas=np.append(sigmas, 0.0).astype(np.float32),
         timesteps=(sigmas * train_step_count).astype(np.int64),
         order=order,
+        boundary_timestep=boundary_timestep,
     )
 
 
@@ -148,4 +158,5 @@ class _Span:
             conditions.append(phi * factorial / self.growth)
             factorial *= index + 1
             phi = phi / -self.width - 1 / factorial
-        return np.linalg.solve(powers, np.array(conditions))
+        weights: Vector = np.linalg.solve(powers, np.array(conditions))
+        return weights

@@ -30,7 +30,7 @@ class Scorer:
         self._tokenizer = TextTokenizer(folder, spec.tokenizer)
         try:
             self._contrast: NDArray[np.float32] = np.load(folder / spec.contrast_file, allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise BundleInvalid(f"cannot read {folder / spec.contrast_file}: {error}; export it again") from error
 
     def score(self, execution: Execution, picture: Pillow.Image | Pixels, prompt: str) -> MatchReport:

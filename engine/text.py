@@ -28,7 +28,9 @@ class TextTokenizer:
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / spec.file))
         except Exception as error:  # the library raises plain Exception
-            raise BundleInvalid(f"{folder / spec.file} is not a tokenizer: {error}; export the checkpoint again") from error
+            raise BundleInvalid(
+                f"{folder / spec.file} is not a tokenizer: {error}; export the checkpoint again"
+            ) from error
         self._tokenizer.enable_truncation(spec.length)
         self._tokenizer.enable_padding(length=spec.length, pad_id=spec.pad_id, direction=spec.pad_side)
         self._lower_case = spec.lower_case

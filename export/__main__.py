@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+import os
 import re
 import sys
 import time
@@ -48,9 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shift", type=float, help="default shift (default: the checkpoint's)")
     parser.add_argument("--frame-rate", type=float, help="default frames per second")
     parser.add_argument("--negative-prompt", help="default negative prompt")
-    parser.add_argument(
-        "--notice", action="append", default=[], help="a sentence that clients see in the capabilities"
-    )
+    parser.add_argument("--notice", action="append", default=[], help="a sentence that clients see in the capabilities")
     return parser
 
 
@@ -62,10 +61,14 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from export.bundling import Export, ExportPlan
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # read when the library is imported
+    from export.bundling import Export
     from export.checkpoint import open_checkpoint
     from export.defaults import FAMILY_DEFAULTS
+    from export.plan import ExportPlan
+    from export.quiet import hide_progress_bars
 
+    hide_progress_bars()
     checkpoint = open_checkpoint(options.checkpoint)
     chosen = {
         "step_count": options.steps,
@@ -83,7 +86,8 @@ def _export(options: argparse.Namespace) -> None:
         checkpoint=checkpoint,
         out=options.out,
         geometries=tuple(
-            Geometry(width, height, frames) for (width, height), frames in itertools.product(options.size, options.frames)
+            Geometry(width, height, frames)
+            for (width, height), frames in itertools.product(options.size, options.frames)
         ),
         defaults=defaults,
         name=options.name or options.checkpoint.resolve().name,

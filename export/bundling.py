@@ -6,9 +6,7 @@ so an export that was interrupted can never be served.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,11 +30,9 @@ from engine.bundle import (
 )
 from engine.schedule import flow_schedule
 from engine.types import Family, Geometry
-from export.checkpoint import Checkpoint
-from export.defaults import FamilyDefaults
-from export.errors import ExportError
 from export.graph import TracedModule, export_graph
 from export.guidance import write_guide_and_step
+from export.plan import ExportPlan, check_plan
 from export.preview import fit_preview
 from export.scoring import export_scorer
 from export.text_encoder import TOKEN_COUNT, text_encoder_graph
@@ -46,19 +42,6 @@ from export.verify import Verified, verify_against, verify_against_torch
 from export.weights import ComponentWeights, store_weights
 
 _LIBRARIES = ("torch", "diffusers", "transformers", "onnx", "onnxscript", "onnxruntime")
-
-
-@dataclass(frozen=True)
-class ExportPlan:
-    """What to export, where to, and the defaults that the bundle will serve with."""
-
-    checkpoint: Checkpoint
-    out: Path
-    geometries: tuple[Geometry, ...]
-    defaults: FamilyDefaults
-    name: str
-    scorer: Path | None = None
-    notices: tuple[str, ...] = ()
 
 
 class Export:
@@ -228,30 +211,6 @@ class Export:
             files=dict(_files(plan.out, self._graphs, tokenizer, scorer)),
             notices=plan.notices,
         )
-
-
-def check_plan(plan: ExportPlan) -> None:
-    """Refuses what cannot be exported, before anything is written. Raises ``ExportError``."""
-    transformer_multiple = 32 if plan.checkpoint.family is Family.WAN22_TI2V_5B else 16
-    for item in plan.geometries:
-        if item.width_px % transformer_multiple or item.height_px % transformer_multiple or min(item.width_px, item.height_px) < 1:
-            raise ExportError(
-                f"--size {item.width_px}x{item.height_px}: width and height must be multiples of "
-                f"{transformer_multiple} for this family"
-            )
-        if item.frame_count < 1 or item.frame_count % 4 != 1:
-            raise ExportError(f"--frames {item.frame_count}: must be 4n + 1, for example 17 or 81")
-    if plan.scorer is not None and not (plan.scorer / "config.json").is_file():
-        raise ExportError(f"--scorer {plan.scorer}: holds no config.json; give a SigLIP folder")
-    existing = plan.out / MANIFEST_NAME
-    if plan.out.exists() and any(plan.out.iterdir()) and not existing.is_file():
-        inside = plan.checkpoint.folder.resolve().is_relative_to(plan.out.resolve())
-        is_interrupted = any(plan.out.glob("*.onnx"))
-        if not inside and not is_interrupted:
-            raise ExportError(f"--out {plan.out}: is not empty and is no bundle; give another folder")
-    free = shutil.disk_usage(plan.out if plan.out.exists() else plan.out.resolve().parent).free
-    if free < 64 * 1024 * 1024:
-        raise ExportError(f"--out {plan.out}: only {free} bytes are free on that disk")
 
 
 def _latent_shape(geometry: Geometry, latent: LatentSpec) -> tuple[int, int, int]:

@@ -46,7 +46,9 @@ class Checkpoint:
     def license(self) -> str:
         """What the model card's front matter says."""
         card = self.folder / "README.md"
-        found = re.search(r"^license:\s*(\S+)", card.read_text(encoding="utf-8"), re.MULTILINE) if card.is_file() else None
+        found = (
+            re.search(r"^license:\s*(\S+)", card.read_text(encoding="utf-8"), re.MULTILINE) if card.is_file() else None
+        )
         return found.group(1) if found else "unknown"
 
     def digest(self) -> str:
@@ -99,7 +101,9 @@ class Checkpoint:
         try:
             return kind.from_pretrained(self.folder / component, torch_dtype=torch.float32).eval()
         except Exception as error:  # each library has its own errors for damaged files
-            raise ExportError(f"cannot load {self.folder / component}: {error}; download the component again") from error
+            raise ExportError(
+                f"cannot load {self.folder / component}: {error}; download the component again"
+            ) from error
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
@@ -140,7 +144,9 @@ def _check_scheduler(scheduler: dict[str, Any]) -> None:
         if found != value:
             raise ExportError(f"scheduler_config.json has {key} {found!r}; only {value!r} is supported")
     if scheduler.get("solver_order", 2) not in (1, 2, 3):
-        raise ExportError(f"scheduler_config.json has solver_order {scheduler['solver_order']}; 1, 2 or 3 are supported")
+        raise ExportError(
+            f"scheduler_config.json has solver_order {scheduler['solver_order']}; 1, 2 or 3 are supported"
+        )
 
 
 def _read_json(path: Path, remedy: str) -> dict[str, Any]:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +11,12 @@ import onnxscript.optimizer
 import torch
 from torch import Tensor, nn
 
+from export.quiet import quiet_libraries
 from export.weights import ComponentWeights, StoredWeight
 
 OPSET_VERSION = 20
-# Constants above this size are left as they are: folding a transposed weight would copy it into the graph file.
-_FOLDING_LIMIT_BYTES = 4096
+# Constants of more values are left as they are: folding a transposed weight would copy it into the graph file.
+FOLDING_LIMIT_VALUE_COUNT = 4096
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,9 @@ def export_graph(traced: TracedModule, weights: ComponentWeights | None, file: P
     model = _trace(traced)
     if weights is not None:
         _point_at_weights(model, weights.find(traced.module), file.parent)
-    onnxscript.optimizer.optimize(model, input_size_limit=_FOLDING_LIMIT_BYTES, output_size_limit=_FOLDING_LIMIT_BYTES)
+    limit = FOLDING_LIMIT_VALUE_COUNT
+    with quiet_libraries():  # one round is enough: the rest, the runtime's own optimiser finds
+        onnxscript.optimizer.optimize_ir(model, num_iterations=1, input_size_limit=limit, output_size_limit=limit)
     _drop_traces(model)
     partial = file.with_suffix(".partial")
     ir.save(model, partial)
@@ -58,7 +57,7 @@ def export_graph(traced: TracedModule, weights: ComponentWeights | None, file: P
 def _trace(traced: TracedModule) -> ir.Model:
     batch = torch.export.Dim("batch", min=1, max=2)
     axes = tuple({0: batch} if name in traced.batched_inputs else None for name in traced.inputs)
-    with _quiet():
+    with quiet_libraries():
         program = torch.onnx.export(
             traced.module.eval(),
             tuple(traced.inputs.values()),
@@ -105,15 +104,3 @@ def _drop_traces(model: ir.Model) -> None:
         value.metadata_props.clear()
     model.metadata_props.clear()
     model.graph.metadata_props.clear()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The tracer talks of its own deprecations and of packages that are not installed."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123
-        warnings.simplefilter("ignore")
-        yield
-    logger.setLevel(level)

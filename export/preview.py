@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKLWan
 
 _CELLS_PER_SIDE = 8
-_FIT_PICTURE_COUNT, _TEST_PICTURE_COUNT = 48, 16
+_FIT_PICTURE_COUNT, _TEST_PICTURE_COUNT = 24, 8
 
 
 def fit_preview(vae: AutoencoderKLWan) -> PreviewSpec:
@@ -28,7 +28,9 @@ def fit_preview(vae: AutoencoderKLWan) -> PreviewSpec:
     colours = functional.avg_pool2d(pictures, vae.config.scale_factor_spatial).flatten(2).transpose(1, 2)
     inputs = torch.cat([cells, torch.ones(*cells.shape[:2], 1)], dim=2).double()
     fit = slice(0, _FIT_PICTURE_COUNT)
-    solution = torch.linalg.lstsq(inputs[fit].flatten(0, 1), colours[fit].flatten(0, 1).double(), driver="gelsd").solution
+    solution = torch.linalg.lstsq(
+        inputs[fit].flatten(0, 1), colours[fit].flatten(0, 1).double(), driver="gelsd"
+    ).solution
     actual = colours[_FIT_PICTURE_COUNT:].flatten(0, 1).double()
     residual = actual - inputs[_FIT_PICTURE_COUNT:].flatten(0, 1) @ solution
     r_squared = 1.0 - float(residual.square().sum() / (actual - actual.mean(dim=0)).square().sum())
@@ -38,7 +40,9 @@ def fit_preview(vae: AutoencoderKLWan) -> PreviewSpec:
 
 def _latents(vae: AutoencoderKLWan, picture: Tensor) -> Tensor:
     """[3, side, side] in 0..1 to normalised latents [1, cells, channels]."""
-    mean, std = (torch.tensor(values).view(1, -1, 1, 1, 1) for values in (vae.config.latents_mean, vae.config.latents_std))
+    mean, std = (
+        torch.tensor(values).view(1, -1, 1, 1, 1) for values in (vae.config.latents_mean, vae.config.latents_std)
+    )
     latent = vae.encode(picture[None, :, None] * 2 - 1).latent_dist.mode()
     return ((latent - mean) / std).flatten(2).transpose(1, 2)
 

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class ScorerImageGraph(nn.Module):
-    """``forward(pixel_values)``: [1, 3, side, side] to image_embeds [1, D] and patch_embeds [1, patches, D], unit length."""
+    """``forward(pixel_values) -> image_embeds, patch_embeds``.
+
+    [1, 3, side, side] to [1, D] and [1, patches, D], all of unit length.
+    """
 
     def __init__(self, model: SiglipModel) -> None:
         super().__init__()

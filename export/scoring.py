@@ -58,8 +58,8 @@ def export_scorer(
         resample=picture.get("resample", 3),
         mean=tuple(picture.get("image_mean", (0.5, 0.5, 0.5))),
         std=tuple(picture.get("image_std", (0.5, 0.5, 0.5))),
-        logit_scale_log=float(model.logit_scale),
-        logit_bias=float(model.logit_bias),
+        logit_scale_log=float(model.logit_scale.detach()),
+        logit_bias=float(model.logit_bias.detach()),
         contrast_file=CONTRAST_NAME,
     )
 

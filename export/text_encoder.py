@@ -32,7 +32,7 @@ class TextEncoderGraph(nn.Module):
         positions = torch.arange(TOKEN_COUNT)
         with torch.no_grad():
             buckets = attention._relative_position_bucket(positions[None, :] - positions[:, None])  # noqa: SLF001
-        self.register_buffer("buckets", buckets)  # [512, 512], row: the position that attends
+        self.buckets = nn.Buffer(buckets)  # [512, 512], row: the position that attends
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """See the class."""

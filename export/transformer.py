@@ -36,7 +36,9 @@ class TransformerGraph(nn.Module):
     * ``prediction`` [B, z, T, h, w], row 0 for the first embedding.
     """
 
-    def __init__(self, model: WanTransformer3DModel, latent_shape: tuple[int, int, int], expand_timesteps: bool) -> None:
+    def __init__(
+        self, model: WanTransformer3DModel, latent_shape: tuple[int, int, int], expand_timesteps: bool
+    ) -> None:
         super().__init__()
         self.model = model
         self._expand_timesteps = expand_timesteps
@@ -46,8 +48,8 @@ class TransformerGraph(nn.Module):
         with torch.no_grad():
             cosines, sines = model.rope(torch.zeros(1, 1, frames, height, width))
         # The library repeats each value for the pair of features that it turns.
-        self.register_buffer("cosines", cosines[..., 0::2].float().contiguous())
-        self.register_buffer("sines", sines[..., 1::2].float().contiguous())
+        self.cosines = nn.Buffer(cosines[..., 0::2].float().contiguous())
+        self.sines = nn.Buffer(sines[..., 1::2].float().contiguous())
 
     def forward(self, latents: Tensor, condition: Tensor, timestep: Tensor, prompt_embeds: Tensor) -> Tensor:
         """See the class."""
@@ -110,8 +112,7 @@ class TransformerGraph(nn.Module):
     def _rotate(self, features: Tensor) -> Tensor:
         """Turns neighbouring pairs of features, [B, tokens, heads, head size]."""
         first, second = features.unflatten(-1, (-1, 2)).unbind(-1)
-        cosines, sines = self.cosines, self.sines
-        turned = (first * cosines - second * sines, first * sines + second * cosines)
+        turned = (first * self.cosines - second * self.sines, first * self.sines + second * self.cosines)
         return torch.stack(turned, dim=-1).flatten(-2)
 
     def _unpatchify(self, tokens: Tensor) -> Tensor:
@@ -123,8 +124,8 @@ class TransformerGraph(nn.Module):
 
 def _attend(attention: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Attention over [B, tokens, heads, head size], then the output projection."""
-    heads_first = (item.transpose(1, 2) for item in (query, key, value))
-    mixed = functional.scaled_dot_product_attention(*heads_first)
+    query, key, value = (item.transpose(1, 2) for item in (query, key, value))
+    mixed = functional.scaled_dot_product_attention(query, key, value)
     return attention.to_out[0](mixed.transpose(1, 2).flatten(2))
 
 

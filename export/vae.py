@@ -73,8 +73,8 @@ class _Direction(nn.Module):
     def __init__(self, vae: AutoencoderKLWan) -> None:
         super().__init__()
         self.vae: Any = vae
-        self.register_buffer("mean", torch.tensor(vae.config.latents_mean).view(1, -1, 1, 1, 1))
-        self.register_buffer("std", torch.tensor(vae.config.latents_std).view(1, -1, 1, 1, 1))
+        self.mean = nn.Buffer(torch.tensor(vae.config.latents_mean).view(1, -1, 1, 1, 1))
+        self.std = nn.Buffer(torch.tensor(vae.config.latents_std).view(1, -1, 1, 1, 1))
 
     @property
     def slot_count(self) -> int:
@@ -107,7 +107,9 @@ class _Decoder(_Direction):
 class _Init(nn.Module):
     """The first chunk: gives the result and those caches that are not zero."""
 
-    def __init__(self, direction: _Direction, slots: Sequence[int], slot_count: int, frame_counts: Sequence[int]) -> None:
+    def __init__(
+        self, direction: _Direction, slots: Sequence[int], slot_count: int, frame_counts: Sequence[int]
+    ) -> None:
         super().__init__()
         self.direction = direction
         self._slots, self._slot_count, self._frame_counts = slots, slot_count, frame_counts
@@ -115,7 +117,10 @@ class _Init(nn.Module):
     def forward(self, chunk: Tensor) -> tuple[Tensor, ...]:
         caches: list[_Entry] = [None] * self._slot_count
         result = self.direction.chunk(chunk, caches, is_first=True)
-        return (result, *(self._padded(caches[slot], count) for slot, count in zip(self._slots, self._frame_counts, strict=True)))
+        return (
+            result,
+            *(self._padded(caches[slot], count) for slot, count in zip(self._slots, self._frame_counts, strict=True)),
+        )
 
     def _padded(self, cache: _Entry, frame_count: int) -> Tensor:
         assert isinstance(cache, Tensor)

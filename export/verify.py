@@ -32,9 +32,7 @@ class Verified:
 def verify_against_torch(file: Path, traced: TracedModule) -> Verified:
     """Runs the example through graph and torch. Raises ``ExportError`` where they disagree."""
     inputs = {name: tensor.numpy() for name, tensor in traced.inputs.items()}
-    expected = {
-        name: tensor.numpy() for name, tensor in zip(traced.output_names, traced.reference(), strict=True)
-    }
+    expected = {name: tensor.numpy() for name, tensor in zip(traced.output_names, traced.reference(), strict=True)}
     return verify_against(file, inputs, expected)
 
 

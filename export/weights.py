@@ -75,6 +75,7 @@ def store_weights(component: nn.Module, file: Path) -> ComponentWeights:
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
     save_file({name: tensor.detach().float().contiguous() for name, tensor in unique.values()}, partial)
+    partial.chmod(0o644)  # the library lets only the owner read; who serves is often someone else
     partial.replace(file)
     return ComponentWeights(component, [file])
 
@@ -93,6 +94,7 @@ def _read_header(file: Path) -> Iterator[tuple[str, StoredWeight]]:
         if name == "__metadata__" or entry["dtype"] not in _DTYPES:
             continue
         start, end = entry["data_offsets"]
-        yield name, StoredWeight(
-            file, _DTYPES[entry["dtype"]], tuple(entry["shape"]), 8 + header_length + start, end - start
+        yield (
+            name,
+            StoredWeight(file, _DTYPES[entry["dtype"]], tuple(entry["shape"]), 8 + header_length + start, end - start),
         )

@@ -89,7 +89,8 @@ def test_guidance_is_a_linear_combination_of_two_predictions() -> None:
     [(40, 5.0, 15), (40, 3.0, 11), (4, 5.0, 2)],
 )
 def test_experts_split_at_the_boundary(step_count: int, shift: float, high_noise_count: int) -> None:
-    schedule = flow_schedule(step_count, shift, order=2)
-    experts = [schedule.expert(step, boundary_timestep=900.0) for step in range(step_count)]
+    schedule = flow_schedule(step_count, shift, order=2, boundary_timestep=900.0)
+    experts = [schedule.expert(step) for step in range(step_count)]
     assert experts == [Expert.HIGH_NOISE] * high_noise_count + [Expert.LOW_NOISE] * (step_count - high_noise_count)
-    assert {schedule.expert(step, None) for step in range(step_count)} == {Expert.SINGLE}
+    without = flow_schedule(step_count, shift, order=2)
+    assert {without.expert(step) for step in range(step_count)} == {Expert.SINGLE}

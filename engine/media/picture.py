@@ -18,6 +18,9 @@ Pillow.MAX_IMAGE_PIXELS = None
 
 _FORMATS = tuple(item.value for item in ImageFormat)
 _MODES_OF_8_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "La", "CMYK", "YCbCr"})
+# Telephones put a gain map or a depth map behind the photograph; Pillow has a name of its own for such a JPEG.
+_JPEG_WITH_MORE = "MPO"
+_PNG_DEPTH_OFFSET = 24  # signature 8, chunk's length and name 8, width and height 8; Pillow cuts 16-bit colour silently
 
 
 def decode_picture(image: Image, limits: Limits) -> Pillow.Image:
@@ -35,9 +38,12 @@ def decode_picture(image: Image, limits: Limits) -> Pillow.Image:
             "send a smaller picture, no clip is larger than its compiled size",
         )
     picture = _open(image.data)
-    if image.format is not None and picture.format != image.format.value:
-        raise _refuse("image.format", f"says {image.format.value} but the data is {picture.format}")
+    found = "JPEG" if picture.format == _JPEG_WITH_MORE else picture.format
+    if image.format is not None and found != image.format.value:
+        raise _refuse("image.format", f"says {image.format.value} but the data is {found}")
     _check_header(picture, limits)
+    if picture.mode not in _MODES_OF_8_BITS or (found == "PNG" and image.data[_PNG_DEPTH_OFFSET] > 8):
+        raise _refuse("image.data", "has more than 8 bits a channel; save it with 8 bits")
     try:
         picture.load()
         upright = ImageOps.exif_transpose(picture)
@@ -90,10 +96,8 @@ def _check_header(picture: Pillow.Image, limits: Limits) -> None:
             "image.data",
             f"is {picture.width}x{picture.height} pixels, longer than 20 to 1; crop it to the part that should move",
         )
-    if getattr(picture, "n_frames", 1) > 1:
+    if picture.format != _JPEG_WITH_MORE and getattr(picture, "n_frames", 1) > 1:
         raise _refuse("image.data", "is animated; send one still picture")
-    if picture.mode not in _MODES_OF_8_BITS:
-        raise _refuse("image.data", f"has more than 8 bits a channel ({picture.mode}); save it with 8 bits")
 
 
 def _to_rgb(picture: Pillow.Image) -> Pillow.Image:

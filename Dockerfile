@@ -1,0 +1,26 @@
+# Two stages: one installs, one serves. The serving image holds no torch and runs as nobody in particular.
+#   docker build -t stillcue .
+#   docker run --read-only --tmpfs /tmp -p 50051:50051 -p 9464:9464 -v /path/to/bundle:/bundle:ro stillcue
+FROM python:3.11-slim AS install
+WORKDIR /build
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY clients/python clients/python
+RUN python -m venv /venv \
+ && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt ".[server]"
+
+FROM python:3.11-slim
+RUN useradd --system --uid 10001 --no-create-home stillcue
+COPY --from=install /venv /venv
+COPY server /app/server
+COPY engine /app/engine
+WORKDIR /app
+USER 10001
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    STILLCUE_BUNDLE=/bundle STILLCUE_LISTEN=0.0.0.0:50051 STILLCUE_METRICS_LISTEN=0.0.0.0:9464 \
+    STILLCUE_ALLOW_INSECURE=true
+EXPOSE 50051 9464
+VOLUME /bundle
+# The longest job may finish after SIGTERM: give the container as long (docker stop --time, terminationGracePeriod).
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 CMD ["python", "-m", "server.probe"]
+ENTRYPOINT ["python", "-m", "server"]

@@ -1,0 +1,74 @@
+"""Fresh processes: sides that answer line by line, and how long a process takes until it says that it is ready."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from benchmarks.clip import Take, Timing
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Side:
+    """A side's process; a context manager, ready once entered."""
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        self._process = spawn(module, *arguments)
+
+    def __enter__(self) -> Self:
+        first_line(self._process)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate()
+
+    def make(self, take: Take) -> Timing:
+        """One take, made now; nothing else should run meanwhile."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(asdict(take)) + "\n")
+        self._process.stdin.flush()
+        return Timing(**json.loads(first_line(self._process)))
+
+
+def spawn(module: str, *arguments: str) -> subprocess.Popen[str]:
+    """Starts ``python -m module`` in the root of the tree. Compiled bytecode is kept, as an installation keeps it."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    """The next line of a process's output. Ends the benchmark where the process ended instead."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit(f"{process.args!r} ended with status {process.wait()} before it answered")
+    return line
+
+
+def seconds_to_ready(command: Sequence[str]) -> float:
+    """Seconds from the start of ``python -m command`` to its first line of output; the process is then ended."""
+    started = time.perf_counter()
+    process = spawn(*command)
+    first_line(process)
+    seconds = time.perf_counter() - started
+    process.terminate()
+    process.communicate()
+    return seconds

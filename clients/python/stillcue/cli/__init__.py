@@ -1,0 +1,54 @@
+"""The command line: ``stillcue generate``, ``stillcue score``, ``stillcue capabilities``.
+
+Exit codes: 0 done; 1 the server refused or failed, or a file could not be written; 2 the command line itself is
+wrong; 130 interrupted (the call is cancelled on the server). Results go to standard output, progress and errors
+to standard error. Needs the packages of ``stillcue[cli]``; the library does not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from stillcue.cli.arguments import parse_arguments
+from stillcue.cli.failures import describe
+from stillcue.cli.signals import terminations_as_interrupts
+from stillcue.errors import StillcueError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+EXTRA_PACKAGES = frozenset({"av", "numpy", "PIL", "rich"})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; a wrong command line exits with 2 by itself."""
+    options = parse_arguments(arguments)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what gRPC logs, the messages below say better
+    try:
+        # Imports the packages of stillcue[cli], which may be missing.
+        from stillcue.cli import commands  # noqa: PLC0415
+
+        with terminations_as_interrupts():
+            commands.run(options)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in EXTRA_PACKAGES:
+            raise
+        return _fail(f"the command line needs {error.name}; install it with: pip install 'stillcue[cli]'")
+    except StillcueError as error:
+        return _fail(describe(error, options.server))
+    except OSError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("stillcue: interrupted; the call was cancelled\n")
+        return EXIT_INTERRUPTED
+    return EXIT_DONE
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"stillcue: {message}\n")
+    return EXIT_FAILED

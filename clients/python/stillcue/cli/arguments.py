@@ -1,0 +1,154 @@
+"""The command line's grammar, and what can be judged without a server. Every mistake found here exits with 2."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stillcue import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DEFAULT_SERVER = "localhost:50051"
+SERVER_VARIABLE = "STILLCUE_SERVER"
+TOKEN_VARIABLE = "STILLCUE_TOKEN"
+DEFAULT_CRF = 16
+_LARGEST_INT32 = 2**31 - 1
+_LARGEST_INT64 = 2**63 - 1
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses a command line; ``--help`` and mistakes end the process."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    if options.tls is False and options.ca is not None:
+        parser.error("--ca and --plaintext exclude each other")
+    return options
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="stillcue",
+        description="One picture and one sentence become video.",
+        epilog="exit codes: 0 done, 1 the server refused or failed, 2 wrong command line, 130 interrupted",
+    )
+    parser.add_argument("--version", action="version", version=f"stillcue {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_generate(commands.add_parser("generate", help="make a clip", description="Make a clip."))
+    score = commands.add_parser("score", help="does the sentence match the picture?")
+    _add_picture_and_prompt(score)
+    score.add_argument("--json", action="store_true", help="print the report as JSON")
+    _add_connection(score)
+    capabilities = commands.add_parser("capabilities", help="what the server has loaded")
+    capabilities.add_argument("--json", action="store_true", help="print everything as JSON")
+    _add_connection(capabilities)
+    return parser
+
+
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    _add_picture_and_prompt(parser)
+    parser.add_argument(
+        "-o", "--output", type=_output("mp4"), required=True, metavar="CLIP.mp4", help="replaced if it exists"
+    )
+    parser.add_argument("--size", type=_size, default=(0, 0), metavar="WxH", help="default: by the picture's aspect")
+    parser.add_argument("--frames", type=_integer(1, _LARGEST_INT32), default=0, metavar="N", help="4n + 1")
+    parser.add_argument("--fps", type=float, metavar="F", help="frames per second that the clip is shown at")
+    parser.add_argument("--steps", type=_integer(1, _LARGEST_INT32), metavar="N", help="denoising steps")
+    parser.add_argument("--guidance", type=float, metavar="G", help="guidance scale; 1 switches guidance off")
+    parser.add_argument("--guidance-low", type=float, metavar="G", help="guidance scale of the low-noise expert")
+    parser.add_argument("--shift", type=float, metavar="S", help="shift of the flow schedule")
+    parser.add_argument("--seed", type=_integer(0, _LARGEST_INT64), metavar="N", help="default: drawn and reported")
+    parser.add_argument("--negative", type=_text, metavar="TEXT", help="what the clip must not show")
+    match = parser.add_mutually_exclusive_group()
+    match.add_argument("--require-match", type=float, metavar="SCORE", help="refuse below this score, 0 to 100")
+    match.add_argument("--no-match", action="store_true", help="do not score picture and sentence")
+    parser.add_argument(
+        "--previews",
+        type=_integer(0, _LARGEST_INT32),
+        default=1,
+        metavar="N",
+        help="in terminals of 24-bit colour, a preview every N steps; 0: none (default: 1)",
+    )
+    quality = parser.add_mutually_exclusive_group()
+    quality.add_argument(
+        "--crf",
+        type=_integer(0, 51),
+        metavar="N",
+        help=f"H.264 quality, 0 best to 51 worst (default: {DEFAULT_CRF})",
+    )
+    quality.add_argument("--lossless", action="store_true", help="H.264 in RGB without loss; not every player reads it")
+    parser.add_argument("--json", type=_output("json"), metavar="FILE.json", help="write the summary")
+    parser.add_argument("--sheet", type=_output("png"), metavar="FILE.png", help="write a contact sheet")
+    parser.add_argument(
+        "--font", type=_input, metavar="FILE.ttf", help="font of the sheet's caption, for example for Chinese"
+    )
+    _add_connection(parser)
+
+
+def _add_picture_and_prompt(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("picture", type=_input, metavar="PICTURE", help="PNG, JPEG or WebP file: the first frame")
+    parser.add_argument("prompt", type=_text, metavar="SENTENCE", help="subject, action and change of environment")
+
+
+def _add_connection(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("connection", f"A token is read from {TOKEN_VARIABLE}.")
+    group.add_argument(
+        "--server",
+        default=os.environ.get(SERVER_VARIABLE) or DEFAULT_SERVER,
+        metavar="HOST:PORT",
+        help=f"default: {SERVER_VARIABLE}, else {DEFAULT_SERVER}",
+    )
+    tls = group.add_mutually_exclusive_group()
+    tls.add_argument("--tls", action="store_true", default=None, help="encrypt; the default but on this machine")
+    tls.add_argument("--plaintext", action="store_false", dest="tls", help="do not encrypt")
+    group.add_argument("--ca", type=_input, metavar="FILE.pem", help="root certificates in place of the system's")
+    group.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after so long")
+
+
+def _input(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text!r}")
+    return path
+
+
+def _output(suffix: str) -> Callable[[str], Path]:
+    def output(text: str) -> Path:
+        path = Path(text)
+        if path.suffix.lower() != f".{suffix}":
+            raise argparse.ArgumentTypeError(f"{text!r} does not end in .{suffix}")
+        if not path.parent.is_dir():
+            raise argparse.ArgumentTypeError(f"there is no folder {str(path.parent)!r}")
+        return path
+
+    return output
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, for example 832x480")
+    return int(found[1]), int(found[2])
+
+
+def _integer(lowest: int, highest: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
+        number = int(text)
+        if not lowest <= number <= highest:
+            raise argparse.ArgumentTypeError(f"{number} is outside {lowest} to {highest}")
+        return number
+
+    return integer
+
+
+def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("is not valid UTF-8") from None
+    return text

@@ -1,0 +1,200 @@
+"""The three commands. Each makes one call and says what came of it; errors pass through."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from stillcue.cli.arguments import DEFAULT_CRF, TOKEN_VARIABLE
+from stillcue.cli.files import replacing
+from stillcue.cli.preview import can_show_previews
+from stillcue.cli.progress import ProgressDisplay, describe_match, progress_display
+from stillcue.cli.sheet import Font, caption_font, sheet_indices, write_sheet
+from stillcue.cli.video import Pixels, decode_frame, open_mp4
+from stillcue.client import Client, EventStream
+from stillcue.events import Accepted, Frame, MatchMode, Summary
+
+if TYPE_CHECKING:
+    import argparse
+
+    from stillcue.capabilities import Capabilities
+
+
+def run(options: argparse.Namespace) -> None:
+    """Runs the command that the command line names."""
+    {"generate": generate, "score": score, "capabilities": capabilities}[options.command](options)
+
+
+def generate(options: argparse.Namespace) -> None:
+    """Makes a clip: the mp4 file, and the summary and the contact sheet where they are asked for."""
+    console = Console(stderr=True)
+    font = _sheet_font(options, console)
+    with (
+        _connect(options) as client,
+        _start(client, options, console) as stream,
+        progress_display(console) as display,
+    ):
+        received = _receive(stream, display, options)
+    summary = received.summary
+    if options.json is not None:
+        with replacing(options.json) as temporary:
+            temporary.write_text(_to_json(asdict(summary)) + "\n", encoding="utf-8")
+    if options.sheet is not None:
+        write_sheet(
+            options.sheet,
+            picture=options.picture,
+            frames=received.sheet_frames,
+            frame_rate=summary.settings.frame_rate,
+            caption=options.prompt,
+            font=font,
+        )
+    for warning in summary.warnings:
+        if warning not in received.accepted.warnings:
+            _say(console, f"note: {warning}")
+    _say(Console(), f"{options.output}: {_describe_clip(summary)}")
+
+
+def score(options: argparse.Namespace) -> None:
+    """Prints how well a picture and a sentence match."""
+    with _connect(options) as client:
+        report = client.score_match(options.picture, options.prompt, timeout_seconds=options.timeout)
+    _say(Console(), _to_json(asdict(report)) if options.json else describe_match(report))
+
+
+def capabilities(options: argparse.Namespace) -> None:
+    """Prints what the server has loaded."""
+    with _connect(options) as client:
+        found = client.capabilities(timeout_seconds=options.timeout)
+    _say(Console(), _to_json(asdict(found)) if options.json else _describe_capabilities(found))
+
+
+@dataclass(frozen=True)
+class _Received:
+    """What is kept of a stream."""
+
+    accepted: Accepted
+    summary: Summary
+    sheet_frames: dict[int, Pixels]
+
+
+def _receive(stream: EventStream, display: ProgressDisplay, options: argparse.Namespace) -> _Received:
+    """Writes the frames as they come; the mp4 file takes its name when the stream has ended well."""
+    accepted = next(stream)
+    assert isinstance(accepted, Accepted)  # the stream holds servers to that
+    display.show(accepted)
+    settings = accepted.settings
+    wanted = sheet_indices(settings.frame_count)
+    sheet_frames: dict[int, Pixels] = {}
+    crf = DEFAULT_CRF if options.crf is None else options.crf
+    with open_mp4(
+        options.output,
+        width_px=settings.width_px,
+        height_px=settings.height_px,
+        frame_rate=settings.frame_rate,
+        crf=None if options.lossless else crf,
+    ) as clip:
+        for event in stream:
+            display.show(event)
+            match event:
+                case Frame():
+                    pixels = decode_frame(event)
+                    clip.add(pixels)
+                    if event.index in wanted:
+                        sheet_frames[event.index] = pixels
+                case Summary():
+                    summary = event
+    return _Received(accepted, summary, sheet_frames)
+
+
+def _connect(options: argparse.Namespace) -> Client:
+    certificates = None if options.ca is None else options.ca.read_bytes()
+    return Client(options.server, tls=options.tls, root_certificates=certificates, token=os.environ.get(TOKEN_VARIABLE))
+
+
+def _start(client: Client, options: argparse.Namespace, console: Console) -> EventStream:
+    width_px, height_px = options.size
+    match = MatchMode.OFF if options.no_match else None if options.require_match is None else MatchMode.REQUIRE
+    return client.generate(
+        options.picture,
+        options.prompt,
+        timeout_seconds=options.timeout,
+        negative_prompt=options.negative,
+        width_px=width_px,
+        height_px=height_px,
+        frame_count=options.frames,
+        frame_rate=options.fps,
+        step_count=options.steps,
+        guidance_scale=options.guidance,
+        guidance_scale_low_noise=options.guidance_low,
+        seed=options.seed,
+        shift=options.shift,
+        match=match,
+        minimum_match_score=options.require_match or 0.0,
+        preview_every_step_count=options.previews if can_show_previews(console) else 0,
+    )
+
+
+def _sheet_font(options: argparse.Namespace, console: Console) -> Font | None:
+    """The font of the sheet's caption, looked for before the work so that a wrong ``--font`` costs none."""
+    if options.sheet is None:
+        return None
+    font = caption_font(options.prompt, options.font)
+    if font is None:
+        _say(console, "note: no font here has every character of the sentence; give one by --font")
+    return font
+
+
+def _describe_clip(summary: Summary) -> str:
+    settings = summary.settings
+    return (
+        f"{settings.frame_count} frames of {settings.width_px}x{settings.height_px} at {settings.frame_rate:g} "
+        f"frames/s, seed {settings.seed}, {summary.work_seconds:.2f} s of work"
+    )
+
+
+def _describe_capabilities(found: Capabilities) -> str:
+    model, defaults, limits = found.model, found.sampling_defaults, found.limits
+    sizes = (f"{item.width_px}x{item.height_px}, {item.frame_count} frames" for item in found.geometries)
+    low_noise = defaults.guidance_scale_low_noise
+    lines = [
+        f"server     {found.server_version}",
+        f"model      {model.name} ({model.family}), {model.license or 'licence not stated'}",
+        f"runtime    {model.runtime}",
+        f"bundle     {model.bundle_digest}",
+        f"checkpoint {model.checkpoint_digest}",
+        *(f"{'sizes' if number == 0 else '':<10} {size}" for number, size in enumerate(sizes)),
+        f"defaults   {defaults.step_count} steps, guidance {defaults.guidance_scale:g}"
+        + (f" and {low_noise:g}" if low_noise is not None else "")
+        + f", shift {defaults.shift:g}, {defaults.frame_rate:g} frames/s",
+        f"limits     {limits.max_image_bytes} bytes and {limits.max_image_pixel_count} pixels a picture, "
+        f"{limits.max_step_count} steps, {limits.max_prompt_character_count} characters, "
+        f"{limits.queue_capacity} jobs in the queue",
+        f"match      {'scored' if found.match_supported else 'not scored: this bundle holds no scorer'}",
+        *(f"note       {notice}" for notice in found.notices),
+    ]
+    return "\n".join(lines)
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for infinities and NaN, which JSON does not have; identical pictures have infinite dB."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+    return value
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

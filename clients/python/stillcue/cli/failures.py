@@ -1,0 +1,80 @@
+"""Errors of calls become one message for a person: what is wrong, in which option, and what to do."""
+
+from __future__ import annotations
+
+from stillcue.errors import (
+    AccessDenied,
+    Cancelled,
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidRequest,
+    OutOfMemory,
+    Overloaded,
+    ReaderTooSlow,
+    ServerError,
+    StillcueError,
+    Unavailable,
+    Unsupported,
+    Violation,
+)
+
+OPTION_BY_FIELD = {
+    "image": "PICTURE",
+    "image.data": "PICTURE",
+    "image.format": "PICTURE",
+    "prompt": "SENTENCE",
+    "negative_prompt": "--negative",
+    "video.width_px": "--size",
+    "video.height_px": "--size",
+    "video.frame_count": "--frames",
+    "video.frame_rate": "--fps",
+    "sampling.step_count": "--steps",
+    "sampling.guidance_scale": "--guidance",
+    "sampling.guidance_scale_low_noise": "--guidance-low",
+    "sampling.seed": "--seed",
+    "sampling.shift": "--shift",
+    "match.mode": "--no-match",
+    "match.minimum_score": "--require-match",
+    "stream.preview_every_step_count": "--previews",
+}
+_HEADING_BY_ERROR: dict[type[StillcueError], str] = {
+    InvalidRequest: "the request is wrong",
+    FailedPrecondition: "this server cannot do that",
+    AccessDenied: "access denied",
+    Overloaded: "the server has no room now",
+    OutOfMemory: "the job is too large",
+    DeadlineExceeded: "out of time",
+    ReaderTooSlow: "frames came faster than they could be written",
+    Cancelled: "the server cancelled the call",
+    Unavailable: "no answer from the server",
+    Unsupported: "the server does not know this call",
+    ServerError: "the server failed",
+}
+_REMEDY_BY_ERROR: dict[type[StillcueError], str] = {
+    AccessDenied: "put a valid token into STILLCUE_TOKEN",
+    DeadlineExceeded: "raise --timeout, or ask for fewer frames or steps",
+    Unavailable: "is it running at {server}? It must speak TLS, unless it is on this machine or --plaintext is given",
+    Unsupported: "is {server} a Stillcue server of this version?",
+    ServerError: "tell its operator the request id",
+}
+
+
+def describe(error: StillcueError, server: str) -> str:
+    """A message of a few lines."""
+    kind = next(kind for kind in type(error).__mro__ if kind in _HEADING_BY_ERROR)
+    if error.violations:
+        lines = [f"{_HEADING_BY_ERROR[kind]}:", *(f"  {_describe_violation(item)}" for item in error.violations)]
+    else:
+        lines = [f"{_HEADING_BY_ERROR[kind]}: {error.message}"]
+    if error.retry_after_seconds is not None:
+        lines.append(f"  try again in {error.retry_after_seconds:g} s")
+    elif kind in _REMEDY_BY_ERROR:
+        lines.append(f"  {_REMEDY_BY_ERROR[kind].format(server=server)}")
+    if error.request_id is not None:
+        lines.append(f"  request id: {error.request_id}")
+    return "\n".join(lines)
+
+
+def _describe_violation(violation: Violation) -> str:
+    option = OPTION_BY_FIELD.get(violation.field)
+    return f"{option or violation.field} {violation.description}"

@@ -1,0 +1,94 @@
+"""What a person sees while a clip is made: a live display in a terminal, one line for each stage elsewhere."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from stillcue.cli.preview import PreviewBlocks
+from stillcue.events import Accepted, DenoiseProgress, Event, Frame, MatchReport, QueueUpdate, Stage, StageStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STAGE_LABELS = {
+    Stage.MATCH: "matching picture and sentence",
+    Stage.ENCODE_TEXT: "reading the sentence",
+    Stage.ENCODE_IMAGE: "reading the picture",
+    Stage.DENOISE: "denoising",
+    Stage.DECODE: "decoding frames",
+}
+
+
+class ProgressDisplay:
+    """Shows events as they come. ``live`` is None where nothing can be redrawn."""
+
+    def __init__(self, console: Console, live: Live | None) -> None:
+        self._console = console
+        self._live = live
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[count]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._task = self._bars.add_task("waiting for the server", total=None, count="")
+        self._preview: PreviewBlocks | None = None
+        self._total_by_stage: dict[Stage, int] = {}
+        self._redraw()
+
+    def show(self, event: Event) -> None:
+        """Shows one event."""
+        match event:
+            case Accepted():
+                settings = event.settings
+                self._total_by_stage = {Stage.DENOISE: settings.step_count, Stage.DECODE: settings.frame_count}
+                for warning in event.warnings:
+                    self._console.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
+            case QueueUpdate():
+                self._begin("next in the queue" if event.position == 0 else f"in the queue, {event.position} ahead")
+            case StageStarted():
+                label = STAGE_LABELS.get(event.stage, event.stage.value)
+                self._begin(label, self._total_by_stage.get(event.stage))
+            case MatchReport():
+                self._console.print(describe_match(event), markup=False, highlight=False, soft_wrap=True)
+            case DenoiseProgress():
+                pace = f", {event.step_seconds:.2f} s/step"
+                self._advance(event.completed_step_count, event.step_count, pace)
+                if event.preview is not None:
+                    self._preview = PreviewBlocks(event.preview)
+            case Frame():
+                self._advance(event.index + 1, self._total_by_stage[Stage.DECODE])
+        self._redraw()
+
+    def _begin(self, label: str, total: int | None = None) -> None:
+        if self._live is None:
+            self._console.print(label, markup=False, highlight=False)
+        self._bars.reset(self._task, description=label, total=total, completed=0, count="")
+
+    def _advance(self, completed: int, total: int, pace: str = "") -> None:
+        self._bars.update(self._task, completed=completed, total=total, count=f"{completed}/{total}{pace}")
+
+    def _redraw(self) -> None:
+        if self._live is not None:
+            self._live.update(Group(self._bars, self._preview) if self._preview else self._bars)
+
+
+@contextmanager
+def progress_display(console: Console) -> Iterator[ProgressDisplay]:
+    """A display for the length of one call."""
+    if not console.is_terminal:
+        yield ProgressDisplay(console, None)
+        return
+    with Live(console=console, refresh_per_second=10, transient=True) as live:
+        yield ProgressDisplay(console, live)
+
+
+def describe_match(report: MatchReport) -> str:
+    """A match report in one line."""
+    return f"match {report.score:.0f} of 100, {report.verdict} ({report.basis} score)"

@@ -1,0 +1,88 @@
+"""Frames become an mp4 file one by one, as they arrive. Knows PyAV and H.264; knows no server."""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+from numpy.typing import NDArray
+from PIL import Image
+
+from stillcue.cli.files import replacing
+from stillcue.events import Frame, FrameEncoding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
+Pixels = NDArray[np.uint8]  # [height, width, 3], RGB, rows from the top
+# ITU-T H.273 gives primaries and transfer of BT.709 the number 1. Untagged files are guessed at by players, and
+# some guess BT.601, which turns greens.
+_BT709 = 1
+
+
+def decode_frame(frame: Frame) -> Pixels:
+    """The pixels of a frame in any encoding."""
+    if frame.encoding is FrameEncoding.RAW_RGB:
+        return np.frombuffer(frame.data, dtype=np.uint8).reshape(frame.height_px, frame.width_px, 3)
+    with Image.open(io.BytesIO(frame.data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+class Mp4Writer:
+    """An mp4 file being written. Made by ``open_mp4``."""
+
+    def __init__(self, container: OutputContainer, stream: VideoStream, *, is_lossless: bool) -> None:
+        self._container = container
+        self._stream = stream
+        self._is_lossless = is_lossless
+        self._frame_count = 0
+
+    def add(self, pixels: Pixels) -> None:
+        """Encodes the next frame."""
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        if not self._is_lossless:
+            frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
+        frame.pts = self._frame_count
+        self._frame_count += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def flush(self) -> None:
+        """Encodes what the encoder still holds back."""
+        self._container.mux(self._stream.encode())
+
+
+@contextmanager
+def open_mp4(path: Path, *, width_px: int, height_px: int, frame_rate: float, crf: int | None) -> Iterator[Mp4Writer]:
+    """Opens an mp4 file for writing; it takes its name when the block ends well, and vanishes otherwise.
+
+    ``crf`` is H.264's quality, 0 best to 51 worst, in 4:2:0; None stores RGB without loss. The index stands at
+    the front, so that players start before the file is read to its end.
+    """
+    with replacing(path) as temporary:
+        container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
+        with container:
+            rate = Fraction(frame_rate).limit_denominator(1001)
+            if crf is None:
+                stream = container.add_stream("libx264rgb", rate=rate, options={"qp": "0"})
+                stream.pix_fmt = "rgb24"
+            else:
+                stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
+                stream.pix_fmt = "yuv420p"
+                context = stream.codec_context
+                context.colorspace = Colorspace.ITU709
+                context.color_range = ColorRange.MPEG
+                context.color_primaries = context.color_trc = _BT709
+            stream.width, stream.height = width_px, height_px
+            container.start_encoding()  # a folder that cannot be written to shows now, not after the frames
+            writer = Mp4Writer(container, stream, is_lossless=crf is None)
+            yield writer
+            writer.flush()

@@ -1,0 +1,157 @@
+"""Messages of the contract become events, match reports and capabilities. Pure."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, TypeVar
+
+from stillcue import capabilities, events
+from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
+
+if TYPE_CHECKING:
+    from google.protobuf.duration_pb2 import Duration
+    from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+
+_Enum = TypeVar("_Enum", bound=enum.StrEnum)
+
+
+def decode_event(response: generate_pb2.GenerateResponse) -> events.Event | None:
+    """The event of a message; None for one that only a newer server knows."""
+    match response.WhichOneof("event"):
+        case "accepted":
+            message = response.accepted
+            return events.Accepted(message.request_id, _settings(message.settings), tuple(message.warnings))
+        case "queue_update":
+            return events.QueueUpdate(response.queue_update.position)
+        case "stage_started":
+            return events.StageStarted(_stage(response.stage_started.stage))
+        case "match_report":
+            return decode_match_report(response.match_report)
+        case "denoise_progress":
+            return _denoise_progress(response.denoise_progress)
+        case "frame":
+            frame = response.frame
+            encoding = _encoding(frame.encoding)
+            return events.Frame(frame.index, encoding, frame.data, frame.width_px, frame.height_px)
+        case "summary":
+            return _summary(response.summary)
+    return None
+
+
+def decode_match_report(message: match_pb2.MatchReport) -> events.MatchReport:
+    """A match report."""
+    return events.MatchReport(
+        score=message.score,
+        verdict=_member(events.MatchVerdict, match_pb2.MatchVerdict, "MATCH_VERDICT", message.verdict),
+        similarity=message.similarity,
+        contrast=message.contrast,
+        basis=_member(events.MatchBasis, match_pb2.MatchBasis, "MATCH_BASIS", message.basis),
+    )
+
+
+def decode_capabilities(message: capabilities_pb2.GetCapabilitiesResponse) -> capabilities.Capabilities:
+    """What a server has loaded."""
+    model, defaults, limits = message.model, message.sampling_defaults, message.limits
+    return capabilities.Capabilities(
+        server_version=message.server_version,
+        model=capabilities.Model(
+            name=model.name,
+            family=_member(capabilities.ModelFamily, capabilities_pb2.ModelFamily, "MODEL_FAMILY", model.family),
+            bundle_digest=model.bundle_digest,
+            checkpoint_digest=model.checkpoint_digest,
+            runtime=model.runtime,
+            license=model.license,
+        ),
+        geometries=tuple(
+            capabilities.Geometry(item.width_px, item.height_px, item.frame_count) for item in message.geometries
+        ),
+        sampling_defaults=capabilities.SamplingDefaults(
+            step_count=defaults.step_count,
+            guidance_scale=defaults.guidance_scale,
+            guidance_scale_low_noise=_low_noise(defaults),
+            shift=defaults.shift,
+            frame_rate=defaults.frame_rate,
+            negative_prompt=defaults.negative_prompt,
+        ),
+        limits=capabilities.Limits(
+            max_image_bytes=limits.max_image_bytes,
+            max_image_pixel_count=limits.max_image_pixel_count,
+            max_step_count=limits.max_step_count,
+            max_prompt_character_count=limits.max_prompt_character_count,
+            queue_capacity=limits.queue_capacity,
+        ),
+        match_supported=message.match_supported,
+        frame_encodings=tuple(_encoding(number) for number in message.frame_encodings),
+        notices=tuple(message.notices),
+    )
+
+
+def _settings(message: generate_pb2.GenerateSettings) -> events.Settings:
+    crop = message.crop
+    return events.Settings(
+        width_px=message.width_px,
+        height_px=message.height_px,
+        frame_count=message.frame_count,
+        frame_rate=message.frame_rate,
+        step_count=message.step_count,
+        guidance_scale=message.guidance_scale,
+        guidance_scale_low_noise=_low_noise(message),
+        seed=message.seed,
+        shift=message.shift,
+        negative_prompt=message.negative_prompt,
+        crop=events.Box(crop.left_px, crop.top_px, crop.width_px, crop.height_px),
+    )
+
+
+def _denoise_progress(message: generate_pb2.DenoiseProgress) -> events.DenoiseProgress:
+    preview = message.preview
+    return events.DenoiseProgress(
+        completed_step_count=message.completed_step_count,
+        step_count=message.step_count,
+        expert=_member(events.Expert, generate_pb2.Expert, "EXPERT", message.expert),
+        step_seconds=_seconds(message.step_duration),
+        preview=events.Preview(preview.data, preview.width_px, preview.height_px)
+        if message.HasField("preview")
+        else None,
+    )
+
+
+def _summary(message: generate_pb2.Summary) -> events.Summary:
+    return events.Summary(
+        request_id=message.request_id,
+        settings=_settings(message.settings),
+        bundle_digest=message.bundle_digest,
+        checkpoint_digest=message.checkpoint_digest,
+        stage_seconds={_stage(item.stage): _seconds(item.duration) for item in message.stage_timings},
+        queue_seconds=_seconds(message.queue_duration),
+        work_seconds=_seconds(message.work_duration),
+        first_frame_seconds=_seconds(message.first_frame_duration),
+        peak_memory_bytes=message.peak_memory_bytes,
+        first_frame_psnr_db=message.first_frame_psnr_db,
+        match_report=decode_match_report(message.match_report) if message.HasField("match_report") else None,
+        warnings=tuple(message.warnings),
+    )
+
+
+def _low_noise(message: generate_pb2.GenerateSettings | capabilities_pb2.SamplingDefaults) -> float | None:
+    return message.guidance_scale_low_noise if message.HasField("guidance_scale_low_noise") else None
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.ToNanoseconds() / 1e9
+
+
+def _stage(number: int) -> events.Stage:
+    return _member(events.Stage, generate_pb2.Stage, "STAGE", number)
+
+
+def _encoding(number: int) -> events.FrameEncoding:
+    return _member(events.FrameEncoding, media_pb2.FrameEncoding, "FRAME_ENCODING", number)
+
+
+def _member(kind: type[_Enum], wire: EnumTypeWrapper, prefix: str, number: int) -> _Enum:
+    """The member with the name of a wire's value; ``UNKNOWN`` for values of newer servers and for none."""
+    try:
+        return kind[wire.Name(number).removeprefix(f"{prefix}_")]
+    except (ValueError, KeyError):
+        return kind["UNKNOWN"]

@@ -1,0 +1,100 @@
+"""gRPC errors become ``stillcue.errors``: one table of statuses, one of reasons.
+
+Reads the details of google.rpc where there are any (ErrorInfo, BadRequest, RetryInfo, RequestInfo); a server or
+proxy that sends none is understood by its status alone. The only file that knows both kinds of error.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from stillcue.errors import (
+    AccessDenied,
+    Cancelled,
+    DeadlineExceeded,
+    ErrorDetails,
+    FailedPrecondition,
+    InvalidRequest,
+    MatchRefused,
+    OutOfMemory,
+    Overloaded,
+    ReaderTooSlow,
+    ServerError,
+    StillcueError,
+    Unavailable,
+    Unsupported,
+    Violation,
+)
+
+ERROR_BY_STATUS: dict[grpc.StatusCode, type[StillcueError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.OUT_OF_RANGE: InvalidRequest,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
+    grpc.StatusCode.NOT_FOUND: FailedPrecondition,
+    grpc.StatusCode.UNAUTHENTICATED: AccessDenied,
+    grpc.StatusCode.PERMISSION_DENIED: AccessDenied,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
+    grpc.StatusCode.CANCELLED: Cancelled,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.ABORTED: Unavailable,
+    # What a proxy makes of a backend that was killed in mid-stream.
+    grpc.StatusCode.UNKNOWN: Unavailable,
+    grpc.StatusCode.UNIMPLEMENTED: Unsupported,
+    grpc.StatusCode.INTERNAL: ServerError,
+    grpc.StatusCode.DATA_LOSS: ServerError,
+}
+ERROR_BY_REASON: dict[str, type[StillcueError]] = {
+    "MATCH_REFUSED": MatchRefused,
+    "OUT_OF_MEMORY": OutOfMemory,
+    "READER_STALLED": ReaderTooSlow,
+    "BUFFER_FULL": ReaderTooSlow,
+}
+
+
+def error_of(call: grpc.RpcError, request_id: str | None = None) -> StillcueError:
+    """The typed error that a failed call stands for; grpc raises each RpcError as a Call too.
+
+    ``request_id`` is the id that the caller knows the call by; one that the server names goes before it.
+    """
+    code: grpc.StatusCode = call.code()
+    details = _details(call, code, request_id)
+    kind = ERROR_BY_REASON.get(details.reason or "") or ERROR_BY_STATUS.get(code, ServerError)
+    return kind(call.details() or f"the call ended with {code.name}", details)
+
+
+def closed_client(request_id: str | None) -> StillcueError:
+    """For a call that was cancelled on this side."""
+    details = ErrorDetails(status=grpc.StatusCode.CANCELLED.name, request_id=request_id)
+    return Cancelled("the call was cancelled because its stream or client was closed", details)
+
+
+def _details(call: grpc.RpcError, code: grpc.StatusCode, request_id: str | None) -> ErrorDetails:
+    try:
+        packed = tuple(getattr(rpc_status.from_call(cast("grpc.Call", call)), "details", ()))
+        info = _unpack(packed, error_details_pb2.ErrorInfo)
+        fields = _unpack(packed, error_details_pb2.BadRequest).field_violations
+        retry = _unpack(packed, error_details_pb2.RetryInfo)
+        request = _unpack(packed, error_details_pb2.RequestInfo)
+    except (ValueError, DecodeError):  # details that nobody can read count as none
+        return ErrorDetails(status=code.name, request_id=request_id)
+    return ErrorDetails(
+        status=code.name,
+        reason=info.reason or None,
+        request_id=request.request_id or info.metadata.get("request_id") or request_id,
+        violations=tuple(Violation(item.field, item.description) for item in fields),
+        retry_after_seconds=retry.retry_delay.ToNanoseconds() / 1e9 if retry.HasField("retry_delay") else None,
+        metadata=dict(info.metadata),
+    )
+
+
+def _unpack(packed: tuple[Any, ...], kind: Any) -> Any:
+    """The first of the packed details that is of ``kind``, or an empty one."""
+    message = kind()
+    any(item.Unpack(message) for item in packed)
+    return message

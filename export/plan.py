@@ -1,0 +1,64 @@
+"""What an export is asked to do, and whether it can. Knows options; traces nothing."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.bundle import MANIFEST_NAME
+from engine.types import Family, Geometry
+from export.checkpoint import Checkpoint
+from export.defaults import FamilyDefaults
+from export.errors import ExportError
+
+_MIN_FREE_BYTES = 64 * 1024 * 1024
+# Pixels of one transformer token: the VAE's stride times a patch of two latent cells.
+_SIZE_MULTIPLE_PX = {Family.WAN22_I2V_A14B: 16, Family.WAN22_TI2V_5B: 32}
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """What to export, where to, and the defaults that the bundle will serve with."""
+
+    checkpoint: Checkpoint
+    out: Path
+    geometries: tuple[Geometry, ...]
+    defaults: FamilyDefaults
+    name: str
+    scorer: Path | None = None
+    notices: tuple[str, ...] = ()
+
+
+def check_plan(plan: ExportPlan) -> None:
+    """Refuses what cannot be exported, before anything is written. Raises ``ExportError``."""
+    for geometry in plan.geometries:
+        _check_geometry(geometry, _SIZE_MULTIPLE_PX[plan.checkpoint.family])
+    if plan.scorer is not None and not (plan.scorer / "config.json").is_file():
+        raise ExportError(f"--scorer {plan.scorer}: holds no config.json; give a SigLIP folder")
+    _check_out(plan)
+
+
+def _check_geometry(geometry: Geometry, multiple_px: int) -> None:
+    sides = (geometry.width_px, geometry.height_px)
+    if min(sides) < 1 or any(side % multiple_px for side in sides):
+        raise ExportError(
+            f"--size {geometry.width_px}x{geometry.height_px}: width and height must be multiples of {multiple_px} "
+            "for this family"
+        )
+    if geometry.frame_count < 1 or geometry.frame_count % 4 != 1:
+        raise ExportError(f"--frames {geometry.frame_count}: must be 4n + 1, for example 17 or 81")
+
+
+def _check_out(plan: ExportPlan) -> None:
+    out = plan.out
+    if out.exists() and not out.is_dir():
+        raise ExportError(f"--out {out}: is a file; give a folder")
+    if out.is_dir() and any(out.iterdir()):
+        is_bundle = (out / MANIFEST_NAME).is_file() or any(out.glob("*.onnx"))  # whole, or interrupted
+        if not is_bundle and not plan.checkpoint.folder.resolve().is_relative_to(out.resolve()):
+            raise ExportError(f"--out {out}: is not empty and holds no bundle; give another folder")
+    existing = next(folder for folder in (out.resolve(), *out.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    if free < _MIN_FREE_BYTES:
+        raise ExportError(f"--out {out}: only {free} bytes are free on that disk; free some or give another folder")

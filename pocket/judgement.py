@@ -1,0 +1,87 @@
+"""Does a generated clip do what its sentence says? Compared with the drawn clip of the same spec.
+
+Knows motion, light and subject as measured by `tracking`. Does not know models.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocket.tracking import Track
+
+_FOLLOWED_SHARE = 0.5
+"""A motion or change of light counts when it reaches this share of the drawn one."""
+_STILL_SHIFT = 0.07
+_STILL_GROWTH = 0.18
+_STEADY_LIGHT = 0.2
+_SAME_SHAPE_OVERLAP = 0.5
+_SAME_COLOUR_DISTANCE = 0.12
+
+
+def motion_extent(track: Track, action: str) -> float:
+    """Measure how far a clip went in the asked direction (side fractions, or log growth)."""
+    x, y = _settled(track.centre_x), _settled(track.centre_y)
+    growth = float(np.log(max(track.size[-2:].mean(), 1e-3) / max(track.size[:2].mean(), 1e-3)))
+    peak = float(track.centre_y[0] - track.centre_y.min())
+    return {
+        "moves_left": -x,
+        "moves_right": x,
+        "rises": -y,
+        "sinks": y,
+        "comes_closer": growth,
+        "goes_away": -growth,
+        "jumps": min(peak, peak - abs(y)),
+        "stays": -max(
+            np.ptp(track.centre_x) / _STILL_SHIFT,
+            np.ptp(track.centre_y) / _STILL_SHIFT,
+            abs(growth) / _STILL_GROWTH,
+        ),
+    }[action]
+
+
+def is_motion_followed(made: Track, drawn: Track, action: str) -> bool:
+    """Tell whether the asked motion happened, at least half as far as drawn."""
+    extent = motion_extent(made, action)
+    if action == "stays":
+        return extent > -1.0
+    return extent >= _FOLLOWED_SHARE * motion_extent(drawn, action)
+
+
+def is_light_followed(made: Track, drawn: Track, light: str) -> bool:
+    """Tell whether the light changed as told, at least half as much as drawn."""
+    change, wanted = _settled(made.light), _settled(drawn.light)
+    if light == "steady":
+        return abs(change) < _STEADY_LIGHT
+    return change * np.sign(wanted) >= _FOLLOWED_SHARE * abs(wanted)
+
+
+def is_subject_kept(
+    made_frame: NDArray[np.uint8], made: Track, drawn_frame: NDArray[np.uint8], drawn: Track
+) -> bool:
+    """Compare shape and colour of the subject in the last frames, wherever it stands."""
+    moved = _moved_to(made, drawn)
+    union = (moved | drawn.masks[-1]).sum()
+    overlap = (moved & drawn.masks[-1]).sum() / max(union, 1)
+    colours = [
+        frame[track.masks[-1]].mean(axis=0) / 255.0 if track.masks[-1].any() else np.zeros(3)
+        for frame, track in ((made_frame, made), (drawn_frame, drawn))
+    ]
+    distance = float(np.abs(colours[0] - colours[1]).mean())
+    return bool(overlap >= _SAME_SHAPE_OVERLAP and distance <= _SAME_COLOUR_DISTANCE)
+
+
+def psnr_db(made: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
+    """Peak signal-to-noise ratio of 8-bit pictures or clips of one shape, in dB."""
+    error = np.mean((made.astype(np.float64) - wanted.astype(np.float64)) ** 2)
+    return float(10.0 * np.log10(255.0**2 / max(error, 1e-9)))
+
+
+def _settled(values: NDArray[np.float64]) -> float:
+    """Change from the first two frames to the last two."""
+    return float(values[-2:].mean() - values[:2].mean())
+
+
+def _moved_to(made: Track, drawn: Track) -> NDArray[np.bool_]:
+    side = made.masks.shape[-1]
+    dy = round((drawn.centre_y[-1] - made.centre_y[-1]) * side)
+    dx = round((drawn.centre_x[-1] - made.centre_x[-1]) * side)
+    return np.roll(made.masks[-1], (dy, dx), axis=(0, 1))

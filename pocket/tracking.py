@@ -1,0 +1,77 @@
+"""Where the subject is in the frames of a clip, found against the known backdrop.
+
+Works the same on drawn and on generated clips. Knows the scene's backdrop and light model; does
+not know what motion was asked for.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocket.world import ClipSpec, apply_light, render_backdrop
+
+_LIGHTS = np.linspace(-1.0, 1.0, 41)
+_DIFFERENCE = 0.10
+_COLUMNS_AND_ROWS = 3
+
+
+@dataclass(frozen=True)
+class Track:
+    """What was found, one value for each frame; positions are fractions of the side.
+
+    masks: [frames, height, width] bool.
+    """
+
+    centre_x: NDArray[np.float64]
+    centre_y: NDArray[np.float64]
+    size: NDArray[np.float64]
+    """Square root of the covered share of the picture."""
+    light: NDArray[np.float64]
+    masks: NDArray[np.bool_]
+
+
+def track_subject(frames: NDArray[np.uint8], spec: ClipSpec) -> Track:
+    """Find the subject of `spec` in frames [frames, height, width, 3] uint8."""
+    backdrop = render_backdrop(spec)
+    lit = np.stack([apply_light(backdrop, float(light)) for light in _LIGHTS])
+    rows = [_find(frame / 255.0, lit) for frame in frames]
+    x, y, size, light, masks = zip(*rows, strict=True)
+    return Track(np.array(x), np.array(y), np.array(size), np.array(light), np.stack(masks))
+
+
+def _find(
+    frame: NDArray[np.float64], lit: NDArray[np.float64]
+) -> tuple[float, float, float, float, NDArray[np.bool_]]:
+    # frame: [height, width, 3]; lit: [lights, height, width, 3]
+    differences = np.abs(lit - frame).mean(axis=-1)  # [lights, height, width]
+    best = int(np.median(differences, axis=(1, 2)).argmin())
+    contrast = _smooth(differences[best])
+    mask = contrast > _DIFFERENCE * _contrast_left(float(_LIGHTS[best]))
+    height, width = mask.shape
+    weights = np.where(mask, contrast, 0.0)
+    total = weights.sum()
+    if total <= 0.0:
+        return 0.5, 0.5, 0.0, float(_LIGHTS[best]), mask
+    rows = (np.arange(height) + 0.5) / height
+    columns = (np.arange(width) + 0.5) / width
+    x = float((weights.sum(axis=0) * columns).sum() / total)
+    y = float((weights.sum(axis=1) * rows).sum() / total)
+    return x, y, float(np.sqrt(mask.mean())), float(_LIGHTS[best]), mask
+
+
+def _contrast_left(light: float) -> float:
+    """Share of the painted contrast that is left under a light, so that all clips count alike."""
+    return float((apply_light(np.ones((1, 1, 3)), light) - apply_light(np.zeros((1, 1, 3)), light)).mean())
+
+
+def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Take the mean of each 3x3 neighbourhood, which removes single pixels."""
+    padded = np.pad(values, 1, mode="edge")
+    height, width = values.shape
+    shifted = [
+        padded[dy : dy + height, dx : dx + width]
+        for dy in range(_COLUMNS_AND_ROWS)
+        for dx in range(_COLUMNS_AND_ROWS)
+    ]
+    return np.asarray(np.mean(shifted, axis=0))

@@ -1,0 +1,48 @@
+"""`python -m pocket.train {vae,text,transformer,experts,scorer,all}`.
+
+Parts build on each other; what is missing is trained first, what is finished is loaded, what was
+interrupted goes on. `checkpoint` writes what there is, from unfinished runs too.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from pocket.settings import CHECKPOINT_FOLDER, WORK_FOLDER
+from pocket.train.workshop import Workshop
+
+_PARTS = ("vae", "decoder", "latents", "text", "transformer", "experts", "scorer", "checkpoint", "all")
+
+
+def main() -> None:
+    """Parse the command line and train the named part."""
+    parser = argparse.ArgumentParser(prog="python -m pocket.train", description=__doc__)
+    parser.add_argument("part", choices=_PARTS)
+    parser.add_argument("--folder", type=Path, default=WORK_FOLDER, help="working state")
+    parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT_FOLDER)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    workshop = Workshop(arguments.folder, device)
+    if arguments.part in ("vae", "all"):
+        workshop.vae()
+    if arguments.part == "latents":
+        workshop.latents()
+    if arguments.part in ("decoder", "all"):
+        workshop.decoder()
+    if arguments.part in ("text", "all"):
+        workshop.text()
+    if arguments.part in ("transformer", "all"):
+        workshop.parent()
+    if arguments.part in ("experts", "all"):
+        workshop.experts()
+    if arguments.part in ("scorer", "all"):
+        workshop.scorer()
+    if arguments.part in ("checkpoint", "all"):
+        workshop.write_checkpoint(arguments.checkpoint)
+
+
+if __name__ == "__main__":
+    main()

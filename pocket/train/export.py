@@ -1,0 +1,97 @@
+"""Writing the trained parts as one checkpoint in the Diffusers layout, in half precision.
+
+Knows file layouts. Does not know training.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from diffusers import (
+    AutoencoderKLWan,
+    UniPCMultistepScheduler,
+    WanImageToVideoPipeline,
+    WanTransformer3DModel,
+)
+from tokenizers import Tokenizer
+from torch import Tensor
+from transformers import AutoTokenizer, SiglipImageProcessor, SiglipModel, UMT5EncoderModel
+
+from pocket.settings import BOUNDARY_RATIO, FLOW_SHIFT, LATENT_CHANNELS
+from pocket.train.tokens import save_scorer_tokenizer, save_text_tokenizer
+from pocket.world import PICTURE_PX
+
+
+def finish_vae(trained: AutoencoderKLWan, mean: Tensor, std: Tensor) -> AutoencoderKLWan:
+    """Copy the autoencoder with the measured scaling, [16] each, in its configuration."""
+    config = {
+        **trained.config,
+        "latents_mean": [round(float(value), 6) for value in mean],
+        "latents_std": [round(float(value), 6) for value in std],
+    }
+    assert len(config["latents_mean"]) == LATENT_CHANNELS
+    vae = AutoencoderKLWan.from_config(config)
+    vae.load_state_dict(trained.state_dict())
+    return vae
+
+
+def write_pipeline(
+    folder: Path,
+    *,
+    pieces: Tokenizer,
+    text_encoder: UMT5EncoderModel,
+    vae: AutoencoderKLWan,
+    high: WanTransformer3DModel,
+    low: WanTransformer3DModel,
+) -> None:
+    """Write model_index.json and all parts of the pipeline; `folder` is replaced."""
+    shutil.rmtree(folder, ignore_errors=True)
+    save_text_tokenizer(pieces, folder / "tokenizer")
+    pipeline = WanImageToVideoPipeline(
+        tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),
+        text_encoder=text_encoder.half(),
+        vae=vae.half(),
+        scheduler=UniPCMultistepScheduler(
+            prediction_type="flow_prediction",
+            use_flow_sigmas=True,
+            flow_shift=FLOW_SHIFT,
+            solver_order=2,
+            num_train_timesteps=1000,
+        ),
+        transformer=high.half(),
+        transformer_2=low.half(),
+        boundary_ratio=BOUNDARY_RATIO,
+        expand_timesteps=False,
+    )
+    pipeline.save_pretrained(folder)
+    _name_tokenizer_class(folder / "model_index.json", folder / "tokenizer")
+
+
+def write_scorer(folder: Path, pieces: Tokenizer, scorer: SiglipModel) -> None:
+    """Write the scorer with its tokenizer and its picture rules."""
+    shutil.rmtree(folder, ignore_errors=True)
+    scorer.half().save_pretrained(folder)
+    save_scorer_tokenizer(pieces, folder)
+    half = [0.5, 0.5, 0.5]
+    SiglipImageProcessor(
+        do_resize=True,
+        size={"height": PICTURE_PX, "width": PICTURE_PX},
+        resample=3,
+        image_mean=half,
+        image_std=half,
+    ).save_pretrained(folder)
+
+
+def byte_count(folder: Path) -> int:
+    """Return the size of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+
+
+def _name_tokenizer_class(index_path: Path, tokenizer_folder: Path) -> None:
+    """Name the class in the way every version of the libraries can load."""
+    for path in (index_path, tokenizer_folder / "tokenizer_config.json"):
+        text = path.read_text().replace('"TokenizersBackend"', '"PreTrainedTokenizerFast"')
+        json.loads(text)
+        path.write_text(text)

@@ -1,0 +1,68 @@
+"""Cheaper arithmetic for training the video autoencoder, equal to the library's within rounding.
+
+A causal 3x3x3 convolution becomes one 2-D convolution over frames stacked in the channels, and a
+single frame needs only the last temporal slice; norm and activation need fewer passes over
+memory. Changes instances only, so that a saved model is untouched.
+"""
+
+from types import MethodType
+
+import torch
+from diffusers import AutoencoderKLWan
+from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, WanRMS_norm
+from torch import Tensor
+from torch.nn import functional
+
+
+def make_cheap(vae: AutoencoderKLWan) -> AutoencoderKLWan:
+    """Swap the forward functions of one instance and return it."""
+    for module in vae.modules():
+        if isinstance(module, WanCausalConv3d) and module.kernel_size == (3, 3, 3):
+            module.forward = MethodType(_convolve, module)  # type: ignore[method-assign]
+        elif isinstance(module, WanRMS_norm):
+            module.forward = MethodType(_normalise, module)  # type: ignore[method-assign]
+    return vae
+
+
+def start_as_pictures(vae: AutoencoderKLWan) -> None:
+    """Set the temporal weights so that the model begins as one that treats each frame alone.
+
+    Convolutions look at the present frame only; temporal downsampling keeps the last frame of a
+    group and upsampling repeats it.
+    """
+    with torch.no_grad():
+        for module in vae.modules():
+            if not isinstance(module, WanCausalConv3d):
+                continue
+            if module.kernel_size == (3, 3, 3):
+                module.weight[:, :, :2] = 0.0
+            elif module.kernel_size == (3, 1, 1):
+                repeats = module.out_channels // module.in_channels
+                identity = torch.eye(module.in_channels).repeat(repeats, 1)
+                module.weight.zero_()
+                module.weight[:, :, 2, 0, 0] = identity
+                if module.bias is not None:
+                    module.bias.zero_()
+
+
+def _convolve(self: WanCausalConv3d, x: Tensor, cache_x: Tensor | None = None) -> Tensor:
+    # x: [batch, channels, frames, height, width]
+    if cache_x is None and x.shape[2] == 1:
+        return functional.conv2d(x[:, :, 0], self.weight[:, :, 2], self.bias, padding=1).unsqueeze(2)
+    missing = 2
+    if cache_x is not None:
+        x = torch.cat([cache_x, x], dim=2)
+        missing -= cache_x.shape[2]
+    x = functional.pad(x, (0, 0, 0, 0, missing, 0))
+    batch, channels, padded, height, width = x.shape
+    frames = padded - 2
+    stacked = torch.cat([x[:, :, start : start + frames] for start in range(3)], dim=1)
+    stacked = stacked.transpose(1, 2).reshape(batch * frames, 3 * channels, height, width)
+    kernel = self.weight.transpose(1, 2).reshape(self.out_channels, 3 * channels, 3, 3)
+    flat = functional.conv2d(stacked, kernel, self.bias, padding=1)
+    return flat.reshape(batch, frames, self.out_channels, height, width).transpose(1, 2)
+
+
+def _normalise(self: WanRMS_norm, x: Tensor) -> Tensor:
+    length = (x * x).sum(dim=1, keepdim=True).clamp_min(1e-24)
+    return x * (torch.rsqrt(length) * self.scale) * self.gamma

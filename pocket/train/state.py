@@ -1,0 +1,63 @@
+"""Saving and loading the state of a training run, safe against being killed at any moment.
+
+Knows files and state dictionaries. Does not know what is trained.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+
+def save_state(
+    path: Path,
+    step: int,
+    module: torch.nn.Module,
+    optimisers: Sequence[torch.optim.Optimizer],
+    average: dict[str, Tensor],
+) -> None:
+    """Write everything a run needs to go on; the file is replaced in one move."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.save(
+        {
+            "step": step,
+            "module": module.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+            "average": average,
+        },
+        partial,
+    )
+    partial.replace(path)
+
+
+def load_state(
+    path: Path,
+    module: torch.nn.Module,
+    optimisers: Sequence[torch.optim.Optimizer],
+    average: dict[str, Tensor],
+) -> int:
+    """Load a saved run into the arguments and return the next step, 0 when there is none."""
+    if not path.exists():
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    module.load_state_dict(state["module"])
+    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(saved)
+    for name, value in state["average"].items():
+        average[name].copy_(value)
+    return int(state["step"])
+
+
+def load_average(path: Path, module: torch.nn.Module) -> int:
+    """Load the averaged weights of a run, finished or not, and return its step.
+
+    Raises FileNotFoundError when the run has never been saved.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    module.load_state_dict(state["module"])
+    with torch.no_grad():
+        for name, value in module.named_parameters():
+            value.copy_(state["average"][name])
+    return int(state["step"])

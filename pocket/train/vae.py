@@ -1,0 +1,93 @@
+"""Training of the video autoencoder: pictures first, then clips.
+
+Knows the autoencoder, its losses and the statistics of its latents. Does not know text.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLWan
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from pocket.settings import CLIP_COUNT, LATENT_CHANNELS, RUNS
+from pocket.train.clips import load_training_frames
+from pocket.train.fast_vae import make_cheap, start_as_pictures
+from pocket.train.loop import train
+
+_KL_WEIGHT = 1e-4
+_ABSOLUTE_WEIGHT = 0.1
+_WINDOW_FRAMES = 9
+PROJECTIONS = ("conv_in", "conv_out", "time_conv", "quant_conv")
+
+
+def build_vae() -> AutoencoderKLWan:
+    """Build the untrained autoencoder (2.6 M parameters)."""
+    torch.manual_seed(0)
+    return AutoencoderKLWan(
+        base_dim=16,
+        z_dim=LATENT_CHANNELS,
+        dim_mult=[1, 2, 4, 4],
+        num_res_blocks=1,
+        temperal_downsample=[False, True, True],
+        latents_mean=[0.0] * LATENT_CHANNELS,
+        latents_std=[1.0] * LATENT_CHANNELS,
+    )
+
+
+def train_vae(folder: Path, device: torch.device) -> AutoencoderKLWan:
+    """Train (or go on training) and return the averaged autoencoder."""
+    frames = load_training_frames(folder / "cache", CLIP_COUNT)
+    vae = build_vae()
+    start_as_pictures(vae)
+    make_cheap(vae).to(device)
+    for run, window in (("vae_pictures", 1), ("vae_clips", _WINDOW_FRAMES)):
+        batch = RUNS[run].batch_size
+
+        def loss_of_step(
+            step: int, window: int = window, batch: int = batch
+        ) -> tuple[Tensor, dict[str, float]]:
+            pixels = to_pixels(_draw_windows(frames, step, batch, window)).to(device)
+            return reconstruction_loss(vae, pixels)
+
+        train(run, vae, loss_of_step, RUNS[run], folder, adam_only=PROJECTIONS)
+    return vae
+
+
+def reconstruction_loss(vae: AutoencoderKLWan, pixels: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Compare clips with their reconstruction. pixels: [batch, 3, frames, height, width], -1..1."""
+    posterior = vae.encode(pixels).latent_dist
+    decoded = vae.decode(posterior.sample()).sample
+    error, figures = reconstruction_error(decoded, pixels)
+    kl = posterior.kl().sum() / posterior.mean.numel()
+    return error + _KL_WEIGHT * kl, {**figures, "kl": float(kl.detach())}
+
+
+def reconstruction_error(decoded: Tensor, pixels: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Squared error and a little absolute error, with the PSNR in dB for the journal."""
+    squared = functional.mse_loss(decoded, pixels)
+    psnr_db = float(10.0 * torch.log10(4.0 / squared.detach()))
+    error = squared + _ABSOLUTE_WEIGHT * functional.l1_loss(decoded, pixels)
+    return error, {"psnr_db": psnr_db}
+
+
+def to_pixels(frames: NDArray[np.uint8]) -> Tensor:
+    """[batch, frames, height, width, 3] uint8 -> [batch, 3, frames, height, width] in -1..1."""
+    return torch.from_numpy(frames).permute(0, 4, 1, 2, 3).float() / 127.5 - 1.0
+
+
+def to_frames(pixels: Tensor) -> NDArray[np.uint8]:
+    """[batch, 3, frames, height, width] in -1..1 -> [batch, frames, height, width, 3] uint8."""
+    bytes_ = ((pixels.detach().cpu() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return bytes_.permute(0, 2, 3, 4, 1).numpy()
+
+
+def _draw_windows(
+    frames: NDArray[np.uint8], seed: int, batch: int, window: int
+) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(seed)
+    clips = rng.integers(len(frames), size=batch)
+    starts = rng.integers(frames.shape[1] - window + 1, size=batch)
+    return np.stack([frames[c, s : s + window] for c, s in zip(clips, starts, strict=True)])

@@ -1,0 +1,49 @@
+"""The drawn world: what exists in it, how it moves, what it looks like and how it is told in words.
+
+Knows nothing of models, tensors or training.
+"""
+
+from pocket.world.captions import LANGUAGES, caption, scene_caption, still_caption
+from pocket.world.motion import Motion, plan_motion
+from pocket.world.render import Clip, apply_light, render_backdrop, render_clip, render_picture
+from pocket.world.spec import ClipSpec, is_held_out, list_combinations, sample_spec
+from pocket.world.vocabulary import (
+    ACTIONS,
+    COLOURS,
+    FRAME_COUNT,
+    FRAMES_PER_SECOND,
+    LIGHTS,
+    OPPOSITE_ACTION,
+    PICTURE_PX,
+    SCENES,
+    SUBJECTS,
+    is_plausible,
+)
+
+__all__ = [
+    "ACTIONS",
+    "COLOURS",
+    "FRAMES_PER_SECOND",
+    "FRAME_COUNT",
+    "LANGUAGES",
+    "LIGHTS",
+    "OPPOSITE_ACTION",
+    "PICTURE_PX",
+    "SCENES",
+    "SUBJECTS",
+    "Clip",
+    "ClipSpec",
+    "Motion",
+    "apply_light",
+    "caption",
+    "is_held_out",
+    "is_plausible",
+    "list_combinations",
+    "plan_motion",
+    "render_backdrop",
+    "render_clip",
+    "render_picture",
+    "sample_spec",
+    "scene_caption",
+    "still_caption",
+]

@@ -1,0 +1,93 @@
+"""From a spec to pixels and ground truth.
+
+Knows how backdrop, shadow, subject and light are put together. Does not know wording or training.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from pocket.world.brush import LAYER_PX, SUPERSAMPLING, Brush
+from pocket.world.motion import Motion, plan_motion
+from pocket.world.scenery import paint_scene
+from pocket.world.spec import ClipSpec
+from pocket.world.subjects import PAINTERS
+from pocket.world.vocabulary import COLOURS, FRAME_COUNT, SUBJECTS
+
+_DUSK = np.array((0.30, 0.34, 0.52))
+_GLOW = np.array((1.0, 0.95, 0.80))
+_GLOW_SHARE = 0.55
+_FLOOR = {"cat": 0.47, "person": 0.48, "car": 0.36, "ball": 0.47}
+"""Where each subject touches the ground, in its own coordinates."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A drawn clip with its ground truth.
+
+    frames: [frames, height, width, 3] uint8; masks: [frames, height, width] float32 in 0..1
+    (share of the pixel covered by the subject); motion: the curves the clip was drawn from.
+    """
+
+    spec: ClipSpec
+    frames: NDArray[np.uint8]
+    masks: NDArray[np.float32]
+    motion: Motion
+
+
+def render_clip(spec: ClipSpec) -> Clip:
+    """Draw all frames of a clip."""
+    motion = plan_motion(spec)
+    backdrop = paint_scene(spec.scene, spec.scenery_seed)
+    drawn = [_render_frame(spec, motion, backdrop, index) for index in range(FRAME_COUNT)]
+    frames, masks = zip(*drawn, strict=True)
+    return Clip(spec, np.stack(frames), np.stack(masks), motion)
+
+
+def render_picture(spec: ClipSpec, frame_index: int = 0) -> NDArray[np.uint8]:
+    """Draw one frame only: [height, width, 3] uint8."""
+    backdrop = paint_scene(spec.scene, spec.scenery_seed)
+    return _render_frame(spec, plan_motion(spec), backdrop, frame_index)[0]
+
+
+def render_backdrop(spec: ClipSpec) -> NDArray[np.float64]:
+    """Draw the scene without its subject, as painted: [height, width, 3] in 0..1."""
+    backdrop = paint_scene(spec.scene, spec.scenery_seed).reduce(SUPERSAMPLING)
+    return np.asarray(backdrop, dtype=np.float64) / 255.0
+
+
+def _render_frame(
+    spec: ClipSpec, motion: Motion, backdrop: Image.Image, index: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    x, y = float(motion.centre_x[index]), float(motion.centre_y[index])
+    size = float(motion.size[index])
+    picture = backdrop.copy()
+    if SUBJECTS[spec.subject].rests_on_ground:
+        height = float(motion.height[index])
+        _drop_shadow(picture, (x, y + height + _FLOOR[spec.subject] * size), size, height)
+    brush = Brush(x, y, size, float(motion.side[index]))
+    PAINTERS[spec.subject](brush, COLOURS[spec.colour], float(motion.phase[index]))
+    picture.paste(brush.layer, mask=brush.layer)
+    small = np.asarray(picture.reduce(SUPERSAMPLING), dtype=np.float64) / 255.0
+    mask = np.asarray(brush.layer.getchannel("A").reduce(SUPERSAMPLING), dtype=np.float32) / 255.0
+    lit = apply_light(small, float(motion.light[index]))
+    return np.round(lit * 255.0).astype(np.uint8), mask
+
+
+def _drop_shadow(
+    picture: Image.Image, touch: tuple[float, float], size: float, height: float
+) -> None:
+    x, floor = touch
+    reach = 0.36 * size * (1.0 - 1.2 * height)
+    box = (x - reach, floor - 0.05 * size, x + reach, floor + 0.06 * size)
+    left, top, right, low = (v * LAYER_PX for v in box)
+    ImageDraw.Draw(picture, "RGBA").ellipse((left, top, right, low), fill=(30, 26, 50, 70))
+
+
+def apply_light(picture: NDArray[np.float64], light: float) -> NDArray[np.float64]:
+    """Darken towards dusk (light < 0) or screen with a warm glow (light > 0)."""
+    if light <= 0.0:
+        return picture * (1.0 + light * (1.0 - _DUSK))
+    return picture + (1.0 - picture) * _GLOW * min(light, 1.0) * _GLOW_SHARE

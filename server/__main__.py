@@ -1,0 +1,65 @@
+"""``python -m server --bundle BUNDLE``: reads the settings, serves, and says in one line what was wrong with them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from server.settings import SettingInvalid, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine import Engine
+
+_EXIT_MISCONFIGURED = 2
+
+
+def main() -> int:
+    """Serves until a signal comes. Returns the exit code: 0, or 2 where settings or bundle are wrong."""
+    try:
+        settings = Settings.load(sys.argv[1:], os.environ)
+    except SettingInvalid as error:
+        return _misconfigured(error)
+    # Only now, so that a wrong setting is told at once.
+    import asyncio
+
+    from engine.errors import BundleInvalid
+    from server import lifecycle
+    from server.logs import configure_logging
+
+    configure_logging(settings.log_level)
+    try:
+        is_at_rest = asyncio.run(lifecycle.run(settings, _engine_opener(settings)))
+    except (SettingInvalid, BundleInvalid) as error:
+        return _misconfigured(error)
+    if not is_at_rest:
+        # A graph call still runs. Leaving Python under it would abort the process; this just ends it.
+        logging.shutdown()
+        os._exit(0)
+    return 0
+
+
+def _engine_opener(settings: Settings) -> Callable[[], Engine]:
+    def open_chosen() -> Engine:
+        from engine import FakeEngine, open_engine
+        from engine.opening import EngineSettings
+
+        if settings.bundle is None or settings.engine == "fake":
+            return FakeEngine()
+        return open_engine(
+            settings.bundle, EngineSettings(settings.engine_thread_count, settings.text_cache_entry_count)
+        )
+
+    return open_chosen
+
+
+def _misconfigured(error: Exception) -> int:
+    sys.stderr.write(f"stillcue: {' '.join(str(error).split())}\n")
+    return _EXIT_MISCONFIGURED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,239 @@
+"""What a caller is told when a call fails: one table from errors to statuses.
+
+The engine's errors are in ``engine.errors``; those below are the server's own::
+
+    Refusal
+    ├── QueueFull         as many jobs wait as may wait
+    ├── ServerStarting    the engine is not open yet
+    ├── ServerDraining    the server is about to stop
+    ├── DeadlinePassed    the caller's deadline is over
+    ├── ReaderStalled     the caller let a ready message wait for too long
+    ├── BufferFull        the caller reads more slowly than frames come
+    ├── MalformedRequest  the bytes are no such message
+    └── UnknownService    health was asked about a service that is not served here
+
+A status holds the error's own text, ``ErrorInfo``, and details by kind. An error that is not in the table is an
+internal one: its text stays in the log, and the caller gets the request id to ask for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from engine.errors import (
+    Cancelled,
+    EngineError,
+    GraphFailed,
+    InvalidJob,
+    MatchRefused,
+    NotCompiled,
+    OutOfMemory,
+    ScorerMissing,
+    Violation,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.protobuf.message import Message
+
+DOMAIN = "stillcue"
+
+
+class Refusal(Exception):
+    """Base of everything that the server itself refuses; the message is meant for the caller."""
+
+
+class QueueFull(Refusal):
+    """As many jobs wait as may wait."""
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(f"the queue is full, {capacity} may wait; try again later or on another server")
+
+
+class ServerStarting(Refusal):
+    """The engine is not open yet."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is starting; try again shortly")
+
+
+class ServerDraining(Refusal):
+    """The server is about to stop."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down; try again on another server")
+
+
+class DeadlinePassed(Refusal):
+    """The caller's deadline is over."""
+
+    def __init__(self) -> None:
+        super().__init__("the deadline was over before the work began; send a later one")
+
+
+class ReaderStalled(Refusal):
+    """The caller let a ready message wait for too long."""
+
+    def __init__(self, max_stall_seconds: float) -> None:
+        super().__init__(f"a message waited {max_stall_seconds:g} s for the reader; read the stream as it comes")
+
+
+class BufferFull(Refusal):
+    """The caller reads more slowly than frames come."""
+
+    def __init__(self, max_buffered_bytes: int) -> None:
+        super().__init__(
+            f"more than {max_buffered_bytes} bytes wait for the reader; read faster, or ask for a smaller "
+            "stream.frame_encoding"
+        )
+
+
+class MalformedRequest(Refusal):
+    """The bytes are no such message."""
+
+    def __init__(self) -> None:
+        super().__init__("the request cannot be read as a message of this method; use stubs of the same version")
+
+
+class UnknownService(Refusal):
+    """Health was asked about a service that is not served here."""
+
+    def __init__(self) -> None:
+        super().__init__("no such service is served here")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one kind of error is told. ``public_text`` replaces the error's own; ``retry_seconds`` 0: no retry."""
+
+    code: grpc.StatusCode
+    reason: str
+    meaning: str
+    retry_seconds: float = 0.0
+    public_text: str = ""
+
+
+RULES: dict[type[BaseException], Rule] = {
+    InvalidJob: Rule(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_JOB", "Fields are wrong; each is in `BadRequest`."),
+    MalformedRequest: Rule(
+        grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", "The bytes are no message of this method."
+    ),
+    NotCompiled: Rule(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "NOT_COMPILED",
+        "The bundle was not compiled for this size or length; the field is in `BadRequest`.",
+    ),
+    MatchRefused: Rule(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "MATCH_REFUSED",
+        "The match score is below `match.minimum_score`; both are in the metadata.",
+    ),
+    ScorerMissing: Rule(
+        grpc.StatusCode.FAILED_PRECONDITION, "SCORER_MISSING", "A match was asked for and the bundle has no scorer."
+    ),
+    QueueFull: Rule(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", "As many jobs wait as may wait.", retry_seconds=5
+    ),
+    OutOfMemory: Rule(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "OUT_OF_MEMORY",
+        "The device cannot hold the job.",
+        public_text="the device ran out of memory; ask for a smaller size or fewer frames",
+    ),
+    ServerStarting: Rule(
+        grpc.StatusCode.UNAVAILABLE, "SERVER_STARTING", "The engine is not open yet.", retry_seconds=2
+    ),
+    ServerDraining: Rule(
+        grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING", "The server is about to stop.", retry_seconds=1
+    ),
+    ReaderStalled: Rule(
+        grpc.StatusCode.ABORTED, "READER_STALLED", "The reader let a ready message wait longer than it may."
+    ),
+    BufferFull: Rule(grpc.StatusCode.ABORTED, "BUFFER_FULL", "The reader is slower than the frames."),
+    Cancelled: Rule(grpc.StatusCode.CANCELLED, "CANCELLED", "The caller cancelled."),
+    DeadlinePassed: Rule(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "The caller's deadline is over."),
+    UnknownService: Rule(
+        grpc.StatusCode.NOT_FOUND, "UNKNOWN_SERVICE", "Health was asked about a service that is not served here."
+    ),
+    GraphFailed: Rule(
+        grpc.StatusCode.INTERNAL,
+        "GRAPH_FAILED",
+        "A graph call failed; details are in the log under the request id.",
+        public_text="the engine failed; details are in the server's log under this request id",
+    ),
+}
+INTERNAL = Rule(
+    grpc.StatusCode.INTERNAL,
+    "INTERNAL",
+    "Anything unforeseen; details are in the log under the request id.",
+    public_text="internal error; details are in the server's log under this request id",
+)
+
+
+def rule_of(error: BaseException) -> Rule:
+    """The rule for an error, by its class or the nearest base that has one."""
+    return next((RULES[kind] for kind in type(error).__mro__ if kind in RULES), INTERNAL)
+
+
+def is_fault(error: BaseException) -> bool:
+    """Whether an error is the server's fault, so that its details belong in the log."""
+    return rule_of(error).code is grpc.StatusCode.INTERNAL or isinstance(error, OutOfMemory)
+
+
+def status_of(error: BaseException, request_id: str) -> grpc.Status:
+    """The status that tells a caller about an error."""
+    rule = rule_of(error)
+    text = rule.public_text or str(error)
+    if rule.code is grpc.StatusCode.INTERNAL:
+        text = f"{text}: {request_id}"
+    code_number: int = rule.code.value[0]
+    status = status_pb2.Status(code=code_number, message=text)
+    for detail in _details(error, rule, request_id):
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return rpc_status.to_status(status)
+
+
+def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Message]:
+    metadata = {"request_id": request_id}
+    if isinstance(error, MatchRefused):
+        metadata |= {"score": f"{error.score:g}", "minimum_score": f"{error.minimum_score:g}"}
+    yield error_details_pb2.ErrorInfo(reason=rule.reason, domain=DOMAIN, metadata=metadata)
+    if isinstance(error, InvalidJob):
+        yield _bad_request(error.violations)
+    if isinstance(error, NotCompiled):
+        yield _bad_request((error.violation,))
+    if isinstance(error, MatchRefused):
+        yield _precondition_failure(error, rule, "match.minimum_score")
+    if isinstance(error, ScorerMissing):
+        yield _precondition_failure(error, rule, "match.mode")
+    if rule.retry_seconds:
+        yield error_details_pb2.RetryInfo(
+            retry_delay=duration_pb2.Duration(
+                seconds=int(rule.retry_seconds), nanos=round(rule.retry_seconds % 1 * 1e9)
+            )
+        )
+
+
+def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequest:
+    return error_details_pb2.BadRequest(
+        field_violations=[
+            error_details_pb2.BadRequest.FieldViolation(field=item.field, description=item.description)
+            for item in violations
+        ]
+    )
+
+
+def _precondition_failure(error: EngineError, rule: Rule, subject: str) -> error_details_pb2.PreconditionFailure:
+    violation = error_details_pb2.PreconditionFailure.Violation(
+        type=rule.reason, subject=subject, description=str(error)
+    )
+    return error_details_pb2.PreconditionFailure(violations=[violation])

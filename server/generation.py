@@ -1,0 +1,118 @@
+"""One admitted job, from its place in the queue to its last message.
+
+Lives in the event loop, except for ``_drive``, which is all that runs on the engine's thread. The engine never
+waits for anything here: it hands each event to the loop and goes on. The place in the queue is given back when the
+engine is done with the job, not when the caller is, so that two jobs never meet in the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from engine.cancellation import CancelFlag
+from engine.types import Event, JobDone, PreparedJob
+from server import codec
+from server.outbox import Outbox, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from concurrent.futures import Future
+
+    from server.job_meter import JobMeter
+    from server.serving import Serving
+    from stillcue.v1 import generate_pb2
+
+
+class Generation:
+    """Takes its place when it is made: raises ``QueueFull`` or ``ServerDraining`` where there is none."""
+
+    def __init__(self, call: codec.GenerateCall, prepared: PreparedJob, serving: Serving, meter: JobMeter) -> None:
+        self._call = call
+        self._prepared = prepared
+        self._serving = serving
+        self._meter = meter
+        self._loop = asyncio.get_running_loop()
+        self._cancel = CancelFlag()
+        self._has_started = False
+        self._has_waited = False
+        self._outbox: Outbox[generate_pb2.GenerateResponse] = Outbox(serving.max_buffered_bytes, self.abandon)
+        self._put(codec.accepted_response(call.request_id, prepared.settings, prepared.warnings))
+        serving.admission.enter(self)
+
+    def messages(self) -> AsyncGenerator[generate_pb2.GenerateResponse, None]:
+        """Everything for the reader, in order; raises what the job failed with."""
+        return self._outbox.messages()
+
+    def move(self, position: int) -> None:
+        """Tells the reader; at position 0 the work starts, whether or not somebody reads."""
+        if position or self._has_waited:
+            self._has_waited = True
+            self._put(codec.queue_update_response(position))
+        if position == 0:
+            self._has_started = True
+            self._meter.work_started()
+            work = self._serving.engine_thread.submit(self._drive)
+            work.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._end, done))
+
+    def refuse(self, error: BaseException) -> None:
+        """Ends the stream now; the engine stops before its next graph call."""
+        self._outbox.fail(error)
+        self._stop()
+
+    def abandon(self) -> None:
+        """Nobody reads any more. Harmless after the end."""
+        self._stop()
+        if not self._has_started:
+            self._serving.admission.leave(self)
+
+    def _stop(self) -> None:
+        self._cancel.set()
+        if self._has_started:
+            self._meter.stop_requested()
+
+    def _drive(self) -> None:
+        for event in self._serving.engine.generate(self._prepared, self._cancel):
+            self._loop.call_soon_threadsafe(self._pass_on, event)
+
+    def _pass_on(self, event: Event) -> None:
+        self._meter.event(event)
+        if self._cancel.is_set:
+            return  # nobody reads any more
+        if isinstance(event, JobDone):
+            self._put(
+                codec.summary_response(
+                    event,
+                    self._call.request_id,
+                    self._prepared.settings,
+                    self._serving.capabilities,
+                    self._meter.queue_seconds,
+                )
+            )
+        elif byte_count := codec.pixel_bytes(event):
+            slot = self._outbox.reserve(byte_count)
+            encoding = self._loop.run_in_executor(
+                self._serving.encoders, codec.event_response, event, self._call.frame_encoding
+            )
+            encoding.add_done_callback(lambda done: self._deliver(slot, done))
+        else:
+            self._put(codec.event_response(event, self._call.frame_encoding))
+
+    def _put(self, message: generate_pb2.GenerateResponse) -> None:
+        self._outbox.put(message, message.ByteSize())
+
+    def _deliver(
+        self, slot: Slot[generate_pb2.GenerateResponse], done: asyncio.Future[generate_pb2.GenerateResponse]
+    ) -> None:
+        if done.cancelled():
+            return
+        if error := done.exception():
+            self.refuse(error)
+        else:
+            message = done.result()
+            self._outbox.fill(slot, message, message.ByteSize())
+
+    def _end(self, work: Future[None]) -> None:
+        self._meter.work_ended()
+        self._outbox.finish(work.exception())
+        self._serving.admission.leave(self)

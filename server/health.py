@@ -1,0 +1,81 @@
+"""The standard health service (grpc.health.v1). Knows whether the server serves; does not decide it.
+
+The library's own servicer keeps Watch streams open for ever, so that a server with one watcher never drains; here
+they end with UNAVAILABLE after the last status was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from server.errors import ServerDraining, UnknownService
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from grpc.aio import ServicerContext
+
+SERVICE_NAME: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs of this package are untyped
+    """One status for the server (service name "") and for each of ``services``; NOT_SERVING at first."""
+
+    def __init__(self, *services: str) -> None:
+        self._services = frozenset({"", *services})
+        self._is_serving = False
+        self._is_finished = False
+        self._changed = asyncio.Event()
+
+    def set_serving(self, is_serving: bool) -> None:
+        """Changes the status and tells everybody who watches."""
+        self._is_serving = is_serving
+        self._announce()
+
+    def finish(self) -> None:
+        """Ends every watch."""
+        self._is_finished = True
+        self._announce()
+
+    async def Check(  # noqa: N802
+        self,
+        request: health_pb2.HealthCheckRequest,
+        context: ServicerContext[Any, Any],  # noqa: ARG002
+    ) -> health_pb2.HealthCheckResponse:
+        """The status now; NOT_FOUND for a service that is not served here."""
+        if request.service not in self._services:
+            raise UnknownService
+        return self._response(request.service)
+
+    async def Watch(  # noqa: N802
+        self,
+        request: health_pb2.HealthCheckRequest,
+        context: ServicerContext[Any, Any],  # noqa: ARG002
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        """The status now and whenever it changes, until the server stops."""
+        last: health_pb2.HealthCheckResponse | None = None
+        while True:
+            changed = self._changed
+            response = self._response(request.service)
+            if response != last:
+                yield response
+                last = response
+            elif self._is_finished:
+                raise ServerDraining
+            else:
+                await changed.wait()
+
+    def _response(self, service: str) -> health_pb2.HealthCheckResponse:
+        if service not in self._services:
+            return health_pb2.HealthCheckResponse(status=_SERVICE_UNKNOWN)
+        return health_pb2.HealthCheckResponse(status=_SERVING if self._is_serving else _NOT_SERVING)
+
+    def _announce(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,174 @@
+"""What every call passes: it is counted, gets an id for the log, and its errors become statuses.
+
+Knows RPCs; does not know what they do. Handlers are wrapped so that three things hold which grpc.aio leaves open:
+
+* a call is counted before its status leaves, so that whoever saw the status finds it in the metrics;
+* a request that cannot be read is a status like any other, so requests are read here;
+* what goes wrong while a message is sent is thrown into the generator at its ``yield``. Left alone, grpc.aio drops
+  the generator there, and its ``finally`` blocks run whenever the garbage collector comes by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+import grpc.aio
+
+from server.deadline import Deadline
+from server.errors import MalformedRequest, is_fault, status_of
+from server.logs import current_request_id
+from server.metrics import UNKNOWN_METHOD, Method, Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from grpc import HandlerCallDetails, RpcMethodHandler
+
+    _Handler = RpcMethodHandler[Any, Any]
+    _Context = grpc.aio.ServicerContext[Any, Any]
+
+_logger = logging.getLogger(__name__)
+
+# A status queues up behind the messages that the reader has not taken. It is delivered whenever the reader comes to
+# it; the handler waits for that no longer than this.
+_STATUS_SECONDS = 0.5
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
+    """Wraps the handlers of a server. ``quiet_service`` is called so often that its calls are logged at debug."""
+
+    def __init__(self, metrics: Metrics, quiet_service: str) -> None:
+        self._metrics = metrics
+        self._quiet_service = quiet_service
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[HandlerCallDetails], Awaitable[_Handler]],
+        handler_call_details: HandlerCallDetails,
+    ) -> _Handler:
+        """Wraps the handler of a call, or counts a call that no handler takes."""
+        handler: _Handler | None = await continuation(handler_call_details)
+        if handler is None:
+            self._count_start(UNKNOWN_METHOD)
+            self._count_end(UNKNOWN_METHOD, grpc.StatusCode.UNIMPLEMENTED, 0.0)
+            return handler  # type: ignore[return-value]  # grpc.aio answers UNIMPLEMENTED
+        _, service, name = handler_call_details.method.split("/")
+        if handler.unary_unary is not None:
+            method = Method("unary", service, name)
+            return grpc.unary_unary_rpc_method_handler(
+                self._unary(handler, method), response_serializer=handler.response_serializer
+            )
+        if handler.unary_stream is not None:
+            method = Method("server_stream", service, name)
+            return grpc.unary_stream_rpc_method_handler(
+                self._server_stream(handler, method), response_serializer=handler.response_serializer
+            )
+        method = Method("bidi_stream", service, name)
+        return grpc.stream_stream_rpc_method_handler(
+            self._bidi_stream(handler, method), handler.request_deserializer, handler.response_serializer
+        )
+
+    def _unary(self, handler: _Handler, method: Method) -> Callable[[bytes, _Context], Awaitable[Any]]:
+        behaviour: Any = handler.unary_unary
+
+        async def serve(data: bytes, context: _Context) -> Any:
+            async def respond() -> Any:
+                response = await behaviour(_read(handler, data), context)
+                self._metrics.messages_sent.labels(*method.labels).inc()
+                return response
+
+            return await self._serve(method, context, respond)
+
+        return serve
+
+    def _server_stream(self, handler: _Handler, method: Method) -> Callable[[bytes, _Context], Awaitable[None]]:
+        behaviour: Any = handler.unary_stream
+
+        async def serve(data: bytes, context: _Context) -> None:
+            async def respond() -> None:
+                await self._send_all(behaviour(_read(handler, data), context), method, context)
+
+            await self._serve(method, context, respond)
+
+        return serve
+
+    def _bidi_stream(self, handler: _Handler, method: Method) -> Callable[[Any, _Context], Awaitable[None]]:
+        behaviour: Any = handler.stream_stream
+
+        async def serve(requests: Any, context: _Context) -> None:
+            async def respond() -> None:
+                await self._send_all(behaviour(requests, context), method, context)
+
+            await self._serve(method, context, respond)
+
+        return serve
+
+    async def _send_all(self, messages: AsyncGenerator[Any, None], method: Method, context: _Context) -> None:
+        try:
+            message = await anext(messages)
+            while True:
+                try:
+                    await context.write(message)
+                except asyncio.CancelledError as error:
+                    message = await messages.athrow(error)
+                except grpc.aio.InternalError:  # the peer is gone and the cancel is on its way
+                    message = await messages.athrow(asyncio.CancelledError())
+                else:
+                    self._metrics.messages_sent.labels(*method.labels).inc()
+                    message = await anext(messages)
+        except StopAsyncIteration:
+            return
+
+    async def _serve(self, method: Method, context: _Context, respond: Callable[[], Awaitable[Any]]) -> Any:
+        current_request_id.set(str(uuid.uuid4()))
+        deadline = Deadline(context)
+        started_at = time.perf_counter()
+        self._count_start(method)
+        try:
+            response = await respond()
+        except asyncio.CancelledError:
+            self._count_end(method, deadline.code_of_cancel, time.perf_counter() - started_at)
+            raise
+        except Exception as error:
+            status = status_of(error, current_request_id.get())
+            if is_fault(error):
+                _logger.exception("call failed")
+            self._count_end(method, status.code, time.perf_counter() - started_at)
+            await _send_status(context, status)
+        self._count_end(method, grpc.StatusCode.OK, time.perf_counter() - started_at)
+        return response
+
+    def _count_start(self, method: Method) -> None:
+        self._metrics.calls_started.labels(*method.labels).inc()
+
+    def _count_end(self, method: Method, code: grpc.StatusCode, seconds: float) -> None:
+        self._metrics.calls_handled.labels(*method.labels, code.name).inc()
+        self._metrics.call_seconds.labels(*method.labels).observe(seconds)
+        level = logging.DEBUG if method.grpc_service == self._quiet_service else logging.INFO
+        fields = {
+            "service": method.grpc_service,
+            "method": method.grpc_method,
+            "code": code.name,
+            "seconds": round(seconds, 4),
+        }
+        _logger.log(level, "call ended", extra={"fields": fields})
+
+
+def _read(handler: _Handler, data: bytes) -> Any:
+    try:
+        return handler.request_deserializer(data)  # type: ignore[misc]  # every handler of stubs has one
+    except Exception as error:  # protobuf's parsers raise types of their own
+        raise MalformedRequest from error
+
+
+async def _send_status(context: _Context, status: grpc.Status) -> NoReturn:
+    try:
+        async with asyncio.timeout(_STATUS_SECONDS):
+            await context.abort(status.code, status.details, status.trailing_metadata)
+    except (TimeoutError, grpc.aio.InternalError):  # the reader does not come to it, or is gone
+        raise asyncio.CancelledError from None

@@ -1,0 +1,192 @@
+"""Start, drain, stop. Knows the order of things; does not know what a call does.
+
+Start: metrics port, gRPC port with health NOT_SERVING, engine opened on its thread, SERVING.
+Drain: health NOT_SERVING, new calls refused, waiting jobs refused, the running one finishes within the grace.
+Stop: what still runs is ended, ports are closed, the engine is closed on its thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from engine.types import Limits
+from server import health
+from server.engine_thread import EngineThread
+from server.gate import Gate
+from server.interceptors import CallInterceptor
+from server.metrics import Metrics
+from server.metrics_endpoint import MetricsEndpoint
+from server.servicer import StillcueServicer
+from server.serving import Serving
+from server.settings import Address, SettingInvalid, Settings
+from stillcue.v1 import service_pb2, service_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine import Engine
+
+_logger = logging.getLogger(__name__)
+
+SERVICE_NAME: str = service_pb2.DESCRIPTOR.services_by_name["StillcueService"].full_name
+# Around the picture: prompts and settings.
+_MAX_REQUEST_BYTES = Limits().max_image_bytes + 1024 * 1024
+# A raw frame of 1280x704 has 2,703,360 bytes; one of 1920x1080 fits too.
+_MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+_LAST_WORDS_SECONDS = 1.0
+_ENGINE_STOP_SECONDS = 1.0
+
+
+class Server:
+    """One gRPC server with its metrics port and its engine. Made and used inside a running event loop."""
+
+    def __init__(self, settings: Settings, open_engine: Callable[[], Engine]) -> None:
+        self._settings = settings
+        self._open_engine = open_engine
+        self._metrics = Metrics()
+        self._health = health.Health(SERVICE_NAME)
+        self._gate: Gate[Serving] = Gate()
+        self._serving: Serving | None = None
+        self._engine_thread = EngineThread()
+        self._metrics_endpoint: MetricsEndpoint | None = None
+        self._grpc = grpc.aio.server(
+            interceptors=[CallInterceptor(self._metrics, health.SERVICE_NAME)],
+            options=_grpc_options(settings),
+            compression=grpc.Compression.NoCompression,  # frames are compressed already, or meant to be raw
+        )
+
+    async def start(self) -> tuple[Address, Address]:
+        """Serves; returns the addresses of gRPC and of the metrics as they were bound.
+
+        Raises ``SettingInvalid`` where an address cannot be bound, and what opening the engine raises. ``stop`` is
+        needed in each case.
+        """
+        self._metrics_endpoint = _listen_metrics(self._settings.metrics_listen, self._metrics)
+        address = await self._listen_grpc()
+        engine = await asyncio.wrap_future(self._engine_thread.submit(self._open_engine))
+        self._serving = Serving.build(engine, self._engine_thread, self._settings, self._metrics)
+        self._metrics.describe_build(self._serving.capabilities)
+        self._gate.open(self._serving)
+        self._health.set_serving(True)
+        return address, self._metrics_endpoint.address
+
+    async def drain(self, hurry: asyncio.Event) -> None:
+        """Lets the running job finish within the grace; ``hurry`` ends the grace at once."""
+        _logger.info("draining", extra={"fields": {"grace_seconds": self._settings.drain_grace_seconds}})
+        self._health.set_serving(False)
+        self._gate.close()
+        if self._serving is not None:
+            self._serving.admission.close()
+        waits = [asyncio.create_task(self._gate.wait_empty()), asyncio.create_task(hurry.wait())]
+        await asyncio.wait(waits, timeout=self._settings.drain_grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def stop(self) -> bool:
+        """Ends everything; whether the engine came to rest. Where it did not, a graph call still runs."""
+        self._gate.close()
+        if self._serving is not None:
+            self._serving.admission.close()
+            self._serving.admission.refuse_running()
+        self._health.finish()
+        await self._grpc.stop(_LAST_WORDS_SECONDS)
+        if self._metrics_endpoint is not None:
+            await asyncio.to_thread(self._metrics_endpoint.close)
+        if self._serving is not None:
+            self._serving.close()
+            self._engine_thread.submit(self._serving.engine.close)
+        return await asyncio.to_thread(self._engine_thread.close, _ENGINE_STOP_SECONDS)
+
+    async def _listen_grpc(self) -> Address:
+        address = self._settings.listen
+        servicer = StillcueServicer(self._gate, self._metrics, self._settings)
+        service_pb2_grpc.add_StillcueServiceServicer_to_server(servicer, self._grpc)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
+        _check_free(address)
+        port = self._grpc.add_insecure_port(str(address))
+        await self._grpc.start()
+        return Address(address.host, port)
+
+
+async def run(settings: Settings, open_engine: Callable[[], Engine]) -> bool:
+    """Serves until SIGTERM or SIGINT, drains and stops; a second signal ends the grace.
+
+    Prints ``stillcue ready grpc=HOST:PORT metrics=HOST:PORT`` to stdout once calls are let in. Returns and raises
+    like ``Server.stop`` and ``Server.start``.
+    """
+    asked, hurried = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (hurried if asked.is_set() else asked).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    server = Server(settings, open_engine)
+    starting = asyncio.create_task(server.start())
+    waiting = asyncio.create_task(asked.wait())
+    try:
+        await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            grpc_address, metrics_address = starting.result()
+            sys.stdout.write(f"stillcue ready grpc={grpc_address} metrics={metrics_address}\n")
+            sys.stdout.flush()
+            await waiting
+            await server.drain(hurried)
+    finally:
+        starting.cancel()
+        waiting.cancel()
+        is_at_rest = await server.stop()
+    return is_at_rest
+
+
+def _grpc_options(settings: Settings) -> list[tuple[str, int]]:
+    keepalive_milliseconds = round(settings.keepalive_seconds * 1000)
+    return [
+        ("grpc.max_receive_message_length", _MAX_REQUEST_BYTES),
+        ("grpc.max_send_message_length", _MAX_RESPONSE_BYTES),
+        ("grpc.so_reuseport", 0),  # two servers on one port are a mistake, not load balancing
+        # A vanished peer is noticed only where all of these are set.
+        ("grpc.keepalive_time_ms", keepalive_milliseconds),
+        ("grpc.keepalive_timeout_ms", round(settings.ping_timeout_seconds * 1000)),
+        ("grpc.http2.ping_timeout_ms", round(settings.ping_timeout_seconds * 1000)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # Callers may ask as often as the server does.
+        ("grpc.http2.min_ping_interval_without_data_ms", keepalive_milliseconds),
+    ]
+
+
+def _listen_metrics(address: Address, metrics: Metrics) -> MetricsEndpoint:
+    try:
+        return MetricsEndpoint(address, metrics.registry)
+    except OSError as error:
+        raise _cannot_bind("metrics_listen", address, error) from None
+
+
+def _check_free(address: Address) -> None:
+    """Asks the system, which says why an address cannot be bound; gRPC says so in its own log only."""
+    try:
+        family, kind, protocol, _, target = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(target)
+    except OSError as error:
+        raise _cannot_bind("listen", address, error) from None
+
+
+def _cannot_bind(name: str, address: Address, error: OSError) -> SettingInvalid:
+    reason = (error.strerror or str(error)).lower()
+    return SettingInvalid(
+        f"--{name.replace('_', '-')} {address} cannot be bound: {reason}; choose another address, or port 0 for any"
+    )

@@ -1,0 +1,132 @@
+"""The service of the contract. Translates and delegates; errors are raised, the interceptor turns them into statuses.
+
+Handlers are coroutines and async generators only. Whatever ends a stream early (a cancel, a vanished peer, a
+deadline) arrives at the ``yield`` of ``Generate``; see ``interceptors``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import EngineError, InvalidJob
+from server import codec
+from server.deadline import Deadline
+from server.errors import DeadlinePassed, ReaderStalled, rule_of
+from server.generation import Generation
+from server.job_meter import JobMeter
+from server.logs import current_request_id
+from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, service_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from grpc.aio import ServicerContext
+    from prometheus_client import Counter
+
+    from engine import Engine
+    from engine.types import PreparedJob
+    from server.gate import Gate
+    from server.metrics import Metrics
+    from server.serving import Serving
+    from server.settings import Settings
+
+
+class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
+    """Answers calls as soon as the gate lets them in."""
+
+    def __init__(self, gate: Gate[Serving], metrics: Metrics, settings: Settings) -> None:
+        self._gate = gate
+        self._metrics = metrics
+        self._settings = settings
+
+    async def Generate(  # noqa: N802, D102  named and described by the contract
+        self, request: generate_pb2.GenerateRequest, context: ServicerContext[Any, Any]
+    ) -> AsyncIterator[generate_pb2.GenerateResponse]:
+        arrived_at = time.perf_counter()
+        deadline = Deadline(context)
+        call = codec.decode_generate(request, self._settings.max_stall_seconds)
+        current_request_id.set(call.request_id)
+        with ExitStack() as inside:
+            with _counting_failures(self._metrics.jobs_rejected, deadline):
+                serving = inside.enter_context(self._gate.enter())
+                generation = await self._admit(call, serving, deadline, arrived_at)
+            inside.callback(generation.abandon)
+            with _counting_failures(self._metrics.jobs, deadline):
+                sequence_number = 0
+                async with aclosing(generation.messages()) as messages:
+                    async for message in messages:
+                        message.sequence_number = sequence_number
+                        message.elapsed.CopyFrom(codec.encode_duration(time.perf_counter() - arrived_at))
+                        async with self._patience(call.max_stall_seconds):
+                            yield message
+                        sequence_number += 1
+            self._metrics.jobs.labels("completed").inc()
+
+    async def ScoreMatch(  # noqa: N802, D102
+        self, request: match_pb2.ScoreMatchRequest, context: ServicerContext[Any, Any]
+    ) -> match_pb2.ScoreMatchResponse:
+        deadline = Deadline(context)
+        with self._gate.enter() as serving:
+            if deadline.is_over:
+                raise DeadlinePassed
+            image, prompt = codec.decode_score_match(request)
+            report = await serving.scorers.run(serving.engine.score_match, image, prompt)
+            self._metrics.match_score.observe(report.score)
+            return codec.score_match_response(report)
+
+    async def GetCapabilities(  # noqa: N802, D102
+        self,
+        request: capabilities_pb2.GetCapabilitiesRequest,  # noqa: ARG002
+        context: ServicerContext[Any, Any],  # noqa: ARG002
+    ) -> capabilities_pb2.GetCapabilitiesResponse:
+        with self._gate.enter() as serving:
+            return codec.capabilities_response(serving.capabilities, self._settings.queue_capacity)
+
+    async def _admit(
+        self, call: codec.GenerateCall, serving: Serving, deadline: Deadline, arrived_at: float
+    ) -> Generation:
+        if deadline.is_over:
+            raise DeadlinePassed
+        serving.admission.check()
+        prepared = await serving.preparers.run(_prepare, serving.engine, call)
+        return Generation(call, prepared, serving, JobMeter(self._metrics, arrived_at))
+
+    @asynccontextmanager
+    async def _patience(self, max_stall_seconds: float) -> AsyncIterator[None]:
+        with self._metrics.stream_stall_seconds.time():
+            try:
+                async with asyncio.timeout(max_stall_seconds):
+                    yield
+            except TimeoutError:
+                raise ReaderStalled(max_stall_seconds) from None
+
+
+def _prepare(engine: Engine, call: codec.GenerateCall) -> PreparedJob:
+    """Prepares a job; what the wire and the engine find wrong is reported together."""
+    try:
+        prepared = engine.prepare(call.job)
+    except InvalidJob as error:
+        raise InvalidJob(*call.violations, *error.violations) from error
+    except EngineError:
+        if not call.violations:
+            raise
+    else:
+        if not call.violations:
+            return prepared
+    raise InvalidJob(*call.violations)
+
+
+@contextmanager
+def _counting_failures(counter: Counter, deadline: Deadline) -> Iterator[None]:
+    """Counts an error under its reason, in lower case."""
+    try:
+        yield
+    except (asyncio.CancelledError, GeneratorExit):
+        counter.labels(deadline.code_of_cancel.name.lower()).inc()
+        raise
+    except Exception as error:
+        counter.labels(rule_of(error).reason.lower()).inc()
+        raise

@@ -1,0 +1,243 @@
+"""How a server is set up: one table drives flags, environment, defaults, help and ``docs/settings.md``.
+
+A flag beats the environment, the environment beats the default. Knows how to read and check values; does not know
+what anybody does with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import math
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+ENVIRONMENT_PREFIX = "STILLCUE_"
+_T = TypeVar("_T")
+
+
+class SettingInvalid(Exception):
+    """A setting is missing or wrong; the message names it, its value and the remedy in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a TCP port; port 0 lets the system choose one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def _address(text: str) -> Address:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
+        raise ValueError("is not HOST:PORT with a port from 0 to 65535, for example 127.0.0.1:50051")
+    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def _folder(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError("is neither true nor false")
+    return text == "true"
+
+
+def _one_of(*names: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"is not one of {', '.join(names)}")
+        return text
+
+    return parse
+
+
+def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not lowest <= int(text) <= highest:
+            raise ValueError(f"is not a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return parse
+
+
+def _seconds(lowest: float, highest: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
+        if not lowest <= seconds <= highest:
+            raise ValueError(f"is not a number of seconds from {lowest:g} to {highest:g}")
+        return seconds
+
+    return parse
+
+
+def _setting(parse: Callable[[str], _T], default: str, meaning: str) -> _T:
+    return field(default=parse(default), metadata={"parse": parse, "default": default, "meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting of a server, checked."""
+
+    bundle: Path | None = _setting(  # noqa: RUF009  a field, not a value
+        _folder, "", "Folder that `python -m export` wrote. Needed unless `engine` is fake."
+    )
+    engine: str = _setting(
+        _one_of("bundle", "fake"),
+        "bundle",
+        "`bundle` runs the model; `fake` needs no bundle and answers with plain colours, for trying clients.",
+    )
+    listen: Address = _setting(  # noqa: RUF009
+        _address, "127.0.0.1:50051", "Address of the gRPC service; port 0: any free port."
+    )
+    allow_insecure: bool = _setting(
+        _yes_or_no, "false", "Whether plain text may be served on an address that other machines reach."
+    )
+    metrics_listen: Address = _setting(  # noqa: RUF009
+        _address, "127.0.0.1:9464", "Address of the Prometheus endpoint (HTTP, path /metrics); port 0: any free port."
+    )
+    queue_capacity: int = _setting(
+        _whole_number(0, 10_000), "8", "Jobs that may wait behind the running one; further ones are refused."
+    )
+    max_stall_seconds: float = _setting(
+        _seconds(0.01, 3_600),
+        "30",
+        "How long a reader may let one ready message wait before its stream is ended. A request can ask for less.",
+    )
+    max_buffered_bytes: int = _setting(
+        _whole_number(16 * 2**20, 2**40),
+        str(256 * 2**20),
+        "Bytes of frames that one stream may hold for its reader, those still being encoded included.",
+    )
+    drain_grace_seconds: float = _setting(
+        _seconds(0, 86_400), "300", "How long the running job may go on after SIGTERM before it is ended."
+    )
+    engine_thread_count: int = _setting(
+        _whole_number(0, 1_024), "0", "Threads that one graph call may use; 0: one for each core."
+    )
+    text_cache_entry_count: int = _setting(
+        _whole_number(0, 100_000), "64", "Encoded prompts that the engine keeps for the next job."
+    )
+    keepalive_seconds: float = _setting(
+        _seconds(1, 7_200), "10", "Silence after which a connection is asked whether it is still there."
+    )
+    ping_timeout_seconds: float = _setting(
+        _seconds(0.1, 600), "5", "How long a connection may take to answer before it counts as gone."
+    )
+    log_level: str = _setting(
+        _one_of("debug", "info", "warning", "error"), "info", "Least severe lines that reach the log (stderr, JSON)."
+    )
+
+    @classmethod
+    def load(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+        """Reads flags and environment. Raises ``SettingInvalid``; ``--help`` prints and exits."""
+        given = vars(_parser().parse_args(arguments))
+        values: dict[str, Any] = {}
+        for item in fields(cls):
+            source, text = flag_name(item.name), given[item.name]
+            if text is None:
+                source = environment_name(item.name)
+                text = environment.get(source)
+            if text is not None:
+                values[item.name] = _read(item.metadata["parse"], source, text)
+        settings = cls(**values)
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        if self.engine == "bundle" and self.bundle is None:
+            raise SettingInvalid(
+                "--bundle is not set; give the folder that python -m export wrote, or --engine fake to try clients"
+            )
+        if not self.listen.is_loopback and not self.allow_insecure:
+            raise SettingInvalid(
+                f"--listen {self.listen} would serve plain text to other machines; listen on 127.0.0.1 behind a "
+                "proxy that adds TLS, or give --allow-insecure"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting as the documentation shows it."""
+
+    flag: str
+    environment: str
+    default: str
+    meaning: str
+
+
+def setting_rows() -> list[SettingRow]:
+    """The table of settings, in order."""
+    return [
+        SettingRow(
+            flag_name(item.name),
+            environment_name(item.name),
+            item.metadata["default"],
+            item.metadata["meaning"],
+        )
+        for item in fields(Settings)
+    ]
+
+
+def flag_name(name: str) -> str:
+    """``queue_capacity`` -> ``--queue-capacity``."""
+    return "--" + name.replace("_", "-")
+
+
+def environment_name(name: str) -> str:
+    """``queue_capacity`` -> ``STILLCUE_QUEUE_CAPACITY``."""
+    return ENVIRONMENT_PREFIX + name.upper()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingInvalid(f"{message}; python -m server --help lists every flag")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m server",
+        description="Serves one picture and one sentence as streamed video over gRPC.",
+        epilog="Every flag can be given in the environment instead; a flag beats the environment.",
+        allow_abbrev=False,
+    )
+    for item in fields(Settings):
+        default = item.metadata["default"]
+        text = item.metadata["meaning"] + (f" Default: {default}." if default else "")
+        switch: dict[str, Any] = {"nargs": "?", "const": "true"} if item.metadata["parse"] is _yes_or_no else {}
+        parser.add_argument(
+            flag_name(item.name),
+            dest=item.name,
+            metavar="VALUE",
+            help=f"{text} [{environment_name(item.name)}]".replace("%", "%%"),
+            **switch,
+        )
+    return parser
+
+
+def _read(parse: Callable[[str], Any], source: str, text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise SettingInvalid(f"{source} {text!r} {error}") from None

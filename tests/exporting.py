@@ -1,0 +1,41 @@
+"""Exports random checkpoints for tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.bundle import Manifest
+from engine.types import Geometry
+from export.bundling import Export
+from export.checkpoint import open_checkpoint
+from export.defaults import FAMILY_DEFAULTS
+from export.plan import ExportPlan
+from tests.checkpoints import TinyModel, write_checkpoint
+
+
+@dataclass(frozen=True)
+class TinyExport:
+    """Where a tiny checkpoint and its bundle are."""
+
+    checkpoint: Path
+    bundle: Path
+    manifest: Manifest
+
+
+def export_tiny(
+    folder: Path, model: TinyModel, geometries: tuple[Geometry, ...], *, scorer: bool = False
+) -> TinyExport:
+    """Writes a checkpoint into ``folder/checkpoint`` and exports it to ``folder/bundle``."""
+    checkpoint = write_checkpoint(folder / "checkpoint", model, scorer=scorer)
+    opened = open_checkpoint(checkpoint)
+    plan = ExportPlan(
+        checkpoint=opened,
+        out=folder / "bundle",
+        geometries=geometries,
+        defaults=FAMILY_DEFAULTS[opened.family],
+        name="tiny",
+        scorer=checkpoint / "scorer" if scorer else None,
+        notices=("The weights are random: clips are noise.",),
+    )
+    return TinyExport(checkpoint, folder / "bundle", Export(plan, report=lambda _: None).run())

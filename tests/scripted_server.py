@@ -1,0 +1,223 @@
+"""A Stillcue server that answers what a test scripts. Real gRPC on a free port; knows no engine.
+
+``a_clip`` is the script of an ordinary clip; the constants are the messages that it and other scripts consist of.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+from PIL import Image
+
+from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2, service_pb2_grpc
+
+Response = generate_pb2.GenerateResponse
+GenerateScript = Callable[[generate_pb2.GenerateRequest, Any], Iterator[Response]]
+WIDTH_PX, HEIGHT_PX, FRAME_COUNT, FRAME_RATE = 48, 32, 5, 8.0
+
+
+def _jpeg(width_px: int, height_px: int, colour: tuple[int, int, int]) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width_px, height_px), colour).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+PREVIEW_JPEG = _jpeg(6, 4, (200, 100, 50))
+SETTINGS = generate_pb2.GenerateSettings(
+    width_px=WIDTH_PX,
+    height_px=HEIGHT_PX,
+    frame_count=FRAME_COUNT,
+    frame_rate=FRAME_RATE,
+    step_count=2,
+    guidance_scale=3.5,
+    guidance_scale_low_noise=4.5,
+    seed=7,
+    shift=5.0,
+    negative_prompt="blurred",
+    crop=media_pb2.Box(left_px=1, top_px=2, width_px=3, height_px=4),
+)
+MATCH_REPORT = match_pb2.MatchReport(
+    score=62.5,
+    verdict=match_pb2.MATCH_VERDICT_DOUBTFUL,
+    similarity=0.25,
+    contrast=-1.5,
+    basis=match_pb2.MATCH_BASIS_UNCALIBRATED,
+)
+CAPABILITIES = capabilities_pb2.GetCapabilitiesResponse(
+    server_version="1.2.3",
+    model=capabilities_pb2.Model(
+        name="scripted",
+        family=capabilities_pb2.MODEL_FAMILY_WAN22_TI2V_5B,
+        bundle_digest="ab" * 32,
+        checkpoint_digest="cd" * 32,
+        runtime="none",
+        license="Apache-2.0",
+    ),
+    geometries=[capabilities_pb2.Geometry(width_px=WIDTH_PX, height_px=HEIGHT_PX, frame_count=FRAME_COUNT)],
+    sampling_defaults=capabilities_pb2.SamplingDefaults(
+        step_count=2, guidance_scale=5.0, shift=3.0, frame_rate=24.0, negative_prompt="blurred"
+    ),
+    limits=capabilities_pb2.Limits(
+        max_image_bytes=1000,
+        max_image_pixel_count=2000,
+        max_step_count=30,
+        max_prompt_character_count=400,
+        queue_capacity=5,
+    ),
+    match_supported=True,
+    frame_encodings=[media_pb2.FRAME_ENCODING_RAW_RGB, media_pb2.FRAME_ENCODING_PNG],
+    notices=["plain colours"],
+)
+
+
+def seconds(value: float) -> duration_pb2.Duration:
+    return duration_pb2.Duration(seconds=int(value), nanos=round(value % 1 * 1e9))
+
+
+def accepted(request: generate_pb2.GenerateRequest, *warnings: str) -> Response:
+    message = generate_pb2.Accepted(request_id=request.request_id, settings=SETTINGS, warnings=warnings)
+    return Response(accepted=message)
+
+
+def stage(number: generate_pb2.Stage) -> Response:
+    return Response(stage_started=generate_pb2.StageStarted(stage=number))
+
+
+def colour(index: int) -> tuple[int, int, int]:
+    return 40 * index, 200 - 40 * index, 100
+
+
+def frame(index: int) -> Response:
+    """A raw frame of one colour."""
+    data = bytes(colour(index)) * (WIDTH_PX * HEIGHT_PX)
+    message = generate_pb2.Frame(
+        index=index,
+        encoding=media_pb2.FRAME_ENCODING_RAW_RGB,
+        data=data,
+        width_px=WIDTH_PX,
+        height_px=HEIGHT_PX,
+    )
+    return Response(frame=message)
+
+
+def summary(request: generate_pb2.GenerateRequest, *warnings: str) -> Response:
+    message = generate_pb2.Summary(
+        request_id=request.request_id,
+        settings=SETTINGS,
+        bundle_digest="ab" * 32,
+        checkpoint_digest="cd" * 32,
+        stage_timings=[
+            generate_pb2.StageTiming(stage=generate_pb2.STAGE_DENOISE, duration=seconds(2.5)),
+            generate_pb2.StageTiming(stage=generate_pb2.STAGE_DECODE, duration=seconds(0.25)),
+        ],
+        queue_duration=seconds(0.5),
+        work_duration=seconds(3.0),
+        first_frame_duration=seconds(2.75),
+        peak_memory_bytes=12_345_678_901,
+        first_frame_psnr_db=float("inf"),
+        match_report=MATCH_REPORT,
+        warnings=warnings,
+    )
+    return Response(summary=message)
+
+
+def a_clip(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:  # noqa: ARG001
+    yield accepted(request, "soft picture")
+    yield Response(queue_update=generate_pb2.QueueUpdate(position=0))
+    yield stage(generate_pb2.STAGE_MATCH)
+    yield Response(match_report=MATCH_REPORT)
+    yield stage(generate_pb2.STAGE_DENOISE)
+    for step in (1, 2):
+        yield Response(
+            denoise_progress=generate_pb2.DenoiseProgress(
+                completed_step_count=step,
+                step_count=2,
+                expert=generate_pb2.EXPERT_HIGH_NOISE if step == 1 else generate_pb2.EXPERT_LOW_NOISE,
+                step_duration=seconds(1.25),
+                preview=generate_pb2.Preview(data=PREVIEW_JPEG, width_px=6, height_px=4)
+                if request.stream.preview_every_step_count
+                else None,
+            )
+        )
+    yield stage(generate_pb2.STAGE_DECODE)
+    for index in range(FRAME_COUNT):
+        yield frame(index)
+    yield summary(request, "soft picture", "dark frames")
+
+
+def refuse(context: Any, code: grpc.StatusCode, message: str, *details: Message) -> NoReturn:
+    """Ends a call with an error that carries ``details``."""
+    status = status_pb2.Status(code=code.value[0], message=message)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    context.abort_with_status(rpc_status.to_status(status))
+    raise AssertionError  # abort_with_status raises
+
+
+@dataclass
+class ScriptedServer(service_pb2_grpc.StillcueServiceServicer):
+    """Answers by its scripts, and keeps what it was asked.
+
+    ``cancelled`` is set when a Generate call ends before its script does.
+    """
+
+    generate: GenerateScript = a_clip
+    score: Callable[[match_pb2.ScoreMatchRequest, Any], match_pb2.MatchReport] = lambda _request, _context: MATCH_REPORT
+    requests: list[Message] = field(default_factory=list)
+    metadata: list[dict[str, str]] = field(default_factory=list)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    port: int = 0
+
+    @property
+    def target(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def Generate(self, request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
+        self._keep(request, context)
+        is_over = threading.Event()
+        context.add_callback(lambda: None if is_over.is_set() else self.cancelled.set())
+        yield from self.generate(request, context)
+        is_over.set()
+
+    def ScoreMatch(self, request: match_pb2.ScoreMatchRequest, context: Any) -> match_pb2.ScoreMatchResponse:
+        self._keep(request, context)
+        return match_pb2.ScoreMatchResponse(report=self.score(request, context))
+
+    def GetCapabilities(
+        self, request: capabilities_pb2.GetCapabilitiesRequest, context: Any
+    ) -> capabilities_pb2.GetCapabilitiesResponse:
+        self._keep(request, context)
+        return CAPABILITIES
+
+    def _keep(self, request: Message, context: Any) -> None:
+        self.requests.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
+
+
+@contextmanager
+def serving(server: ScriptedServer, credentials: grpc.ServerCredentials | None = None) -> Iterator[ScriptedServer]:
+    """Serves for the length of a block, in plaintext where there are no credentials."""
+    running = grpc.server(ThreadPoolExecutor(max_workers=4), options=[("grpc.so_reuseport", 0)])
+    service_pb2_grpc.add_StillcueServiceServicer_to_server(server, running)
+    if credentials is None:
+        server.port = running.add_insecure_port("127.0.0.1:0")
+    else:
+        server.port = running.add_secure_port("127.0.0.1:0", credentials)
+    running.start()
+    try:
+        yield server
+    finally:
+        running.stop(grace=None).wait()

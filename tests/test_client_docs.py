@@ -1,0 +1,83 @@
+"""docs/client.md is true: its Python runs, its commands parse, its tables are complete."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import stillcue
+from stillcue import errors
+from stillcue.cli.arguments import SERVER_VARIABLE, TOKEN_VARIABLE, parse_arguments
+from tests.scripted_server import ScriptedServer, serving
+
+GUIDE = (Path(__file__).parents[1] / "docs" / "client.md").read_text(encoding="utf-8")
+PYTHON_BLOCKS = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+COMMANDS = [line for line in GUIDE.splitlines() if line.startswith("stillcue ")]
+
+
+def table(heading: str) -> list[str]:
+    """The names in the first column of the table that follows a heading of its header row."""
+    rows = GUIDE.partition(f"\n| {heading} |")[2].split("\n\n")[0].splitlines()[2:]
+    return [name for row in rows for name in re.findall(r"`(\w+)`|(\d+)", row.split("|")[1]) for name in name if name]
+
+
+@pytest.mark.parametrize("block", PYTHON_BLOCKS)
+def test_python_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (60, 40)).save("boat.png")
+    with serving(ScriptedServer()) as server:
+        exec(compile(block.replace("localhost:50051", server.target), "docs/client.md", "exec"), {})
+    assert server.requests
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_parse(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("boat.png", "roots.pem", "NotoSansCJK-Regular.ttc"):
+        Path(name).touch()
+    assert parse_arguments(shlex.split(command)[1:]).command == command.split()[1]
+
+
+def test_every_flag_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("generate", "score", "capabilities"):
+        with pytest.raises(SystemExit):
+            parse_arguments([command, "--help"])
+        flags = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+        assert {flag for flag in flags if flag not in GUIDE} == set()
+
+
+def test_every_option_is_in_the_table() -> None:
+    assert set(table("option")) - {"PNG"} >= set(stillcue.GenerateOptions.__annotations__)
+    assert set(table("option")) <= set(stillcue.GenerateOptions.__annotations__)
+
+
+def test_every_error_is_in_the_table() -> None:
+    kinds = {name for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, Exception)}
+    assert set(table("error")) == kinds - {"StillcueError"}
+
+
+def test_every_exit_code_is_in_the_table() -> None:
+    assert table("exit code") == ["0", "1", "2", "130"]
+
+
+def test_every_environment_variable_is_named() -> None:
+    assert f"`{SERVER_VARIABLE}`" in GUIDE
+    assert f"`{TOKEN_VARIABLE}`" in GUIDE
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    def methods(kind: type) -> dict[str, list[str]]:
+        return {
+            name: list(inspect.signature(method).parameters)
+            for name, method in inspect.getmembers(kind, inspect.isfunction)
+            if not name.startswith("_") or name == "__init__"
+        }
+
+    synchronous, asynchronous = methods(stillcue.Client), methods(stillcue.AsyncClient)
+    synchronous["aclose"] = synchronous.pop("close")
+    assert synchronous == asynchronous

@@ -1,0 +1,196 @@
+"""Bundles that cannot be served: each fault is named with its file and its remedy when the server starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import open_engine
+from engine.bundle import MANIFEST_NAME, FileSpec, Manifest, read_manifest
+from engine.errors import BundleInvalid
+from engine.opening import EngineSettings
+from engine.types import Geometry
+
+_WEIGHTS = "weights/vae.safetensors"
+_GRAPH = "vae_decoder_init_64x48.onnx"
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return shutil.copytree(tiny_bundle, tmp_path / "bundle")
+
+
+def _fault(bundle: Path) -> str:
+    with pytest.raises(BundleInvalid) as refused:
+        open_engine(bundle, EngineSettings(thread_count=1))
+    return str(refused.value)
+
+
+def _edit(bundle: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = bundle / MANIFEST_NAME
+    content = json.loads(path.read_bytes())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def _overwrite(bundle: Path, name: str, content: bytes) -> None:
+    """Changes a file and its digest, so that only whoever reads the content can object."""
+    (bundle / name).write_bytes(content)
+    spec = FileSpec(sha256=hashlib.sha256(content).hexdigest(), byte_count=len(content))
+    _edit(bundle, lambda manifest: manifest["files"].update({name: spec.model_dump()}))
+
+
+def test_the_manifest_is_read_with_its_own_digest(tiny_bundle: Path) -> None:
+    manifest, digest = read_manifest(tiny_bundle)
+    assert digest == hashlib.sha256((tiny_bundle / MANIFEST_NAME).read_bytes()).hexdigest()
+    assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    expected = f"cannot read {tmp_path / 'absent' / MANIFEST_NAME}: No such file or directory; "
+    assert _fault(tmp_path / "absent") == expected + "give the folder that `python -m export` wrote"
+
+
+def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert f"cannot read {tmp_path / 'file' / MANIFEST_NAME}: Not a directory; give the folder" in _fault(tmp_path / "file")
+
+
+def test_no_manifest(bundle: Path) -> None:
+    (bundle / MANIFEST_NAME).unlink()
+    assert f"cannot read {bundle / MANIFEST_NAME}: No such file" in _fault(bundle)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"7"])
+def test_a_manifest_that_is_not_json(bundle: Path, content: bytes) -> None:
+    (bundle / MANIFEST_NAME).write_bytes(content)
+    assert _fault(bundle) == f"{bundle / MANIFEST_NAME} is not JSON; export the checkpoint again"
+
+
+@pytest.mark.parametrize("version", [2, None, "1"])
+def test_a_manifest_of_another_format(bundle: Path, version: object) -> None:
+    _edit(bundle, lambda manifest: manifest.update(format_version=version))
+    expected = f"{bundle / MANIFEST_NAME} has format version {version}, this server reads 1; export the checkpoint again"
+    assert _fault(bundle) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda manifest: manifest.update(colour="red"), "colour: Extra inputs are not permitted"),
+        (lambda manifest: manifest["schedule"].update(beta=1), "schedule.beta: Extra inputs are not permitted"),
+        (lambda manifest: manifest.pop("license"), "license: Field required"),
+        (lambda manifest: manifest.update(geometries=[]), "geometries: Tuple should have at least 1 item"),
+        (lambda manifest: manifest["schedule"].update(order=4), "schedule.order: Input should be less than or equal to 3"),
+        (lambda manifest: manifest["graphs"][3].update(stage="upscaler"), "graphs.3.stage: Input should be"),
+    ],
+)
+def test_a_manifest_with_a_wrong_field(bundle: Path, change: Callable[[dict[str, Any]], None], fault: str) -> None:
+    _edit(bundle, change)
+    message = _fault(bundle)
+    assert message.startswith(f"{bundle / MANIFEST_NAME} is not a manifest: {fault}")
+    assert message.endswith("; export the checkpoint again")
+
+
+@pytest.mark.parametrize("name", [_WEIGHTS, _GRAPH, "tokenizer.json"])
+def test_a_missing_file(bundle: Path, name: str) -> None:
+    (bundle / name).unlink()
+    assert _fault(bundle) == f"{bundle / name} is missing; copy the bundle again, whole"
+
+
+def test_a_file_that_is_cut_short(bundle: Path) -> None:
+    path = bundle / _WEIGHTS
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    expected = f"{path} has {len(content) - 1} bytes instead of {len(content)}; copy the bundle again, whole"
+    assert _fault(bundle) == expected
+
+
+@pytest.mark.parametrize("name", [_WEIGHTS, _GRAPH, "tokenizer.json", "scorer_contrast.npy"])
+def test_a_flipped_bit(bundle: Path, name: str) -> None:
+    path = bundle / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    expected = f"{path} does not match its digest: it is damaged or was changed; copy the bundle again"
+    assert _fault(bundle) == expected
+
+
+def test_a_file_outside_the_folder(bundle: Path) -> None:
+    outside = bundle.parent / "outside"
+    outside.write_bytes(b"")
+    spec = FileSpec(sha256=hashlib.sha256(b"").hexdigest(), byte_count=0).model_dump()
+    for name in ("../outside", str(outside), "weights/../../outside"):
+        _edit(bundle, lambda manifest, name=name: manifest.update(files={**manifest["files"], name: spec}))  # type: ignore[misc]
+        assert _fault(bundle) == f"{name} lies outside the bundle's folder; export the checkpoint again"
+        _edit(bundle, lambda manifest, name=name: manifest["files"].pop(name))  # type: ignore[misc]
+    (bundle / "link").symlink_to(outside)
+    _edit(bundle, lambda manifest: manifest["files"].update(link=spec))
+    assert _fault(bundle) == "link lies outside the bundle's folder; export the checkpoint again"
+
+
+@pytest.mark.parametrize(
+    ("redirect", "name"),
+    [
+        (lambda manifest: manifest["graphs"][0].update(file="../other.onnx"), "../other.onnx"),
+        (lambda manifest: manifest["tokenizer"].update(file="other.json"), "other.json"),
+        (lambda manifest: manifest["scorer"]["tokenizer"].update(file="other.json"), "other.json"),
+        (lambda manifest: manifest["scorer"].update(contrast_file="other.npy"), "other.npy"),
+    ],
+    ids=["graph", "tokenizer", "tokenizer of the scorer", "contrast"],
+)
+def test_a_file_without_a_digest(bundle: Path, redirect: Callable[[dict[str, Any]], None], name: str) -> None:
+    _edit(bundle, redirect)
+    assert _fault(bundle) == f"{bundle / MANIFEST_NAME} names {name} but not its digest; export the checkpoint again"
+
+
+@pytest.mark.parametrize("content", [b"", b"no graph at all"])
+def test_a_graph_that_is_none(bundle: Path, content: bytes) -> None:
+    _overwrite(bundle, _GRAPH, content)
+    message = _fault(bundle)
+    assert message.startswith(f"cannot load {bundle / _GRAPH}: ")
+    assert message.endswith("; export the checkpoint again")
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "scorer_tokenizer.json"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff"])
+def test_a_tokenizer_that_is_none(bundle: Path, name: str, content: bytes) -> None:
+    _overwrite(bundle, name, content)
+    message = _fault(bundle)
+    assert message.startswith(f"{bundle / name} is not a tokenizer: ")
+    assert message.endswith("; export the checkpoint again")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"text"])
+def test_contrast_embeddings_that_are_none(bundle: Path, content: bytes) -> None:
+    _overwrite(bundle, "scorer_contrast.npy", content)
+    message = _fault(bundle)
+    assert message.startswith(f"cannot read {bundle / 'scorer_contrast.npy'}: ")
+    assert message.endswith("; export it again")
+
+
+def test_a_size_without_its_graphs(bundle: Path) -> None:
+    def drop(manifest: dict[str, Any]) -> None:
+        graphs = manifest["graphs"]
+        manifest["graphs"] = [item for item in graphs if item["file"] != "vae_decoder_step_48x48.onnx"]
+
+    _edit(bundle, drop)
+    expected = "the bundle lists 48x48, 9 frames but holds no vae_decoder_step graph for it; export it again"
+    assert _fault(bundle) == expected
+
+
+def test_the_graph_of_a_stage_is_chosen_by_the_size(tiny_bundle: Path) -> None:
+    manifest, _ = read_manifest(tiny_bundle)
+    assert manifest.graph("vae_decoder_init", Geometry(64, 48, 9)).file == _GRAPH
+    assert manifest.graph("vae_decoder_init", Geometry(48, 48, 9)).file == "vae_decoder_init_48x48.onnx"
+    assert manifest.graph("vae_decoder_init", Geometry(48, 48, 81)).file == "vae_decoder_init_48x48.onnx"
+    assert manifest.graph("text_encoder", Geometry(48, 48, 9)).file == "text_encoder.onnx"
+    with pytest.raises(BundleInvalid, match="holds no transformer_high graph"):
+        manifest.graph("transformer_high", Geometry(48, 48, 81))

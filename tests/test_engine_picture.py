@@ -1,0 +1,263 @@
+"""Picture files, honest and hostile: what is taken, what is refused and why, and how a picture is cut."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from engine.errors import InvalidJob
+from engine.media.picture import center_crop, choose_geometry, decode_picture, fit_picture
+from engine.types import Box, Geometry, Image, ImageFormat, Limits
+
+_NOISE = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+
+
+def _file(picture: Pillow.Image | NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    (picture if isinstance(picture, Pillow.Image) else Pillow.fromarray(picture)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _png(width_px: int, height_px: int, depth: int, colour_type: int, rows: bytes = b"") -> bytes:
+    """A PNG file written chunk by chunk (PNG specification, section 5), so that it may lie."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width_px, height_px, depth, colour_type, 0, 0, 0)
+    data = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+def _decode(data: bytes, stated: ImageFormat | None = None) -> NDArray[np.uint8]:
+    picture = decode_picture(Image(data, stated), Limits())
+    assert picture.mode == "RGB"
+    return np.asarray(picture)
+
+
+def _refusal(data: bytes, stated: ImageFormat | None = None, limits: Limits = Limits()) -> str:
+    with pytest.raises(InvalidJob) as refused:
+        decode_picture(Image(data, stated), limits)
+    (violation,) = refused.value.violations
+    assert violation.field == ("image.format" if "says" in violation.description else "image.data")
+    return violation.description
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_a_lossless_picture_keeps_every_pixel(kind: str) -> None:
+    np.testing.assert_array_equal(_decode(_file(_NOISE, kind, lossless=True), ImageFormat(kind)), _NOISE)
+
+
+def test_a_jpeg_keeps_its_colour() -> None:
+    red = np.full((16, 16, 3), (200, 30, 40), np.uint8)
+    np.testing.assert_allclose(_decode(_file(red, "JPEG", quality=100), ImageFormat.JPEG), red, atol=2)
+
+
+def test_no_data() -> None:
+    assert _refusal(b"") == "is empty; send a PNG, JPEG or WebP file"
+
+
+@pytest.mark.parametrize("data", [b"a sentence", _file(_NOISE, "GIF"), _file(_NOISE, "BMP"), _file(_NOISE, "TIFF")])
+def test_another_kind_of_file(data: bytes) -> None:
+    assert _refusal(data) == "is not a PNG, JPEG or WebP picture; send one of these"
+
+
+def test_a_file_above_the_limit_of_bytes() -> None:
+    data = _file(_NOISE)
+    at_limit = Limits(max_image_bytes=len(data))
+    assert decode_picture(Image(data), at_limit).size == (48, 32)
+    said = _refusal(data, limits=Limits(max_image_bytes=len(data) - 1))
+    assert said.startswith(f"holds {len(data)} bytes, more than the limit of {len(data) - 1}; send a smaller picture")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.95])
+def test_a_file_that_is_cut_short(kind: str, share: float) -> None:
+    data = _file(_NOISE, kind)
+    assert _refusal(data[: int(len(data) * share)]) in {
+        "is not a PNG, JPEG or WebP picture; send one of these",
+        "is damaged or cut short; send the whole file again",
+    }
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 0)])
+def test_a_picture_without_pixels(size: tuple[int, int]) -> None:
+    assert _refusal(_png(*size, 8, 2)).endswith("; send one of these")
+
+
+def test_a_huge_picture_is_refused_by_its_header() -> None:
+    """The file holds no pixels at all: whoever decoded it would complain of that."""
+    said = _refusal(_png(20_000, 20_000, 8, 2))
+    assert said == "is 20000x20000 pixels, more than the limit of 50000000; scale it down first"
+
+
+def test_a_picture_longer_than_twenty_to_one() -> None:
+    said = _refusal(_file(Pillow.new("RGB", (2, 41))))
+    assert said == "is 2x41 pixels, longer than 20 to 1; crop it to the part that should move"
+    assert _decode(_file(Pillow.new("RGB", (2, 40)))).shape == (40, 2, 3)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_an_animation(kind: str) -> None:
+    data = _file(_NOISE, kind, save_all=True, append_images=[Pillow.fromarray(255 - _NOISE)])
+    assert _refusal(data) == "is animated; send one still picture"
+
+
+def test_a_photograph_with_a_second_picture_behind_it_is_a_jpeg() -> None:
+    """Telephones store a gain map, a depth map or the other eye in the same file (CIPA DC-007)."""
+    second = Pillow.new("RGB", (48, 32))
+    data = _file(_NOISE, "MPO", save_all=True, append_images=[second])
+    expected = np.asarray(Pillow.open(io.BytesIO(_file(_NOISE, "JPEG"))))
+    np.testing.assert_array_equal(_decode(data, ImageFormat.JPEG), expected)
+
+
+@pytest.mark.parametrize(("colour_type", "channel_count"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_sixteen_bits_a_channel(colour_type: int, channel_count: int) -> None:
+    rows = (b"\0" + bytes(2 * channel_count * 4)) * 4
+    said = _refusal(_png(4, 4, 16, colour_type, rows))
+    assert said == "has more than 8 bits a channel; save it with 8 bits"
+
+
+def test_a_format_that_the_data_does_not_have() -> None:
+    assert _refusal(_file(_NOISE), ImageFormat.JPEG) == "says JPEG but the data is PNG"
+    assert _refusal(_file(_NOISE, "JPEG"), ImageFormat.WEBP) == "says WEBP but the data is JPEG"
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (1, _NOISE),
+        (2, np.fliplr(_NOISE)),
+        (3, np.rot90(_NOISE, 2)),
+        (4, np.flipud(_NOISE)),
+        (5, _NOISE.transpose(1, 0, 2)),
+        (6, np.rot90(_NOISE, -1)),
+        (7, np.rot90(_NOISE, 2).transpose(1, 0, 2)),
+        (8, np.rot90(_NOISE, 1)),
+    ],
+)
+def test_a_picture_is_turned_as_its_camera_was_held(orientation: int, upright: NDArray[np.uint8]) -> None:
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    np.testing.assert_array_equal(_decode(_file(_NOISE, exif=exif)), upright)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "on_white"),
+    [
+        ("RGBA", (255, 0, 0, 0), (255, 255, 255)),
+        ("RGBA", (255, 0, 0, 128), (255, 127, 127)),
+        ("RGBA", (255, 0, 0, 255), (255, 0, 0)),
+        ("LA", (0, 51), (204, 204, 204)),
+    ],
+)
+def test_transparency_is_laid_on_white(
+    mode: str, colour: tuple[int, ...], on_white: tuple[int, int, int]
+) -> None:
+    data = _file(Pillow.new(mode, (4, 4), colour))
+    assert _decode(data)[0, 0].tolist() == list(on_white)
+
+
+def test_a_palette_is_resolved_and_its_clear_colour_is_white() -> None:
+    picture = Pillow.new("P", (2, 1))
+    picture.putpalette([10, 20, 30, 40, 50, 60])
+    picture.putpixel((1, 0), 1)
+    assert _decode(_file(picture)).tolist() == [[[10, 20, 30], [40, 50, 60]]]
+    assert _decode(_file(picture, transparency=1)).tolist() == [[[10, 20, 30], [255, 255, 255]]]
+
+
+@pytest.mark.parametrize(("mode", "value", "shade"), [("1", 1, 255), ("L", 77, 77)])
+def test_a_grey_picture_becomes_colour(mode: str, value: int, shade: int) -> None:
+    assert _decode(_file(Pillow.new(mode, (3, 2), value))).tolist() == [[[shade] * 3] * 3] * 2
+
+
+def test_printing_colours_become_screen_colours() -> None:
+    data = _file(Pillow.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=100)
+    np.testing.assert_allclose(_decode(data), np.full((16, 16, 3), (255, 0, 0)), atol=3)
+
+
+_VALID = [
+    _file(_NOISE),
+    _file(_NOISE, "JPEG"),
+    _file(_NOISE, "WEBP"),
+    _file(Pillow.fromarray(_NOISE).convert("P"), transparency=3),
+    _file(Pillow.fromarray(_NOISE).convert("LA")),
+    _file(_NOISE, "MPO", save_all=True, append_images=[Pillow.new("RGB", (8, 8))]),
+    _file(_NOISE, save_all=True, append_images=[Pillow.fromarray(255 - _NOISE)]),
+]
+
+
+@st.composite
+def _damaged(draw: st.DrawFn) -> bytes:
+    """A valid file with some bytes changed, mostly in its headers, and perhaps cut."""
+    data = bytearray(draw(st.sampled_from(_VALID)))
+    for _ in range(draw(st.integers(1, 8))):
+        reach = draw(st.sampled_from([64, len(data)]))
+        data[draw(st.integers(0, reach - 1))] = draw(st.integers(0, 255))
+    return bytes(data[: draw(st.one_of(st.just(len(data)), st.integers(0, len(data))))])
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.one_of(st.binary(max_size=200), _damaged()))
+def test_damage_is_refused_and_nothing_worse(data: bytes) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of what it then raises for
+        try:
+            picture = decode_picture(Image(data), Limits(max_image_pixel_count=100_000))
+        except InvalidJob as error:
+            assert [item.field for item in error.violations] == ["image.data"]
+        else:
+            assert picture.mode == "RGB"
+
+
+_SIDES = st.integers(1, 600)
+_CELLS = st.integers(1, 80).map(lambda cells: cells * 16)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(_SIDES, _SIDES, _CELLS, _CELLS)
+def test_a_crop_keeps_the_aspect_and_as_much_of_the_picture_as_it_can(
+    width: int, height: int, clip_width: int, clip_height: int
+) -> None:
+    assume(max(width, height) <= 20 * min(width, height))
+    crop = center_crop(Pillow.new("1", (width, height)), Geometry(clip_width, clip_height, 9))
+    assert 0 < crop.width_px <= width
+    assert 0 < crop.height_px <= height
+    assert crop.width_px == width or crop.height_px == height
+    assert abs(width - crop.width_px - 2 * crop.left_px) <= 1
+    assert abs(height - crop.height_px - 2 * crop.top_px) <= 1
+    # Within a pixel of the clip's aspect, on whichever side was cut.
+    error = abs(crop.width_px * clip_height - crop.height_px * clip_width)
+    assert error <= max(clip_width, clip_height)
+
+
+def test_a_crop_without_scaling_is_the_middle_itself() -> None:
+    geometry = Geometry(32, 32, 9)
+    crop = center_crop(Pillow.fromarray(_NOISE), geometry)
+    assert crop == Box(8, 0, 32, 32)
+    np.testing.assert_array_equal(fit_picture(Pillow.fromarray(_NOISE), crop, geometry), _NOISE[:, 8:40])
+
+
+def test_a_picture_of_the_clips_size_is_left_untouched() -> None:
+    geometry = Geometry(48, 32, 9)
+    crop = center_crop(Pillow.fromarray(_NOISE), geometry)
+    assert crop == Box(0, 0, 48, 32)
+    np.testing.assert_array_equal(fit_picture(Pillow.fromarray(_NOISE), crop, geometry), _NOISE)
+
+
+def test_the_clip_takes_the_size_of_the_nearest_aspect() -> None:
+    wide, square, tall = Geometry(96, 64, 9), Geometry(64, 64, 9), Geometry(64, 96, 9)
+    sizes = [square, wide, tall]
+    chosen = [choose_geometry(Pillow.new("1", size), sizes) for size in ((300, 200), (101, 100), (20, 30), (500, 50))]
+    assert chosen == [wide, square, tall, wide]
+    assert choose_geometry(Pillow.new("1", (9, 9)), [square, Geometry(32, 32, 9)]) is square  # the first of equals

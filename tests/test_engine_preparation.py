@@ -1,0 +1,274 @@
+"""The rules of a job's fields: what is refused, by which name and with what advice, and what defaults fill in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from engine.errors import InvalidJob, NotCompiled, ScorerMissing
+from engine.fake import FAKE_CAPABILITIES
+from engine.preparation import prepare_job
+from engine.types import (
+    Box,
+    Capabilities,
+    Geometry,
+    Image,
+    ImageFormat,
+    Job,
+    MatchMode,
+    MatchPolicy,
+    PreparedJob,
+    SamplingDefaults,
+    SamplingSpec,
+    Settings,
+    VideoSpec,
+)
+
+_DEFAULTS = SamplingDefaults(
+    step_count=4,
+    guidance_scale=3.5,
+    guidance_scale_low_noise=3.0,
+    shift=5.0,
+    frame_rate=8.0,
+    negative_prompt="blurred",
+)
+_TWO_EXPERTS = replace(
+    FAKE_CAPABILITIES,
+    geometries=(Geometry(32, 32, 9), Geometry(48, 32, 9), Geometry(32, 32, 17)),
+    defaults=_DEFAULTS,
+)
+_ONE_TRANSFORMER = replace(_TWO_EXPERTS, defaults=replace(_DEFAULTS, guidance_scale_low_noise=None))
+_WITHOUT_SCORER = replace(_TWO_EXPERTS, match_supported=False)
+
+
+@pytest.fixture
+def job(png: Callable[..., bytes]) -> Job:
+    return Job(Image(png(64, 64)), "a cat jumps")
+
+
+def _refusals(job: Job, capabilities: Capabilities = _TWO_EXPERTS) -> dict[str, str]:
+    """What is wrong, by field."""
+    with pytest.raises(InvalidJob) as refused:
+        prepare_job(job, capabilities)
+    return {item.field: item.description for item in refused.value.violations}
+
+
+def _prepare(job: Job, capabilities: Capabilities = _TWO_EXPERTS, **sampling: Any) -> PreparedJob:
+    return prepare_job(replace(job, sampling=SamplingSpec(**sampling)), capabilities)
+
+
+def test_what_a_job_leaves_open_is_filled_in(job: Job) -> None:
+    prepared = _prepare(job, seed=11)
+    assert prepared.settings == Settings(
+        width_px=32,
+        height_px=32,
+        frame_count=9,
+        frame_rate=8.0,
+        step_count=4,
+        guidance_scale=3.5,
+        guidance_scale_low_noise=3.0,
+        seed=11,
+        shift=5.0,
+        negative_prompt="blurred",
+        crop=Box(0, 0, 64, 64),
+    )
+    assert prepared.match_mode is MatchMode.REPORT
+    assert prepared.picture.shape == (32, 32, 3)
+    assert prepared.warnings == ()
+
+
+def test_what_a_job_says_is_kept(job: Job, png: Callable[..., bytes]) -> None:
+    spoken = replace(
+        job,
+        image=Image(png(100, 40), ImageFormat.PNG),
+        negative_prompt="",
+        video=VideoSpec(32, 32, 17, frame_rate=24.0),
+        sampling=SamplingSpec(7, 2.0, 4.0, 2**63 - 1, 3.0),
+        match=MatchPolicy(MatchMode.REQUIRE, 55.0),
+        preview_every_step_count=3,
+    )
+    prepared = prepare_job(spoken, _TWO_EXPERTS)
+    assert prepared.settings == Settings(32, 32, 17, 24.0, 7, 2.0, 4.0, 2**63 - 1, 3.0, "", Box(30, 0, 40, 40))
+    assert (prepared.match_mode, prepared.minimum_score) == (MatchMode.REQUIRE, 55.0)
+    assert prepared.preview_every_step_count == 3
+
+
+def test_one_guidance_scale_means_both_experts(job: Job) -> None:
+    settings = _prepare(job, guidance_scale=2.0).settings
+    assert (settings.guidance_scale, settings.guidance_scale_low_noise) == (2.0, 2.0)
+    settings = _prepare(job, guidance_scale_low_noise=2.0).settings
+    assert (settings.guidance_scale, settings.guidance_scale_low_noise) == (3.5, 2.0)
+    settings = _prepare(job, _ONE_TRANSFORMER, guidance_scale=2.0).settings
+    assert (settings.guidance_scale, settings.guidance_scale_low_noise) == (2.0, None)
+
+
+@pytest.mark.parametrize("prompt", ["", "   ", "\n\t\u3000"])
+def test_an_empty_prompt(job: Job, prompt: str) -> None:
+    assert _refusals(replace(job, prompt=prompt)) == {
+        "prompt": "is empty; say who is in the picture and what they do"
+    }
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
+def test_a_prompt_that_is_too_long(job: Job, field: str) -> None:
+    longest: Any = {field: "猫" * 2_000}
+    prepare_job(replace(job, **longest), _TWO_EXPERTS)
+    longer: Any = {field: "猫" * 2_001}
+    assert _refusals(replace(job, **longer)) == {
+        field: "has 2001 characters, more than the limit of 2000; shorten it"
+    }
+
+
+_NAN_AND_BEYOND = [math.nan, math.inf, -math.inf]
+
+
+@pytest.mark.parametrize(
+    ("field", "lowest", "highest"),
+    [("guidance_scale", 1, 30), ("guidance_scale_low_noise", 1, 30), ("shift", 0.01, 100)],
+)
+def test_a_sampling_number_out_of_range(job: Job, field: str, lowest: float, highest: float) -> None:
+    for value in (lowest, highest):
+        _prepare(job, **{field: value})
+    for value in (lowest - 0.001, highest + 0.001, -1.0, 0.0):
+        sampling = SamplingSpec(**{field: value})  # type: ignore[arg-type]
+        said = _refusals(replace(job, sampling=sampling))
+        assert said == {f"sampling.{field}": f"is {value:g}, outside {lowest:g} to {highest:g}"}
+    for value in _NAN_AND_BEYOND:
+        sampling = SamplingSpec(**{field: value})  # type: ignore[arg-type]
+        said = _refusals(replace(job, sampling=sampling))
+        assert said == {f"sampling.{field}": f"is {value}; send a number from {lowest:g} to {highest:g}"}
+
+
+@pytest.mark.parametrize("step_count", [0, -1, 101])
+def test_a_step_count_out_of_range(job: Job, step_count: int) -> None:
+    said = _refusals(replace(job, sampling=SamplingSpec(step_count=step_count)))
+    assert said == {"sampling.step_count": f"is {step_count}, outside 1 to 100"}
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_out_of_range(job: Job, seed: int) -> None:
+    said = _refusals(replace(job, sampling=SamplingSpec(seed=seed)))
+    assert said == {"sampling.seed": f"is {seed}, outside 0 to 9223372036854775807"}
+
+
+@pytest.mark.parametrize("frame_rate", [0.0, 0.5, 121.0, *_NAN_AND_BEYOND])
+def test_a_frame_rate_out_of_range(job: Job, frame_rate: float) -> None:
+    assert [*_refusals(replace(job, video=VideoSpec(frame_rate=frame_rate)))] == ["video.frame_rate"]
+
+
+@pytest.mark.parametrize("score", [-0.1, 100.1, *_NAN_AND_BEYOND])
+def test_a_required_score_out_of_range(job: Job, score: float) -> None:
+    assert [*_refusals(replace(job, match=MatchPolicy(minimum_score=score)))] == ["match.minimum_score"]
+
+
+def test_a_negative_number_of_steps_between_previews(job: Job) -> None:
+    assert _refusals(replace(job, preview_every_step_count=-1)) == {
+        "stream.preview_every_step_count": "is negative; send 0 for no previews"
+    }
+
+
+def test_a_second_guidance_scale_for_a_model_with_one_transformer(job: Job) -> None:
+    said = _refusals(replace(job, sampling=SamplingSpec(guidance_scale_low_noise=3.0)), _ONE_TRANSFORMER)
+    assert said == {
+        "sampling.guidance_scale_low_noise": "is set but this model has one transformer; leave it unset"
+    }
+
+
+@pytest.mark.parametrize(
+    ("frame_count", "nearest"), [(-4, 1), (2, 1), (4, 5), (8, 9), (10, 9), (15, 17), (80, 81)]
+)
+def test_a_frame_count_that_is_not_one_more_than_a_multiple_of_four(
+    job: Job, frame_count: int, nearest: int
+) -> None:
+    said = _refusals(replace(job, video=VideoSpec(frame_count=frame_count)))
+    assert said == {"video.frame_count": f"is {frame_count}, not 4n + 1; the nearest is {nearest}"}
+
+
+@pytest.mark.parametrize("size", [(32, 0), (0, 32), (-32, 32), (32, -32), (-1, -1)])
+def test_half_a_size(job: Job, size: tuple[int, int]) -> None:
+    said = _refusals(replace(job, video=VideoSpec(*size)))
+    assert said == {
+        "video.width_px": f"and video.height_px are {size[0]} and {size[1]}; send both, or neither to let the "
+        "server choose by the picture's aspect"
+    }
+
+
+def test_a_size_that_was_not_compiled(job: Job) -> None:
+    with pytest.raises(NotCompiled) as refused:
+        prepare_job(replace(job, video=VideoSpec(64, 32)), _TWO_EXPERTS)
+    assert refused.value.violation.field == "video.width_px"
+    assert str(refused.value) == (
+        "video.width_px: and video.height_px are 64x32; this server was compiled for 32x32, 48x32 at 9 frames"
+    )
+
+
+def test_a_size_that_was_compiled_for_another_length_only(job: Job) -> None:
+    with pytest.raises(NotCompiled, match="48x32; this server was compiled for 32x32 at 17 frames"):
+        prepare_job(replace(job, video=VideoSpec(48, 32, 17)), _TWO_EXPERTS)
+
+
+def test_a_length_that_was_not_compiled(job: Job) -> None:
+    with pytest.raises(NotCompiled) as refused:
+        prepare_job(replace(job, video=VideoSpec(frame_count=13)), _TWO_EXPERTS)
+    assert str(refused.value) == "video.frame_count: is 13; this server was compiled for 9, 17 frames"
+
+
+@pytest.mark.parametrize(
+    ("picture_size", "clip_size"), [((90, 60), (48, 32)), ((60, 60), (32, 32)), ((30, 90), (32, 32))]
+)
+def test_a_job_without_a_size_takes_the_nearest_aspect(
+    job: Job, png: Callable[..., bytes], picture_size: tuple[int, int], clip_size: tuple[int, int]
+) -> None:
+    settings = _prepare(replace(job, image=Image(png(*picture_size)))).settings
+    assert (settings.width_px, settings.height_px) == clip_size
+
+
+def test_a_match_without_a_scorer(job: Job) -> None:
+    for mode in (MatchMode.REPORT, MatchMode.REQUIRE):
+        with pytest.raises(ScorerMissing, match="export it with --scorer, or send match.mode OFF"):
+            prepare_job(replace(job, match=MatchPolicy(mode)), _WITHOUT_SCORER)
+    for open_mode in (None, MatchMode.OFF):
+        assert prepare_job(replace(job, match=MatchPolicy(open_mode)), _WITHOUT_SCORER).match_mode is MatchMode.OFF
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    job = Job(
+        Image(b"not a picture"),
+        prompt=" ",
+        negative_prompt="x" * 2_001,
+        video=VideoSpec(32, 0, 10, frame_rate=math.nan),
+        sampling=SamplingSpec(0, math.nan, math.inf, -1, 0.0),
+        match=MatchPolicy(minimum_score=101.0),
+        preview_every_step_count=-1,
+    )
+    assert set(_refusals(job)) == {
+        "image.data",
+        "prompt",
+        "negative_prompt",
+        "video.width_px",
+        "video.frame_count",
+        "video.frame_rate",
+        "sampling.step_count",
+        "sampling.guidance_scale",
+        "sampling.guidance_scale_low_noise",
+        "sampling.seed",
+        "sampling.shift",
+        "match.minimum_score",
+        "stream.preview_every_step_count",
+    }
+
+
+def test_a_strong_guidance_is_warned_of(job: Job) -> None:
+    assert _prepare(job, guidance_scale=7.0).warnings == ()
+    (warning,) = _prepare(job, guidance_scale=7.5).warnings
+    assert warning.startswith("guidance_scale 7.5 is far above this model's own 3.5")
+
+
+def test_a_small_picture_is_warned_of(job: Job, png: Callable[..., bytes]) -> None:
+    assert _prepare(replace(job, image=Image(png(22, 22)))).warnings == ()
+    (warning,) = _prepare(replace(job, image=Image(png(21, 21)))).warnings
+    assert warning.startswith("the picture gives only 21x21 pixels for a clip of 32x32")

@@ -1,0 +1,168 @@
+"""ScoreMatch, GetCapabilities, and the tables between wire and domain."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from threading import Semaphore
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import server
+from engine import FakeEngine
+from engine.fake import FAKE_CAPABILITIES
+from engine.types import Expert, Family, FrameEncoding, ImageFormat, MatchBasis, MatchMode, MatchVerdict, Stage
+from server import codec
+from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from tests.serving import PROMPT, failure_of, generate_request, kinds, png, read_all, reason, served, violations
+
+if TYPE_CHECKING:
+    from enum import Enum
+
+    from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+
+
+def score_request(prompt: str = PROMPT) -> match_pb2.ScoreMatchRequest:
+    return match_pb2.ScoreMatchRequest(image=media_pb2.Image(data=png()), prompt=prompt)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "score", "verdict"),
+    [
+        ("one two three", 30.0, match_pb2.MATCH_VERDICT_POOR),
+        (PROMPT, 60.0, match_pb2.MATCH_VERDICT_DOUBTFUL),
+        (f"{PROMPT} {PROMPT}", 100.0, match_pb2.MATCH_VERDICT_GOOD),
+    ],
+)
+async def test_a_score(prompt: str, score: float, verdict: match_pb2.MatchVerdict) -> None:
+    async with served(FakeEngine()) as running:
+        response = await running.stub.ScoreMatch(score_request(prompt))
+    assert response == match_pb2.ScoreMatchResponse(
+        report=match_pb2.MatchReport(
+            score=score,
+            verdict=verdict,
+            similarity=score / 100,
+            contrast=0.0,
+            basis=match_pb2.MATCH_BASIS_UNCALIBRATED,
+        )
+    )
+
+
+async def test_a_score_does_not_wait_for_the_running_job() -> None:
+    gate = Semaphore(0)
+    async with served(FakeEngine(gate=gate)) as running:
+        call = running.stub.Generate(generate_request())
+        await anext(aiter(call))
+        assert (await running.stub.ScoreMatch(score_request())).report.score == 60.0
+        gate.release(10)
+        assert kinds(await read_all(call))[-1] == "summary"
+
+
+async def test_bad_fields_of_a_score_are_named() -> None:
+    async with served(FakeEngine()) as running:
+        error = await failure_of(running.stub.ScoreMatch(score_request("")))
+        assert violations(error) == [("prompt", "is empty; say who is in the picture and what they do")]
+        request = score_request()
+        request.image.format = 9  # type: ignore[assignment]
+        error = await failure_of(running.stub.ScoreMatch(request))
+    assert reason(error) == "INVALID_JOB"
+    assert violations(error) == [("image.format", "is 9; this server knows 0, 1, 2, 3")]
+
+
+async def test_capabilities() -> None:
+    async with served(FakeEngine(), queue_capacity=5) as running:
+        response = await running.stub.GetCapabilities(capabilities_pb2.GetCapabilitiesRequest())
+    assert response == capabilities_pb2.GetCapabilitiesResponse(
+        server_version=server.__version__,
+        model=capabilities_pb2.Model(
+            name="fake",
+            family=capabilities_pb2.MODEL_FAMILY_WAN22_I2V_A14B,
+            bundle_digest="0" * 64,
+            checkpoint_digest="1" * 64,
+            runtime="fake",
+            license="Apache-2.0",
+        ),
+        geometries=[
+            capabilities_pb2.Geometry(width_px=32, height_px=32, frame_count=9),
+            capabilities_pb2.Geometry(width_px=48, height_px=32, frame_count=9),
+            capabilities_pb2.Geometry(width_px=32, height_px=32, frame_count=17),
+        ],
+        sampling_defaults=capabilities_pb2.SamplingDefaults(
+            step_count=4,
+            guidance_scale=3.5,
+            guidance_scale_low_noise=3.5,
+            shift=5.0,
+            frame_rate=8.0,
+            negative_prompt="blurred",
+        ),
+        limits=capabilities_pb2.Limits(
+            max_image_bytes=8 * 2**20,
+            max_image_pixel_count=50_000_000,
+            max_step_count=100,
+            max_prompt_character_count=2_000,
+            queue_capacity=5,
+        ),
+        match_supported=True,
+        frame_encodings=[
+            media_pb2.FRAME_ENCODING_RAW_RGB,
+            media_pb2.FRAME_ENCODING_PNG,
+            media_pb2.FRAME_ENCODING_JPEG,
+            media_pb2.FRAME_ENCODING_WEBP,
+        ],
+        notices=["This is the fake engine: its frames are plain colours."],
+    )
+
+
+async def test_a_model_without_experts_has_no_second_guidance_scale() -> None:
+    defaults = dataclasses.replace(FAKE_CAPABILITIES.defaults, guidance_scale_low_noise=None)
+    capabilities = dataclasses.replace(FAKE_CAPABILITIES, family=Family.WAN22_TI2V_5B, defaults=defaults)
+    async with served(FakeEngine(capabilities=capabilities)) as running:
+        response = await running.stub.GetCapabilities(capabilities_pb2.GetCapabilitiesRequest())
+        messages = await read_all(running.stub.Generate(generate_request()))
+        sampling = generate_pb2.SamplingSpec(guidance_scale_low_noise=2.0)
+        error = await failure_of(running.stub.Generate(generate_request(sampling=sampling)))
+    assert not response.sampling_defaults.HasField("guidance_scale_low_noise")
+    assert not messages[0].accepted.settings.HasField("guidance_scale_low_noise")
+    assert [field for field, _ in violations(error)] == ["sampling.guidance_scale_low_noise"]
+
+
+@pytest.mark.parametrize(
+    ("table", "wire", "domain"),
+    [
+        (codec.WIRE_FRAME_ENCODINGS, media_pb2.FrameEncoding, FrameEncoding),
+        (codec.WIRE_STAGES, generate_pb2.Stage, Stage),
+        (codec.WIRE_EXPERTS, generate_pb2.Expert, Expert),
+        (codec.WIRE_VERDICTS, match_pb2.MatchVerdict, MatchVerdict),
+        (codec.WIRE_BASES, match_pb2.MatchBasis, MatchBasis),
+        (codec.WIRE_FAMILIES, capabilities_pb2.ModelFamily, Family),
+    ],
+)
+def test_everything_of_the_domain_has_its_own_number(
+    table: dict[Enum, int], wire: EnumTypeWrapper, domain: type[Enum]
+) -> None:
+    assert list(table) == list(domain)
+    assert sorted(table.values()) == wire.values()[1:]
+    assert [wire.Name(number).endswith(item.name) for item, number in table.items()] == [True] * len(table)
+
+
+@pytest.mark.parametrize(
+    ("table", "wire", "domain", "unspecified"),
+    [
+        (codec.IMAGE_FORMATS, media_pb2.ImageFormat, ImageFormat, None),
+        (codec.MATCH_MODES, match_pb2.MatchMode, MatchMode, None),
+        (codec.FRAME_ENCODINGS, media_pb2.FrameEncoding, FrameEncoding, FrameEncoding.PNG),
+    ],
+)
+def test_every_number_of_the_wire_is_understood(
+    table: dict[int, Any], wire: EnumTypeWrapper, domain: type[Enum], unspecified: Any
+) -> None:
+    assert list(table) == wire.values()
+    assert table[0] is unspecified
+    assert [table[number] for number in wire.values()[1:]] == list(domain)
+
+
+def test_the_version_is_the_distributions() -> None:
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    assert server.__version__ == project["project"]["version"]

@@ -1,0 +1,204 @@
+"""Streams that end early: by the caller, by the deadline, by a slow reader. The engine stops and the next job runs."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from threading import Event, Semaphore
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf.duration_pb2 import Duration
+
+from engine import FakeEngine
+from engine.fake import FAKE_CAPABILITIES
+from engine.types import Geometry, Job, PreparedJob
+from server.engine_thread import EngineThread
+from server.errors import DeadlinePassed
+from server.gate import Gate
+from server.metrics import Metrics
+from server.servicer import StillcueServicer
+from server.serving import Serving
+from server.settings import Settings
+from stillcue.v1 import generate_pb2, media_pb2
+from tests.serving import Served, eventually, failure_of, generate_request, kinds, read_all, reason, served, stub_of
+
+GRAPH_CALLS = ["match", "encode_text", "encode_image", "denoise 1", "denoise 2", "denoise 3", "denoise 4", "decode 0"]
+GENERATE_LABELS = "grpc_method=Generate,grpc_service=stillcue.v1.StillcueService,grpc_type=server_stream"
+HANDLED = "grpc_server_handled_total{{grpc_code={code}," + GENERATE_LABELS + "}}"
+
+
+async def expect_next_job_to_run(server: Served, engine: FakeEngine, gate: Semaphore, call_count: int) -> None:
+    """The engine took no call after the first ``call_count``; the job after that runs to its end."""
+    gate.release(1)  # the stopped job takes this permit, sees that it is to stop, and makes no call
+    await server.reaches("stillcue_cancel_latency_seconds_count", 1)
+    assert len(engine.graph_calls) == call_count
+    gate.release(10)
+    assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
+    assert len(engine.graph_calls) == call_count + 10
+    assert await server.sample("stillcue_jobs_total{outcome=completed}") == 1
+
+
+@pytest.mark.parametrize("last_call", ["match", "encode_text", "denoise 2", "decode 0"])
+async def test_a_cancel_stops_the_engine_before_its_next_call(last_call: str) -> None:
+    call_count = GRAPH_CALLS.index(last_call) + 1
+    gate = Semaphore(call_count)
+    engine = FakeEngine(gate=gate)
+    async with served(engine) as server:
+        call = server.stub.Generate(generate_request())
+        await anext(aiter(call))
+        await eventually(lambda: len(engine.graph_calls) == call_count)
+        call.cancel()
+        await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
+        await server.reaches(HANDLED.format(code="CANCELLED"), 1)
+        await expect_next_job_to_run(server, engine, gate, call_count)
+
+
+async def test_a_closed_connection_stops_the_engine() -> None:
+    gate = Semaphore(5)
+    engine = FakeEngine(gate=gate)
+    async with served(engine) as server:
+        channel = grpc.aio.insecure_channel(str(server.address))
+        call = stub_of(channel).Generate(generate_request())
+        await anext(aiter(call))
+        await eventually(lambda: len(engine.graph_calls) == 5)
+        await channel.close(None)
+        await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
+        await expect_next_job_to_run(server, engine, gate, 5)
+
+
+async def test_a_deadline_stops_the_engine() -> None:
+    gate = Semaphore(5)
+    engine = FakeEngine(gate=gate)
+    async with served(engine) as server:
+        error = await failure_of(server.stub.Generate(generate_request(), timeout=0.3))
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await server.reaches("stillcue_jobs_total{outcome=deadline_exceeded}", 1)
+        await server.reaches(HANDLED.format(code="DEADLINE_EXCEEDED"), 1)
+        await expect_next_job_to_run(server, engine, gate, 5)
+
+
+class ContextWithoutTime:
+    """The context of a call whose deadline is over. gRPC ends most of these itself, so no client can bring it about."""
+
+    def time_remaining(self) -> float:
+        return 0.0
+
+
+async def test_a_deadline_that_is_over_is_refused_before_any_work() -> None:
+    engine, engine_thread, metrics, settings = FakeEngine(), EngineThread(), Metrics(), Settings(engine="fake")
+    gate: Gate[Serving] = Gate()
+    gate.open(Serving.build(engine, engine_thread, settings, metrics))
+    context: Any = ContextWithoutTime()
+    with pytest.raises(DeadlinePassed):
+        await anext(aiter(StillcueServicer(gate, metrics, settings).Generate(generate_request(), context)))
+    assert engine_thread.close(20)
+    assert engine.graph_calls == []
+
+
+class SlowPreparation(FakeEngine):
+    """Prepares a job when it is allowed to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_prepare = Event()
+
+    def prepare(self, job: Job) -> PreparedJob:
+        self.may_prepare.wait()
+        return super().prepare(job)
+
+
+async def test_a_job_whose_caller_left_while_it_was_prepared_gets_no_place() -> None:
+    engine = SlowPreparation()
+    async with served(engine) as server:
+        error = await failure_of(server.stub.Generate(generate_request(), timeout=0.2))
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await server.reaches("stillcue_jobs_rejected_total{reason=deadline_exceeded}", 1)
+        engine.may_prepare.set()
+        assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
+        assert await server.sample("stillcue_job_queue_seconds_count") == 1
+    assert len(engine.graph_calls) == 10
+
+
+LARGE = dataclasses.replace(FAKE_CAPABILITIES, geometries=(Geometry(32, 32, 9), Geometry(1280, 704, 81)))
+LARGE_GRAPH_CALL_COUNT = 7 + 21
+
+
+def large_request(**stream: Any) -> generate_pb2.GenerateRequest:
+    """81 raw frames of 2.6 MiB."""
+    return generate_request(
+        video=generate_pb2.VideoSpec(width_px=1280, height_px=704, frame_count=81),
+        stream=generate_pb2.StreamSpec(frame_encoding=media_pb2.FRAME_ENCODING_RAW_RGB, **stream),
+    )
+
+
+async def release_one_by_one(server: Served, engine: FakeEngine, gate: Semaphore) -> None:
+    """Gives the engine one permit after the other until its job has stopped."""
+    while not await server.sample("stillcue_cancel_latency_seconds_count"):
+        call_count = len(engine.graph_calls)
+        assert call_count < LARGE_GRAPH_CALL_COUNT, "the job was never stopped"
+        gate.release(1)
+        async with asyncio.timeout(20):
+            while len(engine.graph_calls) == call_count:
+                if await server.sample("stillcue_cancel_latency_seconds_count"):
+                    return
+
+
+@pytest.mark.parametrize("stall_by", ["request", "server"])
+async def test_a_stalled_reader_loses_its_stream_and_nobody_else_does(stall_by: str) -> None:
+    gate = Semaphore(7 + 10)  # 37 frames, more than the connection takes up
+    engine = FakeEngine(gate=gate, capabilities=LARGE)
+    stall = Duration(nanos=200_000_000)
+    request = large_request(max_stall_duration=stall) if stall_by == "request" else large_request()
+    async with (
+        served(engine, **({"max_stall_seconds": 0.2} if stall_by == "server" else {})) as server,
+        grpc.aio.insecure_channel(str(server.address)) as channel,
+    ):
+        call = stub_of(channel).Generate(request)
+        await anext(aiter(call))
+        await server.reaches("stillcue_jobs_total{outcome=reader_stalled}", 1)
+        await server.reaches(HANDLED.format(code="ABORTED"), 1)
+        await release_one_by_one(server, engine, gate)
+        call_count = len(engine.graph_calls)
+        gate.release(10)
+        assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
+        assert len(engine.graph_calls) == call_count + 10
+        error = await failure_of(call)
+    assert error.code() is grpc.StatusCode.ABORTED
+    assert reason(error) == "READER_STALLED"
+    assert error.details() == "a message waited 0.2 s for the reader; read the stream as it comes"
+
+
+async def test_a_request_cannot_ask_for_more_patience_than_the_server_has() -> None:
+    gate = Semaphore(7 + 10)
+    engine = FakeEngine(gate=gate, capabilities=LARGE)
+    async with (
+        served(engine, max_stall_seconds=0.2) as server,
+        grpc.aio.insecure_channel(str(server.address)) as channel,
+    ):
+        call = stub_of(channel).Generate(large_request(max_stall_duration=Duration(seconds=3600)))
+        await anext(aiter(call))
+        await server.reaches("stillcue_jobs_total{outcome=reader_stalled}", 1)
+        gate.release(1)
+        assert reason(await failure_of(call)) == "READER_STALLED"
+
+
+async def test_a_reader_that_is_too_slow_loses_its_stream_at_the_byte_limit() -> None:
+    gate = Semaphore(7)
+    engine = FakeEngine(gate=gate, capabilities=LARGE)
+    async with (
+        served(engine, max_buffered_bytes=16 * 2**20) as server,
+        grpc.aio.insecure_channel(str(server.address)) as channel,
+    ):
+        call = stub_of(channel).Generate(large_request())
+        await anext(aiter(call))
+        await release_one_by_one(server, engine, gate)
+        gate.release(10)
+        assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
+        error = await failure_of(call)
+        assert error.code() is grpc.StatusCode.ABORTED
+        assert reason(error) == "BUFFER_FULL"
+        assert str(error.details()).startswith("more than 16777216 bytes wait for the reader")
+        await server.reaches("stillcue_jobs_total{outcome=buffer_full}", 1)

@@ -1,0 +1,256 @@
+"""The stream of a Generate call, exactly."""
+
+from __future__ import annotations
+
+import io
+from threading import Semaphore
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from PIL import Image
+
+from engine import FakeEngine
+from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+from tests.serving import PROMPT, REQUEST_ID, Served, eventually, generate_request, kinds, read_all, served
+
+SETTINGS = generate_pb2.GenerateSettings(
+    width_px=32,
+    height_px=32,
+    frame_count=9,
+    frame_rate=8.0,
+    step_count=4,
+    guidance_scale=3.5,
+    guidance_scale_low_noise=3.5,
+    seed=7,
+    shift=5.0,
+    negative_prompt="blurred",
+    crop=media_pb2.Box(left_px=0, top_px=0, width_px=32, height_px=32),
+)
+REPORT = match_pb2.MatchReport(
+    score=60.0,
+    verdict=match_pb2.MATCH_VERDICT_DOUBTFUL,
+    similarity=0.6,
+    contrast=0.0,
+    basis=match_pb2.MATCH_BASIS_UNCALIBRATED,
+)
+STAGES = (
+    generate_pb2.STAGE_MATCH,
+    generate_pb2.STAGE_ENCODE_TEXT,
+    generate_pb2.STAGE_ENCODE_IMAGE,
+    generate_pb2.STAGE_DENOISE,
+    generate_pb2.STAGE_DECODE,
+)
+GRAPH_CALLS = [
+    "match",
+    "encode_text",
+    "encode_image",
+    *(f"denoise {n}" for n in range(1, 5)),
+    "decode 0",
+    "decode 1",
+    "decode 2",
+]
+Response = generate_pb2.GenerateResponse
+
+
+def stage_started(stage: generate_pb2.Stage) -> Response:
+    return Response(stage_started=generate_pb2.StageStarted(stage=stage))
+
+
+def denoise_progress(step: int, expert: generate_pb2.Expert) -> Response:
+    return Response(
+        denoise_progress=generate_pb2.DenoiseProgress(
+            completed_step_count=step, step_count=4, expert=expert, step_duration=Duration(seconds=1)
+        )
+    )
+
+
+def raw_frame(index: int) -> Response:
+    return Response(
+        frame=generate_pb2.Frame(
+            index=index,
+            encoding=media_pb2.FRAME_ENCODING_RAW_RGB,
+            data=bytes((7 + index, index, len(PROMPT))) * 32 * 32,
+            width_px=32,
+            height_px=32,
+        )
+    )
+
+
+def expected_stream() -> list[Response]:
+    return [
+        Response(accepted=generate_pb2.Accepted(request_id=REQUEST_ID, settings=SETTINGS)),
+        stage_started(generate_pb2.STAGE_MATCH),
+        Response(match_report=REPORT),
+        stage_started(generate_pb2.STAGE_ENCODE_TEXT),
+        stage_started(generate_pb2.STAGE_ENCODE_IMAGE),
+        stage_started(generate_pb2.STAGE_DENOISE),
+        denoise_progress(1, generate_pb2.EXPERT_HIGH_NOISE),
+        denoise_progress(2, generate_pb2.EXPERT_HIGH_NOISE),
+        denoise_progress(3, generate_pb2.EXPERT_LOW_NOISE),
+        denoise_progress(4, generate_pb2.EXPERT_LOW_NOISE),
+        stage_started(generate_pb2.STAGE_DECODE),
+        *(raw_frame(index) for index in range(9)),
+        Response(
+            summary=generate_pb2.Summary(
+                request_id=REQUEST_ID,
+                settings=SETTINGS,
+                bundle_digest="0" * 64,
+                checkpoint_digest="1" * 64,
+                stage_timings=[generate_pb2.StageTiming(stage=stage, duration=Duration(seconds=1)) for stage in STAGES],
+                work_duration=Duration(seconds=5),
+                first_frame_duration=Duration(seconds=4),
+                peak_memory_bytes=1_000,
+                first_frame_psnr_db=40.0,
+                match_report=REPORT,
+            )
+        ),
+    ]
+
+
+def without_clocks(messages: list[Response]) -> list[Response]:
+    """The messages less what a clock decides and what the position in the stream does."""
+    plain = []
+    for message in messages:
+        copy = Response()
+        copy.CopyFrom(message)
+        copy.ClearField("sequence_number")
+        copy.ClearField("elapsed")
+        copy.summary.ClearField("queue_duration") if copy.HasField("summary") else None
+        plain.append(copy)
+    return plain
+
+
+async def test_the_whole_stream_is_exact() -> None:
+    engine = FakeEngine()
+    async with served(engine) as server:
+        messages = await read_all(server.stub.Generate(generate_request()))
+    assert without_clocks(messages) == expected_stream()
+    assert [message.sequence_number for message in messages] == list(range(21))
+    elapsed = [message.elapsed.ToNanoseconds() for message in messages]
+    assert elapsed == sorted(elapsed)
+    assert elapsed[0] > 0
+    assert messages[-1].summary.HasField("queue_duration")
+    assert engine.graph_calls == GRAPH_CALLS
+
+
+async def test_a_restarted_server_gives_the_same_bytes() -> None:
+    streams = []
+    for _ in range(2):
+        async with served(FakeEngine()) as server:
+            streams.append(without_clocks(await read_all(server.stub.Generate(generate_request()))))
+    assert streams[0] == streams[1]
+
+
+async def test_the_first_frame_leaves_before_the_second_latent_frame_is_decoded() -> None:
+    gate = Semaphore(GRAPH_CALLS.index("decode 0") + 1)
+    engine = FakeEngine(gate=gate)
+    async with served(engine) as server:
+        call = server.stub.Generate(generate_request())
+        messages = [await anext(aiter(call)) for _ in range(12)]
+        assert kinds(messages)[-1] == "frame"
+        assert engine.graph_calls[-1] == "decode 0"
+        gate.release(2)
+        assert kinds(await read_all(call)) == ["frame"] * 8 + ["summary"]
+
+
+async def test_previews_come_as_often_as_asked() -> None:
+    stream = generate_pb2.StreamSpec(preview_every_step_count=2)
+    async with served(FakeEngine()) as server:
+        messages = await read_all(server.stub.Generate(generate_request(stream=stream)))
+    steps = [message.denoise_progress for message in messages if message.HasField("denoise_progress")]
+    assert [step.HasField("preview") for step in steps] == [False, True, False, True]
+    preview = steps[1].preview
+    assert (preview.width_px, preview.height_px) == (4, 4)
+    picture = Image.open(io.BytesIO(preview.data))
+    assert (picture.format, picture.size, picture.getpixel((0, 0))) == ("JPEG", (4, 4), (2, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "file_format"),
+    [
+        (media_pb2.FRAME_ENCODING_UNSPECIFIED, media_pb2.FRAME_ENCODING_PNG, "PNG"),
+        (media_pb2.FRAME_ENCODING_PNG, media_pb2.FRAME_ENCODING_PNG, "PNG"),
+        (media_pb2.FRAME_ENCODING_JPEG, media_pb2.FRAME_ENCODING_JPEG, "JPEG"),
+        (media_pb2.FRAME_ENCODING_WEBP, media_pb2.FRAME_ENCODING_WEBP, "WEBP"),
+    ],
+)
+async def test_frames_come_in_order_in_the_encoding_that_was_asked_for(
+    asked: media_pb2.FrameEncoding, answered: media_pb2.FrameEncoding, file_format: str
+) -> None:
+    request = generate_request()
+    request.stream.frame_encoding = asked
+    async with served(FakeEngine()) as server:
+        messages = await read_all(server.stub.Generate(request))
+    frames = [message.frame for message in messages if message.HasField("frame")]
+    assert [frame.index for frame in frames] == list(range(9))
+    assert {frame.encoding for frame in frames} == {answered}
+    pictures = [Image.open(io.BytesIO(frame.data)) for frame in frames]
+    assert {picture.format for picture in pictures} == {file_format}
+    if file_format == "PNG":
+        assert [picture.getpixel((31, 31)) for picture in pictures] == [(7 + n, n, len(PROMPT)) for n in range(9)]
+
+
+async def test_every_setting_of_the_request_reaches_the_engine() -> None:
+    request = generate_request(
+        negative_prompt="",
+        video=generate_pb2.VideoSpec(width_px=48, height_px=32, frame_count=9, frame_rate=24.0),
+        sampling=generate_pb2.SamplingSpec(
+            step_count=2, guidance_scale=1.0, guidance_scale_low_noise=2.0, seed=0, shift=3.0
+        ),
+        match=match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_OFF),
+    )
+    async with served(FakeEngine()) as server:
+        messages = await read_all(server.stub.Generate(request))
+    assert messages[0].accepted.settings == generate_pb2.GenerateSettings(
+        width_px=48,
+        height_px=32,
+        frame_count=9,
+        frame_rate=24.0,
+        step_count=2,
+        guidance_scale=1.0,
+        guidance_scale_low_noise=2.0,
+        seed=0,
+        shift=3.0,
+        negative_prompt="",
+        crop=media_pb2.Box(left_px=0, top_px=5, width_px=32, height_px=21),
+    )
+    assert "match_report" not in kinds(messages)
+    assert not messages[-1].summary.HasField("match_report")
+    assert [timing.stage for timing in messages[-1].summary.stage_timings] == list(STAGES[1:])
+
+
+async def test_warnings_come_with_accepted_and_with_the_summary() -> None:
+    sampling = generate_pb2.SamplingSpec(guidance_scale=20.0)
+    async with served(FakeEngine()) as server:
+        messages = await read_all(server.stub.Generate(generate_request(sampling=sampling)))
+    warnings = list(messages[0].accepted.warnings)
+    assert len(warnings) == 1
+    assert warnings[0].startswith("guidance_scale 20 is far above")
+    assert list(messages[-1].summary.warnings) == warnings
+
+
+async def test_the_server_makes_a_request_id_where_there_is_none() -> None:
+    request = generate_request()
+    request.request_id = ""
+    async with served(FakeEngine()) as server:
+        messages = await read_all(server.stub.Generate(request))
+    assert len(messages[0].accepted.request_id) == 36
+    assert messages[-1].summary.request_id == messages[0].accepted.request_id
+
+
+async def test_the_engine_does_not_wait_for_the_reader() -> None:
+    engine = FakeEngine()
+    async with served(engine) as server:
+        call = server.stub.Generate(generate_request())
+        await eventually(lambda: engine.graph_calls == GRAPH_CALLS)  # nothing was read yet
+        assert kinds(await read_all(call))[-1] == "summary"
+
+
+async def run_to_the_end(server: Served) -> None:
+    assert without_clocks(await read_all(server.stub.Generate(generate_request()))) == expected_stream()
+
+
+async def test_many_streams_on_one_channel_are_each_exact() -> None:
+    async with served(FakeEngine()) as server:
+        for _ in range(20):
+            await run_to_the_end(server)

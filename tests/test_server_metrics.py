@@ -1,0 +1,181 @@
+"""The metrics against what happened, over HTTP, after every way in which a call can end."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from threading import Semaphore
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from engine import FakeEngine
+from server.errors import INTERNAL, RULES
+from server.metrics import Metrics
+from server.reference import DOCUMENTATION, tables, with_table
+from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from tests.serving import PROMPT, Served, failure_of, generate_request, png, read_all, served
+from tests.test_server_refusals import FaultyEngine
+
+SERVICE = "grpc_service=stillcue.v1.StillcueService"
+GENERATE = f"grpc_method=Generate,{SERVICE},grpc_type=server_stream"
+SCORE_MATCH = f"grpc_method=ScoreMatch,{SERVICE},grpc_type=unary"
+CAPABILITIES = f"grpc_method=GetCapabilities,{SERVICE},grpc_type=unary"
+OTHER = "grpc_method=other,grpc_service=other,grpc_type=other"
+
+
+async def rpc_truth(server: Served) -> dict[str, float]:
+    """Every counter of calls and jobs that is not 0."""
+    prefixes = ("grpc_server_started", "grpc_server_handled", "grpc_server_msg_sent", "stillcue_jobs")
+    return {name: value for name, value in (await server.samples()).items() if name.startswith(prefixes) and value}
+
+
+async def test_a_completed_job() -> None:
+    stream = generate_pb2.StreamSpec(preview_every_step_count=1)
+    async with served(FakeEngine(), queue_capacity=3) as server:
+        await read_all(server.stub.Generate(generate_request(stream=stream)))
+        assert await rpc_truth(server) == {
+            f"grpc_server_started_total{{{GENERATE}}}": 1,
+            f"grpc_server_handled_total{{grpc_code=OK,{GENERATE}}}": 1,
+            f"grpc_server_msg_sent_total{{{GENERATE}}}": 21,
+            "stillcue_jobs_total{outcome=completed}": 1,
+        }
+        samples = await server.samples()
+    assert samples["stillcue_queue_jobs"] == 0
+    assert samples["stillcue_queue_capacity_jobs"] == 3
+    counts = {
+        f"grpc_server_handling_seconds_count{{{GENERATE}}}": 1,
+        "stillcue_job_queue_seconds_count": 1,
+        "stillcue_time_to_first_preview_seconds_count": 1,
+        "stillcue_time_to_first_frame_seconds_count": 1,
+        "stillcue_frame_interval_seconds_count": 8,
+        "stillcue_stream_stall_seconds_count": 21,
+        "stillcue_cancel_latency_seconds_count": 0,
+        "stillcue_denoise_step_seconds_count{expert=high_noise}": 2,
+        "stillcue_denoise_step_seconds_sum{expert=high_noise}": 2,
+        "stillcue_denoise_step_seconds_count{expert=low_noise}": 2,
+        "stillcue_match_score_count": 1,
+        "stillcue_match_score_sum": 60,
+        **{
+            f"stillcue_stage_seconds_sum{{stage={stage}}}": 1
+            for stage in ("match", "encode_text", "encode_image", "denoise", "decode")
+        },
+        "stillcue_build_info{bundle_digest=" + "0" * 64 + ",model=fake,runtime=fake,version=0.1.0}": 1,
+    }
+    assert {name: samples[name] for name in counts} == counts
+
+
+async def test_every_other_end() -> None:
+    gate = Semaphore(2)
+    score_request = match_pb2.ScoreMatchRequest(image=media_pb2.Image(data=png()), prompt=PROMPT)
+    async with served(FakeEngine(gate=gate), queue_capacity=0) as server:
+        call = server.stub.Generate(generate_request())
+        for _ in range(5):  # accepted, match, its report, text, picture: the engine stands before its third call
+            await anext(aiter(call))
+        await failure_of(server.stub.Generate(generate_request()))
+        call.cancel()
+        await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
+        gate.release()
+        await server.reaches("stillcue_cancel_latency_seconds_count", 1)
+        await failure_of(server.stub.Generate(generate_request(request_id="job-1")))
+        await failure_of(server.stub.Generate(generate_request(video=generate_pb2.VideoSpec(frame_count=13))))
+        await server.stub.ScoreMatch(score_request)
+        await failure_of(server.stub.ScoreMatch(match_pb2.ScoreMatchRequest()))
+        await server.stub.GetCapabilities(capabilities_pb2.GetCapabilitiesRequest())
+        channel: Any = server.channel
+        await failure_of(channel.unary_unary("/stillcue.v1.StillcueService/Nothing")(b""))
+        await failure_of(channel.unary_unary("/nobody/Nothing")(b""))
+        await server.reaches(f"grpc_server_handled_total{{grpc_code=CANCELLED,{GENERATE}}}", 1)
+        assert await rpc_truth(server) == {
+            f"grpc_server_started_total{{{GENERATE}}}": 4,
+            f"grpc_server_started_total{{{SCORE_MATCH}}}": 2,
+            f"grpc_server_started_total{{{CAPABILITIES}}}": 1,
+            f"grpc_server_started_total{{{OTHER}}}": 2,
+            f"grpc_server_handled_total{{grpc_code=CANCELLED,{GENERATE}}}": 1,
+            f"grpc_server_handled_total{{grpc_code=RESOURCE_EXHAUSTED,{GENERATE}}}": 1,
+            f"grpc_server_handled_total{{grpc_code=INVALID_ARGUMENT,{GENERATE}}}": 1,
+            f"grpc_server_handled_total{{grpc_code=FAILED_PRECONDITION,{GENERATE}}}": 1,
+            f"grpc_server_handled_total{{grpc_code=OK,{SCORE_MATCH}}}": 1,
+            f"grpc_server_handled_total{{grpc_code=INVALID_ARGUMENT,{SCORE_MATCH}}}": 1,
+            f"grpc_server_handled_total{{grpc_code=OK,{CAPABILITIES}}}": 1,
+            f"grpc_server_handled_total{{grpc_code=UNIMPLEMENTED,{OTHER}}}": 2,
+            f"grpc_server_msg_sent_total{{{GENERATE}}}": 5,
+            f"grpc_server_msg_sent_total{{{SCORE_MATCH}}}": 1,
+            f"grpc_server_msg_sent_total{{{CAPABILITIES}}}": 1,
+            "stillcue_jobs_total{outcome=cancelled}": 1,
+            "stillcue_jobs_rejected_total{reason=queue_full}": 1,
+            "stillcue_jobs_rejected_total{reason=invalid_job}": 1,
+            "stillcue_jobs_rejected_total{reason=not_compiled}": 1,
+        }
+        assert await server.sample("stillcue_match_score_count") == 2
+
+
+async def test_a_failed_job() -> None:
+    async with served(FaultyEngine(RuntimeError("broken"))) as server:
+        await failure_of(server.stub.Generate(generate_request()))
+        assert await rpc_truth(server) == {
+            f"grpc_server_started_total{{{GENERATE}}}": 1,
+            f"grpc_server_handled_total{{grpc_code=INTERNAL,{GENERATE}}}": 1,
+            f"grpc_server_msg_sent_total{{{GENERATE}}}": 2,
+            "stillcue_jobs_total{outcome=internal}": 1,
+        }
+
+
+async def test_what_started_was_handled_and_nothing_is_left_after_many_ends() -> None:
+    gate = Semaphore(0)
+    engine = FakeEngine(gate=gate)
+    async with served(engine, queue_capacity=4) as server:
+        calls = []
+        for _ in range(5):
+            calls.append(server.stub.Generate(generate_request()))
+            await anext(aiter(calls[-1]))  # it has its place
+        for _ in range(15):
+            await failure_of(server.stub.Generate(generate_request()))
+        for call in calls[::2]:
+            call.cancel()
+        await server.reaches("stillcue_jobs_total{outcome=cancelled}", 3)
+        gate.release(1 + 20)  # one for the job that was cancelled in the engine
+        for call in calls[1::2]:
+            await read_all(call)
+        await server.reaches(f"grpc_server_handled_total{{grpc_code=CANCELLED,{GENERATE}}}", 3)
+        samples = await server.samples()
+    handled = sum(value for name, value in samples.items() if name.startswith("grpc_server_handled_total"))
+    assert handled == samples[f"grpc_server_started_total{{{GENERATE}}}"] == 20
+    assert samples["stillcue_jobs_rejected_total{reason=queue_full}"] == 15
+    assert samples["stillcue_jobs_total{outcome=completed}"] == 2
+    assert samples["stillcue_queue_jobs"] == 0
+    assert len(engine.graph_calls) == 20
+
+
+async def test_the_exported_names_are_the_documented_ones() -> None:
+    async with served(FakeEngine()) as server:
+        text = await server.scrape_text()
+    # The parser names a counter's family without its suffix.
+    exported = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in text_string_to_metric_families(text)
+    }
+    assert exported == {row.name for row in Metrics().rows}
+
+
+@pytest.mark.parametrize("name", ["settings.md", "metrics.md", "errors.md"])
+def test_the_tables_of_the_documentation_are_current(name: str) -> None:
+    page = (DOCUMENTATION / name).read_text(encoding="utf-8")
+    assert page == with_table(page, tables()[name]), "run python -m server.reference"
+
+
+def test_every_reason_is_told_once() -> None:
+    reasons = [rule.reason for rule in [*RULES.values(), INTERNAL]]
+    assert len(reasons) == len(set(reasons))
+
+
+async def test_promtool_finds_no_fault() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+    async with served(FakeEngine()) as server:
+        await read_all(server.stub.Generate(generate_request()))
+        text = await server.scrape_text()
+    check = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert check.returncode == 0, check.stdout + check.stderr

@@ -1,0 +1,380 @@
+"""What a caller is told when a job is refused, field by field, and that the engine never saw it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
+
+from engine import FakeEngine
+from engine.errors import GraphFailed, OutOfMemory
+from engine.fake import FAKE_CAPABILITIES
+from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+from tests.serving import (
+    PROMPT,
+    REQUEST_ID,
+    detail,
+    failure_of,
+    generate_request,
+    kinds,
+    png,
+    read_all,
+    reason,
+    served,
+    violations,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.cancellation import CancelFlag
+    from engine.types import Event, Image, Job, MatchReport, PreparedJob
+
+INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
+FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
+
+
+def png_header(width_px: int, height_px: int) -> bytes:
+    """A PNG file that claims a size and holds no pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width_px, height_px, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def picture(data: bytes, stated: media_pb2.ImageFormat = media_pb2.IMAGE_FORMAT_UNSPECIFIED) -> dict[str, Any]:
+    return {"image": media_pb2.Image(data=data, format=stated)}
+
+
+def sampling(**fields: Any) -> dict[str, Any]:
+    return {"sampling": generate_pb2.SamplingSpec(**fields)}
+
+
+def video(**fields: Any) -> dict[str, Any]:
+    return {"video": generate_pb2.VideoSpec(**fields)}
+
+
+def stream(**fields: Any) -> dict[str, Any]:
+    return {"stream": generate_pb2.StreamSpec(**fields)}
+
+
+BAD_FIELDS: dict[str, tuple[dict[str, Any], grpc.StatusCode, str, str]] = {
+    "blank prompt": (
+        {"prompt": "  "},
+        INVALID_ARGUMENT,
+        "prompt",
+        "is empty; say who is in the picture and what they do",
+    ),
+    "long prompt": (
+        {"prompt": "x" * 2_001},
+        INVALID_ARGUMENT,
+        "prompt",
+        "has 2001 characters, more than the limit of 2000; shorten it",
+    ),
+    "not a picture": (
+        picture(b"no picture"),
+        INVALID_ARGUMENT,
+        "image.data",
+        "is not a PNG, JPEG or WebP picture; send one of these",
+    ),
+    "truncated picture": (
+        picture(png(64, 64)[:60]),
+        INVALID_ARGUMENT,
+        "image.data",
+        "is damaged or cut short; send the whole file again",
+    ),
+    "20,000 x 20,000": (
+        picture(png_header(20_000, 20_000)),
+        INVALID_ARGUMENT,
+        "image.data",
+        "is 20000x20000 pixels, more than the limit of 50000000; scale it down first",
+    ),
+    "large file": (
+        picture(bytes(8 * 2**20 + 1)),
+        INVALID_ARGUMENT,
+        "image.data",
+        "holds 8388609 bytes, more than the limit of 8388608; send a smaller picture, no clip is larger than its "
+        "compiled size",
+    ),
+    "other format": (
+        picture(png(), media_pb2.IMAGE_FORMAT_JPEG),
+        INVALID_ARGUMENT,
+        "image.format",
+        "says JPEG but the data is PNG",
+    ),
+    "unknown format": (
+        picture(png(), 9),  # type: ignore[arg-type]
+        INVALID_ARGUMENT,
+        "image.format",
+        "is 9; this server knows 0, 1, 2, 3",
+    ),
+    "frame count": (
+        video(frame_count=10),
+        INVALID_ARGUMENT,
+        "video.frame_count",
+        "is 10, not 4n + 1; the nearest is 9",
+    ),
+    "frame rate": (
+        video(frame_rate=math.inf),
+        INVALID_ARGUMENT,
+        "video.frame_rate",
+        "is inf; send a number from 1 to 120",
+    ),
+    "width alone": (
+        video(width_px=32),
+        INVALID_ARGUMENT,
+        "video.width_px",
+        "and video.height_px are 32 and 0; send both, or neither to let the server choose by the picture's aspect",
+    ),
+    "length not compiled": (
+        video(frame_count=13),
+        FAILED_PRECONDITION,
+        "video.frame_count",
+        "is 13; this server was compiled for 9, 17 frames",
+    ),
+    "size not compiled": (
+        video(width_px=64, height_px=64),
+        FAILED_PRECONDITION,
+        "video.width_px",
+        "and video.height_px are 64x64; this server was compiled for 32x32, 48x32 at 9 frames",
+    ),
+    "guidance NaN": (
+        sampling(guidance_scale=math.nan),
+        INVALID_ARGUMENT,
+        "sampling.guidance_scale",
+        "is nan; send a number from 1 to 30",
+    ),
+    "no steps": (sampling(step_count=0), INVALID_ARGUMENT, "sampling.step_count", "is 0, outside 1 to 100"),
+    "negative seed": (
+        sampling(seed=-1),
+        INVALID_ARGUMENT,
+        "sampling.seed",
+        "is -1, outside 0 to 9.22337e+18",
+    ),
+    "score": (
+        {"match": match_pb2.MatchPolicy(minimum_score=101)},
+        INVALID_ARGUMENT,
+        "match.minimum_score",
+        "is 101, outside 0 to 100",
+    ),
+    "unknown mode": (
+        {"match": match_pb2.MatchPolicy(mode=77)},  # type: ignore[arg-type]
+        INVALID_ARGUMENT,
+        "match.mode",
+        "is 77; this server knows 0, 1, 2, 3",
+    ),
+    "bad id": (
+        {"request_id": "job-1"},
+        INVALID_ARGUMENT,
+        "request_id",
+        "is not a UUID such as 6f1c2f6e-0d0c-4c53-9d4a-0a8f3a1f5c11; send one, or leave it empty",
+    ),
+    "unknown encoding": (
+        stream(frame_encoding=42),
+        INVALID_ARGUMENT,
+        "stream.frame_encoding",
+        "is 42; this server knows 0, 1, 2, 3, 4",
+    ),
+    "preview interval": (
+        stream(preview_every_step_count=-1),
+        INVALID_ARGUMENT,
+        "stream.preview_every_step_count",
+        "is negative; send 0 for no previews",
+    ),
+    "no patience": (
+        stream(max_stall_duration=Duration()),
+        INVALID_ARGUMENT,
+        "stream.max_stall_duration",
+        "is not a duration above 0; leave it unset for the server's own",
+    ),
+    "impossible duration": (
+        stream(max_stall_duration=Duration(seconds=1, nanos=-1)),
+        INVALID_ARGUMENT,
+        "stream.max_stall_duration",
+        "is not a duration above 0; leave it unset for the server's own",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FIELDS)
+async def test_a_bad_field_is_named_and_the_engine_is_left_alone(name: str) -> None:
+    fields, code, field, description = BAD_FIELDS[name]
+    engine = FakeEngine()
+    async with served(engine) as server:
+        error = await failure_of(server.stub.Generate(generate_request(**fields)))
+    assert error.code() is code
+    assert reason(error) == ("INVALID_JOB" if code is INVALID_ARGUMENT else "NOT_COMPILED")
+    assert violations(error) == [(field, description)]
+    assert error.details() == f"{field}: {description}"
+    assert engine.graph_calls == []
+
+
+@pytest.mark.parametrize(("width_px", "height_px"), [(0, 0), (0, 32), (32, 0)])
+async def test_a_picture_without_pixels_is_refused(width_px: int, height_px: int) -> None:
+    engine = FakeEngine()
+    async with served(engine) as server:
+        error = await failure_of(server.stub.Generate(generate_request(**picture(png_header(width_px, height_px)))))
+    assert error.code() is INVALID_ARGUMENT
+    assert [field for field, _ in violations(error)] == ["image.data"]
+    assert engine.graph_calls == []
+
+
+async def test_every_bad_field_is_named_at_once() -> None:
+    request = generate_pb2.GenerateRequest(
+        request_id="job-1",
+        image=media_pb2.Image(format=9),  # type: ignore[arg-type]
+        video=generate_pb2.VideoSpec(frame_count=2),
+        sampling=generate_pb2.SamplingSpec(shift=math.nan),
+        stream=generate_pb2.StreamSpec(frame_encoding=9),  # type: ignore[arg-type]
+    )
+    async with served(FakeEngine()) as server:
+        error = await failure_of(server.stub.Generate(request))
+    assert [field for field, _ in violations(error)] == [
+        "request_id",
+        "image.format",
+        "stream.frame_encoding",
+        "prompt",
+        "video.frame_count",
+        "sampling.shift",
+        "image.data",
+    ]
+
+
+async def test_a_bad_field_is_told_before_what_was_not_compiled() -> None:
+    request = generate_request(request_id="job-1", **video(frame_count=13))
+    async with served(FakeEngine()) as server:
+        error = await failure_of(server.stub.Generate(request))
+    assert [field for field, _ in violations(error)] == ["request_id"]
+
+
+async def test_a_low_match_is_refused_after_its_report() -> None:
+    engine = FakeEngine()
+    policy = match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REQUIRE, minimum_score=70)
+    async with served(engine) as server:
+        call = server.stub.Generate(generate_request(match=policy))
+        messages = [await anext(aiter(call)) for _ in range(3)]
+        error = await failure_of(call)
+    assert kinds(messages) == ["accepted", "stage_started", "match_report"]
+    assert error.code() is FAILED_PRECONDITION
+    assert reason(error) == "MATCH_REFUSED"
+    info = detail(error, error_details_pb2.ErrorInfo)
+    assert info is not None
+    assert info.metadata == {"request_id": REQUEST_ID, "score": "60", "minimum_score": "70"}
+    failure = detail(error, error_details_pb2.PreconditionFailure)
+    assert failure is not None
+    assert [(item.type, item.subject) for item in failure.violations] == [("MATCH_REFUSED", "match.minimum_score")]
+    assert engine.graph_calls == ["match"]
+
+
+async def test_a_match_without_a_scorer_is_refused() -> None:
+    engine = FakeEngine(capabilities=dataclasses.replace(FAKE_CAPABILITIES, match_supported=False))
+    policy = match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REPORT)
+    async with served(engine) as server:
+        error = await failure_of(server.stub.Generate(generate_request(match=policy)))
+        assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
+    assert error.code() is FAILED_PRECONDITION
+    assert reason(error) == "SCORER_MISSING"
+    failure = detail(error, error_details_pb2.PreconditionFailure)
+    assert failure is not None
+    assert [item.subject for item in failure.violations] == ["match.mode"]
+
+
+@pytest.mark.parametrize("method", ["Generate", "ScoreMatch"])
+async def test_bytes_that_are_no_message_are_the_callers_fault(method: str) -> None:
+    invalid_utf8 = b"\x1a\x02\xff\xfe" if method == "Generate" else b"\x12\x02\xff\xfe"
+    async with served(FakeEngine()) as server:
+        multi_callable: Any = server.channel.unary_stream if method == "Generate" else server.channel.unary_unary
+        error = await failure_of(multi_callable(f"/stillcue.v1.StillcueService/{method}")(invalid_utf8))
+    assert error.code() is INVALID_ARGUMENT
+    assert reason(error) == "MALFORMED_REQUEST"
+
+
+async def test_a_message_above_the_limit_is_refused_by_grpc() -> None:
+    async with served(FakeEngine()) as server:
+        error = await failure_of(server.stub.Generate(generate_request(prompt="x" * 10 * 2**20)))
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
+
+
+class FaultyEngine(FakeEngine):
+    """Fails in a given way at its first graph call."""
+
+    def __init__(self, fault: Exception) -> None:
+        super().__init__()
+        self._fault = fault
+
+    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
+        yield next(super().generate(job, cancel))
+        raise self._fault
+
+    def score_match(self, image: Image, prompt: str) -> MatchReport:
+        raise self._fault
+
+
+SECRET = "/srv/bundle/transformer_high.onnx"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "told_reason", "text"),
+    [
+        (
+            GraphFailed(SECRET),
+            grpc.StatusCode.INTERNAL,
+            "GRAPH_FAILED",
+            "the engine failed; details are in the server's log under this request id: ",
+        ),
+        (
+            RuntimeError(SECRET),
+            grpc.StatusCode.INTERNAL,
+            "INTERNAL",
+            "internal error; details are in the server's log under this request id: ",
+        ),
+        (
+            OutOfMemory(SECRET),
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "OUT_OF_MEMORY",
+            "the device ran out of memory; ask for a smaller size or fewer frames",
+        ),
+    ],
+    ids=["graph failed", "unforeseen", "out of memory"],
+)
+async def test_a_fault_stays_in_the_log(
+    fault: Exception, code: grpc.StatusCode, told_reason: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(FaultyEngine(fault)) as server:
+        error = await failure_of(server.stub.Generate(generate_request()))
+        score_error = await failure_of(
+            server.stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=media_pb2.Image(data=png()), prompt=PROMPT))
+        )
+    assert error.code() is score_error.code() is code
+    assert reason(error) == reason(score_error) == told_reason
+    assert error.details() == text + (REQUEST_ID if code is grpc.StatusCode.INTERNAL else "")
+    for told in (error, score_error):
+        assert SECRET not in str(told.details())
+        assert SECRET not in str(told.trailing_metadata())
+    assert SECRET in caplog.text
+    assert PROMPT not in caplog.text
+
+
+class FaultyPreparation(FakeEngine):
+    """Fails while a job is prepared."""
+
+    def prepare(self, job: Job) -> PreparedJob:
+        raise RuntimeError(SECRET)
+
+
+async def test_a_fault_of_the_preparation_is_internal() -> None:
+    async with served(FaultyPreparation()) as server:
+        error = await failure_of(server.stub.Generate(generate_request()))
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert reason(error) == "INTERNAL"

@@ -1,0 +1,106 @@
+"""Settings from flags and environment: precedence, checks, and messages."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from server.settings import Address, SettingInvalid, Settings
+
+FAKE = ["--engine", "fake"]
+
+
+def test_defaults() -> None:
+    assert Settings.load(["--bundle", "bundles/pocket"], {}) == Settings(
+        bundle=Path("bundles/pocket"),
+        engine="bundle",
+        listen=Address("127.0.0.1", 50051),
+        allow_insecure=False,
+        metrics_listen=Address("127.0.0.1", 9464),
+        queue_capacity=8,
+        max_stall_seconds=30.0,
+        max_buffered_bytes=268_435_456,
+        drain_grace_seconds=300.0,
+        engine_thread_count=0,
+        text_cache_entry_count=64,
+        keepalive_seconds=10.0,
+        ping_timeout_seconds=5.0,
+        log_level="info",
+    )
+
+
+def test_a_flag_beats_the_environment_and_the_environment_beats_the_default() -> None:
+    environment = {"STILLCUE_ENGINE": "fake", "STILLCUE_QUEUE_CAPACITY": "3", "STILLCUE_LOG_LEVEL": "debug"}
+    settings = Settings.load(["--queue-capacity", "5"], environment)
+    assert (settings.engine, settings.queue_capacity, settings.log_level) == ("fake", 5, "debug")
+    assert settings.max_stall_seconds == 30.0
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings(engine="fake").queue_capacity = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "is_loopback"),
+    [
+        ("127.0.0.1:1", Address("127.0.0.1", 1), True),
+        ("127.8.8.8:1", Address("127.8.8.8", 1), True),
+        ("localhost:0", Address("localhost", 0), True),
+        ("[::1]:65535", Address("::1", 65535), True),
+        ("[::]:1", Address("::", 1), False),
+        ("0.0.0.0:1", Address("0.0.0.0", 1), False),
+        ("127.example.org:1", Address("127.example.org", 1), False),
+    ],
+)
+def test_addresses(text: str, address: Address, is_loopback: bool) -> None:
+    settings = Settings.load([*FAKE, "--listen", text, "--allow-insecure"], {})
+    assert settings.listen == address
+    assert str(settings.listen) == text
+    assert settings.listen.is_loopback is is_loopback
+
+
+def test_the_switch_for_plain_text() -> None:
+    assert Settings.load([*FAKE, "--listen", "0.0.0.0:1"], {"STILLCUE_ALLOW_INSECURE": "true"}).allow_insecure
+    with pytest.raises(SettingInvalid, match=r"^--listen \[::\]:1 would serve plain text"):
+        Settings.load([*FAKE, "--listen", "[::]:1", "--allow-insecure", "false"], {})
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--listen", "50051"],
+            "--listen '50051' is not HOST:PORT with a port from 0 to 65535, for example 127.0.0.1:50051",
+        ),
+        (
+            ["--listen", "h:65536"],
+            "--listen 'h:65536' is not HOST:PORT with a port from 0 to 65535, for example 127.0.0.1:50051",
+        ),
+        (["--queue-capacity", "-1"], "--queue-capacity '-1' is not a whole number from 0 to 10000"),
+        (["--max-stall-seconds", "nan"], "--max-stall-seconds 'nan' is not a number of seconds from 0.01 to 3600"),
+        (["--max-stall-seconds", "x"], "--max-stall-seconds 'x' is not a number of seconds from 0.01 to 3600"),
+        (
+            ["--max-buffered-bytes", "1"],
+            "--max-buffered-bytes '1' is not a whole number from 16777216 to 1099511627776",
+        ),
+        (["--log-level", "loud"], "--log-level 'loud' is not one of debug, info, warning, error"),
+        (["--allow-insecure", "maybe"], "--allow-insecure 'maybe' is neither true nor false"),
+        (["--nonsense"], "unrecognized arguments: --nonsense; python -m server --help lists every flag"),
+    ],
+)
+def test_a_bad_value_names_itself_and_the_remedy(flags: list[str], message: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        Settings.load([*FAKE, *flags], {})
+    assert str(caught.value) == message
+
+
+def test_help_lists_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        Settings.load(["--help"], {})
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    assert "--max-buffered-bytes" in text
+    assert "STILLCUE_MAX_BUFFERED_BYTES" in text
