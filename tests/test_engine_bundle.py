@@ -60,7 +60,9 @@ def test_no_folder(tmp_path: Path) -> None:
 
 def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    assert f"cannot read {tmp_path / 'file' / MANIFEST_NAME}: Not a directory; give the folder" in _fault(tmp_path / "file")
+    assert f"cannot read {tmp_path / 'file' / MANIFEST_NAME}: Not a directory; give the folder" in _fault(
+        tmp_path / "file"
+    )
 
 
 def test_no_manifest(bundle: Path) -> None:
@@ -77,7 +79,9 @@ def test_a_manifest_that_is_not_json(bundle: Path, content: bytes) -> None:
 @pytest.mark.parametrize("version", [2, None, "1"])
 def test_a_manifest_of_another_format(bundle: Path, version: object) -> None:
     _edit(bundle, lambda manifest: manifest.update(format_version=version))
-    expected = f"{bundle / MANIFEST_NAME} has format version {version}, this server reads 1; export the checkpoint again"
+    expected = (
+        f"{bundle / MANIFEST_NAME} has format version {version}, this server reads 1; export the checkpoint again"
+    )
     assert _fault(bundle) == expected
 
 
@@ -88,7 +92,10 @@ def test_a_manifest_of_another_format(bundle: Path, version: object) -> None:
         (lambda manifest: manifest["schedule"].update(beta=1), "schedule.beta: Extra inputs are not permitted"),
         (lambda manifest: manifest.pop("license"), "license: Field required"),
         (lambda manifest: manifest.update(geometries=[]), "geometries: Tuple should have at least 1 item"),
-        (lambda manifest: manifest["schedule"].update(order=4), "schedule.order: Input should be less than or equal to 3"),
+        (
+            lambda manifest: manifest["schedule"].update(order=4),
+            "schedule.order: Input should be less than or equal to 3",
+        ),
         (lambda manifest: manifest["graphs"][3].update(stage="upscaler"), "graphs.3.stage: Input should be"),
     ],
 )

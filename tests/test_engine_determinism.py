@@ -36,7 +36,9 @@ def open_bundle(bundle: Path) -> BundleEngine:
 
 def prepare(engine: BundleEngine, picture: Path, seed: int | None) -> PreparedJob:
     sampling = SamplingSpec(step_count=3, seed=seed)
-    return engine.prepare(Job(Image(picture.read_bytes()), "a red car", "a dog", VideoSpec(64, 48, 9), sampling=sampling))
+    return engine.prepare(
+        Job(Image(picture.read_bytes()), "a red car", "a dog", VideoSpec(64, 48, 9), sampling=sampling)
+    )
 
 
 def digest(engine: BundleEngine, job: PreparedJob) -> str:
@@ -93,7 +95,12 @@ def test_the_noise_of_a_seed_never_changes(tiny_bundle: Path, picture: Path) -> 
     noise = seeded_noise(settings, manifest)
     assert noise.dtype == np.float32
     assert noise.shape == (1, 16, 3, 6, 8)
-    assert noise.ravel()[:4].tolist() == [-0.5023735761642456, 0.5068453550338745, 2.019348621368408, 0.8514957427978516]
+    assert noise.ravel()[:4].tolist() == [
+        -0.5023735761642456,
+        0.5068453550338745,
+        2.019348621368408,
+        0.8514957427978516,
+    ]
     largest = seeded_noise(replace(settings, seed=2**63 - 1), manifest)
     assert not np.array_equal(largest, noise)
 

@@ -161,9 +161,7 @@ def test_a_picture_is_turned_as_its_camera_was_held(orientation: int, upright: N
         ("LA", (0, 51), (204, 204, 204)),
     ],
 )
-def test_transparency_is_laid_on_white(
-    mode: str, colour: tuple[int, ...], on_white: tuple[int, int, int]
-) -> None:
+def test_transparency_is_laid_on_white(mode: str, colour: tuple[int, ...], on_white: tuple[int, int, int]) -> None:
     data = _file(Pillow.new(mode, (4, 4), colour))
     assert _decode(data)[0, 0].tolist() == list(on_white)
 

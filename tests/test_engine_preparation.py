@@ -108,9 +108,7 @@ def test_one_guidance_scale_means_both_experts(job: Job) -> None:
 
 @pytest.mark.parametrize("prompt", ["", "   ", "\n\t\u3000"])
 def test_an_empty_prompt(job: Job, prompt: str) -> None:
-    assert _refusals(replace(job, prompt=prompt)) == {
-        "prompt": "is empty; say who is in the picture and what they do"
-    }
+    assert _refusals(replace(job, prompt=prompt)) == {"prompt": "is empty; say who is in the picture and what they do"}
 
 
 @pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
@@ -118,9 +116,7 @@ def test_a_prompt_that_is_too_long(job: Job, field: str) -> None:
     longest: Any = {field: "猫" * 2_000}
     prepare_job(replace(job, **longest), _TWO_EXPERTS)
     longer: Any = {field: "猫" * 2_001}
-    assert _refusals(replace(job, **longer)) == {
-        field: "has 2001 characters, more than the limit of 2000; shorten it"
-    }
+    assert _refusals(replace(job, **longer)) == {field: "has 2001 characters, more than the limit of 2000; shorten it"}
 
 
 _NAN_AND_BEYOND = [math.nan, math.inf, -math.inf]
@@ -173,17 +169,11 @@ def test_a_negative_number_of_steps_between_previews(job: Job) -> None:
 
 def test_a_second_guidance_scale_for_a_model_with_one_transformer(job: Job) -> None:
     said = _refusals(replace(job, sampling=SamplingSpec(guidance_scale_low_noise=3.0)), _ONE_TRANSFORMER)
-    assert said == {
-        "sampling.guidance_scale_low_noise": "is set but this model has one transformer; leave it unset"
-    }
+    assert said == {"sampling.guidance_scale_low_noise": "is set but this model has one transformer; leave it unset"}
 
 
-@pytest.mark.parametrize(
-    ("frame_count", "nearest"), [(-4, 1), (2, 1), (4, 5), (8, 9), (10, 9), (15, 17), (80, 81)]
-)
-def test_a_frame_count_that_is_not_one_more_than_a_multiple_of_four(
-    job: Job, frame_count: int, nearest: int
-) -> None:
+@pytest.mark.parametrize(("frame_count", "nearest"), [(-4, 1), (2, 1), (4, 5), (8, 9), (10, 9), (15, 17), (80, 81)])
+def test_a_frame_count_that_is_not_one_more_than_a_multiple_of_four(job: Job, frame_count: int, nearest: int) -> None:
     said = _refusals(replace(job, video=VideoSpec(frame_count=frame_count)))
     assert said == {"video.frame_count": f"is {frame_count}, not 4n + 1; the nearest is {nearest}"}
 

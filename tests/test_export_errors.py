@@ -123,9 +123,7 @@ def test_a_checkpoint_without_a_scheduler(refusal: Refusal) -> None:
     assert "scheduler_config.json: No such file or directory; download the scheduler again" in refusal.said()
 
 
-@pytest.mark.parametrize(
-    ("index", "size", "multiple"), [(_A14B, "64x40", 16), (_A14B, "0x0", 16), (_5B, "64x48", 32)]
-)
+@pytest.mark.parametrize(("index", "size", "multiple"), [(_A14B, "64x40", 16), (_A14B, "0x0", 16), (_5B, "64x48", 32)])
 def test_a_size_that_the_family_cannot_make(refusal: Refusal, index: dict[str, Any], size: str, multiple: int) -> None:
     refusal.write(index)
     assert f"--size {size}: width and height must be multiples of {multiple}" in refusal.said(size=size)
@@ -186,10 +184,24 @@ def test_an_output_folder_whose_parents_are_still_to_be_made_is_no_fault(refusal
     assert "tokenizer" in refusal.said()  # the first thing that this checkpoint lacks
 
 
+def test_an_old_bundle_is_no_bundle_once_its_export_has_failed(refusal: Refusal) -> None:
+    """Its graphs may be of the old export or of the new one by then."""
+    refusal.write()
+    refusal.out.mkdir()
+    (refusal.out / MANIFEST_NAME).write_text("{}")
+    assert "tokenizer" in refusal.said()
+    assert not any(refusal.out.iterdir())
+
+
+def test_an_interrupted_export_may_be_run_again(refusal: Refusal) -> None:
+    refusal.write()
+    refusal.out.mkdir()
+    (refusal.out / "text_encoder.onnx").write_bytes(b"")
+    assert "tokenizer" in refusal.said()
+
+
 @pytest.mark.parametrize("usage", ["64", "64x", "x48", "64x48x9", "-64x48"])
-def test_a_size_that_is_no_size_is_wrong_usage(
-    usage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_size_that_is_no_size_is_wrong_usage(usage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([str(tmp_path), "--out", str(tmp_path / "bundle"), f"--size={usage}", "--frames", "9"])
     assert stopped.value.code == 2

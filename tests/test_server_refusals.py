@@ -159,7 +159,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], grpc.StatusCode, str, str]] = {
         sampling(seed=-1),
         INVALID_ARGUMENT,
         "sampling.seed",
-        "is -1, outside 0 to 9.22337e+18",
+        "is -1, outside 0 to 9223372036854775807",
     ),
     "score": (
         {"match": match_pb2.MatchPolicy(minimum_score=101)},

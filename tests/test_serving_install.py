@@ -19,8 +19,8 @@ from stillcue.events import Frame, Summary
 bundle, picture, *absent = sys.argv[1:]
 found = [name for name in absent if importlib.util.find_spec(name)]
 assert not found, f"installed all the same: {found}"
-command = [sys.executable, "-m", "server", "--bundle", bundle, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
-server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+command = ["-m", "server", "--bundle", bundle, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
+server = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
 try:
     address = re.search(r"grpc=(\\S+)", server.stdout.readline()).group(1)
     with Client(address) as client:
@@ -46,8 +46,8 @@ def test_a_clip_without_training_libraries(tmp_path: Path, tiny_bundle: Path, pn
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     python = environment / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", "constraints.txt"]
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", "constraints.txt"]
     subprocess.run([*install, ".[server]"], cwd=source, check=True)
-    clip = [python, "-W", "error", "-c", _CLIP, tiny_bundle, picture, *_TRAINING_LIBRARIES]
+    clip = [str(python), "-W", "error", "-c", _CLIP, str(tiny_bundle), str(picture), *_TRAINING_LIBRARIES]
     result = subprocess.run(clip, cwd=source, check=True, capture_output=True, text=True)
     assert result.stdout == "9 frames, status 0\n"

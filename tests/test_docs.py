@@ -1,0 +1,36 @@
+"""What README and docs name exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parent.parent
+_PAGES = [_ROOT / "README.md", _ROOT / "CHANGELOG.md", *sorted((_ROOT / "docs").rglob("*.md"))]
+_TARGETS = set(re.findall(r"^([a-z-]+):", (_ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)\)", text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_named_make_targets_and_files_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"`make ([a-z-]+)`|^\$ make ([a-z-]+)", text, re.MULTILINE):
+        assert (target[0] or target[1]) in _TARGETS
+    for path in re.findall(r"`((?:server|engine|export|pocket|proto|scripts|tests|benchmarks|docs)/[\w./-]+)`", text):
+        assert (_ROOT / path).exists(), f"{page.name} names {path}"
+
+
+def test_every_folder_stands_in_the_readme() -> None:
+    tree = (_ROOT / "README.md").read_text(encoding="utf-8")
+    tracked = {"proto", "clients", "server", "engine", "export", "pocket", "benchmarks", "scripts", "tests", "docs"}
+    missing = [name for name in tracked if not re.search(rf"^{name}/", tree, re.MULTILINE)]
+    assert not missing
