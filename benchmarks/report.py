@@ -6,7 +6,6 @@ import datetime
 import json
 import os
 import platform
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -51,21 +50,6 @@ def machine() -> dict[str, str | int]:
         **{name: _version(name) for name in _LIBRARIES},
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
-
-
-def peak_memory_bytes() -> int:
-    """Peak resident memory of this process so far.
-
-    On Linux from the process's own status: ``getrusage`` there starts with the peak of the process that forked it.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _cpu_model() -> str:

@@ -205,8 +205,8 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
     for name in _named_files(manifest):
         if name not in manifest.files:
             raise BundleInvalid(f"{path} names {name} but not its digest; export the checkpoint again")
-    for name, spec in manifest.files.items():
-        _check_file(folder, name, spec)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing releases the interpreter
+        list(pool.map(lambda item: _check_file(folder, *item), manifest.files.items()))
     return manifest, hashlib.sha256(content).hexdigest()
 
 

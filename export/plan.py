@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.bundle import MANIFEST_NAME
-from engine.types import Family, Geometry
+from engine.preparation import MAX_FRAME_RATE, MAX_GUIDANCE_SCALE, MAX_SHIFT, MIN_SHIFT
+from engine.types import Family, Geometry, Limits
 from export.checkpoint import Checkpoint
 from export.defaults import FamilyDefaults
 from export.errors import ExportError
@@ -34,6 +35,7 @@ def check_plan(plan: ExportPlan) -> None:
     """Refuses what cannot be exported, before anything is written. Raises ``ExportError``."""
     for geometry in plan.geometries:
         _check_geometry(geometry, _SIZE_MULTIPLE_PX[plan.checkpoint.family])
+    _check_defaults(plan.defaults, plan.checkpoint.family)
     if plan.scorer is not None and not (plan.scorer / "config.json").is_file():
         raise ExportError(f"--scorer {plan.scorer}: holds no config.json; give a SigLIP folder")
     _check_out(plan)
@@ -48,6 +50,22 @@ def _check_geometry(geometry: Geometry, multiple_px: int) -> None:
         )
     if geometry.frame_count < 1 or geometry.frame_count % 4 != 1:
         raise ExportError(f"--frames {geometry.frame_count}: must be 4n + 1, for example 17 or 81")
+
+
+def _check_defaults(defaults: FamilyDefaults, family: Family) -> None:
+    """By the rules that requests keep, so that a request which leaves them out is one that can run."""
+    if family is Family.WAN22_TI2V_5B and defaults.guidance_scale_low_noise is not None:
+        raise ExportError("--guidance-low-noise: this family has one transformer; leave it out")
+    ranges: dict[str, tuple[float | None, float, float]] = {
+        "--steps": (defaults.step_count, 1, Limits().max_step_count),
+        "--guidance": (defaults.guidance_scale, 1, MAX_GUIDANCE_SCALE),
+        "--guidance-low-noise": (defaults.guidance_scale_low_noise, 1, MAX_GUIDANCE_SCALE),
+        "--shift": (defaults.shift, MIN_SHIFT, MAX_SHIFT),
+        "--frame-rate": (defaults.frame_rate, 1, MAX_FRAME_RATE),
+    }
+    for option, (value, lowest, highest) in ranges.items():
+        if value is not None and not lowest <= value <= highest:  # also where it is NaN
+            raise ExportError(f"{option} {value:g}: must be from {lowest:g} to {highest:g}")
 
 
 def _check_out(plan: ExportPlan) -> None:

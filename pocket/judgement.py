@@ -22,7 +22,7 @@ def motion_extent(track: Track, action: str) -> float:
     x, y = _settled(track.centre_x), _settled(track.centre_y)
     growth = float(np.log(max(track.size[-2:].mean(), 1e-3) / max(track.size[:2].mean(), 1e-3)))
     peak = float(track.centre_y[0] - track.centre_y.min())
-    return {
+    extents = {
         "moves_left": -x,
         "moves_right": x,
         "rises": -y,
@@ -35,7 +35,8 @@ def motion_extent(track: Track, action: str) -> float:
             np.ptp(track.centre_y) / _STILL_SHIFT,
             abs(growth) / _STILL_GROWTH,
         ),
-    }[action]
+    }
+    return float(extents[action])
 
 
 def is_motion_followed(made: Track, drawn: Track, action: str) -> bool:
@@ -43,7 +44,7 @@ def is_motion_followed(made: Track, drawn: Track, action: str) -> bool:
     extent = motion_extent(made, action)
     if action == "stays":
         return extent > -1.0
-    return extent >= _FOLLOWED_SHARE * motion_extent(drawn, action)
+    return bool(extent >= _FOLLOWED_SHARE * motion_extent(drawn, action))
 
 
 def is_light_followed(made: Track, drawn: Track, light: str) -> bool:
@@ -51,7 +52,7 @@ def is_light_followed(made: Track, drawn: Track, light: str) -> bool:
     change, wanted = _settled(made.light), _settled(drawn.light)
     if light == "steady":
         return abs(change) < _STEADY_LIGHT
-    return change * np.sign(wanted) >= _FOLLOWED_SHARE * abs(wanted)
+    return bool(change * np.sign(wanted) >= _FOLLOWED_SHARE * abs(wanted))
 
 
 def is_subject_kept(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image as Pillow
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing in a test may look for a model elsewhere
@@ -30,18 +30,17 @@ def png() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of random weights, A14B shape, with a scorer: 64x48, 9 frames and 48x48, 9 frames."""
+    """A bundle of random weights, A14B shape, with a scorer: 64x48, 9 frames and 48x48, 9 frames.
+
+    The processes of a parallel run share it; the first one that comes exports it.
+    """
     from engine.types import Geometry
     from tests.checkpoints import TinyModel
     from tests.exporting import export_tiny
 
-    folder = tmp_path_factory.mktemp("tiny")
-    geometries = (Geometry(64, 48, 9), Geometry(48, 48, 9))
-    return export_tiny(folder, TinyModel(), geometries, scorer=True).bundle
-
-
-@pytest.fixture(autouse=True)
-def _libraries_may_deprecate() -> None:
-    """Warnings are errors in our code; the training libraries deprecate their own calls to each other."""
-    for package in ("torch", "diffusers", "transformers", "onnxscript", "copyreg"):
-        warnings.filterwarnings("ignore", module=rf"{package}(\.|$)")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "bundle" / "bundle.json").is_file():
+            export_tiny(folder, TinyModel(), (Geometry(64, 48, 9), Geometry(48, 48, 9)), scorer=True)
+    return folder / "bundle"

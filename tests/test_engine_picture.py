@@ -210,12 +210,16 @@ def _damaged(draw: st.DrawFn) -> bytes:
 def test_damage_is_refused_and_nothing_worse(data: bytes) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of what it then raises for
-        try:
-            picture = decode_picture(Image(data), Limits(max_image_pixel_count=100_000))
-        except InvalidJob as error:
-            assert [item.field for item in error.violations] == ["image.data"]
-        else:
-            assert picture.mode == "RGB"
+        outcome = _outcome(data)
+    assert outcome in {"RGB", ("image.data",)}
+
+
+def _outcome(data: bytes) -> str | tuple[str, ...]:
+    """The mode of the picture, or the fields that were refused."""
+    try:
+        return decode_picture(Image(data), Limits(max_image_pixel_count=100_000)).mode
+    except InvalidJob as error:
+        return tuple(item.field for item in error.violations)
 
 
 _SIDES = st.integers(1, 600)

@@ -128,7 +128,8 @@ _NAN_AND_BEYOND = [math.nan, math.inf, -math.inf]
 )
 def test_a_sampling_number_out_of_range(job: Job, field: str, lowest: float, highest: float) -> None:
     for value in (lowest, highest):
-        _prepare(job, **{field: value})
+        at_limit: Any = {field: value}
+        _prepare(job, **at_limit)
     for value in (lowest - 0.001, highest + 0.001, -1.0, 0.0):
         sampling = SamplingSpec(**{field: value})  # type: ignore[arg-type]
         said = _refusals(replace(job, sampling=sampling))
@@ -219,7 +220,7 @@ def test_a_job_without_a_size_takes_the_nearest_aspect(
 
 def test_a_match_without_a_scorer(job: Job) -> None:
     for mode in (MatchMode.REPORT, MatchMode.REQUIRE):
-        with pytest.raises(ScorerMissing, match="export it with --scorer, or send match.mode OFF"):
+        with pytest.raises(ScorerMissing, match=r"export it with --scorer, or send match\.mode OFF"):
             prepare_job(replace(job, match=MatchPolicy(mode)), _WITHOUT_SCORER)
     for open_mode in (None, MatchMode.OFF):
         assert prepare_job(replace(job, match=MatchPolicy(open_mode)), _WITHOUT_SCORER).match_mode is MatchMode.OFF

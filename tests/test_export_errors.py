@@ -167,7 +167,7 @@ def test_an_output_folder_with_other_things_in_it(refusal: Refusal) -> None:
     refusal.out.mkdir()
     holiday = refusal.out / "holiday.txt"
     holiday.write_text("in Tromsø")
-    assert f"--out {refusal.out}: is not empty and is no bundle; give another folder" in refusal.said()
+    assert f"--out {refusal.out}: is not empty and holds no bundle; give another folder" in refusal.said()
     assert [*refusal.out.iterdir()] == [holiday]
 
 

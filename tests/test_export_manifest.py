@@ -175,11 +175,11 @@ class _KnownVae:
             torch.tensor(self.config.latents_mean).view(shape),
             torch.tensor(self.config.latents_std).view(shape),
         )
-        return (self.encode(frames).latent_dist.mode() - mean) / std  # type: ignore[no-any-return]
+        return (self.encode(frames).latent_dist.mode() - mean) / std
 
 
 def _fit(vae: _KnownVae) -> PreviewSpec:
-    return fit_preview(vae)  # type: ignore[arg-type]
+    return fit_preview(vae)
 
 
 def test_a_preview_shows_the_colours_that_the_latents_hold() -> None:

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from engine.bundle import read_manifest
 from engine.types import Family
-from export.bundling import Export, ExportPlan
+from export.bundling import Export
 from export.checkpoint import Checkpoint
 from export.defaults import FAMILY_DEFAULTS
 from export.graph import FOLDING_LIMIT_VALUE_COUNT, TracedModule, export_graph
+from export.plan import ExportPlan
 from export.verify import verify_against_torch
 from export.weights import store_weights
 
@@ -130,7 +131,7 @@ class _Layers(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """[2, 80] to [2, 4]."""
-        return self.narrow(torch.tanh(self.again(torch.tanh(self.wide(values)))))  # type: ignore[no-any-return]
+        return self.narrow(torch.tanh(self.again(torch.tanh(self.wide(values)))))
 
 
 class _Wrapper(nn.Module):
@@ -142,7 +143,7 @@ class _Wrapper(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """See ``_Layers``."""
-        return self.inner(values)  # type: ignore[no-any-return]
+        return self.inner(values)
 
 
 def _traced(layers: nn.Module) -> TracedModule:

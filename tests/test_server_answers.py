@@ -14,7 +14,7 @@ import server
 from engine import FakeEngine
 from engine.fake import FAKE_CAPABILITIES
 from engine.types import Expert, Family, FrameEncoding, ImageFormat, MatchBasis, MatchMode, MatchVerdict, Stage
-from server import codec
+from server.codec import enums
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
 from tests.serving import PROMPT, failure_of, generate_request, kinds, png, read_all, reason, served, violations
 
@@ -131,12 +131,12 @@ async def test_a_model_without_experts_has_no_second_guidance_scale() -> None:
 @pytest.mark.parametrize(
     ("table", "wire", "domain"),
     [
-        (codec.WIRE_FRAME_ENCODINGS, media_pb2.FrameEncoding, FrameEncoding),
-        (codec.WIRE_STAGES, generate_pb2.Stage, Stage),
-        (codec.WIRE_EXPERTS, generate_pb2.Expert, Expert),
-        (codec.WIRE_VERDICTS, match_pb2.MatchVerdict, MatchVerdict),
-        (codec.WIRE_BASES, match_pb2.MatchBasis, MatchBasis),
-        (codec.WIRE_FAMILIES, capabilities_pb2.ModelFamily, Family),
+        (enums.WIRE_FRAME_ENCODINGS, media_pb2.FrameEncoding, FrameEncoding),
+        (enums.WIRE_STAGES, generate_pb2.Stage, Stage),
+        (enums.WIRE_EXPERTS, generate_pb2.Expert, Expert),
+        (enums.WIRE_VERDICTS, match_pb2.MatchVerdict, MatchVerdict),
+        (enums.WIRE_BASES, match_pb2.MatchBasis, MatchBasis),
+        (enums.WIRE_FAMILIES, capabilities_pb2.ModelFamily, Family),
     ],
 )
 def test_everything_of_the_domain_has_its_own_number(
@@ -150,9 +150,9 @@ def test_everything_of_the_domain_has_its_own_number(
 @pytest.mark.parametrize(
     ("table", "wire", "domain", "unspecified"),
     [
-        (codec.IMAGE_FORMATS, media_pb2.ImageFormat, ImageFormat, None),
-        (codec.MATCH_MODES, match_pb2.MatchMode, MatchMode, None),
-        (codec.FRAME_ENCODINGS, media_pb2.FrameEncoding, FrameEncoding, FrameEncoding.PNG),
+        (enums.IMAGE_FORMATS, media_pb2.ImageFormat, ImageFormat, None),
+        (enums.MATCH_MODES, match_pb2.MatchMode, MatchMode, None),
+        (enums.FRAME_ENCODINGS, media_pb2.FrameEncoding, FrameEncoding, FrameEncoding.PNG),
     ],
 )
 def test_every_number_of_the_wire_is_understood(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import resource
-import sys
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import onnxruntime
 
 from engine.bundle import GraphSpec
 from engine.errors import BundleInvalid, GraphFailed, OutOfMemory
+from engine.memory import peak_resident_bytes
 from engine.runtime.base import Array, Tensor
 
 _PROVIDERS = ["CPUExecutionProvider"]
@@ -62,9 +62,13 @@ class OrtRuntime:
     """``thread_count`` threads work on one graph at a time; 0 means one a core."""
 
     def __init__(self, thread_count: int) -> None:
+        _share_arena()
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = thread_count
         self._options.log_severity_level = 3
+        self._options.add_session_config_entry("session.use_env_allocators", "1")
+        # Threads that wait for work by spinning take the cores from the graph that runs and from the server.
+        self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
     @property
     def name(self) -> str:
@@ -89,11 +93,19 @@ class OrtRuntime:
 
     def peak_memory_bytes(self) -> int:
         """Peak resident memory of this process."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024  # kibibytes everywhere but on macOS
+        return peak_resident_bytes()
 
 
 def _value(tensor: Tensor) -> onnxruntime.OrtValue:
     if not isinstance(tensor, OrtTensor):
         raise TypeError("a tensor of another runtime was given to ONNX Runtime")
     return tensor.value
+
+
+@functools.cache
+def _share_arena() -> None:
+    """One arena for all graphs of the process: they run one after another, so what one has freed serves the next."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(memory, None)

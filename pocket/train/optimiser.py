@@ -17,15 +17,15 @@ _ADAM_BETAS = (0.9, 0.99)
 
 
 def orthogonalise(update: Tensor) -> Tensor:
-    """Move the singular values of `update` [rows, columns] close to 1."""
+    """Move the singular values of `update` [rows, columns] close to 1 (in bfloat16)."""
     a, b, c = _COEFFICIENTS
     tall = update.shape[0] > update.shape[1]
     x = update.T if tall else update
-    x = x / (x.norm() + 1e-7)
+    x = (x / (x.norm() + 1e-7)).bfloat16()
     for _ in range(_ITERATIONS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if tall else x
+    return (x.T if tall else x).to(update.dtype)
 
 
 class Muon(torch.optim.Optimizer):

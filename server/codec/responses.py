@@ -1,151 +1,24 @@
-"""Wire <-> domain: the only file that knows both protobuf messages and ``engine.types``.
-
-Checks what only the wire can get wrong (ids, enum numbers, durations); the values themselves are checked by
-``Engine.prepare``. Nothing here waits or touches a call.
-"""
+"""Events and reports become messages. Nothing here waits or touches a call."""
 
 from __future__ import annotations
-
-import re
-import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 
 from engine import encode_frame
-from engine.errors import InvalidJob, Violation
 from engine.types import (
     Capabilities,
-    Expert,
-    Family,
     FrameEncoding,
     FrameReady,
-    Image,
-    ImageFormat,
-    Job,
     JobDone,
-    MatchBasis,
-    MatchMode,
-    MatchPolicy,
     MatchReport,
-    MatchVerdict,
-    SamplingSpec,
     Settings,
     Stage,
     StageStarted,
     StepDone,
-    VideoSpec,
 )
 from server import __version__
+from server.codec.enums import WIRE_BASES, WIRE_EXPERTS, WIRE_FAMILIES, WIRE_FRAME_ENCODINGS, WIRE_STAGES, WIRE_VERDICTS
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_T = TypeVar("_T")
-
-IMAGE_FORMATS: dict[int, ImageFormat | None] = {
-    media_pb2.IMAGE_FORMAT_UNSPECIFIED: None,
-    media_pb2.IMAGE_FORMAT_PNG: ImageFormat.PNG,
-    media_pb2.IMAGE_FORMAT_JPEG: ImageFormat.JPEG,
-    media_pb2.IMAGE_FORMAT_WEBP: ImageFormat.WEBP,
-}
-FRAME_ENCODINGS: dict[int, FrameEncoding] = {
-    media_pb2.FRAME_ENCODING_UNSPECIFIED: FrameEncoding.PNG,
-    media_pb2.FRAME_ENCODING_RAW_RGB: FrameEncoding.RAW_RGB,
-    media_pb2.FRAME_ENCODING_PNG: FrameEncoding.PNG,
-    media_pb2.FRAME_ENCODING_JPEG: FrameEncoding.JPEG,
-    media_pb2.FRAME_ENCODING_WEBP: FrameEncoding.WEBP,
-}
-MATCH_MODES: dict[int, MatchMode | None] = {
-    match_pb2.MATCH_MODE_UNSPECIFIED: None,
-    match_pb2.MATCH_MODE_OFF: MatchMode.OFF,
-    match_pb2.MATCH_MODE_REPORT: MatchMode.REPORT,
-    match_pb2.MATCH_MODE_REQUIRE: MatchMode.REQUIRE,
-}
-WIRE_FRAME_ENCODINGS: dict[FrameEncoding, media_pb2.FrameEncoding] = {
-    FrameEncoding.RAW_RGB: media_pb2.FRAME_ENCODING_RAW_RGB,
-    FrameEncoding.PNG: media_pb2.FRAME_ENCODING_PNG,
-    FrameEncoding.JPEG: media_pb2.FRAME_ENCODING_JPEG,
-    FrameEncoding.WEBP: media_pb2.FRAME_ENCODING_WEBP,
-}
-WIRE_STAGES: dict[Stage, generate_pb2.Stage] = {
-    Stage.MATCH: generate_pb2.STAGE_MATCH,
-    Stage.ENCODE_TEXT: generate_pb2.STAGE_ENCODE_TEXT,
-    Stage.ENCODE_IMAGE: generate_pb2.STAGE_ENCODE_IMAGE,
-    Stage.DENOISE: generate_pb2.STAGE_DENOISE,
-    Stage.DECODE: generate_pb2.STAGE_DECODE,
-}
-WIRE_EXPERTS: dict[Expert, generate_pb2.Expert] = {
-    Expert.HIGH_NOISE: generate_pb2.EXPERT_HIGH_NOISE,
-    Expert.LOW_NOISE: generate_pb2.EXPERT_LOW_NOISE,
-    Expert.SINGLE: generate_pb2.EXPERT_SINGLE,
-}
-WIRE_VERDICTS: dict[MatchVerdict, match_pb2.MatchVerdict] = {
-    MatchVerdict.GOOD: match_pb2.MATCH_VERDICT_GOOD,
-    MatchVerdict.DOUBTFUL: match_pb2.MATCH_VERDICT_DOUBTFUL,
-    MatchVerdict.POOR: match_pb2.MATCH_VERDICT_POOR,
-}
-WIRE_BASES: dict[MatchBasis, match_pb2.MatchBasis] = {
-    MatchBasis.UNCALIBRATED: match_pb2.MATCH_BASIS_UNCALIBRATED,
-    MatchBasis.CALIBRATED: match_pb2.MATCH_BASIS_CALIBRATED,
-}
-WIRE_FAMILIES: dict[Family, capabilities_pb2.ModelFamily] = {
-    Family.WAN22_I2V_A14B: capabilities_pb2.MODEL_FAMILY_WAN22_I2V_A14B,
-    Family.WAN22_TI2V_5B: capabilities_pb2.MODEL_FAMILY_WAN22_TI2V_5B,
-}
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-@dataclass(frozen=True, slots=True)
-class GenerateCall:
-    """A Generate request as the domain sees it. ``violations`` is what the wire got wrong."""
-
-    request_id: str
-    job: Job
-    frame_encoding: FrameEncoding
-    max_stall_seconds: float
-    violations: tuple[Violation, ...]
-
-
-def decode_generate(request: generate_pb2.GenerateRequest, max_stall_seconds: float) -> GenerateCall:
-    """Reads a Generate request; a request may ask for less than ``max_stall_seconds``, not for more."""
-    violations: list[Violation] = []
-    request_id = request.request_id or str(uuid.uuid4())
-    if not _UUID.fullmatch(request_id):
-        request_id = str(uuid.uuid4())
-        violations.append(
-            Violation(
-                "request_id", "is not a UUID such as 6f1c2f6e-0d0c-4c53-9d4a-0a8f3a1f5c11; send one, or leave it empty"
-            )
-        )
-    image = _decode_image(request.image, violations)
-    mode = _decode_enum(MATCH_MODES, request.match.mode, "match.mode", violations)
-    encoding = _decode_enum(FRAME_ENCODINGS, request.stream.frame_encoding, "stream.frame_encoding", violations)
-    if request.stream.HasField("max_stall_duration"):
-        seconds = _decode_seconds(request.stream.max_stall_duration, "stream.max_stall_duration", violations)
-        max_stall_seconds = min(max_stall_seconds, seconds)
-    job = Job(
-        image=image,
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt if request.HasField("negative_prompt") else None,
-        video=_decode_video(request.video),
-        sampling=_decode_sampling(request.sampling),
-        match=MatchPolicy(mode, request.match.minimum_score),
-        preview_every_step_count=request.stream.preview_every_step_count,
-    )
-    return GenerateCall(request_id, job, encoding or FrameEncoding.PNG, max_stall_seconds, tuple(violations))
-
-
-def decode_score_match(request: match_pb2.ScoreMatchRequest) -> tuple[Image, str]:
-    """Reads a ScoreMatch request. Raises ``InvalidJob``."""
-    violations: list[Violation] = []
-    image = _decode_image(request.image, violations)
-    if violations:
-        raise InvalidJob(*violations)
-    return image, request.prompt
 
 
 def accepted_response(request_id: str, settings: Settings, warnings: tuple[str, ...]) -> generate_pb2.GenerateResponse:
@@ -259,39 +132,6 @@ def encode_duration(seconds: float) -> Duration:
     duration = Duration()
     duration.FromNanoseconds(round(seconds * 1e9))
     return duration
-
-
-def _decode_image(image: media_pb2.Image, violations: list[Violation]) -> Image:
-    return Image(image.data, _decode_enum(IMAGE_FORMATS, image.format, "image.format", violations))
-
-
-def _decode_video(video: generate_pb2.VideoSpec) -> VideoSpec:
-    return VideoSpec(
-        width_px=video.width_px,
-        height_px=video.height_px,
-        frame_count=video.frame_count,
-        frame_rate=video.frame_rate if video.HasField("frame_rate") else None,
-    )
-
-
-def _decode_sampling(sampling: generate_pb2.SamplingSpec) -> SamplingSpec:
-    given: dict[str, int | float] = {field.name: value for field, value in sampling.ListFields()}
-    return SamplingSpec(**given)  # type: ignore[arg-type]  # the names are the same on both sides
-
-
-def _decode_enum(table: Mapping[int, _T], number: int, field: str, violations: list[Violation]) -> _T | None:
-    if number not in table:
-        known = ", ".join(str(item) for item in table)
-        violations.append(Violation(field, f"is {number}; this server knows {known}"))
-    return table.get(number)
-
-
-def _decode_seconds(duration: Duration, field: str, violations: list[Violation]) -> float:
-    seconds = duration.seconds + duration.nanos / 1e9
-    is_valid = -999_999_999 <= duration.nanos <= 999_999_999 and duration.seconds * duration.nanos >= 0
-    if not is_valid or seconds <= 0:
-        violations.append(Violation(field, "is not a duration above 0; leave it unset for the server's own"))
-    return seconds
 
 
 def _encode_settings(settings: Settings) -> generate_pb2.GenerateSettings:

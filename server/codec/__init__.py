@@ -1,0 +1,29 @@
+"""Wire <-> domain: the only room that knows both protobuf messages and ``engine.types``."""
+
+from __future__ import annotations
+
+from server.codec.requests import GenerateCall, decode_generate, decode_score_match
+from server.codec.responses import (
+    accepted_response,
+    capabilities_response,
+    encode_duration,
+    event_response,
+    pixel_bytes,
+    queue_update_response,
+    score_match_response,
+    summary_response,
+)
+
+__all__ = [
+    "GenerateCall",
+    "accepted_response",
+    "capabilities_response",
+    "decode_generate",
+    "decode_score_match",
+    "encode_duration",
+    "event_response",
+    "pixel_bytes",
+    "queue_update_response",
+    "score_match_response",
+    "summary_response",
+]

@@ -1,0 +1,106 @@
+"""Messages of callers become jobs. Checks what only the wire can get wrong: ids, enum numbers, durations.
+
+The values themselves are checked by ``Engine.prepare``.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from engine.errors import InvalidJob, Violation
+from engine.types import FrameEncoding, Image, Job, MatchPolicy, SamplingSpec, VideoSpec
+from server.codec.enums import FRAME_ENCODINGS, IMAGE_FORMATS, MATCH_MODES
+from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.protobuf.duration_pb2 import Duration
+
+_T = TypeVar("_T")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateCall:
+    """A Generate request as the domain sees it. ``violations`` is what the wire got wrong."""
+
+    request_id: str
+    job: Job
+    frame_encoding: FrameEncoding
+    max_stall_seconds: float
+    violations: tuple[Violation, ...]
+
+
+def decode_generate(request: generate_pb2.GenerateRequest, max_stall_seconds: float) -> GenerateCall:
+    """Reads a Generate request; a request may ask for less than ``max_stall_seconds``, not for more."""
+    violations: list[Violation] = []
+    request_id = request.request_id or str(uuid.uuid4())
+    if not _UUID.fullmatch(request_id):
+        request_id = str(uuid.uuid4())
+        violations.append(
+            Violation(
+                "request_id", "is not a UUID such as 6f1c2f6e-0d0c-4c53-9d4a-0a8f3a1f5c11; send one, or leave it empty"
+            )
+        )
+    image = _decode_image(request.image, violations)
+    mode = _decode_enum(MATCH_MODES, request.match.mode, "match.mode", violations)
+    encoding = _decode_enum(FRAME_ENCODINGS, request.stream.frame_encoding, "stream.frame_encoding", violations)
+    if request.stream.HasField("max_stall_duration"):
+        seconds = _decode_seconds(request.stream.max_stall_duration, "stream.max_stall_duration", violations)
+        max_stall_seconds = min(max_stall_seconds, seconds)
+    job = Job(
+        image=image,
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt if request.HasField("negative_prompt") else None,
+        video=_decode_video(request.video),
+        sampling=_decode_sampling(request.sampling),
+        match=MatchPolicy(mode, request.match.minimum_score),
+        preview_every_step_count=request.stream.preview_every_step_count,
+    )
+    return GenerateCall(request_id, job, encoding or FrameEncoding.PNG, max_stall_seconds, tuple(violations))
+
+
+def decode_score_match(request: match_pb2.ScoreMatchRequest) -> tuple[Image, str]:
+    """Reads a ScoreMatch request. Raises ``InvalidJob``."""
+    violations: list[Violation] = []
+    image = _decode_image(request.image, violations)
+    if violations:
+        raise InvalidJob(*violations)
+    return image, request.prompt
+
+
+def _decode_image(image: media_pb2.Image, violations: list[Violation]) -> Image:
+    return Image(image.data, _decode_enum(IMAGE_FORMATS, image.format, "image.format", violations))
+
+
+def _decode_video(video: generate_pb2.VideoSpec) -> VideoSpec:
+    return VideoSpec(
+        width_px=video.width_px,
+        height_px=video.height_px,
+        frame_count=video.frame_count,
+        frame_rate=video.frame_rate if video.HasField("frame_rate") else None,
+    )
+
+
+def _decode_sampling(sampling: generate_pb2.SamplingSpec) -> SamplingSpec:
+    given: dict[str, int | float] = {field.name: value for field, value in sampling.ListFields()}
+    return SamplingSpec(**given)  # type: ignore[arg-type]  # the names are the same on both sides
+
+
+def _decode_enum(table: Mapping[int, _T], number: int, field: str, violations: list[Violation]) -> _T | None:
+    if number not in table:
+        known = ", ".join(str(item) for item in table)
+        violations.append(Violation(field, f"is {number}; this server knows {known}"))
+    return table.get(number)
+
+
+def _decode_seconds(duration: Duration, field: str, violations: list[Violation]) -> float:
+    seconds = duration.seconds + duration.nanos / 1e9
+    is_valid = -999_999_999 <= duration.nanos <= 999_999_999 and duration.seconds * duration.nanos >= 0
+    if not is_valid or seconds <= 0:
+        violations.append(Violation(field, "is not a duration above 0; leave it unset for the server's own"))
+    return seconds
