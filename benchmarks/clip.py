@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+
 @dataclass(frozen=True)
 class Clip:
     """Settings of the clip; ``folder`` holds ``picture.png`` and ``noise.npy``, [1, z, T, h, w]."""

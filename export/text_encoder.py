@@ -32,7 +32,8 @@ class TextEncoderGraph(nn.Module):
         positions = torch.arange(TOKEN_COUNT)
         with torch.no_grad():
             buckets = attention._relative_position_bucket(positions[None, :] - positions[:, None])  # noqa: SLF001
-        self.buckets = nn.Buffer(buckets)  # [512, 512], row: the position that attends
+        # [512, 512], row: the position that attends. Bytes, because this constant is most of the graph file.
+        self.buckets = nn.Buffer(buckets.to(torch.uint8))
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """See the class."""
@@ -51,7 +52,7 @@ class TextEncoderGraph(nn.Module):
             projection(normed).unflatten(2, (attention.n_heads, -1)).transpose(1, 2)  # [1, heads, 512, head size]
             for projection in (attention.q, attention.k, attention.v)
         )
-        bias = attention.relative_attention_bias(self.buckets).permute(2, 0, 1)  # [heads, 512, 512]
+        bias = attention.relative_attention_bias(self.buckets.long()).permute(2, 0, 1)  # [heads, 512, 512]
         scores = query @ key.transpose(2, 3) + bias + absent  # umT5 does not divide by the root of the head size
         return hidden + attention.o((scores.softmax(dim=-1) @ value).transpose(1, 2).flatten(2))
 
