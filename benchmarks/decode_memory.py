@@ -1,9 +1,9 @@
 """Peak memory of decoding a clip, by its length: frame after frame here, beside Diffusers' ``vae.decode``.
 
-    python -m benchmarks.decode_memory --json FILE [--size 256x256]
+    python -m benchmarks.decode_memory --json FILE [--size 128x128]
 
 Each length and side decodes in a fresh process that loaded nothing but the decoder. The VAE has the pocket model's
-shape and random weights; the latents are noise. ``*_added_bytes`` is the peak less what the process held before it
+shape and random weights; the latents are noise. ``*_added_at_N_bytes`` is the peak less what the process held before it
 decoded: that is what a growth ratio compares, because libraries and weights would hide the growth. Frames are dropped
 as they come; Diffusers gives all of them at once, so its figures hold the clip. Time is not measured.
 """
@@ -32,7 +32,7 @@ def main() -> None:
     """Measures, prints and writes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decode_memory")
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
-    parser.add_argument("--size", default="256x256", help="WIDTHxHEIGHT in pixels")
+    parser.add_argument("--size", default="128x128", help="WIDTHxHEIGHT in pixels")
     options = parser.parse_args()
     width, _, height = options.size.partition("x")
     geometry = Geometry(int(width), int(height), 5)
@@ -42,11 +42,11 @@ def main() -> None:
         for side, folder in (("engine", bundle), ("diffusers", checkpoint)):
             for count in LATENT_FRAME_COUNTS:
                 before, peak = _measure(side, folder, geometry, count)
-                figures[f"{side}_peak_bytes_{count}"] = peak
-                figures[f"{side}_added_bytes_{count}"] = peak - before
+                figures[f"{side}_peak_at_{count}_bytes"] = peak
+                figures[f"{side}_added_at_{count}_bytes"] = peak - before
     shortest, longest = LATENT_FRAME_COUNTS[0], LATENT_FRAME_COUNTS[-1]
     for side, prefix in (("engine", ""), ("diffusers", "diffusers_")):
-        growth = figures[f"{side}_added_bytes_{longest}"] / figures[f"{side}_added_bytes_{shortest}"]
+        growth = figures[f"{side}_added_at_{longest}_bytes"] / figures[f"{side}_added_at_{shortest}_bytes"]
         figures[f"{prefix}growth_ratio_{shortest}_to_{longest}"] = growth
     report = Report("decode_memory", figures, _TARGETS)
     report.show()

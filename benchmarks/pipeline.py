@@ -59,7 +59,6 @@ def main() -> None:
         "latent_frame_count": latent_frame_count,
         "step_count": options.steps,
         "repeat_count": options.repeats,
-        "is_random_checkpoint": int(subject.is_random),
     }
     report = Report("pipeline", figures, {**_TARGETS, "first_frame_ratio": _FIRST_FRAME_TARGET / latent_frame_count})
     report.show()

@@ -16,9 +16,10 @@ from PIL import Image
 from benchmarks.clip import Clip
 from engine.bundle import Manifest, read_manifest
 from engine.types import Geometry
-from export.bundling import Export, ExportPlan
+from export.bundling import Export
 from export.checkpoint import open_checkpoint
 from export.defaults import FAMILY_DEFAULTS
+from export.plan import ExportPlan
 from tests.checkpoints import TinyModel, write_checkpoint
 
 POCKET_BUNDLE = Path("pocket/model")

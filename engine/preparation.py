@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import secrets
 from collections.abc import Iterator
@@ -63,7 +64,7 @@ def prepare_job(job: Job, capabilities: Capabilities) -> PreparedJob:
 
 def check_prompt(prompt: str, capabilities: Capabilities) -> Iterator[Violation]:
     """Yields what is wrong with a prompt."""
-    if not prompt.strip():
+    if not html.unescape(html.unescape(prompt)).strip():  # as it will be cleaned for the model
         yield Violation("prompt", "is empty; say who is in the picture and what they do")
     yield from _check_length("prompt", prompt, capabilities)
 

@@ -94,8 +94,8 @@ class Schedule:
         result: Vector = span.decay * last_sample - span.alpha * span.growth * history[0]
         for index, ratio in enumerate(ratios):
             result = result - span.alpha * span.growth * weights[index] / ratio * (history[index + 1] - history[0])
-        result = result - span.alpha * span.growth * weights[-1] * (x0 - history[0])
-        return result
+        correction: Vector = span.alpha * span.growth * weights[-1] * (x0 - history[0])
+        return result - correction
 
     def _ratios(self, step: int, order: int, span: _Span) -> list[float]:
         """Positions of the points before ``step`` in units of the span, negative."""

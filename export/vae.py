@@ -13,12 +13,13 @@ as a zero frame and that frame, and the marker is the same as two zero frames. `
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, patchify, unpatchify
+from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, WanRMS_norm, patchify, unpatchify
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -72,6 +73,7 @@ class _Direction(nn.Module):
 
     def __init__(self, vae: AutoencoderKLWan) -> None:
         super().__init__()
+        _simplify(vae)
         self.vae: Any = vae
         self.mean = nn.Buffer(torch.tensor(vae.config.latents_mean).view(1, -1, 1, 1, 1))
         self.std = nn.Buffer(torch.tensor(vae.config.latents_std).view(1, -1, 1, 1, 1))
@@ -84,6 +86,22 @@ class _Direction(nn.Module):
     def chunk(self, chunk: Tensor, caches: list[_Entry], is_first: bool) -> Tensor:
         """One chunk; ``caches`` is changed in place."""
         raise NotImplementedError
+
+
+def _simplify(vae: nn.Module) -> None:
+    """Gives layers a form that traces to less, with the same results."""
+    for module in vae.modules():
+        if isinstance(module, nn.Upsample) and module.mode == "nearest-exact":
+            # The same at a factor of two, and one Resize instead of an index table of the picture's size.
+            module.mode = "nearest"
+        elif isinstance(module, WanRMS_norm):
+            # The library's form writes the norm out to the size of the input before it divides.
+            module.forward = functools.partial(_normalise, module)
+
+
+def _normalise(norm: Any, features: Tensor) -> Tensor:
+    length = torch.linalg.vector_norm(features, dim=1 if norm.channel_first else -1, keepdim=True)
+    return features / length.clamp_min(1e-12) * (norm.gamma * norm.scale) + norm.bias
 
 
 class _Encoder(_Direction):

@@ -70,7 +70,7 @@ class ComponentWeights:
 def store_weights(component: nn.Module, file: Path) -> ComponentWeights:
     """Writes a component's weights as float32 and returns where they are. Tied weights are written once."""
     unique: dict[int, tuple[str, torch.Tensor]] = {}
-    for name, tensor in _named_tensors(component):
+    for name, tensor in component.state_dict(keep_vars=True).items():
         unique.setdefault(tensor.data_ptr(), (name, tensor))
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")

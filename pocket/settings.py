@@ -31,10 +31,10 @@ class RunLength:
 RUNS = {
     "vae_pictures": RunLength(3200, 8, 0.01, 2e-3),
     "vae_clips": RunLength(500, 2, 0.004, 6e-4),
-    "vae_decoder": RunLength(500, 1, 0.003, 4e-4),
+    "vae_decoder": RunLength(220, 1, 0.0015, 2e-4),
     "text": RunLength(600, 128, 0.01, 2e-3),
     "transformer": RunLength(800, 16, 0.01, 1e-3),
-    "expert_high": RunLength(350, 16, 0.008, 8e-4),
-    "expert_low": RunLength(450, 16, 0.008, 8e-4),
+    "expert_high": RunLength(560, 16, 0.008, 8e-4),
+    "expert_low": RunLength(650, 16, 0.008, 8e-4),
     "scorer": RunLength(500, 96, 0.01, 1e-3),
 }
