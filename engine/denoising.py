@@ -16,15 +16,19 @@ from engine.types import Expert
 
 @dataclass(frozen=True, slots=True)
 class ExpertRun:
-    """A transformer and how it is guided. ``prompt_embeds`` has two rows where the scale is above 1, else one."""
+    """A transformer and how it is guided.
+
+    ``prompt_embeds`` [B, rows, text size] and ``prompt_bias`` [B, rows]; B is 2 where the scale is above 1, else 1.
+    """
 
     graph: Graph
     guidance_scale: float
     prompt_embeds: Tensor
+    prompt_bias: Tensor
 
     @property
-    def row_count(self) -> int:
-        """Rows of the prediction."""
+    def batch_count(self) -> int:
+        """Predictions of one call."""
         return 2 if self.guidance_scale > 1.0 else 1
 
 
@@ -59,14 +63,15 @@ def denoise(
     # x0 of the steps before, newest first, and one buffer for the x0 of this step.
     history = [zeros(noise.shape) for _ in range(schedule.order + 1)]
     fixed = {"condition": upload(condition)}
-    predictions = {run.row_count: zeros((run.row_count, *noise.shape[1:])) for run in experts.values()}
+    predictions = {run.batch_count: zeros((run.batch_count, *noise.shape[1:])) for run in experts.values()}
     for step in range(schedule.step_count):
         started = time.perf_counter()
         expert = schedule.expert(step)
         run = experts[expert]
-        prediction = predictions[run.row_count]
+        prediction = predictions[run.batch_count]
         timestep = upload(schedule.timesteps[step : step + 1].astype(np.float32))
-        inputs = {**fixed, "latents": latents, "timestep": timestep, "prompt_embeds": run.prompt_embeds}
+        prompt = {"prompt_embeds": run.prompt_embeds, "prompt_bias": run.prompt_bias}
+        inputs = {**fixed, **prompt, "latents": latents, "timestep": timestep}
         execution.run(run.graph, inputs, {"prediction": prediction})
         x0 = history.pop()
         past = {f"x0_{back}": tensor for back, tensor in enumerate(history, start=1)}

@@ -16,7 +16,7 @@ from engine.errors import MatchRefused
 from engine.execution import Execution
 from engine.graphs import BundleGraphs
 from engine.preview import preview_of, to_pixels
-from engine.prompts import PromptEncoder
+from engine.prompts import PromptEncoder, join_prompts
 from engine.recurrence import Recurrence
 from engine.runtime.base import Array, Graph
 from engine.schedule import flow_schedule
@@ -96,8 +96,9 @@ class Pipeline:
         runs = {}
         for expert, (stage, scale) in stages.items():
             prompts = [job.prompt, job.settings.negative_prompt] if scale > 1.0 else [job.prompt]
-            embeds = np.concatenate([self._prompts.encode(prompt, execution) for prompt in prompts])
-            runs[expert] = ExpertRun(self._graph(stage, job), scale, execution.runtime.upload(embeds))
+            encoded = [self._prompts.encode(prompt, execution) for prompt in prompts]
+            embeds, bias = map(execution.runtime.upload, join_prompts(encoded, self._prompts.row_count))
+            runs[expert] = ExpertRun(self._graph(stage, job), scale, embeds, bias)
         return runs
 
     def _condition(self, job: PreparedJob, latent_frame_count: int, execution: Execution) -> Array:

@@ -34,6 +34,7 @@ class TextTokenizer:
         self._tokenizer.enable_truncation(spec.length)
         self._tokenizer.enable_padding(length=spec.length, pad_id=spec.pad_id, direction=spec.pad_side)
         self._lower_case = spec.lower_case
+        self.length = spec.length
 
     def encode(self, text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ids and attention mask, [1, length] each; the mask is 0 on padding."""

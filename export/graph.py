@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx_ir as ir
@@ -23,14 +23,14 @@ FOLDING_LIMIT_VALUE_COUNT = 4096
 class TracedModule:
     """A module with one example of each input and the names of its outputs, both in the module's order.
 
-    ``batched_inputs`` are inputs whose first axis may be 1 or 2 at run time; their examples have 2. Where the module
-    is written anew over a library's layers, ``library`` computes the same with the library's own forward.
+    ``dynamic_axes`` are the leading axes of an input that may have other lengths at run time. Where the module is
+    written anew over a library's layers, ``library`` computes the same with the library's own forward.
     """
 
     module: nn.Module
     inputs: Mapping[str, Tensor]
     output_names: tuple[str, ...]
-    batched_inputs: frozenset[str] = frozenset()
+    dynamic_axes: Mapping[str, tuple[torch.export.Dim, ...]] = field(default_factory=dict)
     library: Callable[..., Tensor] | None = None
 
     def reference(self) -> tuple[Tensor, ...]:
@@ -47,7 +47,9 @@ def export_graph(traced: TracedModule, weights: ComponentWeights | None, file: P
         _point_at_weights(model, weights.find(traced.module), file.parent)
     limit = FOLDING_LIMIT_VALUE_COUNT
     with quiet_libraries():  # one round is enough: the rest, the runtime's own optimiser finds
-        onnxscript.optimizer.optimize_ir(model, num_iterations=1, input_size_limit=limit, output_size_limit=limit)
+        onnxscript.optimizer.optimize_ir(
+            model, num_iterations=1, input_size_limit=limit, output_size_limit=limit, should_fold=_may_fold
+        )
     _drop_traces(model)
     partial = file.with_suffix(".partial")
     ir.save(model, partial)
@@ -55,8 +57,9 @@ def export_graph(traced: TracedModule, weights: ComponentWeights | None, file: P
 
 
 def _trace(traced: TracedModule) -> ir.Model:
-    batch = torch.export.Dim("batch", min=1, max=2)
-    axes = tuple({0: batch} if name in traced.batched_inputs else None for name in traced.inputs)
+    axes = tuple(
+        dict(enumerate(traced.dynamic_axes[name])) if name in traced.dynamic_axes else None for name in traced.inputs
+    )
     with quiet_libraries():
         program = torch.onnx.export(
             traced.module.eval(),
@@ -67,7 +70,7 @@ def _trace(traced: TracedModule) -> ir.Model:
             verbose=False,
             input_names=list(traced.inputs),
             output_names=list(traced.output_names),
-            dynamic_shapes=axes if traced.batched_inputs else None,
+            dynamic_shapes=axes if traced.dynamic_axes else None,
         )
     if program is None:
         raise RuntimeError("the tracer returned no program")
@@ -93,6 +96,11 @@ def _point_at_weights(model: ir.Model, weights: Mapping[str, StoredWeight], base
         cast = ir.node("Cast", [source], attributes={"to": int(traced_dtype)}, outputs=[value])
         graph.register_initializer(source)
         graph.insert_before(graph[0], cast)
+
+
+def _may_fold(node: ir.Node) -> bool | None:
+    """The optimiser folds transposes whatever their size; a transposed weight would be a copy inside the graph file."""
+    return False if node.op_type == "Transpose" else None
 
 
 def _drop_traces(model: ir.Model) -> None:

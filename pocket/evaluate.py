@@ -78,9 +78,7 @@ def main() -> None:
         "seed": arguments.seed,
         "guidance_scale": arguments.guidance,
         "step_count": arguments.steps,
-        "vae_psnr_db": vae_clip_psnr_db(
-            arguments.checkpoint, [outcome.spec for outcome in outcomes]
-        ),
+        "vae_psnr_db": vae_clip_psnr_db(arguments.checkpoint, [outcome.spec for outcome in outcomes]),
         "all": summarise(outcomes, pairs),
         **{
             language: summarise(
@@ -98,9 +96,7 @@ def main() -> None:
         draw_sheet(rows, arguments.sheet)
 
 
-def run_clip(
-    generate: Generate, spec: ClipSpec, language: str, seed: int, *, guidance: float, steps: int
-) -> Outcome:
+def run_clip(generate: Generate, spec: ClipSpec, language: str, seed: int, *, guidance: float, steps: int) -> Outcome:
     """Generate one clip from its first picture and its sentence, and judge it."""
     drawn = render_clip(spec)
     sentence = caption(spec, language, seed)
@@ -122,9 +118,7 @@ def run_clip(
     )
 
 
-def summarise(
-    outcomes: list[Outcome], pairs: list[tuple[Outcome, Outcome]]
-) -> dict[str, float | int | None]:
+def summarise(outcomes: list[Outcome], pairs: list[tuple[Outcome, Outcome]]) -> dict[str, float | int | None]:
     """Turn outcomes into shares and means; None where nothing was measured."""
     return {
         "clip_count": len(outcomes),
@@ -133,9 +127,7 @@ def summarise(
         "light_followed": _mean([o.light_followed for o in outcomes]),
         "subject_kept": _mean([o.subject_kept for o in outcomes]),
         "pair_count": len(pairs),
-        "opposite_pairs_followed": _mean(
-            [a.motion_followed and b.motion_followed for a, b in pairs]
-        ),
+        "opposite_pairs_followed": _mean([a.motion_followed and b.motion_followed for a, b in pairs]),
         "seconds_per_clip": _mean([o.seconds for o in outcomes]),
     }
 

@@ -55,13 +55,11 @@ def is_light_followed(made: Track, drawn: Track, light: str) -> bool:
     return bool(change * np.sign(wanted) >= _FOLLOWED_SHARE * abs(wanted))
 
 
-def is_subject_kept(
-    made_frame: NDArray[np.uint8], made: Track, drawn_frame: NDArray[np.uint8], drawn: Track
-) -> bool:
+def is_subject_kept(made_frame: NDArray[np.uint8], made: Track, drawn_frame: NDArray[np.uint8], drawn: Track) -> bool:
     """Compare shape and colour of the subject in the last frames, wherever it stands."""
     moved = _moved_to(made, drawn)
-    union = (moved | drawn.masks[-1]).sum()
-    overlap = (moved & drawn.masks[-1]).sum() / max(union, 1)
+    union = max(int((moved | drawn.masks[-1]).sum()), 1)
+    overlap = int((moved & drawn.masks[-1]).sum()) / union
     colours = [
         frame[track.masks[-1]].mean(axis=0) / 255.0 if track.masks[-1].any() else np.zeros(3)
         for frame, track in ((made_frame, made), (drawn_frame, drawn))
@@ -72,7 +70,7 @@ def is_subject_kept(
 
 def psnr_db(made: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
     """Peak signal-to-noise ratio of 8-bit pictures or clips of one shape, in dB."""
-    error = np.mean((made.astype(np.float64) - wanted.astype(np.float64)) ** 2)
+    error = float(np.mean((made.astype(np.float64) - wanted.astype(np.float64)) ** 2))
     return float(10.0 * np.log10(255.0**2 / max(error, 1e-9)))
 
 

@@ -40,9 +40,7 @@ def track_subject(frames: NDArray[np.uint8], spec: ClipSpec) -> Track:
     return Track(np.array(x), np.array(y), np.array(size), np.array(light), np.stack(masks))
 
 
-def _find(
-    frame: NDArray[np.float64], lit: NDArray[np.float64]
-) -> tuple[float, float, float, float, NDArray[np.bool_]]:
+def _find(frame: NDArray[np.float64], lit: NDArray[np.float64]) -> tuple[float, float, float, float, NDArray[np.bool_]]:
     # frame: [height, width, 3]; lit: [lights, height, width, 3]
     differences = np.abs(lit - frame).mean(axis=-1)  # [lights, height, width]
     best = int(np.median(differences, axis=(1, 2)).argmin())
@@ -70,8 +68,6 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     padded = np.pad(values, 1, mode="edge")
     height, width = values.shape
     shifted = [
-        padded[dy : dy + height, dx : dx + width]
-        for dy in range(_COLUMNS_AND_ROWS)
-        for dx in range(_COLUMNS_AND_ROWS)
+        padded[dy : dy + height, dx : dx + width] for dy in range(_COLUMNS_AND_ROWS) for dx in range(_COLUMNS_AND_ROWS)
     ]
     return np.asarray(np.mean(shifted, axis=0))

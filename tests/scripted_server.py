@@ -132,7 +132,7 @@ def summary(request: generate_pb2.GenerateRequest, *warnings: str) -> Response:
     return Response(summary=message)
 
 
-def a_clip(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:  # noqa: ARG001
+def a_clip(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
     yield accepted(request, "soft picture")
     yield Response(queue_update=generate_pb2.QueueUpdate(position=0))
     yield stage(generate_pb2.STAGE_MATCH)

@@ -87,8 +87,6 @@ def byte_count(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-
-
 def _name_tokenizer_class(index_path: Path, tokenizer_folder: Path) -> None:
     """Name the class in the way every version of the libraries can load."""
     for path in (index_path, tokenizer_folder / "tokenizer_config.json"):

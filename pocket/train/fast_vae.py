@@ -18,9 +18,9 @@ def make_cheap(vae: AutoencoderKLWan) -> AutoencoderKLWan:
     """Swap the forward functions of one instance and return it."""
     for module in vae.modules():
         if isinstance(module, WanCausalConv3d) and module.kernel_size == (3, 3, 3):
-            module.forward = MethodType(_convolve, module)  # type: ignore[method-assign]
+            module.forward = MethodType(_convolve, module)
         elif isinstance(module, WanRMS_norm):
-            module.forward = MethodType(_normalise, module)  # type: ignore[method-assign]
+            module.forward = MethodType(_normalise, module)
     return vae
 
 

@@ -29,9 +29,7 @@ class CountingProcessor(WanAttnProcessor):
         rotary_emb: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """Attend with the offsets in place of a mask."""
-        result: Tensor = super().__call__(
-            attn, hidden_states, encoder_hidden_states, self.offsets, rotary_emb
-        )
+        result: Tensor = super().__call__(attn, hidden_states, encoder_hidden_states, self.offsets, rotary_emb)
         return result
 
 

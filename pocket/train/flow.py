@@ -48,9 +48,7 @@ def build_transformer() -> WanTransformer3DModel:
     )
 
 
-def train_parent(
-    folder: Path, latents: LatentSet, pieces: Tokenizer, reader: CaptionReader
-) -> WanTransformer3DModel:
+def train_parent(folder: Path, latents: LatentSet, pieces: Tokenizer, reader: CaptionReader) -> WanTransformer3DModel:
     """Train one transformer on all noise levels."""
     return _train(folder, "transformer", build_transformer(), latents=latents, pieces=pieces, reader=reader)
 
@@ -74,9 +72,7 @@ def train_experts(
 
 def sample_sigmas(name: str, rng: np.random.Generator, count: int) -> Tensor:
     """Draw noise levels [count] for a run; half are spread as the shifted schedule spreads them."""
-    lowest, highest = {"expert_high": (BOUNDARY_RATIO, 1.0), "expert_low": (0.0, BOUNDARY_RATIO)}.get(
-        name, (0.0, 1.0)
-    )
+    lowest, highest = {"expert_high": (BOUNDARY_RATIO, 1.0), "expert_low": (0.0, BOUNDARY_RATIO)}.get(name, (0.0, 1.0))
     even = rng.uniform(lowest, highest, count)
     u = rng.uniform(_unshift(lowest), _unshift(highest), count)
     shifted = FLOW_SHIFT * u / (1.0 + (FLOW_SHIFT - 1.0) * u)

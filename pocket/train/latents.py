@@ -32,9 +32,7 @@ class LatentSet:
     std: Tensor
 
 
-def encode_training_set(
-    vae: AutoencoderKLWan, frames: NDArray[np.uint8], folder: Path, clip_count: int
-) -> LatentSet:
+def encode_training_set(vae: AutoencoderKLWan, frames: NDArray[np.uint8], folder: Path, clip_count: int) -> LatentSet:
     """Encode (or load) the first `clip_count` clips; the scaling is measured on them."""
     path = folder / "latents.pt"
     if path.exists():
@@ -51,9 +49,7 @@ def encode_training_set(
     clip_latents, condition_latents = torch.cat(clips), torch.cat(conditions)
     mean = clip_latents.mean((0, 2, 3, 4))
     std = clip_latents.std((0, 2, 3, 4))
-    latents = LatentSet(
-        scale(clip_latents, mean, std), scale(condition_latents, mean, std), mean, std
-    )
+    latents = LatentSet(scale(clip_latents, mean, std), scale(condition_latents, mean, std), mean, std)
     partial = path.with_suffix(".partial")
     torch.save(vars(latents), partial)
     partial.replace(path)

@@ -89,7 +89,7 @@ def train(
             loss, figures = loss_of_step(step)
             for optimiser in optimisers:
                 optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_([p for _, p in trained], 1.0)
             for optimiser in optimisers:
                 optimiser.step()

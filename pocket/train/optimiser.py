@@ -69,7 +69,5 @@ def build_optimisers(
     if matrices:
         optimisers.append(Muon(matrices, muon_rate))
     if others:
-        optimisers.append(
-            torch.optim.AdamW(others, adam_rate, betas=_ADAM_BETAS, weight_decay=0.0)
-        )
+        optimisers.append(torch.optim.AdamW(others, adam_rate, betas=_ADAM_BETAS, weight_decay=0.0))
     return optimisers

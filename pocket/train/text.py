@@ -58,9 +58,7 @@ class CaptionReader(nn.Module):
                 relative_attention_max_distance=64,
             )
         )
-        self.heads = nn.ModuleDict(
-            {name: nn.Linear(TEXT_DIM, len(values)) for name, values in _FEATURES.items()}
-        )
+        self.heads = nn.ModuleDict({name: nn.Linear(TEXT_DIM, len(values)) for name, values in _FEATURES.items()})
 
     def forward(self, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """ids, mask: [batch, tokens] -> logits by feature, [batch, values]."""

@@ -43,9 +43,7 @@ def train_pieces() -> Tokenizer:
     )
     counts: Counter[str] = Counter()
     for text in _captions():
-        counts.update(
-            piece for piece, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text))
-        )
+        counts.update(piece for piece, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
     total = sum(counts.values())
     specials = [(token, 0.0) for token in (PAD, END, START, UNKNOWN)]
     words = [(piece, math.log(count / total)) for piece, count in sorted(counts.items())]

@@ -46,9 +46,7 @@ def train_vae(folder: Path, device: torch.device) -> AutoencoderKLWan:
     for run, window in (("vae_pictures", 1), ("vae_clips", _WINDOW_FRAMES)):
         batch = RUNS[run].batch_size
 
-        def loss_of_step(
-            step: int, window: int = window, batch: int = batch
-        ) -> tuple[Tensor, dict[str, float]]:
+        def loss_of_step(step: int, window: int = window, batch: int = batch) -> tuple[Tensor, dict[str, float]]:
             pixels = to_pixels(_draw_windows(frames, step, batch, window)).to(device)
             return reconstruction_loss(vae, pixels)
 
@@ -84,9 +82,7 @@ def to_frames(pixels: Tensor) -> NDArray[np.uint8]:
     return bytes_.permute(0, 2, 3, 4, 1).numpy()
 
 
-def _draw_windows(
-    frames: NDArray[np.uint8], seed: int, batch: int, window: int
-) -> NDArray[np.uint8]:
+def _draw_windows(frames: NDArray[np.uint8], seed: int, batch: int, window: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     clips = rng.integers(len(frames), size=batch)
     starts = rng.integers(frames.shape[1] - window + 1, size=batch)

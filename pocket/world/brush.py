@@ -23,9 +23,7 @@ def shade(colour: Rgb, amount: float) -> Rgb:
     """Mix a colour with white (amount > 0) or with dark blue (amount < 0)."""
     target = (255, 252, 246) if amount > 0 else (24, 22, 48)
     share = abs(amount)
-    red, green, blue = (
-        round(c * (1.0 - share) + t * share) for c, t in zip(colour, target, strict=True)
-    )
+    red, green, blue = (round(c * (1.0 - share) + t * share) for c, t in zip(colour, target, strict=True))
     return (red, green, blue)
 
 

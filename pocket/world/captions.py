@@ -18,9 +18,7 @@ from pocket.world.wordings import (
 LANGUAGES = ("en", "zh")
 
 
-def caption(
-    spec: ClipSpec, language: str, seed: int, *, always_complete: bool = False
-) -> str:
+def caption(spec: ClipSpec, language: str, seed: int, *, always_complete: bool = False) -> str:
     """Tell a clip in one sentence; the seed picks the wording.
 
     Colour and scene are left out now and then, unless `always_complete`.
@@ -42,9 +40,7 @@ def caption(
     return _punctuate(clauses, language, rng)
 
 
-def still_caption(
-    subject: str, colour: str | None, scene: str | None, language: str, seed: int
-) -> str:
+def still_caption(subject: str, colour: str | None, scene: str | None, language: str, seed: int) -> str:
     """Name what a single picture shows, without any action."""
     return subject_phrase(subject, colour, scene, language, np.random.default_rng(seed))
 

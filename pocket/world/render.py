@@ -76,9 +76,7 @@ def _render_frame(
     return np.round(lit * 255.0).astype(np.uint8), mask
 
 
-def _drop_shadow(
-    picture: Image.Image, touch: tuple[float, float], size: float, height: float
-) -> None:
+def _drop_shadow(picture: Image.Image, touch: tuple[float, float], size: float, height: float) -> None:
     x, floor = touch
     reach = 0.36 * size * (1.0 - 1.2 * height)
     box = (x - reach, floor - 0.05 * size, x + reach, floor + 0.06 * size)

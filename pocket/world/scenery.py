@@ -45,12 +45,8 @@ def _band(draw: ImageDraw.ImageDraw, top: float, colour: Rgb, low: float = 1.0) 
     draw.rectangle((0, top * LAYER_PX, LAYER_PX, low * LAYER_PX), fill=colour)
 
 
-def _hill(
-    draw: ImageDraw.ImageDraw, top: float, height: float, shift: float, colour: Rgb
-) -> None:
-    ridge: list[Point] = [
-        (x, top - height * math.sin(math.pi * (1.6 * x + shift))) for x in np.linspace(0, 1, 33)
-    ]
+def _hill(draw: ImageDraw.ImageDraw, top: float, height: float, shift: float, colour: Rgb) -> None:
+    ridge: list[Point] = [(x, top - height * math.sin(math.pi * (1.6 * x + shift))) for x in np.linspace(0, 1, 33)]
     draw.polygon(_px([*ridge, (1.0, 1.0), (0.0, 1.0)]), fill=colour)
 
 

@@ -73,11 +73,7 @@ def sample_spec(
     Raises ValueError when nothing on this side of the split fits.
     """
     rng = np.random.default_rng([seed, int(held_out)])
-    choices = [
-        c
-        for c in list_combinations(held_out)
-        if subject in (None, c[0]) and action in (None, c[3])
-    ]
+    choices = [c for c in list_combinations(held_out) if subject in (None, c[0]) and action in (None, c[3])]
     if not choices:
         raise ValueError(f"no combination with subject={subject!r}, action={action!r}")
     for position in (0, 3, 2, 1):

@@ -59,9 +59,7 @@ def _person(brush: Brush, colour: Rgb, phase: float) -> None:
         hand = (sign * 0.28, 0.12 - sign * stride)
         brush.line([(sign * 0.17, -0.12), hand], 0.1, shade(colour, -0.14))
         brush.ellipse(hand, (0.055, 0.055), _SKIN)
-    brush.polygon(
-        smooth([(-0.2, -0.18), (0.2, -0.18), (0.2, 0.2), (-0.2, 0.2)], steps=4), colour
-    )
+    brush.polygon(smooth([(-0.2, -0.18), (0.2, -0.18), (0.2, 0.2), (-0.2, 0.2)], steps=4), colour)
     brush.ellipse((0.0, -0.33), (0.185, 0.19), (96, 62, 48))
     brush.ellipse((0.0, -0.29), (0.15, 0.15), _SKIN)
     brush.polygon(smooth([(-0.16, -0.36), (0.0, -0.5), (0.16, -0.36), (0.0, -0.4)]), (96, 62, 48))
@@ -87,13 +85,21 @@ def _car(brush: Brush, colour: Rgb, _phase: float) -> None:
 def _dolphin(brush: Brush, colour: Rgb, phase: float) -> None:
     beat = 0.04 * _swing(phase)
     dark, light = shade(colour, -0.18), shade(colour, 0.55)
-    brush.polygon(
-        [(-0.3, 0.02), (-0.5, -0.15 + beat), (-0.42, 0.04 + beat), (-0.5, 0.2 + beat)], dark
-    )
+    brush.polygon([(-0.3, 0.02), (-0.5, -0.15 + beat), (-0.42, 0.04 + beat), (-0.5, 0.2 + beat)], dark)
     brush.polygon([(-0.08, -0.14), (-0.13, -0.36), (0.12, -0.16)], dark)
     brush.polygon(
-        smooth([(-0.42, 0.04 + beat), (-0.15, -0.16), (0.14, -0.2), (0.33, -0.1), (0.5, 0.05),
-                (0.31, 0.12), (0.05, 0.18), (-0.2, 0.13)]),
+        smooth(
+            [
+                (-0.42, 0.04 + beat),
+                (-0.15, -0.16),
+                (0.14, -0.2),
+                (0.33, -0.1),
+                (0.5, 0.05),
+                (0.31, 0.12),
+                (0.05, 0.18),
+                (-0.2, 0.13),
+            ]
+        ),
         colour,
     )
     brush.polygon(
@@ -109,9 +115,7 @@ def _boat(brush: Brush, colour: Rgb, phase: float) -> None:
     brush.polygon([(-0.02, -0.48), (0.03, -0.48), (0.03, 0.22), (-0.02, 0.22)], (132, 96, 70))
     brush.polygon([(0.06 + roll, -0.44), (0.42 + roll, 0.12), (0.06, 0.14)], _CREAM)
     brush.polygon([(-0.05 + roll, -0.36), (-0.05, 0.14), (-0.34 + roll, 0.12)], shade(colour, 0.5))
-    brush.polygon(
-        [(-0.48, 0.2), (0.48, 0.2), (0.3, 0.46), (-0.3, 0.46)], colour
-    )
+    brush.polygon([(-0.48, 0.2), (0.48, 0.2), (0.3, 0.46), (-0.3, 0.46)], colour)
     brush.polygon([(-0.48, 0.2), (0.48, 0.2), (0.44, 0.26), (-0.44, 0.26)], shade(colour, 0.45))
     brush.polygon([(-0.35, 0.39), (0.35, 0.39), (0.3, 0.46), (-0.3, 0.46)], shade(colour, -0.25))
 
@@ -121,8 +125,15 @@ def _bird(brush: Brush, colour: Rgb, phase: float) -> None:
     dark, light = shade(colour, -0.18), shade(colour, 0.5)
     for sign in (-1, 1):
         brush.polygon(
-            smooth([(sign * 0.12, -0.1), (sign * 0.36, -0.16 - flap), (sign * 0.5, -0.06 - flap),
-                    (sign * 0.36, 0.12 - 0.5 * flap), (sign * 0.14, 0.16)]),
+            smooth(
+                [
+                    (sign * 0.12, -0.1),
+                    (sign * 0.36, -0.16 - flap),
+                    (sign * 0.5, -0.06 - flap),
+                    (sign * 0.36, 0.12 - 0.5 * flap),
+                    (sign * 0.14, 0.16),
+                ]
+            ),
             dark,
         )
     brush.polygon([(-0.1, 0.28), (0.1, 0.28), (0.14, 0.48), (-0.14, 0.48)], dark)

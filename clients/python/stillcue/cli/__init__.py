@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what gRPC logs, the messages below say better
     try:
         # Imports the packages of stillcue[cli], which may be missing.
-        from stillcue.cli import commands  # noqa: PLC0415
+        from stillcue.cli import commands
 
         with terminations_as_interrupts():
             commands.run(options)
