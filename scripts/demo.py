@@ -19,7 +19,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 _PICTURE = Path("scripts/demo-picture.png")
 _SENTENCE = "A red car slowly rolls to the right, the scene gets darker."
 _RANDOM_OPTIONS = shlex.split(
-    "--size 64x64 --frames 17 --steps 8 --frame-rate 4 --name random --notice 'The weights are random: clips are noise.'"
+    "--size 64x64 --frames 17 --steps 8 --frame-rate 4 --name random "
+    "--notice 'The weights are random: clips are noise.'"
 )
 _START_SECONDS = 60
 
