@@ -194,6 +194,19 @@ def test_a_server_that_goes_away_in_mid_stream_leaves_no_file(
     assert names(folder) == {"boat.png"}
 
 
+@pytest.fixture
+def _signals_are_heeded() -> Iterator[None]:
+    """Children inherit ignored signals, as of a run under ``nohup``, and the command line leaves those ignored."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    ignored = [number for number, handler in before.items() if handler is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.mark.usefixtures("_signals_are_heeded")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_cancels_the_call_and_leaves_no_file(
     folder: Path, server: ScriptedServer, number: signal.Signals
