@@ -88,7 +88,7 @@ def _check_video(video: VideoSpec) -> Iterator[Violation]:
     if video.width_px < 0 or video.height_px < 0 or (video.width_px == 0) != (video.height_px == 0):
         yield Violation(
             "video.width_px",
-            f"and video.height_px are {video.width_px} and {video.height_px}; send both, or neither to let the "
+            f"is {video.width_px} beside a height of {video.height_px}; send both, or neither to let the "
             "server choose by the picture's aspect",
         )
     if video.frame_count < 0 or (video.frame_count and video.frame_count % 4 != 1):
@@ -153,7 +153,7 @@ def _resolve_geometry(video: VideoSpec, picture: Pillow.Image, capabilities: Cap
     raise NotCompiled(
         Violation(
             "video.width_px",
-            f"and video.height_px are {video.width_px}x{video.height_px}; this server was compiled for "
+            f"asks for {video.width_px}x{video.height_px}; this server was compiled for "
             f"{_list(sizes)} at {frame_count} frames",
         )
     )

@@ -183,7 +183,7 @@ def test_a_frame_count_that_is_not_one_more_than_a_multiple_of_four(job: Job, fr
 def test_half_a_size(job: Job, size: tuple[int, int]) -> None:
     said = _refusals(replace(job, video=VideoSpec(*size)))
     assert said == {
-        "video.width_px": f"and video.height_px are {size[0]} and {size[1]}; send both, or neither to let the "
+        "video.width_px": f"is {size[0]} beside a height of {size[1]}; send both, or neither to let the "
         "server choose by the picture's aspect"
     }
 
@@ -193,7 +193,7 @@ def test_a_size_that_was_not_compiled(job: Job) -> None:
         prepare_job(replace(job, video=VideoSpec(64, 32)), _TWO_EXPERTS)
     assert refused.value.violation.field == "video.width_px"
     assert str(refused.value) == (
-        "video.width_px: and video.height_px are 64x32; this server was compiled for 32x32, 48x32 at 9 frames"
+        "video.width_px: asks for 64x32; this server was compiled for 32x32, 48x32 at 9 frames"
     )
 
 

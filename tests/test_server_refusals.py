@@ -134,7 +134,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], grpc.StatusCode, str, str]] = {
         video(width_px=32),
         INVALID_ARGUMENT,
         "video.width_px",
-        "and video.height_px are 32 and 0; send both, or neither to let the server choose by the picture's aspect",
+        "is 32 beside a height of 0; send both, or neither to let the server choose by the picture's aspect",
     ),
     "length not compiled": (
         video(frame_count=13),
@@ -146,7 +146,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], grpc.StatusCode, str, str]] = {
         video(width_px=64, height_px=64),
         FAILED_PRECONDITION,
         "video.width_px",
-        "and video.height_px are 64x64; this server was compiled for 32x32, 48x32 at 9 frames",
+        "asks for 64x64; this server was compiled for 32x32, 48x32 at 9 frames",
     ),
     "guidance NaN": (
         sampling(guidance_scale=math.nan),
