@@ -27,7 +27,7 @@ class Execution:
         self.run(graph, {name: self.runtime.upload(array) for name, array in inputs.items()}, outputs)
         return {name: tensor.to_host() for name, tensor in outputs.items()}
 
-    def zeros_like_output(self, graph: Graph, name: str, batch_count: int = 1) -> Tensor:
-        """A buffer for an output; an axis without a fixed length is the batch."""
+    def zeros_like_output(self, graph: Graph, name: str) -> Tensor:
+        """A buffer for an output of fixed shape."""
         spec = next(item for item in graph.spec.outputs if item.name == name)
-        return self.runtime.zeros(tuple(batch_count if isinstance(axis, str) else axis for axis in spec.shape))
+        return self.runtime.zeros(tuple(int(axis) for axis in spec.shape))

@@ -51,6 +51,7 @@ class Export:
         self._plan = plan
         self._report = report
         self._graphs: list[GraphSpec] = []
+        self._weight_files: list[Path] = []
 
     def run(self) -> Manifest:
         """Exports everything. Raises ``ExportError``; the manifest is written only when all is well."""
@@ -142,8 +143,11 @@ class Export:
         folder = (plan.scorer if name == "scorer" else None) or plan.checkpoint.folder / name
         if folder.resolve().is_relative_to(plan.out.resolve()):
             files = [plan.out / file.resolve().relative_to(plan.out.resolve()) for file in folder.glob("*.safetensors")]
-            return ComponentWeights(component, sorted(files))
-        return store_weights(component, plan.out / "weights" / f"{name}.safetensors")
+            weights = ComponentWeights(component, sorted(files))
+        else:
+            weights = store_weights(component, plan.out / "weights" / f"{name}.safetensors")
+        self._weight_files += weights.files
+        return weights
 
     def _add(
         self,
@@ -208,9 +212,19 @@ class Export:
             preview=preview,
             scorer=scorer,
             graphs=tuple(self._graphs),
-            files=dict(_files(plan.out, self._graphs, tokenizer, scorer)),
+            files=dict(self._files(tokenizer, scorer)),
             notices=plan.notices,
         )
+
+    def _files(self, tokenizer: TokenizerSpec, scorer: ScorerSpec | None) -> Iterator[tuple[str, FileSpec]]:
+        """What this export wrote or points at; anything else in the folder is no part of the bundle."""
+        names = {graph.file for graph in self._graphs} | {tokenizer.file}
+        names |= {file.relative_to(self._plan.out).as_posix() for file in self._weight_files}
+        if scorer is not None:
+            names |= {scorer.tokenizer.file, scorer.contrast_file}
+        for name in sorted(names):
+            path = self._plan.out / name
+            yield name, FileSpec(sha256=file_sha256(path), byte_count=path.stat().st_size)
 
 
 def _latent_shape(geometry: Geometry, latent: LatentSpec) -> tuple[int, int, int]:
@@ -229,14 +243,3 @@ def _file_name(stage: StageName, geometry: Geometry | tuple[int, int] | None) ->
             return f"{stage}_{width}x{height}x{frames}.onnx"
         case (width, height):
             return f"{stage}_{width}x{height}.onnx"
-
-
-def _files(
-    out: Path, graphs: list[GraphSpec], tokenizer: TokenizerSpec, scorer: ScorerSpec | None
-) -> Iterator[tuple[str, FileSpec]]:
-    names = {graph.file for graph in graphs} | {tokenizer.file}
-    if scorer is not None:
-        names |= {scorer.tokenizer.file, scorer.contrast_file}
-    names |= {file.relative_to(out).as_posix() for file in out.rglob("*.safetensors")}
-    for name in sorted(names):
-        yield name, FileSpec(sha256=file_sha256(out / name), byte_count=(out / name).stat().st_size)

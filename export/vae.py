@@ -13,6 +13,7 @@ as a zero frame and that frame, and the marker is the same as two zero frames. `
 
 from __future__ import annotations
 
+import abc
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def decoder_graphs(vae: AutoencoderKLWan, height_px: int, width_px: int) -> Recu
     return _graphs(_Decoder(vae), ("latent", "frames"), first, following)
 
 
-class _Direction(nn.Module):
+class _Direction(nn.Module, abc.ABC):
     """Encoder or decoder: one chunk over a list of caches, which it changes in place."""
 
     def __init__(self, vae: AutoencoderKLWan) -> None:
@@ -83,9 +84,9 @@ class _Direction(nn.Module):
         """Length that the library's list of caches needs at most."""
         return sum(isinstance(module, WanCausalConv3d) for module in self.vae.modules())
 
+    @abc.abstractmethod
     def chunk(self, chunk: Tensor, caches: list[_Entry], is_first: bool) -> Tensor:
         """One chunk; ``caches`` is changed in place."""
-        raise NotImplementedError
 
 
 def _simplify(vae: nn.Module) -> None:

@@ -52,6 +52,7 @@ class ComponentWeights:
     """Finds the stored weight of each parameter of a module, whatever path the module is reached by."""
 
     def __init__(self, component: nn.Module, files: list[Path]) -> None:
+        self.files = files
         stored = {name: weight for file in files for name, weight in _read_header(file)}
         self._by_address: dict[int, StoredWeight] = {}
         for name, tensor in _named_tensors(component):

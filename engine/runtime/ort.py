@@ -104,7 +104,7 @@ def _value(tensor: Tensor) -> onnxruntime.OrtValue:
 
 @functools.cache
 def _share_arena() -> None:
-    """One arena for all graphs of the process: they run one after another, so what one has freed serves the next."""
+    """One arena for all graphs of the process: a job runs them one after another, so what one frees serves the next."""
     memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
