@@ -12,13 +12,24 @@ from typing import Any
 import pytest
 
 from engine import open_engine
-from engine.bundle import MANIFEST_NAME, FileSpec, Manifest, read_manifest
+from engine.bundle import MANIFEST_NAME, EngineSpec, FileSpec, Manifest, read_manifest
 from engine.errors import BundleInvalid
 from engine.opening import EngineSettings
 from engine.types import Geometry
 
 _WEIGHTS = "weights/vae.safetensors"
 _GRAPH = "vae_decoder_init_64x48.onnx"
+_PLAN: dict[str, Any] = {
+    "file": "vae.sm_86.plan",
+    "compute_capability": "sm_86",
+    "compiler": "tensorrt_rtx",
+    "compiler_version": "1.7.1.116",
+    "activation_bytes": 3,
+    "weight_bytes": 2,
+    "plan_bytes": 1,
+    "build_seconds": 0.5,
+    "host_peak_bytes": 4,
+}
 
 
 @pytest.fixture
@@ -51,6 +62,29 @@ def test_the_manifest_is_read_with_its_own_digest(tiny_bundle: Path) -> None:
     manifest, digest = read_manifest(tiny_bundle)
     assert digest == hashlib.sha256((tiny_bundle / MANIFEST_NAME).read_bytes()).hexdigest()
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+
+
+def test_a_manifest_written_before_plans_and_adapters_is_still_read(bundle: Path) -> None:
+    def drop_later_fields(manifest: dict[str, Any]) -> None:
+        for name in ("adapters", "distilled"):
+            del manifest[name]
+        for graph in manifest["graphs"]:
+            del graph["engines"]
+
+    _edit(bundle, drop_later_fields)
+    manifest, _ = read_manifest(bundle)
+    assert manifest.adapters == ()
+    assert manifest.distilled is None
+    assert all(graph.engines == () for graph in manifest.graphs)
+
+
+def test_a_graph_finds_the_plan_for_a_card(bundle: Path) -> None:
+    (bundle / _PLAN["file"]).touch()
+    _edit(bundle, lambda manifest: manifest["graphs"][0].update(engines=[_PLAN]))
+    _overwrite(bundle, _PLAN["file"], b"p")
+    graph = read_manifest(bundle)[0].graphs[0]
+    assert graph.engine("sm_86") == EngineSpec(**_PLAN)
+    assert graph.engine("sm_89") is None
 
 
 def test_no_folder(tmp_path: Path) -> None:
@@ -97,6 +131,15 @@ def test_a_manifest_of_another_format(bundle: Path, version: object) -> None:
             "schedule.order: Input should be less than or equal to 3",
         ),
         (lambda manifest: manifest["graphs"][3].update(stage="upscaler"), "graphs.3.stage: Input should be"),
+        (lambda manifest: manifest["graphs"][3].update(precision="int2"), "graphs.3.precision: Input should be"),
+        (
+            lambda manifest: manifest["graphs"][3].update(engines=[{**_PLAN, "compute_capability": "8.6"}]),
+            "graphs.3.engines.0.compute_capability: String should match pattern",
+        ),
+        (
+            lambda manifest: manifest.update(distilled={"step_count": 4, "shift": 5.0, "guidance_scale": 2}),
+            "distilled.guidance_scale: Input should be 1",
+        ),
     ],
 )
 def test_a_manifest_with_a_wrong_field(bundle: Path, change: Callable[[dict[str, Any]], None], fault: str) -> None:
@@ -147,11 +190,12 @@ def test_a_file_outside_the_folder(bundle: Path) -> None:
     ("redirect", "name"),
     [
         (lambda manifest: manifest["graphs"][0].update(file="../other.onnx"), "../other.onnx"),
+        (lambda manifest: manifest["graphs"][0].update(engines=[_PLAN]), "vae.sm_86.plan"),
         (lambda manifest: manifest["tokenizer"].update(file="other.json"), "other.json"),
         (lambda manifest: manifest["scorer"]["tokenizer"].update(file="other.json"), "other.json"),
         (lambda manifest: manifest["scorer"].update(contrast_file="other.npy"), "other.npy"),
     ],
-    ids=["graph", "tokenizer", "tokenizer of the scorer", "contrast"],
+    ids=["graph", "plan", "tokenizer", "tokenizer of the scorer", "contrast"],
 )
 def test_a_file_without_a_digest(bundle: Path, redirect: Callable[[dict[str, Any]], None], name: str) -> None:
     _edit(bundle, redirect)
