@@ -11,6 +11,8 @@
     ├── OutOfMemory       the device could not hold the job
     ├── GraphFailed       a graph call failed: the engine's fault, not the caller's
     └── BundleInvalid     the bundle on disk is missing, damaged or of another version (start-up only)
+        ├── DoesNotFit    no compiled size and length keeps within the memory budget
+        └── DeviceUnavailable  no card, no driver, or no library that drives it
 
 Each message is meant for the person who made the request: it names the fault and the remedy, and holds no path,
 no stack trace and no prompt. ``BundleInvalid`` alone is read by operators and does name files.
@@ -86,3 +88,11 @@ class GraphFailed(EngineError):
 
 class BundleInvalid(EngineError):
     """The bundle cannot be served."""
+
+
+class DoesNotFit(BundleInvalid):
+    """No compiled size and length keeps within the memory budget; the message names what would."""
+
+
+class DeviceUnavailable(BundleInvalid):
+    """The machine has no card that the bundle can be served on; the message says what is missing."""

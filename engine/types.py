@@ -265,8 +265,53 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class StageMemory:
+    """What memory holds in one stage of a job; graphs by their stage's name in the manifest.
+
+    ``resident`` are all graphs in memory, with those that are ``loaded`` as the stage begins because they were not
+    there yet, and those of the next stage that are ``prefetched`` while this one works. ``scratch_bytes`` is what calls
+    need for themselves, ``buffer_bytes`` what is bound to them.
+    """
+
+    stage: Stage
+    expert: Expert | None
+    resident: tuple[str, ...]
+    loaded: tuple[str, ...]
+    prefetched: tuple[str, ...]
+    weight_bytes: int
+    scratch_bytes: int
+    buffer_bytes: int
+
+    @property
+    def peak_bytes(self) -> int:
+        """All of it."""
+        return self.weight_bytes + self.scratch_bytes + self.buffer_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """The stages of a job of one geometry, in order."""
+
+    geometry: Geometry
+    stages: tuple[StageMemory, ...]
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that any stage holds."""
+        return max(stage.peak_bytes for stage in self.stages)
+
+    @property
+    def swapped(self) -> tuple[str, ...]:
+        """Graphs that are loaded in every job, because they cannot stay."""
+        return tuple(name for stage in self.stages for name in (*stage.loaded, *stage.prefetched))
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine has loaded. Digests are SHA-256 in hexadecimal."""
+    """What an engine has loaded. Digests are SHA-256 in hexadecimal.
+
+    ``memory_budget_bytes`` None means that no limit is kept; ``memory_plans`` has one plan for each geometry.
+    """
 
     model_name: str
     family: Family
@@ -279,6 +324,8 @@ class Capabilities:
     limits: Limits
     match_supported: bool
     notices: tuple[str, ...] = field(default=())
+    memory_budget_bytes: int | None = None
+    memory_plans: tuple[MemoryPlan, ...] = ()
 
 
 class Engine(Protocol):
