@@ -1,0 +1,39 @@
+"""Axes of the graphs that may have other lengths at run time, and the lengths that a plan is compiled for.
+
+The names are those that the graphs give their axes; every other axis has one length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AxisRange:
+    """Shortest and longest length, and the one that is tuned for. A plan's memory is that of the longest."""
+
+    lowest: int
+    tuned: int
+    highest: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.lowest <= self.tuned <= self.highest:
+            raise ValueError(f"{self} is not in order")
+
+
+# Predictions of one transformer call: both halves of guidance, or one.
+BATCH = AxisRange(1, 2, 2)
+# Text rows that count (docs/adr/0011), of the encoder's 512. A long prompt has some 120.
+TEXT_ROWS = AxisRange(2, 128, 512)
+
+
+def graph_axes(input_names: Sequence[str], batch: AxisRange = BATCH) -> Mapping[str, AxisRange]:
+    """Ranges of a graph's open axes by name. ``batch`` is (1, 1, 1) where a model never runs with guidance.
+
+    The solver's matrix has a column for each row of the other inputs (``export.guidance``), so its range follows from
+    how many there are: one row each, but for the prediction's ``batch``.
+    """
+    state_count = max(len(input_names) - 2, 1)  # all but the prediction and the matrix
+    columns = AxisRange(*(state_count + rows for rows in (batch.lowest, batch.tuned, batch.highest)))
+    return {"batch": batch, "rows": TEXT_ROWS, "columns": columns}

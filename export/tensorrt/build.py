@@ -1,0 +1,143 @@
+"""One graph to one plan, in the process that was started for it. The only file of the exporter that compiles.
+
+Works the same with ``tensorrt_rtx``, which compiles for any card on any machine, and with classic ``tensorrt``, which
+compiles for the card that is in the machine: the module is imported by name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from pathlib import Path
+from typing import Any
+
+from engine.memory import peak_resident_bytes
+from engine.runtime.cuda import present_card
+from export.errors import ExportError
+from export.tensorrt.messages import Messages, means_out_of_memory
+from export.tensorrt.request import BuildAnswer, BuildRequest
+
+
+def build(request: BuildRequest) -> BuildAnswer:
+    """Compiles a graph and writes its plan. Raises ``ExportError``."""
+    started = time.monotonic()
+    trt = _import(request.module_name)
+    messages = Messages()
+    logger = _logger(trt, messages)
+    builder = trt.Builder(logger)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    _parse(trt, network, logger, request)
+    config = builder.create_builder_config()
+    _choose_card(trt, config, request)
+    _add_profile(builder, network, config, request)
+    try:
+        plan = builder.build_serialized_network(network, config)
+    except MemoryError:
+        plan = None
+        messages.add("out of memory", is_error=True)
+    if plan is None:
+        raise ExportError(_refusal(request, messages.summary()))
+    if messages.activation_bytes is None or messages.weight_bytes is None:
+        raise ExportError(
+            f"{request.module_name} {trt.__version__} did not log the plan's memory; use a version that does: "
+            "without it nobody can tell what fits a card"
+        )
+    Path(request.plan_file).write_bytes(plan)
+    return BuildAnswer(
+        compiler_version=trt.__version__,
+        activation_bytes=messages.activation_bytes,
+        weight_bytes=messages.weight_bytes,
+        build_seconds=time.monotonic() - started,
+        host_peak_bytes=peak_resident_bytes(),
+    )
+
+
+def _import(module_name: str) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except ImportError as error:
+        raise ExportError(
+            f"the compiler {module_name} cannot be imported ({error}); install it with: pip install '.[tensorrt]'"
+        ) from error
+
+
+def _logger(trt: Any, messages: Messages) -> Any:
+    errors = (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR)
+
+    class CompilerLog(trt.ILogger):
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, text: str) -> None:
+            messages.add(text, is_error=severity in errors)
+
+    return CompilerLog()
+
+
+def _parse(trt: Any, network: Any, logger: Any, request: BuildRequest) -> None:
+    parser = trt.OnnxParser(network, logger)
+    if parser.parse_from_file(request.graph_file):
+        return
+    faults = []
+    for index in range(parser.num_errors):
+        error = parser.get_error(index)
+        node = (
+            f"node {error.node_name() or 'without a name'} ({error.node_operator()}): " if error.node_operator() else ""
+        )
+        faults.append(f"{node}{error.code().name}, {' '.join(error.desc().split())}")
+    raise ExportError(f"{request.graph_file}: the compiler does not take this graph: {'; '.join(faults)}")
+
+
+def _choose_card(trt: Any, config: Any, request: BuildRequest) -> None:
+    capability = request.compute_capability
+    if not hasattr(trt, "ComputeCapability"):  # classic TensorRT times kernels on the card itself
+        card = present_card()
+        if card.compute_capability != capability:
+            raise ExportError(
+                f"{request.module_name} compiles for the card in this machine, {card.name} "
+                f"({card.compute_capability}), not for {capability}; use tensorrt_rtx or a machine with such a card"
+            )
+        return
+    known = getattr(trt.ComputeCapability, capability.replace("sm_", "SM"), None)
+    if known is None:
+        raise ExportError(f"{request.module_name} {trt.__version__} does not compile for {capability}")
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(known, 0)
+
+
+def _add_profile(builder: Any, network: Any, config: Any, request: BuildRequest) -> None:
+    """Ranges of the axes without a fixed length; a graph that has none needs no profile."""
+    inputs = [network.get_input(index) for index in range(network.num_inputs)]
+    free = [tensor for tensor in inputs if -1 in tuple(tensor.shape)]
+    if not free:
+        return
+    profile = builder.create_optimization_profile()
+    for tensor in free:
+        lengths = [_lengths(tensor, axis, request) for axis in range(len(tensor.shape))]
+        profile.set_shape(tensor.name, *zip(*lengths, strict=True))
+    config.add_optimization_profile(profile)
+
+
+def _lengths(tensor: Any, axis: int, request: BuildRequest) -> tuple[int, int, int]:
+    length = tensor.shape[axis]
+    if length != -1:
+        return (length, length, length)
+    name = tensor.get_dimension_name(axis)
+    if name not in request.axes:
+        raise ExportError(
+            f"{request.graph_file}: axis {axis} of input {tensor.name}, {name!r}, has no fixed length and no range; "
+            f"ranges are given for {', '.join(sorted(request.axes)) or 'no axis'}"
+        )
+    return request.axes[name]
+
+
+def _refusal(request: BuildRequest, reason: str) -> str:
+    remedy = (
+        "compile on a machine with more memory, or take a lower precision"
+        if means_out_of_memory(reason)
+        else "nothing was written"
+    )
+    return (
+        f"{request.graph_file}: {request.module_name} does not compile it for {request.compute_capability}: {reason}; "
+        f"{remedy}"
+    )
