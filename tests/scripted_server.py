@@ -78,6 +78,33 @@ CAPABILITIES = capabilities_pb2.GetCapabilitiesResponse(
     match_supported=True,
     frame_encodings=[media_pb2.FRAME_ENCODING_RAW_RGB, media_pb2.FRAME_ENCODING_PNG],
     notices=["plain colours"],
+    memory_budget_bytes=24_159_191_040,
+    memory_plans=[
+        capabilities_pb2.MemoryPlan(
+            geometry=capabilities_pb2.Geometry(width_px=WIDTH_PX, height_px=HEIGHT_PX, frame_count=FRAME_COUNT),
+            stages=[
+                capabilities_pb2.StageMemory(
+                    stage=generate_pb2.STAGE_ENCODE_TEXT,
+                    resident_graphs=["text_encoder", "transformer"],
+                    loaded_graphs=["text_encoder"],
+                    weight_bytes=11_000_000_000,
+                    scratch_bytes=200_000_000,
+                    buffer_bytes=30_000_000,
+                    peak_bytes=11_230_000_000,
+                ),
+                capabilities_pb2.StageMemory(
+                    stage=generate_pb2.STAGE_DENOISE,
+                    expert=generate_pb2.EXPERT_SINGLE,
+                    resident_graphs=["transformer", "vae_decoder_init"],
+                    prefetched_graphs=["vae_decoder_init"],
+                    weight_bytes=6_000_000_000,
+                    peak_bytes=6_000_000_000,
+                ),
+            ],
+            peak_bytes=11_230_000_000,
+            swapped_graphs=["text_encoder", "vae_decoder_init"],
+        )
+    ],
 )
 
 

@@ -87,6 +87,38 @@ CAPABILITIES = stillcue.Capabilities(
     match_supported=True,
     frame_encodings=(stillcue.FrameEncoding.RAW_RGB, stillcue.FrameEncoding.PNG),
     notices=("plain colours",),
+    memory_budget_bytes=24_159_191_040,
+    memory_plans=(
+        stillcue.MemoryPlan(
+            geometry=stillcue.Geometry(WIDTH_PX, HEIGHT_PX, FRAME_COUNT),
+            stages=(
+                stillcue.StageMemory(
+                    stillcue.Stage.ENCODE_TEXT,
+                    None,
+                    resident_graphs=("text_encoder", "transformer"),
+                    loaded_graphs=("text_encoder",),
+                    prefetched_graphs=(),
+                    weight_bytes=11_000_000_000,
+                    scratch_bytes=200_000_000,
+                    buffer_bytes=30_000_000,
+                    peak_bytes=11_230_000_000,
+                ),
+                stillcue.StageMemory(
+                    stillcue.Stage.DENOISE,
+                    stillcue.Expert.SINGLE,
+                    resident_graphs=("transformer", "vae_decoder_init"),
+                    loaded_graphs=(),
+                    prefetched_graphs=("vae_decoder_init",),
+                    weight_bytes=6_000_000_000,
+                    scratch_bytes=0,
+                    buffer_bytes=0,
+                    peak_bytes=6_000_000_000,
+                ),
+            ),
+            peak_bytes=11_230_000_000,
+            swapped_graphs=("text_encoder", "vae_decoder_init"),
+        ),
+    ),
 )
 
 

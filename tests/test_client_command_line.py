@@ -159,8 +159,12 @@ def test_capabilities(capsys: pytest.CaptureFixture[str]) -> None:
     assert "48x32, 5 frames" in text
     assert "2 steps, guidance 5, shift 3, 24 frames/s" in text
     assert "note       plain colours" in text
+    assert "memory     11.23 GB planned, of 24.16 GB\n" in text
+    assert "\n           loaded in every job: text_encoder, vae_decoder_init\n" in text
     assert main(["capabilities", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["model"]["family"] == "wan22_ti2v_5b"
+    found = json.loads(capsys.readouterr().out)
+    assert found["model"]["family"] == "wan22_ti2v_5b"
+    assert found["memory_plans"][0]["stages"][1]["expert"] == "single"
 
 
 def test_a_refusal_names_the_option_and_leaves_no_file(folder: Path, server: ScriptedServer) -> None:

@@ -13,7 +13,18 @@ import pytest
 import server
 from engine import FakeEngine
 from engine.fake import FAKE_CAPABILITIES
-from engine.types import Expert, Family, FrameEncoding, ImageFormat, MatchBasis, MatchMode, MatchVerdict, Stage
+from engine.types import (
+    Expert,
+    Family,
+    FrameEncoding,
+    ImageFormat,
+    MatchBasis,
+    MatchMode,
+    MatchVerdict,
+    MemoryPlan,
+    Stage,
+    StageMemory,
+)
 from server.codec import enums
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
 from tests.serving import PROMPT, failure_of, generate_request, kinds, png, read_all, reason, served, violations
@@ -113,6 +124,45 @@ async def test_capabilities() -> None:
         ],
         notices=["This is the fake engine: its frames are plain colours."],
     )
+
+
+async def test_a_memory_plan_is_told_stage_by_stage() -> None:
+    stages = (
+        StageMemory(Stage.ENCODE_TEXT, None, ("text_encoder",), ("text_encoder",), ("transformer_high",), 5, 3, 2),
+        StageMemory(Stage.DENOISE, Expert.HIGH_NOISE, ("transformer_high",), (), (), 20, 0, 1),
+    )
+    plan = MemoryPlan(FAKE_CAPABILITIES.geometries[0], stages)
+    capabilities = dataclasses.replace(FAKE_CAPABILITIES, memory_budget_bytes=0, memory_plans=(plan,))
+    async with served(FakeEngine(capabilities=capabilities)) as running:
+        response = await running.stub.GetCapabilities(capabilities_pb2.GetCapabilitiesRequest())
+    assert response.HasField("memory_budget_bytes")
+    assert list(response.memory_plans) == [
+        capabilities_pb2.MemoryPlan(
+            geometry=capabilities_pb2.Geometry(width_px=32, height_px=32, frame_count=9),
+            stages=[
+                capabilities_pb2.StageMemory(
+                    stage=generate_pb2.STAGE_ENCODE_TEXT,
+                    resident_graphs=["text_encoder"],
+                    loaded_graphs=["text_encoder"],
+                    prefetched_graphs=["transformer_high"],
+                    weight_bytes=5,
+                    scratch_bytes=3,
+                    buffer_bytes=2,
+                    peak_bytes=10,
+                ),
+                capabilities_pb2.StageMemory(
+                    stage=generate_pb2.STAGE_DENOISE,
+                    expert=generate_pb2.EXPERT_HIGH_NOISE,
+                    resident_graphs=["transformer_high"],
+                    weight_bytes=20,
+                    buffer_bytes=1,
+                    peak_bytes=21,
+                ),
+            ],
+            peak_bytes=21,
+            swapped_graphs=["text_encoder", "transformer_high"],
+        )
+    ]
 
 
 async def test_a_model_without_experts_has_no_second_guidance_scale() -> None:

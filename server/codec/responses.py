@@ -9,10 +9,13 @@ from engine.types import (
     Capabilities,
     FrameEncoding,
     FrameReady,
+    Geometry,
     JobDone,
     MatchReport,
+    MemoryPlan,
     Settings,
     Stage,
+    StageMemory,
     StageStarted,
     StepDone,
 )
@@ -102,10 +105,7 @@ def capabilities_response(capabilities: Capabilities, queue_capacity: int) -> ca
             runtime=capabilities.runtime,
             license=capabilities.license,
         ),
-        geometries=[
-            capabilities_pb2.Geometry(width_px=item.width_px, height_px=item.height_px, frame_count=item.frame_count)
-            for item in capabilities.geometries
-        ],
+        geometries=[_encode_geometry(item) for item in capabilities.geometries],
         sampling_defaults=capabilities_pb2.SamplingDefaults(
             step_count=defaults.step_count,
             guidance_scale=defaults.guidance_scale,
@@ -124,6 +124,8 @@ def capabilities_response(capabilities: Capabilities, queue_capacity: int) -> ca
         match_supported=capabilities.match_supported,
         frame_encodings=list(WIRE_FRAME_ENCODINGS.values()),
         notices=capabilities.notices,
+        memory_budget_bytes=capabilities.memory_budget_bytes,
+        memory_plans=[_encode_memory_plan(plan) for plan in capabilities.memory_plans],
     )
 
 
@@ -132,6 +134,35 @@ def encode_duration(seconds: float) -> Duration:
     duration = Duration()
     duration.FromNanoseconds(round(seconds * 1e9))
     return duration
+
+
+def _encode_geometry(geometry: Geometry) -> capabilities_pb2.Geometry:
+    return capabilities_pb2.Geometry(
+        width_px=geometry.width_px, height_px=geometry.height_px, frame_count=geometry.frame_count
+    )
+
+
+def _encode_memory_plan(plan: MemoryPlan) -> capabilities_pb2.MemoryPlan:
+    return capabilities_pb2.MemoryPlan(
+        geometry=_encode_geometry(plan.geometry),
+        stages=[_encode_stage_memory(stage) for stage in plan.stages],
+        peak_bytes=plan.peak_bytes,
+        swapped_graphs=plan.swapped,
+    )
+
+
+def _encode_stage_memory(memory: StageMemory) -> capabilities_pb2.StageMemory:
+    return capabilities_pb2.StageMemory(
+        stage=WIRE_STAGES[memory.stage],
+        expert=WIRE_EXPERTS[memory.expert] if memory.expert else None,
+        resident_graphs=memory.resident,
+        loaded_graphs=memory.loaded,
+        prefetched_graphs=memory.prefetched,
+        weight_bytes=memory.weight_bytes,
+        scratch_bytes=memory.scratch_bytes,
+        buffer_bytes=memory.buffer_bytes,
+        peak_bytes=memory.peak_bytes,
+    )
 
 
 def _encode_settings(settings: Settings) -> generate_pb2.GenerateSettings:

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from stillcue.client import Client, EventStream
     from stillcue.request import GenerateOptions
 
-from stillcue.capabilities import Capabilities, Geometry, Limits, Model, ModelFamily, SamplingDefaults
+from stillcue.capabilities import (
+    Capabilities,
+    Geometry,
+    Limits,
+    MemoryPlan,
+    Model,
+    ModelFamily,
+    SamplingDefaults,
+    StageMemory,
+)
 from stillcue.errors import (
     AccessDenied,
     Cancelled,
@@ -83,6 +92,7 @@ __all__ = [
     "MatchRefused",
     "MatchReport",
     "MatchVerdict",
+    "MemoryPlan",
     "Model",
     "ModelFamily",
     "OutOfMemory",
@@ -94,6 +104,7 @@ __all__ = [
     "ServerError",
     "Settings",
     "Stage",
+    "StageMemory",
     "StageStarted",
     "StillcueError",
     "Summary",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stillcue.events import FrameEncoding
+    from stillcue.events import Expert, FrameEncoding, Stage
 
 
 class ModelFamily(enum.StrEnum):
@@ -66,11 +66,42 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class StageMemory:
+    """What the server's memory holds in one stage of a job; ``expert`` is None outside denoising.
+
+    Of the ``resident_graphs``, the stage waits for the ``loaded_graphs``; ``prefetched_graphs`` are loaded for a later
+    stage while this one works. ``scratch_bytes`` is what graph calls need for themselves, ``buffer_bytes`` what is
+    bound to them.
+    """
+
+    stage: Stage
+    expert: Expert | None
+    resident_graphs: tuple[str, ...]
+    loaded_graphs: tuple[str, ...]
+    prefetched_graphs: tuple[str, ...]
+    weight_bytes: int
+    scratch_bytes: int
+    buffer_bytes: int
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """How a job of one geometry shares the server's memory; ``swapped_graphs`` are loaded in every job."""
+
+    geometry: Geometry
+    stages: tuple[StageMemory, ...]
+    peak_bytes: int
+    swapped_graphs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a server has loaded.
 
     The first of ``geometries`` is the default. ``match_supported`` tells whether match scores can be had.
-    ``notices`` say what to know before judging results, for example that the weights are random.
+    ``notices`` say what to know before judging results, for example that the weights are random. ``memory_plans`` has
+    one plan for each geometry, ``memory_budget_bytes`` is what they keep to; None: no limit.
     """
 
     server_version: str
@@ -81,3 +112,5 @@ class Capabilities:
     match_supported: bool
     frame_encodings: tuple[FrameEncoding, ...]
     notices: tuple[str, ...]
+    memory_budget_bytes: int | None = None
+    memory_plans: tuple[MemoryPlan, ...] = ()

@@ -62,9 +62,7 @@ def decode_capabilities(message: capabilities_pb2.GetCapabilitiesResponse) -> ca
             runtime=model.runtime,
             license=model.license,
         ),
-        geometries=tuple(
-            capabilities.Geometry(item.width_px, item.height_px, item.frame_count) for item in message.geometries
-        ),
+        geometries=tuple(_geometry(item) for item in message.geometries),
         sampling_defaults=capabilities.SamplingDefaults(
             step_count=defaults.step_count,
             guidance_scale=defaults.guidance_scale,
@@ -83,6 +81,35 @@ def decode_capabilities(message: capabilities_pb2.GetCapabilitiesResponse) -> ca
         match_supported=message.match_supported,
         frame_encodings=tuple(_encoding(number) for number in message.frame_encodings),
         notices=tuple(message.notices),
+        memory_budget_bytes=message.memory_budget_bytes if message.HasField("memory_budget_bytes") else None,
+        memory_plans=tuple(_memory_plan(item) for item in message.memory_plans),
+    )
+
+
+def _geometry(message: capabilities_pb2.Geometry) -> capabilities.Geometry:
+    return capabilities.Geometry(message.width_px, message.height_px, message.frame_count)
+
+
+def _memory_plan(message: capabilities_pb2.MemoryPlan) -> capabilities.MemoryPlan:
+    return capabilities.MemoryPlan(
+        geometry=_geometry(message.geometry),
+        stages=tuple(_stage_memory(item) for item in message.stages),
+        peak_bytes=message.peak_bytes,
+        swapped_graphs=tuple(message.swapped_graphs),
+    )
+
+
+def _stage_memory(message: capabilities_pb2.StageMemory) -> capabilities.StageMemory:
+    return capabilities.StageMemory(
+        stage=_stage(message.stage),
+        expert=_member(events.Expert, generate_pb2.Expert, "EXPERT", message.expert) if message.expert else None,
+        resident_graphs=tuple(message.resident_graphs),
+        loaded_graphs=tuple(message.loaded_graphs),
+        prefetched_graphs=tuple(message.prefetched_graphs),
+        weight_bytes=message.weight_bytes,
+        scratch_bytes=message.scratch_bytes,
+        buffer_bytes=message.buffer_bytes,
+        peak_bytes=message.peak_bytes,
     )
 
 

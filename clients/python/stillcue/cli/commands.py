@@ -21,6 +21,7 @@ from stillcue.events import Accepted, Frame, MatchMode, Summary
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from stillcue.capabilities import Capabilities
 
@@ -174,10 +175,23 @@ def _describe_capabilities(found: Capabilities) -> str:
         f"limits     {limits.max_image_bytes} bytes and {limits.max_image_pixel_count} pixels a picture, "
         f"{limits.max_step_count} steps, {limits.max_prompt_character_count} characters, "
         f"{limits.queue_capacity} jobs in the queue",
+        *_describe_memory(found),
         f"match      {'scored' if found.match_supported else 'not scored: this bundle holds no scorer'}",
         *(f"note       {notice}" for notice in found.notices),
     ]
     return "\n".join(lines)
+
+
+def _describe_memory(found: Capabilities) -> Iterator[str]:
+    """The plan that takes the most, and what each job has to load anew."""
+    if not found.memory_plans:
+        return
+    plan = max(found.memory_plans, key=lambda item: item.peak_bytes)
+    budget = found.memory_budget_bytes
+    limit = "no limit kept" if budget is None else f"of {budget / 1e9:.2f} GB"
+    yield f"memory     {plan.peak_bytes / 1e9:.2f} GB planned, {limit}"
+    if plan.swapped_graphs:
+        yield f"{'':<10} loaded in every job: {', '.join(plan.swapped_graphs)}"
 
 
 def _to_json(value: Any) -> str:

@@ -1,3 +1,4 @@
+from stillcue.v1 import generate_pb2 as _generate_pb2
 from stillcue.v1 import media_pb2 as _media_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -22,7 +23,7 @@ class GetCapabilitiesRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetCapabilitiesResponse(_message.Message):
-    __slots__ = ("server_version", "model", "geometries", "sampling_defaults", "limits", "match_supported", "frame_encodings", "notices")
+    __slots__ = ("server_version", "model", "geometries", "sampling_defaults", "limits", "match_supported", "frame_encodings", "notices", "memory_budget_bytes", "memory_plans")
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     GEOMETRIES_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +32,8 @@ class GetCapabilitiesResponse(_message.Message):
     MATCH_SUPPORTED_FIELD_NUMBER: _ClassVar[int]
     FRAME_ENCODINGS_FIELD_NUMBER: _ClassVar[int]
     NOTICES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BUDGET_BYTES_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_PLANS_FIELD_NUMBER: _ClassVar[int]
     server_version: str
     model: Model
     geometries: _containers.RepeatedCompositeFieldContainer[Geometry]
@@ -39,7 +42,9 @@ class GetCapabilitiesResponse(_message.Message):
     match_supported: bool
     frame_encodings: _containers.RepeatedScalarFieldContainer[_media_pb2.FrameEncoding]
     notices: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, server_version: _Optional[str] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., geometries: _Optional[_Iterable[_Union[Geometry, _Mapping]]] = ..., sampling_defaults: _Optional[_Union[SamplingDefaults, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., match_supported: bool = ..., frame_encodings: _Optional[_Iterable[_Union[_media_pb2.FrameEncoding, str]]] = ..., notices: _Optional[_Iterable[str]] = ...) -> None: ...
+    memory_budget_bytes: int
+    memory_plans: _containers.RepeatedCompositeFieldContainer[MemoryPlan]
+    def __init__(self, server_version: _Optional[str] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., geometries: _Optional[_Iterable[_Union[Geometry, _Mapping]]] = ..., sampling_defaults: _Optional[_Union[SamplingDefaults, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., match_supported: bool = ..., frame_encodings: _Optional[_Iterable[_Union[_media_pb2.FrameEncoding, str]]] = ..., notices: _Optional[_Iterable[str]] = ..., memory_budget_bytes: _Optional[int] = ..., memory_plans: _Optional[_Iterable[_Union[MemoryPlan, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("name", "family", "bundle_digest", "checkpoint_digest", "runtime", "license")
@@ -96,3 +101,37 @@ class Limits(_message.Message):
     max_prompt_character_count: int
     queue_capacity: int
     def __init__(self, max_image_bytes: _Optional[int] = ..., max_image_pixel_count: _Optional[int] = ..., max_step_count: _Optional[int] = ..., max_prompt_character_count: _Optional[int] = ..., queue_capacity: _Optional[int] = ...) -> None: ...
+
+class MemoryPlan(_message.Message):
+    __slots__ = ("geometry", "stages", "peak_bytes", "swapped_graphs")
+    GEOMETRY_FIELD_NUMBER: _ClassVar[int]
+    STAGES_FIELD_NUMBER: _ClassVar[int]
+    PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SWAPPED_GRAPHS_FIELD_NUMBER: _ClassVar[int]
+    geometry: Geometry
+    stages: _containers.RepeatedCompositeFieldContainer[StageMemory]
+    peak_bytes: int
+    swapped_graphs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, geometry: _Optional[_Union[Geometry, _Mapping]] = ..., stages: _Optional[_Iterable[_Union[StageMemory, _Mapping]]] = ..., peak_bytes: _Optional[int] = ..., swapped_graphs: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class StageMemory(_message.Message):
+    __slots__ = ("stage", "expert", "resident_graphs", "loaded_graphs", "prefetched_graphs", "weight_bytes", "scratch_bytes", "buffer_bytes", "peak_bytes")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    EXPERT_FIELD_NUMBER: _ClassVar[int]
+    RESIDENT_GRAPHS_FIELD_NUMBER: _ClassVar[int]
+    LOADED_GRAPHS_FIELD_NUMBER: _ClassVar[int]
+    PREFETCHED_GRAPHS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SCRATCH_BYTES_FIELD_NUMBER: _ClassVar[int]
+    BUFFER_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PEAK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    stage: _generate_pb2.Stage
+    expert: _generate_pb2.Expert
+    resident_graphs: _containers.RepeatedScalarFieldContainer[str]
+    loaded_graphs: _containers.RepeatedScalarFieldContainer[str]
+    prefetched_graphs: _containers.RepeatedScalarFieldContainer[str]
+    weight_bytes: int
+    scratch_bytes: int
+    buffer_bytes: int
+    peak_bytes: int
+    def __init__(self, stage: _Optional[_Union[_generate_pb2.Stage, str]] = ..., expert: _Optional[_Union[_generate_pb2.Expert, str]] = ..., resident_graphs: _Optional[_Iterable[str]] = ..., loaded_graphs: _Optional[_Iterable[str]] = ..., prefetched_graphs: _Optional[_Iterable[str]] = ..., weight_bytes: _Optional[int] = ..., scratch_bytes: _Optional[int] = ..., buffer_bytes: _Optional[int] = ..., peak_bytes: _Optional[int] = ...) -> None: ...
