@@ -1,84 +1,46 @@
 """`python -m pocket.evaluate --clips N --seed S --json FILE [--sheet FILE]`.
 
-Generates clips of held-out combinations and measures them against the drawn truth. Knows what is
-asked for each clip; generation, tracking, judging and drawing lie in their own files.
+Generates clips of held-out combinations with the exported bundle and measures them against the drawn truth: matched
+pairs, the same pictures with the opposite word, a curve over guidance scales, and pairs that do not match. Knows
+which clips are asked for; making, tracking, judging and drawing lie in `pocket.evaluation`.
 """
 
 import argparse
 import json
-import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pocket.generation import Generate, load_generator
-from pocket.judgement import is_light_followed, is_motion_followed, is_subject_kept, psnr_db
-from pocket.settings import CHECKPOINT_FOLDER
-from pocket.sheet import SheetRow, draw_sheet
-from pocket.tracking import track_subject
+from pocket.evaluation.clips import Asked, Outcome, run_clip
+from pocket.evaluation.figures import Figures, summarise
+from pocket.evaluation.generation import Generator, Sampling
+from pocket.evaluation.mismatch import Mismatch, mismatched
+from pocket.evaluation.sheet import draw_sheet
+from pocket.evaluation.vae_fidelity import vae_clip_psnr_db
+from pocket.settings import BUNDLE_FOLDER, CHECKPOINT_FOLDER
 from pocket.train.progress import track
-from pocket.vae_fidelity import vae_clip_psnr_db
-from pocket.world import (
-    LANGUAGES,
-    OPPOSITE_ACTION,
-    SUBJECTS,
-    ClipSpec,
-    caption,
-    render_clip,
-    sample_spec,
-)
+from pocket.world import LANGUAGES, OPPOSITE_ACTION, SUBJECTS, sample_spec
 
 _SEED_STRIDE = 1_000_003
+_CURVE_SCALES = (1.0, 3.0, 5.0, 8.0, 12.0)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One generated clip and what was found."""
-
-    spec: ClipSpec
-    language: str
-    sentence: str
-    frames: NDArray[np.uint8]
-    first_frame_psnr_db: float
-    motion_followed: bool
-    light_followed: bool
-    subject_kept: bool
-    seconds: float
-
-
-def main() -> None:
+def main(options: Sequence[str] | None = None) -> None:
     """Parse the command line, measure, write figures and, if asked, the contact sheet."""
-    parser = argparse.ArgumentParser(prog="python -m pocket.evaluate", description=__doc__)
-    parser.add_argument("--clips", type=int, default=32, help="clips, half of them Chinese")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--sheet", type=Path)
-    parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT_FOLDER)
-    parser.add_argument("--guidance", type=float, default=3.5)
-    parser.add_argument("--steps", type=int, default=20)
-    arguments = parser.parse_args()
-    generate = load_generator(arguments.checkpoint)
-    settings = {"guidance": arguments.guidance, "steps": arguments.steps}
-    outcomes: list[Outcome] = []
-    pairs: list[tuple[Outcome, Outcome]] = []
-    for index in track(range(arguments.clips), "clips", arguments.clips):
-        language = LANGUAGES[index % len(LANGUAGES)]
-        spec = sample_spec(arguments.seed * _SEED_STRIDE + index, held_out=True)
-        seed = arguments.seed * _SEED_STRIDE + index
-        first = run_clip(generate, spec, language, seed, **settings)
-        outcomes.append(first)
-        opposite = OPPOSITE_ACTION.get(spec.action)
-        if opposite in SUBJECTS[spec.subject].actions:
-            turned = replace(spec, action=opposite)
-            second = run_clip(generate, turned, language, seed, **settings)
-            pairs.append((first, second))
-    figures = {
+    arguments = _parser().parse_args(options)
+    generator = Generator(arguments.bundle)
+    sampling = Sampling(
+        arguments.steps or generator.sampling.step_count,
+        arguments.guidance or generator.sampling.guidance_scale,
+    )
+    asked = [_ask(arguments.seed * _SEED_STRIDE + index, index) for index in range(arguments.clips)]
+    outcomes = [run_clip(generator, clip, sampling) for clip in track(asked, "matched pairs", len(asked))]
+    pairs = list(_opposite_pairs(generator, asked, outcomes, sampling))
+    figures: dict[str, Any] = {
         "seed": arguments.seed,
-        "guidance_scale": arguments.guidance,
-        "step_count": arguments.steps,
-        "vae_psnr_db": vae_clip_psnr_db(arguments.checkpoint, [outcome.spec for outcome in outcomes]),
+        **asdict(sampling),
+        "vae_psnr_db": vae_clip_psnr_db(CHECKPOINT_FOLDER, [outcome.spec for outcome in outcomes]),
         "all": summarise(outcomes, pairs),
         **{
             language: summarise(
@@ -87,66 +49,63 @@ def main() -> None:
             )
             for language in LANGUAGES
         },
-        "clips": [describe(outcome) for outcome in outcomes],
-        "opposite_clips": [describe(second) for _, second in pairs],
+        "guidance": _guidance_curve(generator, asked[: arguments.curve], sampling),
+        "mismatched": _mismatched(generator, asked[: arguments.mismatched], sampling),
+        "clips": [outcome.figures() for outcome in outcomes],
+        "opposite_clips": [second.figures() for _, second in pairs],
     }
-    arguments.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+    arguments.json.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if arguments.sheet:
-        rows = [SheetRow(o.spec, o.sentence, o.frames, o.motion_followed) for o in outcomes]
-        draw_sheet(rows, arguments.sheet)
+        draw_sheet(outcomes[: arguments.sheet_rows], arguments.sheet)
 
 
-def run_clip(generate: Generate, spec: ClipSpec, language: str, seed: int, *, guidance: float, steps: int) -> Outcome:
-    """Generate one clip from its first picture and its sentence, and judge it."""
-    drawn = render_clip(spec)
-    sentence = caption(spec, language, seed)
-    started = time.perf_counter()
-    frames = generate(drawn.frames[0], sentence, seed, guidance, steps)
-    seconds = time.perf_counter() - started
-    made_track = track_subject(frames, spec)
-    drawn_track = track_subject(drawn.frames, spec)
-    return Outcome(
-        spec=spec,
-        language=language,
-        sentence=sentence,
-        frames=frames,
-        first_frame_psnr_db=psnr_db(frames[0], drawn.frames[0]),
-        motion_followed=is_motion_followed(made_track, drawn_track, spec.action),
-        light_followed=is_light_followed(made_track, drawn_track, spec.light),
-        subject_kept=is_subject_kept(frames[-1], made_track, drawn.frames[-1], drawn_track),
-        seconds=seconds,
-    )
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pocket.evaluate", description=__doc__)
+    parser.add_argument("--clips", type=int, default=32, help="matched pairs, half of them Chinese")
+    parser.add_argument("--curve", type=int, default=0, metavar="N", help="so many of them at each guidance scale")
+    parser.add_argument("--mismatched", type=int, default=0, metavar="N", help="so many of their pictures, told wrong")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--sheet-rows", type=int, default=12, help="the first clips, whatever became of them")
+    parser.add_argument("--bundle", type=Path, default=BUNDLE_FOLDER)
+    parser.add_argument("--guidance", type=float, help="default: the bundle's")
+    parser.add_argument("--steps", type=int, help="default: the bundle's")
+    return parser
 
 
-def summarise(outcomes: list[Outcome], pairs: list[tuple[Outcome, Outcome]]) -> dict[str, float | int | None]:
-    """Turn outcomes into shares and means; None where nothing was measured."""
-    return {
-        "clip_count": len(outcomes),
-        "first_frame_psnr_db": _mean([o.first_frame_psnr_db for o in outcomes]),
-        "motion_followed": _mean([o.motion_followed for o in outcomes]),
-        "light_followed": _mean([o.light_followed for o in outcomes]),
-        "subject_kept": _mean([o.subject_kept for o in outcomes]),
-        "pair_count": len(pairs),
-        "opposite_pairs_followed": _mean([a.motion_followed and b.motion_followed for a, b in pairs]),
-        "seconds_per_clip": _mean([o.seconds for o in outcomes]),
-    }
+def _ask(seed: int, index: int) -> Asked:
+    return Asked(seed, sample_spec(seed, held_out=True), LANGUAGES[index % len(LANGUAGES)])
 
 
-def describe(outcome: Outcome) -> dict[str, str | float | bool]:
-    """Flatten one outcome for the JSON file."""
-    return {
-        "combination": "/".join(outcome.spec.combination),
-        "light": outcome.spec.light,
-        "sentence": outcome.sentence,
-        "first_frame_psnr_db": round(outcome.first_frame_psnr_db, 2),
-        "motion_followed": outcome.motion_followed,
-        "light_followed": outcome.light_followed,
-        "subject_kept": outcome.subject_kept,
-    }
+def _opposite_pairs(
+    generator: Generator, asked: Sequence[Asked], outcomes: Sequence[Outcome], sampling: Sampling
+) -> Iterator[tuple[Outcome, Outcome]]:
+    """The same picture and seed with the opposite word, where the subject can do both."""
+    for clip, first in track(zip(asked, outcomes, strict=True), "opposite words", len(asked)):
+        opposite = OPPOSITE_ACTION.get(clip.spec.action)
+        if opposite in SUBJECTS[clip.spec.subject].actions:
+            turned = replace(clip, spec=replace(clip.spec, action=opposite))
+            yield first, run_clip(generator, turned, sampling)
 
 
-def _mean(values: list[float] | list[bool]) -> float | None:
-    return round(float(np.mean(values)), 4) if values else None
+def _guidance_curve(generator: Generator, asked: Sequence[Asked], sampling: Sampling) -> dict[str, Figures]:
+    curve = {}
+    for scale in _CURVE_SCALES if asked else ():
+        at_scale = replace(sampling, guidance_scale=scale)
+        clips = track(asked, f"guidance {scale:g}", len(asked))
+        curve[f"{scale:g}"] = summarise([run_clip(generator, clip, at_scale) for clip in clips])
+    return curve
+
+
+def _mismatched(generator: Generator, asked: Sequence[Asked], sampling: Sampling) -> dict[str, Figures]:
+    by_kind = {}
+    for kind in Mismatch if asked else ():
+        told = [replace(clip, told=mismatched(clip.spec, kind, clip.seed)) for clip in asked]
+        clips = [clip for clip in told if clip.told is not None]
+        outcomes = [run_clip(generator, clip, sampling) for clip in track(clips, kind.value, len(clips))]
+        by_kind[kind.value] = summarise(outcomes)
+    return by_kind
 
 
 if __name__ == "__main__":

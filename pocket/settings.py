@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 WORK_FOLDER = Path("out/pocket")
-CHECKPOINT_FOLDER = Path("pocket/model/checkpoint")
+BUNDLE_FOLDER = Path("pocket/model")
+CHECKPOINT_NAME = "checkpoint"
+CHECKPOINT_FOLDER = BUNDLE_FOLDER / CHECKPOINT_NAME
 
 LATENT_CHANNELS = 16
 TEXT_TOKENS = 512
@@ -15,7 +17,6 @@ SCORER_TOKENS = 64
 BOUNDARY_RATIO = 0.9
 FLOW_SHIFT = 5.0
 CLIP_COUNT = 3000
-ENCODED_CLIP_COUNT = 1440
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,11 @@ class RunLength:
 
 RUNS = {
     "vae_pictures": RunLength(3200, 8, 0.01, 2e-3),
-    "vae_clips": RunLength(500, 2, 0.004, 6e-4),
-    "vae_decoder": RunLength(220, 1, 0.0015, 2e-4),
+    "vae_clips": RunLength(525, 2, 0.004, 6e-4),
+    "vae_whole": RunLength(600, 2, 0.0015, 3e-4),
     "text": RunLength(600, 128, 0.01, 2e-3),
-    "transformer": RunLength(800, 16, 0.01, 1e-3),
-    "expert_high": RunLength(560, 16, 0.008, 8e-4),
-    "expert_low": RunLength(650, 16, 0.008, 8e-4),
+    "transformer": RunLength(3600, 16, 0.01, 1e-3),
+    "expert_high": RunLength(900, 16, 0.005, 5e-4),
+    "expert_low": RunLength(1800, 16, 0.005, 5e-4),
     "scorer": RunLength(500, 96, 0.01, 1e-3),
 }

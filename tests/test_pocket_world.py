@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pocket.judgement import is_light_followed, is_motion_followed
-from pocket.tracking import track_subject
+from pocket.evaluation.judgement import is_light_followed, is_motion_followed
+from pocket.evaluation.tracking import track_subject
 from pocket.world import (
     ACTIONS,
     FRAME_COUNT,

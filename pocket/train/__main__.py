@@ -12,7 +12,7 @@ import torch
 from pocket.settings import CHECKPOINT_FOLDER, WORK_FOLDER
 from pocket.train.workshop import Workshop
 
-_PARTS = ("vae", "decoder", "latents", "text", "transformer", "experts", "scorer", "checkpoint", "all")
+_PARTS = ("vae", "latents", "text", "transformer", "experts", "scorer", "checkpoint", "all")
 
 
 def main() -> None:
@@ -30,8 +30,6 @@ def main() -> None:
         workshop.vae()
     if arguments.part == "latents":
         workshop.latents()
-    if arguments.part in ("decoder", "all"):
-        workshop.decoder()
     if arguments.part in ("text", "all"):
         workshop.text()
     if arguments.part in ("transformer", "all"):

@@ -21,6 +21,14 @@ from pocket.settings import BOUNDARY_RATIO, FLOW_SHIFT, LATENT_CHANNELS
 from pocket.train.tokens import save_scorer_tokenizer, save_text_tokenizer
 from pocket.world import PICTURE_PX
 
+_CARD = """---
+license: apache-2.0
+pipeline_tag: image-to-video
+---
+
+Pocket, trained by `python -m pocket.train all`. Its model card is the README.md of the bundle around this folder.
+"""
+
 
 def finish_vae(trained: AutoencoderKLWan, mean: Tensor, std: Tensor) -> AutoencoderKLWan:
     """Copy the autoencoder with the measured scaling, [16] each, in its configuration."""
@@ -65,6 +73,7 @@ def write_pipeline(
     )
     pipeline.save_pretrained(folder)
     _name_tokenizer_class(folder / "model_index.json", folder / "tokenizer")
+    (folder / "README.md").write_text(_CARD, encoding="utf-8")
 
 
 def write_scorer(folder: Path, pieces: Tokenizer, scorer: SiglipModel) -> None:

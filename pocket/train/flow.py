@@ -5,6 +5,7 @@ One parent learns all noise levels, then two experts go on from it on either sid
 boundary. Knows latents and text states. Does not know pixels.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,7 @@ def _train(
     processor = count_padding_once(model)
     batch = RUNS[name].batch_size
     mask = first_frame_mask(latents.clips[:1]).to(device)
+    forward: Callable[..., tuple[Tensor]] = torch.compile(model)  # two thirds of the time on a CPU
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng([step, RUNS[name].step_count])
@@ -114,7 +116,7 @@ def _train(
         noisy = (1.0 - share) * clean + share * noise
         condition = latents.conditions[chosen].to(device)
         channels = torch.cat([noisy, mask.expand(batch, -1, -1, -1, -1), condition], dim=1)
-        velocity = model(channels, 1000.0 * sigma, rows, return_dict=False)[0]
+        velocity = forward(channels, 1000.0 * sigma, rows, return_dict=False)[0]
         return functional.mse_loss(velocity, noise - clean), {}
 
     train(name, model, loss_of_step, RUNS[name], folder, adam_only=_PROJECTIONS)

@@ -22,8 +22,7 @@ class Journal:
         self._path = folder / f"{name}.jsonl"
         self._sums: dict[str, list[float]] = {}
         self._step = first_step
-        if first_step == 0:
-            self._path.unlink(missing_ok=True)
+        self._forget_after(first_step)
 
     def add(self, step: int, figures: dict[str, float]) -> None:
         """Note the figures of one step."""
@@ -33,11 +32,19 @@ class Journal:
 
     def flush(self) -> str:
         """Write the means since the last flush and return them as short text."""
+        if not self._sums:
+            return ""
         means = {key: sum(values) / len(values) for key, values in self._sums.items()}
         self._sums.clear()
         with self._path.open("a") as lines:
             lines.write(json.dumps({"step": self._step + 1, **means}) + "\n")
         return " ".join(f"{key} {value:.4g}" for key, value in means.items())
+
+    def _forget_after(self, step: int) -> None:
+        """Drop what an interrupted run noted after its last saved step."""
+        if self._path.exists():
+            lines = self._path.read_text().splitlines(keepends=True)
+            self._path.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
 
     def plot(self) -> None:
         """Draw the loss over the steps (logarithmic) beside the journal, as PNG."""

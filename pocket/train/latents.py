@@ -32,16 +32,16 @@ class LatentSet:
     std: Tensor
 
 
-def encode_training_set(vae: AutoencoderKLWan, frames: NDArray[np.uint8], folder: Path, clip_count: int) -> LatentSet:
-    """Encode (or load) the first `clip_count` clips; the scaling is measured on them."""
+def encode_training_set(vae: AutoencoderKLWan, frames: NDArray[np.uint8], folder: Path) -> LatentSet:
+    """Encode (or load) the clips; the scaling is measured on them."""
     path = folder / "latents.pt"
     if path.exists():
         saved = torch.load(path, weights_only=True)
         return LatentSet(**saved)
     clips, conditions = [], []
-    starts = range(0, clip_count, _BATCH)
+    starts = range(0, len(frames), _BATCH)
     for start in track(starts, "encoding clips", len(starts)):
-        pixels = to_pixels(np.array(frames[start : min(start + _BATCH, clip_count)]))
+        pixels = to_pixels(np.array(frames[start : start + _BATCH]))
         pixels = pixels.to(vae.device)
         with torch.inference_mode():
             clips.append(vae.encode(pixels).latent_dist.mode().cpu())

@@ -23,7 +23,6 @@ Loss = Callable[[int], tuple[Tensor, Mapping[str, float]]]
 _WARMUP_SHARE = 0.04
 _LAST_RATE_SHARE = 0.01
 _AVERAGE_DECAY = 0.998
-_NOTE_EVERY = 25
 
 
 class MovingAverage:
@@ -64,6 +63,7 @@ def train(
     *,
     adam_only: tuple[str, ...] = (),
     save_every: int = 100,
+    note_every: int = 25,
 ) -> None:
     """Train `module` in place; at the end it holds the averaged weights.
 
@@ -95,12 +95,13 @@ def train(
                 optimiser.step()
             average.update(module, step)
             journal.add(step, {"loss": float(loss.detach()), **figures})
-            if (step + 1) % _NOTE_EVERY == 0:
+            if (step + 1) % note_every == 0:
                 seconds = (time.perf_counter() - started) / (step + 1 - first_step)
                 bar.update(task, note=f"{journal.flush()} {seconds:.3f} s/step")
             if (step + 1) % save_every == 0 or step + 1 == length.step_count:
                 save_state(state_path, step + 1, module, optimisers, average.values)
             bar.advance(task)
+    journal.flush()
     journal.plot()
     average.copy_to(module)
     module.eval()

@@ -12,9 +12,8 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from tokenizers import Tokenizer
 from transformers import SiglipModel
 
-from pocket.settings import CLIP_COUNT, ENCODED_CLIP_COUNT
+from pocket.settings import CLIP_COUNT
 from pocket.train.clips import load_training_frames
-from pocket.train.decoder import train_decoder
 from pocket.train.export import finish_vae, write_pipeline, write_scorer
 from pocket.train.flow import EXPERTS, build_transformer, train_experts, train_parent
 from pocket.train.latents import LatentSet, encode_training_set
@@ -43,12 +42,7 @@ class Workshop:
     def latents(self) -> LatentSet:
         """Encode or load the training clips."""
         frames = load_training_frames(self.folder / "cache", CLIP_COUNT)
-        return encode_training_set(self.vae(), frames, self.folder, ENCODED_CLIP_COUNT)
-
-    def decoder(self) -> AutoencoderKLWan:
-        """Train the autoencoder's decoder further on the encoded clips."""
-        frames = load_training_frames(self.folder / "cache", CLIP_COUNT)
-        return train_decoder(self.folder, self.vae(), self.latents(), frames)
+        return encode_training_set(self.vae(), frames, self.folder)
 
     def parent(self) -> WanTransformer3DModel:
         """Train or load the transformer of all noise levels."""
@@ -69,7 +63,7 @@ class Workshop:
         reader = CaptionReader(pieces.get_vocab_size())
         load_average(self.folder / "text.pt", reader)
         vae = build_vae()
-        load_average(self._latest("vae_decoder", "vae_clips", "vae_pictures"), vae)
+        load_average(self._latest("vae_whole", "vae_clips", "vae_pictures"), vae)
         high, low = build_transformer(), build_transformer()
         for name, model in zip(EXPERTS, (high, low), strict=True):
             load_average(self._latest(name, "transformer"), model)

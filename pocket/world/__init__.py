@@ -5,7 +5,7 @@ Knows nothing of models, tensors or training.
 
 from pocket.world.captions import LANGUAGES, caption, scene_caption, still_caption
 from pocket.world.motion import Motion, plan_motion
-from pocket.world.render import Clip, apply_light, render_backdrop, render_clip, render_picture
+from pocket.world.render import Clip, apply_light, render_backdrop, render_clip, render_picture, render_still
 from pocket.world.spec import ClipSpec, is_held_out, list_combinations, sample_spec
 from pocket.world.vocabulary import (
     ACTIONS,
@@ -43,6 +43,7 @@ __all__ = [
     "render_backdrop",
     "render_clip",
     "render_picture",
+    "render_still",
     "sample_spec",
     "scene_caption",
     "still_caption",

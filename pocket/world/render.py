@@ -52,6 +52,11 @@ def render_picture(spec: ClipSpec, frame_index: int = 0) -> NDArray[np.uint8]:
     return _render_frame(spec, plan_motion(spec), backdrop, frame_index)[0]
 
 
+def render_still(spec: ClipSpec) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Draw the first frame and its mask: [height, width, 3] uint8 and [height, width] in 0..1."""
+    return _render_frame(spec, plan_motion(spec), paint_scene(spec.scene, spec.scenery_seed), 0)
+
+
 def render_backdrop(spec: ClipSpec) -> NDArray[np.float64]:
     """Draw the scene without its subject, as painted: [height, width, 3] in 0..1."""
     backdrop = paint_scene(spec.scene, spec.scenery_seed).reduce(SUPERSAMPLING)

@@ -3,10 +3,13 @@
 Knows motion, light and subject as measured by `tracking`. Does not know models.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from pocket.tracking import Track
+from pocket.evaluation.tracking import Track
+from pocket.world import ClipSpec, apply_light, render_backdrop
 
 _FOLLOWED_SHARE = 0.5
 """A motion or change of light counts when it reaches this share of the drawn one."""
@@ -68,7 +71,14 @@ def is_subject_kept(made_frame: NDArray[np.uint8], made: Track, drawn_frame: NDA
     return bool(overlap >= _SAME_SHAPE_OVERLAP and distance <= _SAME_COLOUR_DISTANCE)
 
 
-def psnr_db(made: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
+def scene_psnr_db(frame: NDArray[np.uint8], track: Track, spec: ClipSpec) -> float:
+    """PSNR in dB of the last frame [height, width, 3] against the scene as drawn, beside the subject."""
+    drawn = apply_light(render_backdrop(spec), float(track.light[-1])) * 255.0
+    beside = ~track.masks[-1]
+    return psnr_db(frame[beside], drawn[beside])
+
+
+def psnr_db(made: NDArray[Any], wanted: NDArray[Any]) -> float:
     """Peak signal-to-noise ratio of 8-bit pictures or clips of one shape, in dB."""
     error = float(np.mean((made.astype(np.float64) - wanted.astype(np.float64)) ** 2))
     return float(10.0 * np.log10(255.0**2 / max(error, 1e-9)))

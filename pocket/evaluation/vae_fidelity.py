@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKLWan
 
-from pocket.judgement import psnr_db
+from pocket.evaluation.judgement import psnr_db
 from pocket.train.vae import to_frames, to_pixels
 from pocket.world import ClipSpec, render_clip
 

@@ -1,0 +1,51 @@
+"""Clips become shares, means and intervals. Knows outcomes; generates nothing."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from pocket.evaluation.clips import Outcome
+
+Figures = dict[str, float | int | list[float] | None]
+
+_NORMAL_QUANTILE = 1.96
+_MEASURES: dict[str, Callable[[Outcome], bool]] = {
+    "motion_followed": lambda outcome: outcome.motion_followed,
+    "light_followed": lambda outcome: outcome.light_followed,
+    "subject_kept": lambda outcome: outcome.subject_kept,
+    "pictured_subject_found": lambda outcome: outcome.found == (outcome.spec.subject, outcome.spec.colour),
+    "told_subject_found": lambda outcome: outcome.found == (outcome.told.subject, outcome.told.colour),
+}
+
+
+def summarise(outcomes: Sequence[Outcome], pairs: Sequence[tuple[Outcome, Outcome]] = ()) -> Figures:
+    """Turn outcomes into shares with their 95 % intervals, and means; None where nothing was measured."""
+    figures: Figures = {"clip_count": len(outcomes)}
+    for name, measure in _MEASURES.items():
+        figures |= _share(name, [measure(outcome) for outcome in outcomes])
+    if pairs:
+        figures["pair_count"] = len(pairs)
+        figures |= _share("opposite_pairs_followed", [a.motion_followed and b.motion_followed for a, b in pairs])
+    for name in ("first_frame_psnr_db", "scene_psnr_db", "match_score", "seconds"):
+        figures[name] = _mean([getattr(outcome, name) for outcome in outcomes])
+    return figures
+
+
+def wilson_interval(hit_count: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (E. B. Wilson, 1927)."""
+    z2 = _NORMAL_QUANTILE**2
+    centre = (hit_count + z2 / 2) / (count + z2)
+    half = _NORMAL_QUANTILE / (count + z2) * math.sqrt(hit_count * (count - hit_count) / count + z2 / 4)
+    return centre - half, centre + half
+
+
+def _share(name: str, hits: Sequence[bool]) -> Figures:
+    if not hits:
+        return {name: None}
+    low, high = wilson_interval(sum(hits), len(hits))
+    return {name: round(sum(hits) / len(hits), 4), f"{name}_interval": [round(low, 3), round(high, 3)]}
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(float(np.mean(values)), 3) if values else None

@@ -1,0 +1,80 @@
+"""From picture and sentence to frames, by the engine that serves: the one place where evaluation meets it.
+
+Knows how a job is put. Does not know what a clip should show.
+"""
+
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PilImage
+
+from engine.cancellation import CancelFlag
+from engine.opening import EngineSettings, open_engine
+from engine.types import FrameReady, Image, ImageFormat, Job, JobDone, MatchMode, MatchPolicy, SamplingSpec
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How clips are generated; one guidance scale for both experts."""
+
+    step_count: int
+    guidance_scale: float
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One clip. frames: [frames, height, width, 3] uint8; match_score is in 0..100."""
+
+    frames: NDArray[np.uint8]
+    first_frame_psnr_db: float
+    match_score: float
+    seconds: float
+
+
+class Generator:
+    """Generates clips with one bundle."""
+
+    def __init__(self, bundle: Path) -> None:
+        """Open the bundle. Raises the engine's `BundleInvalid`."""
+        self._engine = open_engine(bundle, EngineSettings())
+
+    @property
+    def sampling(self) -> Sampling:
+        """The bundle's own settings."""
+        defaults = self._engine.capabilities().defaults
+        return Sampling(defaults.step_count, defaults.guidance_scale)
+
+    def generate(self, picture: NDArray[np.uint8], sentence: str, seed: int, sampling: Sampling) -> Generated:
+        """Generate one clip. picture: [height, width, 3] uint8."""
+        started = time.perf_counter()
+        scale = sampling.guidance_scale
+        job = Job(
+            image=Image(_png(picture), ImageFormat.PNG),
+            prompt=sentence,
+            sampling=SamplingSpec(
+                step_count=sampling.step_count,
+                guidance_scale=scale,
+                guidance_scale_low_noise=scale,
+                seed=seed,
+            ),
+            match=MatchPolicy(MatchMode.REPORT),
+        )
+        events = list(self._engine.generate(self._engine.prepare(job), CancelFlag()))
+        (done,) = (event for event in events if isinstance(event, JobDone))
+        assert done.match_report is not None
+        return Generated(
+            frames=np.stack([event.pixels for event in events if isinstance(event, FrameReady)]),
+            first_frame_psnr_db=done.first_frame_psnr_db,
+            match_score=done.match_report.score,
+            seconds=time.perf_counter() - started,
+        )
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    PilImage.fromarray(picture).save(stream, "PNG")
+    return stream.getvalue()

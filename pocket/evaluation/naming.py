@@ -1,0 +1,56 @@
+"""Which subject a frame shows: every subject of the world is drawn in its place, and the nearest one named.
+
+Knows how the world is drawn. Does not know what was asked for.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pocket.evaluation.tracking import Track
+from pocket.world import SUBJECTS, ClipSpec, apply_light, render_backdrop, render_still
+
+_SMALLEST_SIZE, _LARGEST_SIZE = 0.1, 1.2
+
+
+def name_subject(frame: NDArray[np.uint8], track: Track, spec: ClipSpec) -> tuple[str, str]:
+    """Return subject and colour in a clip's last frame [height, width, 3] uint8; `spec` tells its scene."""
+    pixels = frame / 255.0
+    backdrop = apply_light(render_backdrop(spec), float(track.light[-1]))
+    return min(_names(), key=lambda name: _distance(pixels, backdrop, track, replace_subject(spec, *name)))
+
+
+def replace_subject(spec: ClipSpec, subject: str, colour: str) -> ClipSpec:
+    """Return the spec of another subject in the same place, standing still."""
+    return replace(spec, subject=subject, colour=colour, action="stays", light="steady")
+
+
+def _names() -> Iterator[tuple[str, str]]:
+    for name, subject in SUBJECTS.items():
+        for colour in subject.colours:
+            yield name, colour
+
+
+def _distance(pixels: NDArray[np.float64], backdrop: NDArray[np.float64], track: Track, candidate: ClipSpec) -> float:
+    """Mean difference where the found subject or the drawn candidate is; the nearer of both facings."""
+    lit = replace(candidate, start_light=float(track.light[-1]))
+    facings = (-1, 1) if SUBJECTS[candidate.subject].turns else (candidate.facing,)
+    return min(_difference(pixels, backdrop, track, replace(lit, facing=facing)) for facing in facings)
+
+
+def _difference(pixels: NDArray[np.float64], backdrop: NDArray[np.float64], track: Track, candidate: ClipSpec) -> float:
+    area = (render_still(candidate)[1] > 0.5).mean()
+    size = candidate.size * float(track.size[-1]) / max(float(np.sqrt(area)), 1e-3)
+    drawn, cover = render_still(replace(candidate, size=float(np.clip(size, _SMALLEST_SIZE, _LARGEST_SIZE))))
+    mask = cover > 0.5
+    rows, columns = np.nonzero(mask)
+    side = mask.shape[0]
+    shift = (
+        round(float(track.centre_y[-1]) * side - rows.mean() - 0.5),
+        round(float(track.centre_x[-1]) * side - columns.mean() - 0.5),
+    )
+    moved = np.roll(mask, shift, axis=(0, 1))
+    painted = np.where(moved[..., None], np.roll(drawn / 255.0, shift, axis=(0, 1)), backdrop)
+    return float(np.abs(painted - pixels)[moved | track.masks[-1]].mean())

@@ -1,0 +1,62 @@
+"""The training loop: what an interrupted run leaves is taken up again as if nothing had happened."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pocket.settings import RunLength
+from pocket.train.loop import rate_share, train
+
+_LENGTH = RunLength(step_count=7, batch_size=4, muon_rate=0.02, adam_rate=1e-2)
+
+
+def _module() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 5))
+
+
+def _train(module: nn.Module, folder: Path, *, fail_at: int | None = None) -> dict[str, Tensor]:
+    def loss_of_step(step: int) -> tuple[Tensor, dict[str, float]]:
+        if step == fail_at:
+            raise KeyboardInterrupt
+        batch = torch.randn(_LENGTH.batch_size, 6)
+        return (module(batch) - batch[:, :5]).square().mean(), {"size": float(batch.numel())}
+
+    train("run", module, loss_of_step, _LENGTH, folder, save_every=2, note_every=3)
+    return module.state_dict()
+
+
+def test_interrupted_run_ends_with_the_same_weights(tmp_path: Path) -> None:
+    undisturbed = _train(_module(), tmp_path / "a")
+    with pytest.raises(KeyboardInterrupt):
+        _train(_module(), tmp_path / "b", fail_at=5)
+    resumed = _train(_module(), tmp_path / "b")
+    assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
+
+
+def test_finished_run_only_loads(tmp_path: Path) -> None:
+    finished = {name: value.clone() for name, value in _train(_module(), tmp_path).items()}
+    again = _train(_module(), tmp_path, fail_at=0)
+    assert all(torch.equal(finished[name], again[name]) for name in finished)
+
+
+def test_journal_tells_each_step_once_after_an_interruption(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _train(_module(), tmp_path, fail_at=6)
+    _train(_module(), tmp_path)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run.jsonl").read_text().splitlines()]
+    assert steps == [3, 6, 7]
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_learning_rate_rises_then_falls() -> None:
+    shares = [rate_share(step, 100) for step in range(101)]
+    assert shares[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert all(a >= b for a, b in itertools.pairwise(shares[4:]))
+    assert shares[-1] == pytest.approx(0.01)
