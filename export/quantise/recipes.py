@@ -1,0 +1,199 @@
+"""Which weights of a component become what, and why: the one place. Plain data and the rules that read it.
+
+A recipe is a list of rules; the first whose pattern matches a weight's name in the checkpoint decides. Errors are
+measured on the pocket checkpoint by ``python -m benchmarks.precision`` and stand in docs/precision.md; the figures
+below are of single groups, as relative errors of the transformer's output.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+
+from export.errors import ExportError
+from export.quantise.calibration import Calibration
+from export.quantise.encodings import Encoding, Float8, Int4, Int8, Kept, QuantisedFormat, int4_block_size
+from export.shards import WeightSource
+
+RecipePrecision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "int4"]
+ComponentKind = Literal["transformer", "text_encoder", "vae"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What becomes of weights whose name matches. ``form`` None: kept in the recipe's own floating point type.
+
+    ``with_input`` quantises the linear's input too, which takes calibration; ``dtype`` overrides the recipe's type.
+    """
+
+    pattern: str
+    reason: str
+    form: QuantisedFormat | None = None
+    with_input: bool = False
+    dtype: torch.dtype | None = None
+
+    def matches(self, name: str) -> bool:
+        """Whether the rule speaks about a weight."""
+        return re.search(self.pattern, name) is not None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Rules for one kind of component; ``dtype`` is what everything else is stored and computed in."""
+
+    precision: RecipePrecision
+    dtype: torch.dtype
+    rules: tuple[Rule, ...] = ()
+
+    def rule(self, name: str) -> Rule | None:
+        """The rule that decides on a weight."""
+        return next((rule for rule in self.rules if rule.matches(name)), None)
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether ranges of inputs must be known."""
+        return any(rule.with_input for rule in self.rules)
+
+    def encodings(self, source: WeightSource, calibration: Calibration | None = None) -> dict[str, Encoding]:
+        """An encoding for every weight of a component, in its order.
+
+        Raises ``ExportError`` where inputs are to be quantised and ``calibration`` does not know them.
+        """
+        if self.needs_calibration and calibration is None:
+            raise ExportError(
+                f"--precision {self.precision} quantises the inputs of linears and needs their ranges; run "
+                "`python -m export.quantise.calibrate` first, or choose int4, fp16 or bf16"
+            )
+        return {name: self._encoding(source, name, calibration) for name in source.names()}
+
+    def _encoding(self, source: WeightSource, name: str, calibration: Calibration | None) -> Encoding:
+        if not source.dtype(name).is_floating_point:
+            return Kept(source.dtype(name))
+        rule = self.rule(name)
+        if rule is None or rule.form is None:
+            return Kept(self.dtype if rule is None or rule.dtype is None else rule.dtype)
+        linear = name.removesuffix(".weight")
+        largest = calibration.input_range(linear) if rule.with_input and calibration is not None else None
+        # Scales of a graph that computes in float32 stay float16: see ``rewrite`` on the Cast between.
+        scale_dtype = torch.bfloat16 if self.dtype is torch.bfloat16 else torch.float16
+        if rule.form == "int8":
+            return Int8(scale_dtype, largest)
+        if rule.form == "fp8":
+            return Float8(scale_dtype, largest)
+        block_size = int4_block_size(source.shape(name)[1])
+        if block_size is None:  # too narrow for a block; such a linear is small
+            return Kept(self.dtype)
+        moments = calibration.moments(linear) if calibration is not None else None
+        return Int4(scale_dtype, None, block_size, moments)
+
+
+_BLOCK_LINEARS = r"^blocks\.\d+\.(attn[12]\.(to_[qkv]|to_out\.0)|ffn\.net\.(0\.proj|2))\.weight$"
+_TEXT_LINEARS = r"^encoder\.block\.\d+\.layer\.\d+\.(SelfAttention\.[qkvo]|DenseReluDense\.(wi_[01]|wo))\.weight$"
+
+_FLOAT32_ISLANDS = Rule(
+    r"(^|\.)(scale_shift_table|norm\d\.(weight|bias)|condition_embedder\.time_embedder\..*)$",
+    "Diffusers keeps modulation, norms and the time embedder in float32 (WanTransformer3DModel."
+    "_keep_in_fp32_modules): t reaches 999, and a scale is applied to every token. They are 0.2 % of the weights.",
+    dtype=torch.float32,
+)
+_HIGH = (
+    _FLOAT32_ISLANDS,
+    Rule(
+        r"^proj_out\.",
+        "The last projection writes the prediction itself: alone in INT4 it costs as much (0.061) as the whole of the "
+        "blocks (0.066), for 0.002 % of the weights.",
+    ),
+    Rule(
+        r"^patch_embedding\.",
+        "The first projection is a convolution over latents and mask, whose scales differ; 0.005 % of the weights.",
+    ),
+    Rule(
+        r"^condition_embedder\.",
+        "Time and text embedders run once a step for a few rows: nothing is gained. Time's projection alone in INT4 "
+        "costs 0.021, as it modulates every token.",
+    ),
+)
+_SAME_TEXT_ENCODER = Rule(
+    _TEXT_LINEARS,
+    "umT5's inputs have outliers that eight bits for a whole tensor cannot hold; weights alone by output channel cost "
+    "little and halve 11.4 GB. They run once a prompt.",
+    form="int8",
+)
+
+
+def _transformer(form: QuantisedFormat, reason: str, *, with_input: bool) -> tuple[Rule, ...]:
+    return (*_HIGH, Rule(_BLOCK_LINEARS, reason, form, with_input))
+
+
+# The VAE is convolutions: no recipe quantises it. float16, because bfloat16 has no Resize in TensorRT.
+_RULES: Mapping[ComponentKind, Mapping[RecipePrecision, Recipe]] = {
+    "transformer": {
+        "fp32": Recipe("fp32", torch.float32),
+        "fp16": Recipe("fp16", torch.float16, (_FLOAT32_ISLANDS,)),
+        "bf16": Recipe("bf16", torch.bfloat16, (_FLOAT32_ISLANDS,)),
+        "int8": Recipe(
+            "int8",
+            torch.float16,
+            _transformer(
+                "int8",
+                "Weights by output channel (0.005 alone), inputs with one calibrated scale (0.015): the most exact "
+                "eight bits, and the fast ones of sm_86.",
+                with_input=True,
+            ),
+        ),
+        "fp8": Recipe(
+            "fp8",
+            torch.float16,
+            _transformer(
+                "fp8",
+                "E4M3 with one scale a weight and a calibrated one an input. sm_89 only: the compiler refuses it for "
+                "sm_86. Three bits of mantissa make it less exact than INT8 (0.027 against 0.015).",
+                with_input=True,
+            ),
+        ),
+        "int4": Recipe(
+            "int4",
+            torch.float16,
+            _transformer(
+                "int4",
+                "Weights alone, in blocks: what lets both experts of 14 B stay on a 24 GB card. 0.066 rounded to "
+                "nearest, 0.038 with feedback from calibrated moments.",
+                with_input=False,
+            ),
+        ),
+    },
+    "text_encoder": {
+        "fp32": Recipe("fp32", torch.float32),
+        "fp16": Recipe(
+            "fp16",
+            torch.float16,
+            (
+                Rule(
+                    r"DenseReluDense\.wo\.|layer_norm|shared|embed_tokens",
+                    "umT5's feed-forward overflows float16; the library keeps its last projection in float32.",
+                    dtype=torch.float32,
+                ),
+            ),
+        ),
+        "bf16": Recipe("bf16", torch.bfloat16),
+        **{
+            precision: Recipe(precision, torch.bfloat16, (_SAME_TEXT_ENCODER,)) for precision in ("int8", "fp8", "int4")
+        },
+    },
+    "vae": {
+        "fp32": Recipe("fp32", torch.float32),
+        **{precision: Recipe(precision, torch.float16) for precision in ("fp16", "bf16", "int8", "fp8", "int4")},
+    },
+}
+
+
+def recipe_for(kind: ComponentKind, precision: RecipePrecision) -> Recipe:
+    """The recipe of a component. Raises ``ExportError`` for an unknown precision, naming those that there are."""
+    found = _RULES[kind].get(precision)
+    if found is None:
+        raise ExportError(f"--precision {precision}: choose one of {', '.join(get_args(RecipePrecision))}")
+    return found
