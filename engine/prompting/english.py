@@ -1,0 +1,102 @@
+"""How English verbs are used. Knows word order and verb forms; knows nothing of clauses.
+
+A word such as "waves" is a verb or a noun by what stands before and after it. Words of no list count as verbs where
+only a verb can stand: "the axolotl wiggles its gills".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.prompting.phrases import Use, is_verb
+from engine.prompting.tokens import LATIN, Token
+from engine.prompting.vocabulary import BASE, ING, PAST, THIRD
+
+_PLURALS = frozenset({"people", "men", "women", "children", "they", "we", "you", "i", "mice", "geese", "fish", "crowd"})
+_BY_AGENT = frozenset({"in", "with", "by", "for", "on", "against", "of", "at", "into", "to"})
+
+
+def verb_uses(tokens: Sequence[Token]) -> list[Use | None]:
+    """The use of each token of one chunk; None where it is no verb."""
+    uses: list[Use | None] = []
+    has_finite = False
+    for index, token in enumerate(tokens):
+        use = _use(tokens, index, has_finite=has_finite)
+        if token.is_in("conjunction", "sequence", "together") and any(map(_finite, tokens[index + 1 : index + 5])):
+            has_finite = False
+        has_finite = has_finite or (use is Use.MAIN and token.forms != {ING})
+        uses.append(use)
+    return uses
+
+
+def _use(tokens: Sequence[Token], index: int, *, has_finite: bool) -> Use | None:
+    token = tokens[index]
+    before = tokens[index - 1] if index else None
+    after = tokens[index + 1] if index + 1 < len(tokens) else None
+    if token.script != LATIN or token.is_in("plain"):
+        return None
+    if not is_verb(token):
+        return _use_of_unknown(token, before, after)
+    if token.is_in("auxiliary") and _verb_follows(tokens, index):
+        return None
+    if before is not None and before.text == "to":
+        return None
+    if before is not None and _opens_noun(before):
+        return Use.ATTRIBUTE if token.forms & {ING, PAST} and not token.is_noun else None
+    if token.forms == {ING}:
+        return Use.ALONG if has_finite else Use.MAIN
+    if token.forms == {PAST} and after is not None and after.text in _BY_AGENT and not _is_auxiliary(before):
+        return Use.ATTRIBUTE
+    if token.is_noun and not _stands_as_verb(token, before, after):
+        return None
+    return Use.MAIN
+
+
+def _use_of_unknown(token: Token, before: Token | None, after: Token | None) -> Use | None:
+    """Words of no list: "wiggles its", "is wiggling"."""
+    if token.lists or before is None:
+        return None
+    if token.text.endswith("ing") and (_is_auxiliary(before) or before.is_noun):
+        return Use.MAIN
+    after_opens = after is None or after.is_in("determiner", "possessive", "preposition", "adverb", "direction")
+    is_third = token.text.endswith("s") and not token.text.endswith(("ss", "us", "is", "'s"))
+    return Use.MAIN if is_third and after_opens and (before.is_noun or before.is_in("adverb")) else None
+
+
+def _stands_as_verb(token: Token, before: Token | None, after: Token | None) -> bool:
+    if after is not None and _finite(after) and not after.is_noun:
+        return False
+    if after is not None and after.is_in("auxiliary"):
+        return False
+    if before is None:
+        return THIRD in token.forms or (after is not None and after.is_in("determiner", "possessive", "preposition"))
+    if BASE in token.forms and THIRD not in token.forms:
+        plural = before.text in _PLURALS or (before.is_noun and before.text.endswith("s"))
+        return plural or before.is_in("auxiliary", "adverb", "conjunction", "sequence", "order", "pronoun")
+    return True
+
+
+def _finite(token: Token) -> bool:
+    return is_verb(token) and bool(token.forms & {BASE, THIRD})
+
+
+def _opens_noun(token: Token) -> bool:
+    """Whether a noun must follow: "the", "his", "red", "with"."""
+    if token.is_in("determiner", "possessive"):
+        return True
+    if token.is_in("auxiliary", "adverb", "sequence", "together", "conjunction", "order", "pronoun"):
+        return False
+    return token.is_in("adjective", "preposition", "abstract", "negation") and not token.is_noun
+
+
+def _is_auxiliary(token: Token | None) -> bool:
+    return token is not None and token.is_in("auxiliary", "adverb")
+
+
+def _verb_follows(tokens: Sequence[Token], index: int) -> bool:
+    for token in tokens[index + 1 : index + 4]:
+        if is_verb(token) and not token.is_in("auxiliary"):
+            return bool(token.forms & {ING, PAST, BASE})
+        if not token.is_in("adverb", "negation", "abstract"):
+            return False
+    return False

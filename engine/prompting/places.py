@@ -1,0 +1,49 @@
+"""Which words of a phrase say where something is. Knows prepositions, localizers and places; knows no verb."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.prompting.tokens import HAN, Token
+
+_WITHIN = ("preposition", "determiner", "adjective", "sky")
+_BEING_THERE = frozenset({"在", "于"})
+
+
+def leading_place(tokens: Sequence[Token]) -> int:
+    """How many leading tokens say where, when something else is named after them: "房间里 | 一只白猫"."""
+    end = _place_phrase(tokens, 0)
+    named = any(token.is_noun and not token.is_in("place") for token in tokens[end:])
+    return end if named else 0
+
+
+def resting_place(tokens: Sequence[Token]) -> int:
+    """How many leading tokens say where, as in "在草地上" or "on the beach"; 0 when none do."""
+    if not tokens:
+        return 0
+    opens = tokens[0].text in _BEING_THERE if tokens[0].script == HAN else tokens[0].is_in("resting")
+    return _place_phrase(tokens, 0) if opens else 0
+
+
+def trailing_place(tokens: Sequence[Token]) -> int:
+    """Where the closing words begin that say where, as in "a cat | in the room"; the length when none do."""
+    for index in range(len(tokens)):
+        if tokens[index].is_in("resting") or tokens[index].text in _BEING_THERE:
+            end = _place_phrase(tokens, index)
+            if end == len(tokens) and index:
+                return index
+    return len(tokens)
+
+
+def _place_phrase(tokens: Sequence[Token], start: int) -> int:
+    """The end of a phrase about a place that starts here; 0 when there is none."""
+    end = 0
+    for index in range(start, len(tokens)):
+        token = tokens[index]
+        if token.is_in("place") or (end and token.is_in("localizer")):
+            end = index + 1
+        elif (token.is_noun and not token.is_in("sky")) or (end and token.script != HAN and not token.is_in(*_WITHIN)):
+            break
+    if end and start == 0 and tokens[0].script != HAN and not tokens[0].is_in("resting"):
+        return 0
+    return end
