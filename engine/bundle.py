@@ -57,6 +57,7 @@ __all__ = [
     "TensorSpec",
     "TokenizerSpec",
     "file_sha256",
+    "parse_manifest",
     "read_manifest",
 ]
 
@@ -68,13 +69,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
 
     Raises ``BundleInvalid``, naming the file, the fault and the remedy.
     """
-    path = folder / MANIFEST_NAME
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise BundleInvalid(
-            f"cannot read {path}: {error.strerror}; give the folder that `python -m export` wrote"
-        ) from error
+    path, content = _read(folder)
     manifest = _parse(path, content)
     for name in _named_files(manifest):
         if name not in manifest.files:
@@ -82,6 +77,21 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing releases the interpreter
         list(pool.map(lambda item: _check_file(folder, *item), manifest.files.items()))
     return manifest, hashlib.sha256(content).hexdigest()
+
+
+def parse_manifest(folder: Path) -> Manifest:
+    """What ``bundle.json`` says, before any file is checked against it. Raises ``BundleInvalid``."""
+    return _parse(*_read(folder))
+
+
+def _read(folder: Path) -> tuple[Path, bytes]:
+    path = folder / MANIFEST_NAME
+    try:
+        return path, path.read_bytes()
+    except OSError as error:
+        raise BundleInvalid(
+            f"cannot read {path}: {error.strerror}; give the folder that `python -m export` wrote"
+        ) from error
 
 
 def file_sha256(path: Path) -> str:

@@ -30,4 +30,4 @@ class Execution:
     def zeros_like_output(self, graph: Graph, name: str) -> Tensor:
         """A buffer for an output of fixed shape."""
         spec = next(item for item in graph.spec.outputs if item.name == name)
-        return self.runtime.zeros(tuple(int(axis) for axis in spec.shape))
+        return self.runtime.zeros(tuple(int(axis) for axis in spec.shape), spec.dtype)

@@ -7,20 +7,27 @@ import sys
 from pathlib import Path
 
 
+def resident_bytes() -> int:
+    """Resident memory of this process now; on systems that do not tell, its peak."""
+    return _status("VmRSS", "self") or peak_resident_bytes()
+
+
 def peak_resident_bytes(process_id: int | None = None) -> int:
     """Peak resident memory of this process so far, or of another one; 0 where that one is gone or not to be seen.
 
     On Linux from the process's own status: ``getrusage`` there starts with the peak of the process that forked it.
     """
-    status = Path(f"/proc/{process_id or 'self'}/status")
-    try:
-        lines = status.read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
     if process_id is not None:
-        return 0
+        return _status("VmHWM", str(process_id)) or 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # kibibytes everywhere but on macOS
+    in_bytes = peak if sys.platform == "darwin" else peak * 1024  # kibibytes everywhere but on macOS
+    return _status("VmHWM", "self") or in_bytes
+
+
+def _status(field: str, process: str) -> int | None:
+    """A figure of Linux's status of a process, in bytes; None where there is none."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)

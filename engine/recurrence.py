@@ -43,4 +43,5 @@ class Recurrence:
         caches = (
             [] if self._step is None else [item for item in self._step.spec.inputs if item.name.startswith("cache_")]
         )
-        return {item.name: self._execution.runtime.zeros(tuple(int(axis) for axis in item.shape)) for item in caches}
+        zeros = self._execution.runtime.zeros
+        return {item.name: zeros(tuple(int(axis) for axis in item.shape), item.dtype) for item in caches}

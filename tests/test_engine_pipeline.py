@@ -57,6 +57,12 @@ class RecordingGraph:
         self._graph.run(inputs, outputs)
         self._runtime.after_call()
 
+    def prefetch(self) -> None:
+        self._graph.prefetch()
+
+    def unload(self) -> None:
+        self._graph.unload()
+
 
 class RecordingRuntime(OrtRuntime):
     """ONNX Runtime that writes down which graphs were called, and does ``after_call`` after each call."""

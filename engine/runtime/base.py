@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
-from engine.bundle import GraphSpec
+from engine.bundle import GraphSpec, TensorDtype
 
 Array = NDArray[Any]
 
@@ -23,7 +22,7 @@ class Tensor(Protocol):
 
 
 class Graph(Protocol):
-    """A loaded graph."""
+    """A loaded graph. Its weights are on the device, but for the time between ``unload`` and the next ``prefetch``."""
 
     @property
     def spec(self) -> GraphSpec:
@@ -33,8 +32,17 @@ class Graph(Protocol):
     def run(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         """Runs on bound buffers, each input and output by name. No buffer may be both.
 
+        Returns when the results are there: whoever looks at a cancel flag between calls stops the device within one.
         Raises ``OutOfMemory`` or ``GraphFailed``.
         """
+        ...
+
+    def prefetch(self) -> None:
+        """Begins to bring the weights back while other graphs run. ``run`` waits for it and raises its errors."""
+        ...
+
+    def unload(self) -> None:
+        """Frees the weights' memory. The graph stays open: a later ``prefetch`` or ``run`` brings them back."""
         ...
 
 
@@ -47,17 +55,25 @@ class Runtime(Protocol):
         ...
 
     def load(self, folder: Path, spec: GraphSpec) -> Graph:
-        """Loads a graph of a bundle. Raises ``BundleInvalid``."""
+        """Loads a graph of a bundle. Raises ``BundleInvalid``, or ``OutOfMemory``. Its last reference frees it."""
         ...
 
     def upload(self, array: Array) -> Tensor:
         """A buffer with a copy of the array."""
         ...
 
-    def zeros(self, shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> Tensor:
+    def zeros(self, shape: tuple[int, ...], dtype: TensorDtype = "float32") -> Tensor:
         """A buffer of zeros."""
         ...
 
+    def memory_bytes(self) -> int:
+        """Memory in use now: the device's, by all its users, or the process's for a CPU."""
+        ...
+
     def peak_memory_bytes(self) -> int:
-        """The most memory that was in use so far: the device's, or the process's for a CPU."""
+        """The most memory that was in use so far, of the same kind."""
+        ...
+
+    def close(self) -> None:
+        """Keeps on disk what makes the next start faster. Graphs that are still open stay usable."""
         ...

@@ -7,22 +7,11 @@ its last reference.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import DeviceUnavailable, GraphFailed, OutOfMemory
 
 _INSTALL = "install it with: pip install 'stillcue[server,tensorrt]'"
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What the driver says of a card; ``compute_capability`` as ``sm_86``, memory in bytes."""
-
-    name: str
-    compute_capability: str
-    memory_bytes: int
-    driver_version: str
 
 
 @functools.cache
@@ -47,33 +36,13 @@ def call(function: str, *arguments: Any) -> Any:
             "the card ran out of memory; free it of other work, or ask for a smaller size or fewer frames"
         )
     if status != api.cudaError_t.cudaSuccess:
-        raise GraphFailed(f"{function} failed: {_text(status)}")
+        raise GraphFailed(f"{function} failed: {status_text(status)}")
     return results[0] if results else None
 
 
-def present_card(index: int = 0) -> Card:
-    """The card of this machine. Raises ``DeviceUnavailable``, saying whether driver or card is missing."""
-    api = cudart()
-    status, count = api.cudaGetDeviceCount()
-    if status == api.cudaError_t.cudaErrorInsufficientDriver:
-        raise DeviceUnavailable(
-            f"no NVIDIA driver, or one too old for CUDA {_version(api.cudaRuntimeGetVersion()[1])}; install or update "
-            "it, see `nvidia-smi`"
-        )
-    if status != api.cudaError_t.cudaSuccess or count <= index:
-        reason = (
-            "no card" if status in (api.cudaError_t.cudaSuccess, api.cudaError_t.cudaErrorNoDevice) else _text(status)
-        )
-        raise DeviceUnavailable(
-            f"no NVIDIA card can be used: {reason}; see `nvidia-smi`, in a container give --gpus all"
-        )
-    properties = call("cudaGetDeviceProperties", index)
-    return Card(
-        name=properties.name.decode().rstrip("\0"),
-        compute_capability=f"sm_{properties.major}{properties.minor}",
-        memory_bytes=properties.totalGlobalMem,
-        driver_version=_version(call("cudaDriverGetVersion")),
-    )
+def use_blocking_waits() -> None:
+    """Lets threads sleep while the card works, instead of asking it again and again: the server needs the core."""
+    call("cudaSetDeviceFlags", cudart().cudaDeviceScheduleBlockingSync)
 
 
 def used_bytes() -> int:
@@ -87,7 +56,7 @@ def call_pair(function: str, *arguments: Any) -> tuple[int, int]:
     api = cudart()
     status, first, second = getattr(api, function)(*arguments)
     if status != api.cudaError_t.cudaSuccess:
-        raise GraphFailed(f"{function} failed: {_text(status)}")
+        raise GraphFailed(f"{function} failed: {status_text(status)}")
     return first, second
 
 
@@ -96,18 +65,19 @@ class DeviceBuffer:
 
     def __init__(self, byte_count: int) -> None:
         self.byte_count = byte_count
+        self._free = cudart().cudaFree  # kept here: at the interpreter's end nothing can be imported
         self.address: int = call("cudaMalloc", max(byte_count, 1))
 
     def __del__(self) -> None:
-        address, self.address = getattr(self, "address", 0), 0
-        if address:
-            cudart().cudaFree(address)  # a failure here has nobody left to hear of it
+        if hasattr(self, "address"):
+            self._free(self.address)  # a failure here has nobody left to hear of it
 
 
 class Stream:
     """Work of the card in order. It does not wait for CUDA's default stream."""
 
     def __init__(self) -> None:
+        self._destroy = cudart().cudaStreamDestroy
         self._stream = call("cudaStreamCreateWithFlags", cudart().cudaStreamNonBlocking)
 
     @property
@@ -136,15 +106,10 @@ class Stream:
         call("cudaStreamSynchronize", self._stream)
 
     def __del__(self) -> None:
-        stream = getattr(self, "_stream", None)
-        if stream is not None:
-            cudart().cudaStreamDestroy(stream)
+        if hasattr(self, "_stream"):
+            self._destroy(self._stream)
 
 
-def _text(status: Any) -> str:
+def status_text(status: Any) -> str:
+    """What CUDA says about a status."""
     return f"{cudart().cudaGetErrorString(status)[1].decode()} ({status.name})"
-
-
-def _version(number: int) -> str:
-    """CUDA writes 13.5 as 13050."""
-    return f"{number // 1000}.{number % 1000 // 10}"

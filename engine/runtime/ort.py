@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
-from engine.bundle import GraphSpec
+from engine.bundle import GraphSpec, TensorDtype
 from engine.errors import BundleInvalid, GraphFailed, OutOfMemory
-from engine.memory import peak_resident_bytes
+from engine.memory import peak_resident_bytes, resident_bytes
 from engine.runtime.base import Array, Tensor
 
 _PROVIDERS = ["CPUExecutionProvider"]
@@ -30,10 +30,11 @@ class OrtTensor:
 
 
 class OrtGraph:
-    """An inference session with bound inputs and outputs."""
+    """An inference session with bound inputs and outputs. ``open_session`` opens it again after ``unload``."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, spec: GraphSpec) -> None:
-        self._session = session
+    def __init__(self, open_session: Callable[[], onnxruntime.InferenceSession], spec: GraphSpec) -> None:
+        self._open_session = open_session
+        self._session: onnxruntime.InferenceSession | None = open_session()
         self._spec = spec
 
     @property
@@ -43,19 +44,33 @@ class OrtGraph:
 
     def run(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         """See ``Graph.run``."""
-        binding = self._session.io_binding()
+        session = self._loaded()
+        binding = session.io_binding()
         for name, tensor in inputs.items():
             binding.bind_ortvalue_input(name, _value(tensor))
         for name, tensor in outputs.items():
             binding.bind_ortvalue_output(name, _value(tensor))
         try:
-            self._session.run_with_iobinding(binding)
+            session.run_with_iobinding(binding)
         except MemoryError as error:
             raise OutOfMemory("the host ran out of memory") from error
         except Exception as error:  # the binding raises its own types, none of them public
             if "bad_alloc" in str(error) or "Failed to allocate memory" in str(error):
                 raise OutOfMemory("the host ran out of memory") from error
             raise GraphFailed(f"graph {self._spec.file} failed: {error}") from error
+
+    def prefetch(self) -> None:
+        """Opens the session where it was dropped; on a CPU there is nothing to wait beside."""
+        self._loaded()
+
+    def unload(self) -> None:
+        """Drops the session and its weights."""
+        self._session = None
+
+    def _loaded(self) -> onnxruntime.InferenceSession:
+        if self._session is None:
+            self._session = self._open_session()
+        return self._session
 
 
 class OrtRuntime:
@@ -76,24 +91,37 @@ class OrtRuntime:
         return f"onnxruntime {onnxruntime.__version__} {_PROVIDERS[0]}"
 
     def load(self, folder: Path, spec: GraphSpec) -> OrtGraph:
-        """Loads a graph of a bundle."""
-        try:
-            session = onnxruntime.InferenceSession(folder / spec.file, self._options, providers=_PROVIDERS)
-        except Exception as error:  # the session raises its own types, none of them public
-            raise BundleInvalid(f"cannot load {folder / spec.file}: {error}; export the checkpoint again") from error
-        return OrtGraph(session, spec)
+        """See ``Runtime.load``."""
+
+        def open_session() -> onnxruntime.InferenceSession:
+            try:
+                return onnxruntime.InferenceSession(folder / spec.file, self._options, providers=_PROVIDERS)
+            except Exception as error:  # the session raises its own types, none of them public
+                file = folder / spec.file
+                raise BundleInvalid(f"cannot load {file}: {error}; export the checkpoint again") from error
+
+        return OrtGraph(open_session, spec)
 
     def upload(self, array: Array) -> OrtTensor:
         """A buffer with a copy of the array."""
         return OrtTensor(array.copy())
 
-    def zeros(self, shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> OrtTensor:
-        """A buffer of zeros."""
+    def zeros(self, shape: tuple[int, ...], dtype: TensorDtype = "float32") -> OrtTensor:
+        """A buffer of zeros. numpy has no bfloat16, so neither have the graphs that a CPU can serve."""
+        if dtype == "bfloat16":
+            raise GraphFailed("ONNX Runtime is given no bfloat16 buffers here; export with fp16 for a CPU")
         return OrtTensor(np.zeros(shape, dtype))
+
+    def memory_bytes(self) -> int:
+        """Resident memory of this process."""
+        return resident_bytes()
 
     def peak_memory_bytes(self) -> int:
         """Peak resident memory of this process."""
         return peak_resident_bytes()
+
+    def close(self) -> None:
+        """Nothing to keep."""
 
 
 def _value(tensor: Tensor) -> onnxruntime.OrtValue:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.memory import peak_resident_bytes
-from engine.runtime.cuda import present_card
+from engine.runtime.card import present_card
 from export.errors import ExportError
 from export.tensorrt.messages import Messages, means_out_of_memory
 from export.tensorrt.request import BuildAnswer, BuildRequest

@@ -1,0 +1,54 @@
+"""Which runtime serves a bundle on this machine. Knows plans and cards; loads nothing."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from engine.errors import BundleInvalid, DeviceUnavailable
+from engine.manifest import Manifest
+from engine.runtime.base import Runtime
+from engine.runtime.card import engine_for_card, present_card
+
+RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A runtime, and the compute capability whose plans it runs; None for graphs on the CPU."""
+
+    runtime: Runtime
+    compute_capability: str | None = None
+
+
+def choose_runtime(manifest: Manifest, name: RuntimeName, thread_count: int, kernel_cache_folder: Path) -> Choice:
+    """The runtime of that name; ``auto`` is TensorRT where every graph has a plan for the card of this machine.
+
+    Raises ``BundleInvalid``, among it ``DeviceUnavailable``, where TensorRT is asked for and cannot be had. ``auto``
+    says in the log why it leaves plans unused.
+    """
+    if name == "tensorrt":
+        return _tensorrt(manifest, kernel_cache_folder)
+    if name == "auto" and any(graph.engines for graph in manifest.graphs):
+        try:
+            return _tensorrt(manifest, kernel_cache_folder)
+        except DeviceUnavailable as error:
+            _log.warning("the bundle's plans are not used, its graphs run on the CPU: %s", error)
+    from engine.runtime.ort import OrtRuntime
+
+    return Choice(OrtRuntime(thread_count))
+
+
+def _tensorrt(manifest: Manifest, kernel_cache_folder: Path) -> Choice:
+    if not any(graph.engines for graph in manifest.graphs):
+        raise BundleInvalid(
+            "the bundle holds no TensorRT plans; export the checkpoint with --gpu, or set the runtime to onnxruntime"
+        )
+    card = present_card()
+    engines = [engine_for_card(graph, card) for graph in manifest.graphs]
+    from engine.runtime.trt import TrtRuntime
+
+    return Choice(TrtRuntime(engines[0].compiler, kernel_cache_folder), card.compute_capability)

@@ -1,0 +1,56 @@
+"""Tensors in the memory of the card. Knows dtypes and copies; knows no graphs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from engine.bundle import TensorDtype
+from engine.runtime.base import Array
+from engine.runtime.cuda import DeviceBuffer, Stream
+
+_ITEM_BYTES: dict[TensorDtype, int] = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8}
+_UPLOADED: dict[str, TensorDtype] = {"float32": "float32", "float16": "float16", "int64": "int64"}
+
+
+class DeviceTensor:
+    """A buffer on the card with a shape and a dtype; its work is in order with the calls of the graphs."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: TensorDtype, stream: Stream) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self._stream = stream
+        self._byte_count = math.prod(shape) * _ITEM_BYTES[dtype]
+        self._buffer = DeviceBuffer(self._byte_count)
+
+    @classmethod
+    def from_host(cls, array: Array, stream: Stream) -> DeviceTensor:
+        """A copy of an array of float32, float16 or int64. Raises ``TypeError`` for others: none is ever a result."""
+        dtype = _UPLOADED.get(array.dtype.name)
+        if dtype is None:
+            raise TypeError(f"arrays of {array.dtype.name} are not uploaded: graphs take {', '.join(_UPLOADED)}")
+        tensor = cls(array.shape, dtype, stream)
+        contiguous = np.ascontiguousarray(array)
+        stream.to_device(tensor._buffer, contiguous.ctypes.data, tensor._byte_count)
+        return tensor
+
+    @classmethod
+    def zeros(cls, shape: tuple[int, ...], dtype: TensorDtype, stream: Stream) -> DeviceTensor:
+        """A tensor of zeros."""
+        tensor = cls(shape, dtype, stream)
+        stream.fill_zeros(tensor._buffer)
+        return tensor
+
+    @property
+    def address(self) -> int:
+        """Where the content lies on the card."""
+        return self._buffer.address
+
+    def to_host(self) -> Array:
+        """A copy of the content; bfloat16, which numpy lacks, comes as float32."""
+        raw = np.uint16 if self.dtype == "bfloat16" else np.dtype(self.dtype)
+        host = np.empty(self.shape, raw)
+        self._stream.to_host(host.ctypes.data, self._buffer, self._byte_count)
+        # bfloat16 is the upper half of a float32.
+        return (host.astype(np.uint32) << 16).view(np.float32) if self.dtype == "bfloat16" else host

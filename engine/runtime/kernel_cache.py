@@ -1,0 +1,64 @@
+"""Kernels that were compiled for this card, kept on disk for the next start. Knows files; the content is TensorRT's.
+
+TensorRT for RTX finishes its kernels when a plan is first used, which takes seconds a graph. The cache holds them. It
+is checked by the library itself against version, card and driver, so a wrong or damaged one costs time, never results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+_log = logging.getLogger(__name__)
+
+
+def default_cache_folder() -> Path:
+    """Where the XDG base directory specification puts caches."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "stillcue"
+
+
+class KernelCache:
+    """One cache for all plans of a process. It appears with the first plan that is given to ``attach``."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._cache: Any = None
+        self._kept = b""
+
+    def attach(self, config: Any) -> None:
+        """Makes a plan's runtime configuration use the cache."""
+        if self._cache is None:
+            self._cache = config.create_runtime_cache()
+            self._kept = self._read()
+            if self._kept and not self._cache.deserialize(self._kept):
+                _log.info("kernel cache %s is of another card, driver or version: it is made anew", self._file)
+        config.set_runtime_cache(self._cache)
+
+    def save(self) -> None:
+        """Writes the cache where it has changed. A folder that cannot be written costs time at the next start only."""
+        if self._cache is None:
+            return
+        content = bytes(self._cache.serialize())
+        if content == self._kept:
+            return
+        partial = self._file.with_name(f"{self._file.name}.{os.getpid()}.partial")
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(content)
+            partial.replace(self._file)
+        except OSError as error:
+            _log.warning("kernel cache %s is not kept: %s", self._file, error.strerror)
+            with contextlib.suppress(OSError):
+                partial.unlink()
+        else:
+            self._kept = content
+
+    def _read(self) -> bytes:
+        try:
+            return self._file.read_bytes()
+        except OSError:
+            return b""

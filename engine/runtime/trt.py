@@ -1,0 +1,185 @@
+"""TensorRT on one card. Knows plans, buffers and one stream; cuda-python does the copying, so no torch is needed.
+
+Graphs run one after another, so all contexts share one scratch buffer: the card holds the largest of their
+activations, not the sum. A call returns when its results are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from engine.bundle import EngineSpec, GraphSpec, TensorDtype
+from engine.errors import BundleInvalid, GraphFailed
+from engine.runtime.base import Array, Tensor
+from engine.runtime.card import Card, engine_for_card, present_card
+from engine.runtime.cuda import DeviceBuffer, Stream, use_blocking_waits, used_bytes
+from engine.runtime.device_tensor import DeviceTensor
+from engine.runtime.kernel_cache import KernelCache
+from engine.runtime.plan import Plan
+from engine.runtime.trt_library import TrtLibrary
+
+_DTYPES: Mapping[TensorDtype, str] = {"float32": "FLOAT", "float16": "HALF", "bfloat16": "BF16", "int64": "INT64"}
+
+
+class TrtRuntime:
+    """``module_name`` is ``tensorrt_rtx`` or ``tensorrt``; kernels are kept in ``cache_folder``.
+
+    Raises ``DeviceUnavailable`` where card, driver or library are missing.
+    """
+
+    def __init__(self, module_name: str, cache_folder: Path) -> None:
+        self.card: Card = present_card()
+        use_blocking_waits()
+        self._library = TrtLibrary(module_name)
+        self.stream = Stream()
+        capability, version = self.card.compute_capability, self._library.version
+        self._kernels = KernelCache(cache_folder / f"{module_name}-{version}-{capability}.kernels")
+        self._scratch = DeviceBuffer(0)
+        self._opening = Lock()
+        self.calling = Lock()  # the scorer's graphs are called from other threads than the job's
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
+        self._peak_bytes = 0
+
+    @property
+    def name(self) -> str:
+        """Library, version and device."""
+        card = self.card
+        return f"{self._library.name} {self._library.version} {card.name} ({card.compute_capability})"
+
+    def load(self, folder: Path, spec: GraphSpec) -> TrtGraph:
+        """See ``Runtime.load``."""
+        engine = self._engine_for_card(spec)
+        with self._opening:  # deferring is a state of the library between two calls
+            try:
+                plan = Plan(self._library, folder / engine.file, self._kernels)
+                plan.load()
+            except GraphFailed as error:
+                raise BundleInvalid(f"{folder / engine.file}: {error}; export the checkpoint again") from error
+        return TrtGraph(plan, spec, self, self._loader)
+
+    def upload(self, array: Array) -> DeviceTensor:
+        """A buffer with a copy of the array."""
+        return DeviceTensor.from_host(array, self.stream)
+
+    def zeros(self, shape: tuple[int, ...], dtype: TensorDtype = "float32") -> DeviceTensor:
+        """A buffer of zeros."""
+        return DeviceTensor.zeros(shape, dtype, self.stream)
+
+    def memory_bytes(self) -> int:
+        """Memory of the card in use now, by all its users."""
+        now = used_bytes()
+        self._peak_bytes = max(self._peak_bytes, now)
+        return now
+
+    def peak_memory_bytes(self) -> int:
+        """The most that was seen after any call."""
+        self.memory_bytes()
+        return self._peak_bytes
+
+    def close(self) -> None:
+        """Keeps the kernels that this process finished."""
+        self._kernels.save()
+
+    def scratch(self, byte_count: int) -> DeviceBuffer:
+        """The buffer for activations, at least so large. Whoever asks again may get another one."""
+        if byte_count > self._scratch.byte_count:
+            self.stream.wait()
+            self._scratch = DeviceBuffer(0)  # before the new one: both together may not fit
+            self._scratch = DeviceBuffer(byte_count)
+        return self._scratch
+
+    def last_error(self) -> str:
+        """What the library said last of a failure."""
+        return self._library.last_error()
+
+    def dtype(self, name: TensorDtype) -> Any:
+        """The library's word for a dtype."""
+        return getattr(self._library.module.DataType, _DTYPES[name])
+
+    def _engine_for_card(self, spec: GraphSpec) -> EngineSpec:
+        engine, library = engine_for_card(spec, self.card), self._library
+        if (engine.compiler, engine.compiler_version) != (library.name, library.version):
+            package = engine.compiler.replace("_", "-")
+            raise BundleInvalid(
+                f"{engine.file} was compiled by {engine.compiler} {engine.compiler_version}, this machine has "
+                f"{library.name} {library.version}, and a plan runs only on the version that compiled it; "
+                f"install {package}=={engine.compiler_version}, or export the checkpoint again"
+            )
+        return engine
+
+
+class TrtGraph:
+    """A plan and its entry in the manifest. Prefetching goes on in a thread of the runtime's."""
+
+    def __init__(self, plan: Plan, spec: GraphSpec, runtime: TrtRuntime, loader: ThreadPoolExecutor) -> None:
+        self._plan = plan
+        self._spec = spec
+        self._runtime = runtime
+        self._loader = loader
+        self._loading: Future[None] | None = None
+
+    @property
+    def spec(self) -> GraphSpec:
+        """The graph's entry in the manifest."""
+        return self._spec
+
+    def prefetch(self) -> None:
+        """See ``Graph.prefetch``."""
+        if self._loading is None and not self._plan.is_loaded:
+            self._loading = self._loader.submit(self._plan.load)
+
+    def unload(self) -> None:
+        """See ``Graph.unload``. Waits for a prefetch that is under way."""
+        loading, self._loading = self._loading, None
+        if loading is not None:
+            loading.exception()  # whatever it was, nothing is to be loaded any more
+        self._plan.unload()
+
+    def run(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+        """See ``Graph.run``."""
+        self._wait_for_weights()
+        runtime, context, tensors = self._runtime, self._plan.context, {**inputs, **outputs}
+        self._check_names(tensors)
+        with runtime.calling:
+            for name, tensor in tensors.items():  # inputs first: the outputs' shapes follow from theirs
+                self._bind(name, tensor, is_input=name in inputs)
+            scratch_bytes = context.update_device_memory_size_for_shapes()
+            context.set_device_memory(runtime.scratch(scratch_bytes).address, scratch_bytes)
+            if not context.execute_async_v3(runtime.stream.handle):
+                raise self._failure("the call was refused")
+            runtime.stream.wait()
+            runtime.memory_bytes()
+
+    def _wait_for_weights(self) -> None:
+        loading, self._loading = self._loading, None
+        if loading is not None:
+            loading.result()
+        self._plan.load()
+
+    def _check_names(self, tensors: Mapping[str, Tensor]) -> None:
+        engine = self._plan.engine
+        wanted = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
+        if wanted != set(tensors):
+            different = ", ".join(sorted(wanted ^ set(tensors)))
+            raise GraphFailed(f"graph {self._spec.file}: plan and call differ in {different}; export it again")
+
+    def _bind(self, name: str, tensor: Tensor, *, is_input: bool) -> None:
+        if not isinstance(tensor, DeviceTensor):
+            raise TypeError("a tensor of another runtime was given to TensorRT")
+        context, engine = self._plan.context, self._plan.engine
+        if engine.get_tensor_dtype(name) != self._runtime.dtype(tensor.dtype):
+            raise GraphFailed(f"graph {self._spec.file}: {name} is {tensor.dtype}, not {engine.get_tensor_dtype(name)}")
+        if is_input and not context.set_input_shape(name, tensor.shape):
+            raise self._failure(f"{name} cannot have the shape {list(tensor.shape)}")
+        if not is_input and tuple(context.get_tensor_shape(name)) != tensor.shape:
+            expected = list(context.get_tensor_shape(name))
+            raise GraphFailed(f"graph {self._spec.file}: {name} has the shape {expected}, not {list(tensor.shape)}")
+        if not context.set_tensor_address(name, tensor.address):
+            raise self._failure(f"{name} cannot be bound")
+
+    def _failure(self, what: str) -> GraphFailed:
+        return GraphFailed(f"graph {self._spec.file}: {what}: {self._runtime.last_error()}")
