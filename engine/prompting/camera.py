@@ -25,6 +25,8 @@ def camera_end(tokens: Sequence[Token], *, goes_on: bool) -> int:
 
     ``goes_on`` says that the part before was about the camera, so that a move alone belongs to it.
     """
+    if goes_on and tokens[0].is_in("showing"):
+        return 1
     names = [index for index, token in enumerate(tokens) if _is_camera(tokens, index)]
     moves = [index for index, token in enumerate(tokens) if not token.lists.isdisjoint(_MOVE_LISTS)]
     if not names and not (goes_on and moves and not any(_is_thing(token) for token in tokens[: moves[0]])):

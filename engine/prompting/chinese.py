@@ -31,6 +31,10 @@ def _use(tokens: Sequence[Token], index: int) -> Use | None:
     while follower < len(tokens) and tokens[follower].is_in("aspect"):
         follower += 1
     after = tokens[follower] if follower < len(tokens) else None
+    if token.is_in("intransitive") and after is not None and after.script == HAN and not after.lists:
+        return None
+    if before is not None and before.text in {"从", "由"}:
+        return None
     if after is not None and after.text == "地":
         return Use.ALONG
     if after is not None and after.text == "的":

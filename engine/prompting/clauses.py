@@ -33,6 +33,7 @@ class _Phrase:
     moves: bool
     is_new_stage: bool = False
     predicate: int | None = None
+    continues: bool = False
 
 
 def parse_clauses(text: str) -> tuple[Clause, ...]:
@@ -49,10 +50,11 @@ def clauses_of(text: str, reading: Reading, tokens: Sequence[Token]) -> tuple[Cl
     if not any(phrase.kind is ClauseKind.SUBJECT for phrase in phrases):
         phrases = _promote(phrases)
     clauses: list[Clause] = []
-    stage = 0
+    stage, goes_on = 0, False
     for phrase in phrases:
-        if phrase.kind is ClauseKind.ACTION and (phrase.is_new_stage or stage == 0):
+        if phrase.kind is ClauseKind.ACTION and (stage == 0 or (phrase.is_new_stage and not goes_on)):
             stage += 1
+        goes_on = phrase.continues or (goes_on and phrase.kind is not ClauseKind.ACTION)
         clauses.append(_clause(text, reading, phrase, stage if phrase.kind is ClauseKind.ACTION else 0))
     return tuple(clauses)
 
@@ -107,7 +109,7 @@ def _with_place(tokens: tuple[Token, ...], *, is_moving: bool) -> list[_Phrase]:
     lead = leading_place(tokens)
     phrases = [_Phrase(ClauseKind.ENVIRONMENT, tokens[:lead], moves=False)] if lead else []
     tokens = tokens[lead:]
-    end = trailing_place(tokens)
+    end = trailing_place(tokens, with_sky=True)
     phrases.append(_Phrase(ClauseKind.SUBJECT, tokens[:end], is_moving))
     if end < len(tokens):
         phrases.append(_Phrase(ClauseKind.ENVIRONMENT, tokens[end:], moves=False))
@@ -126,10 +128,12 @@ def _subject_and_action(
     named, predicate = tokens[lead:start], tokens[start:]
     head = _head(named)
     is_moving = any(moves(tokens[index]) for index in verbs)
-    if head is not None and head.is_in("sky", "place") and head.lists.isdisjoint(_THINGS):
+    if head is not None and head.is_in("sky", "place") and head.lists.isdisjoint(_THINGS - {"plant"}):
         return [_Phrase(ClauseKind.ENVIRONMENT, tokens, is_moving, predicate=start)]
+    if tokens[verbs[0]].is_in("weather") and not any(token.is_noun for token in named):
+        return [_Phrase(ClauseKind.ENVIRONMENT, tokens, is_moving)]
     phrases = [_Phrase(ClauseKind.ENVIRONMENT, tokens[:lead], moves=False)] if lead else []
-    has_action = any(phrase.kind is ClauseKind.ACTION for phrase in earlier)
+    has_action = any(phrase.kind is ClauseKind.ACTION or phrase.predicate for phrase in earlier)
     goes_along = has_action and _goes_along(tokens[verbs[0]], head)
     belongs = head is not None and head.is_in("worn", "body") and any(p.kind is ClauseKind.SUBJECT for p in earlier)
     if belongs or goes_along or not names_something(named):
@@ -143,7 +147,8 @@ def _subject_and_action(
 
 def _goes_along(verb: Token, head: Token | None) -> bool:
     """Not an action of its own beside one that was told already: "barking", "her skirt swirling"."""
-    return verb.forms == {ING} or verb.is_in("gradual") or (head is not None and head.is_in("worn"))
+    is_participle = verb.forms == {ING} or (not verb.forms and verb.script != HAN and verb.text.endswith("ing"))
+    return is_participle or verb.is_in("result") or (head is not None and head.is_in("worn"))
 
 
 def _predicate_start(tokens: Sequence[Token], uses: Sequence[Use | None], lead: int, verb: int) -> int:
@@ -152,13 +157,21 @@ def _predicate_start(tokens: Sequence[Token], uses: Sequence[Use | None], lead: 
     for index in range(lead, verb):
         token = tokens[index]
         named = named or token.is_noun or token.is_in("pronoun") or not token.lists
-        opens = (
-            token.is_in(*(_CHINESE_OPENERS if token.script == HAN else _ENGLISH_OPENERS)) or uses[index] is Use.ALONG
-        )
+        openers = _CHINESE_OPENERS if token.script == HAN else _ENGLISH_OPENERS
+        opens = token.is_in(*openers) or uses[index] is Use.ALONG or _begins_manner(tokens, index, verb)
         nothing_named_later = not any(later.is_noun for later in tokens[index:verb])
         if opens and (named or token.script == HAN or nothing_named_later):
             return index
     return verb
+
+
+def _begins_manner(tokens: Sequence[Token], index: int, verb: int) -> bool:
+    """Whether words of no list up to 地 tell how: "兴高采烈地"."""
+    while index < verb and not tokens[index].lists and tokens[index].script == HAN:
+        index += 1
+        if tokens[index].text == "地":
+            return True
+    return False
 
 
 def _head(tokens: Sequence[Token]) -> Token | None:
@@ -182,7 +195,8 @@ def _actions(tokens: tuple[Token, ...], verbs: Sequence[int], is_new_stage: bool
         end = verbs[number + 1] if number + 1 < len(verbs) else len(tokens)
         place = trailing_place(tokens[verb:end]) + verb
         is_new = is_new_stage and not (number == 0 and tokens[verb].is_in("posture") and len(verbs) > 1)
-        phrases.append(_Phrase(ClauseKind.ACTION, tokens[start:place], moves(tokens[verb]), is_new))
+        lasts = any("着" in token.text for token in tokens[verb : verb + 2])
+        phrases.append(_Phrase(ClauseKind.ACTION, tokens[start:place], moves(tokens[verb]), is_new, continues=lasts))
         if place < end:
             phrases.append(_Phrase(ClauseKind.ENVIRONMENT, tokens[place:end], moves=False))
         start = end

@@ -19,9 +19,12 @@ _BY_AGENT = frozenset({"in", "with", "by", "for", "on", "against", "of", "at", "
 def verb_uses(tokens: Sequence[Token]) -> list[Use | None]:
     """The use of each token of one chunk; None where it is no verb."""
     uses: list[Use | None] = []
-    has_finite = False
+    has_finite = in_relative = False
     for index, token in enumerate(tokens):
         use = _use(tokens, index, has_finite=has_finite)
+        in_relative = in_relative or (has_finite and token.is_in("relative"))
+        if in_relative and use is not None:
+            use = Use.ATTRIBUTE  # "bubbles that float upward"
         if token.is_in("conjunction", "sequence", "together") and any(map(_finite, tokens[index + 1 : index + 5])):
             has_finite = False
         has_finite = has_finite or (use is Use.MAIN and token.forms != {ING})
@@ -36,12 +39,13 @@ def _use(tokens: Sequence[Token], index: int, *, has_finite: bool) -> Use | None
     if token.script != LATIN or token.is_in("plain"):
         return None
     if not is_verb(token):
-        return _use_of_unknown(token, before, after)
+        return _use_of_unknown(token, before, after, has_finite=has_finite)
     if token.is_in("auxiliary") and _verb_follows(tokens, index):
         return None
     if before is not None and before.text == "to":
         return None
-    if before is not None and _opens_noun(before):
+    wears_colour = index > 1 and tokens[index - 2].text == "in" and tokens[index - 1].is_in("adjective")
+    if before is not None and _opens_noun(before) and not wears_colour:
         return Use.ATTRIBUTE if token.forms & {ING, PAST} and not token.is_noun else None
     if token.forms == {ING}:
         return Use.ALONG if has_finite else Use.MAIN
@@ -49,15 +53,19 @@ def _use(tokens: Sequence[Token], index: int, *, has_finite: bool) -> Use | None
         return Use.ATTRIBUTE
     if token.is_noun and not _stands_as_verb(token, before, after):
         return None
+    if token.forms == {BASE} and index > 1 and not tokens[index - 1].lists and _opens_noun(tokens[index - 2]):
+        return None  # "a serious look"
     return Use.MAIN
 
 
-def _use_of_unknown(token: Token, before: Token | None, after: Token | None) -> Use | None:
+def _use_of_unknown(token: Token, before: Token | None, after: Token | None, *, has_finite: bool) -> Use | None:
     """Words of no list: "wiggles its", "is wiggling"."""
-    if token.lists or before is None:
+    if token.lists:
         return None
-    if token.text.endswith("ing") and (_is_auxiliary(before) or before.is_noun):
-        return Use.MAIN
+    if token.text.endswith("ing") and (before is None or _is_auxiliary(before) or before.is_noun):
+        return Use.ALONG if has_finite or before is None else Use.MAIN
+    if before is None:
+        return None
     after_opens = after is None or after.is_in("determiner", "possessive", "preposition", "adverb", "direction")
     is_third = token.text.endswith("s") and not token.text.endswith(("ss", "us", "is", "'s"))
     return Use.MAIN if is_third and after_opens and (before.is_noun or before.is_in("adverb")) else None

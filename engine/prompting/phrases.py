@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from engine.prompting.tokens import Token
 from engine.prompting.vocabulary import VERB_LISTS
 
-_MOVING = ("motion", "vague", "change", "transform")
+_MOVING = ("motion", "vague", "change", "transform", "weather")
 
 
 class Use(enum.Enum):
@@ -46,8 +46,8 @@ def is_verb(token: Token) -> bool:
 
 
 def moves(token: Token) -> bool:
-    """Whether a verb tells of something that changes with time, as against a posture or a state."""
-    return token.is_in(*_MOVING) and not token.is_in("still")
+    """Whether a verb tells of something that changes with time, as against a posture; one of no list counts."""
+    return not is_verb(token) or (token.is_in(*_MOVING) and not token.is_in("still"))
 
 
 def names_something(tokens: Sequence[Token]) -> bool:

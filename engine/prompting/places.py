@@ -25,23 +25,29 @@ def resting_place(tokens: Sequence[Token]) -> int:
     return _place_phrase(tokens, 0) if opens else 0
 
 
-def trailing_place(tokens: Sequence[Token]) -> int:
-    """Where the closing words begin that say where, as in "a cat | in the room"; the length when none do."""
+def trailing_place(tokens: Sequence[Token], *, with_sky: bool = False) -> int:
+    """Where the closing words begin that say where, as in "a cat | in the room"; the length when none do.
+
+    ``with_sky`` takes light and weather for places, as in "a boat | in the rain".
+    """
+    places = ("place", "sky") if with_sky else ("place",)
     for index in range(len(tokens)):
         if tokens[index].is_in("resting") or tokens[index].text in _BEING_THERE:
-            end = _place_phrase(tokens, index)
+            end = _place_phrase(tokens, index, places)
             if end == len(tokens) and index:
                 return index
     return len(tokens)
 
 
-def _place_phrase(tokens: Sequence[Token], start: int) -> int:
+def _place_phrase(tokens: Sequence[Token], start: int, places: Sequence[str] = ("place",)) -> int:
     """The end of a phrase about a place that starts here; 0 when there is none."""
     end = 0
     for index in range(start, len(tokens)):
         token = tokens[index]
-        if token.is_in("place") or (end and token.is_in("localizer")):
+        if token.is_in(*places) or (end and token.is_in("localizer")):
             end = index + 1
+        elif not end and index > start and token.script != HAN and token.is_in("resting"):
+            return 0  # "in purple on the lake"
         elif (token.is_noun and not token.is_in("sky")) or (end and token.script != HAN and not token.is_in(*_WITHIN)):
             break
     if end and start == 0 and tokens[0].script != HAN and not tokens[0].is_in("resting"):

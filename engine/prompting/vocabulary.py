@@ -18,7 +18,7 @@ _FOLDER = Path(__file__).parent / "words"
 
 SUBJECT_CLASSES = ("person", "animal", "bird", "fish", "vehicle", "plant", "body", "worn", "object", "sky")
 NOUN_LISTS = frozenset({*SUBJECT_CLASSES, "place"})
-VERB_LISTS = frozenset({"motion", "posture", "vague", "change", "transform"})
+VERB_LISTS = frozenset({"motion", "posture", "vague", "change", "transform", "weather"})
 BASE, THIRD, ING, PAST = "base", "third", "ing", "past"  # forms of English verbs
 
 

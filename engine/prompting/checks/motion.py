@@ -48,8 +48,14 @@ def check_actions(draft: Draft) -> Iterator[Issue]:
 
 def check_static_share(draft: Draft) -> Iterator[Issue]:
     """W10."""
+    on_purpose = [draft.span([token]) for token in draft.words if token.is_in("still")]
     told = [segment for segment in draft.segments if any(clause.kind in _SHOWN for clause in segment)]
-    still = [segment for segment in told if not any(clause.moves for clause in segment)]
+    still = [
+        segment
+        for segment in told
+        if not any(clause.moves for clause in segment)
+        and not any(segment[0].span.start <= span.start < segment[-1].span.end for span in on_purpose)
+    ]
     if len(told) >= _FEWEST_SEGMENTS and len(told) > len(still) > len(told) / 2:
         span = Span(still[0][0].span.start, still[-1][-1].span.end)
         yield Issue("W10", "static", span, {"count": len(still), "total": len(told)})
@@ -85,9 +91,11 @@ def _of_stages(draft: Draft, first: int) -> Span:
 def _ordered(draft: Draft) -> str | None:
     """The actions from the second one on, with order words put in; None where another subject takes over."""
     span = _of_stages(draft, 2)
-    inside = [clause for clause in draft.clauses if clause.span.start >= span.start]
-    if any(clause.kind is ClauseKind.SUBJECT for clause in inside):
+    begun = [clause for clause in draft.clauses if clause.span.end <= span.end]
+    begun = begun[next(index for index, clause in enumerate(begun) if clause.stage) :]
+    if any(clause.kind is ClauseKind.SUBJECT for clause in begun):
         return None
+    inside = [clause for clause in begun if clause.span.start >= span.start]
     text, position, stage = "", span.start, 1
     for clause in inside:
         text += draft.text[position : clause.span.start]
@@ -103,6 +111,6 @@ def _order_word(draft: Draft, clause: Clause) -> str:
     last = clause.stage == max(other.stage for other in draft.clauses)
     if draft.language is Language.ZH:
         earlier = draft.text[: clause.span.start].rstrip()
-        comma = "，" if earlier and (earlier[-1].isalnum()) else ""
+        comma = "，" if earlier and earlier[-1].isalnum() and not earlier.endswith(("并", "并且")) else ""
         return comma + ("最后" if last and clause.stage > 2 else "然后")
     return "finally " if last and clause.stage > 2 else "then "

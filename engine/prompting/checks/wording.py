@@ -50,7 +50,9 @@ def check_transformations(draft: Draft) -> Iterator[Issue]:
             if not token.is_in("transform") or use is None:
                 continue
             before, after = part.tokens[:index], part.tokens[index + 1 :]
-            of_nature = any(t.is_in("sky") for t in before) and not any(t.is_in(*_LIVING) for t in before)
+            of_nature = any(t.is_in("sky", "manner") for t in before) and not any(
+                t.is_in(*_LIVING) for t in before[-2:]
+            )
             of_look = bool(after) and all(t.is_in("adjective", "adverb") and not t.is_noun for t in after)
             if not of_nature and not of_look:
                 span = draft.span([token])
