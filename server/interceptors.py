@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import grpc
 import grpc.aio
 
+from engine.errors import OutOfMemory
 from server.deadline import Deadline
 from server.errors import MalformedRequest, is_fault, status_of
 from server.logs import current_request_id
-from server.metrics import UNKNOWN_METHOD, Method, Metrics
+from server.metrics import UNKNOWN_METHOD, Method, Metrics, exemplar_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -136,6 +137,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
             raise
         except Exception as error:
             status = status_of(error, current_request_id.get())
+            if isinstance(error, OutOfMemory):
+                self._metrics.out_of_memory.inc()
             if is_fault(error):
                 _logger.exception("call failed")
             self._count_end(method, status.code, time.perf_counter() - started_at)
@@ -148,7 +151,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
 
     def _count_end(self, method: Method, code: grpc.StatusCode, seconds: float) -> None:
         self._metrics.calls_handled.labels(*method.labels, code.name).inc()
-        self._metrics.call_seconds.labels(*method.labels).observe(seconds)
+        exemplar = exemplar_of(current_request_id.get())
+        self._metrics.call_seconds.labels(*method.labels).observe(seconds, exemplar)
         level = logging.DEBUG if method.grpc_service == self._quiet_service else logging.INFO
         fields = {
             "service": method.grpc_service,

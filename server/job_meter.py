@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.types import Event, FrameReady, JobDone, MatchReport, StepDone
+from server.metrics import exemplar_of
 
 if TYPE_CHECKING:
     from server.metrics import Metrics
@@ -14,35 +15,42 @@ if TYPE_CHECKING:
 class JobMeter:
     """``arrived_at`` is when the request came, on the clock of ``time.perf_counter``."""
 
-    def __init__(self, metrics: Metrics, arrived_at: float) -> None:
+    def __init__(self, metrics: Metrics, arrived_at: float, request_id: str) -> None:
         self._metrics = metrics
+        self._exemplar = exemplar_of(request_id)
         self._arrived_at = arrived_at
         self._queued_at = time.perf_counter()
         self._last_frame_at: float | None = None
         self._has_preview = False
         self._stopped_at: float | None = None
+        self._score: float | None = None
         self.queue_seconds = 0.0
 
     def work_started(self) -> None:
         """The engine is the job's."""
         self.queue_seconds = time.perf_counter() - self._queued_at
-        self._metrics.job_queue_seconds.observe(self.queue_seconds)
+        self._metrics.job_queue_seconds.observe(self.queue_seconds, self._exemplar)
+        self._metrics.running_jobs.inc()
 
     def event(self, event: Event) -> None:
         """The engine reported something."""
         match event:
             case MatchReport():
-                self._metrics.match_score.observe(event.score)
+                self._score = event.score
+                self._metrics.match_score.observe(event.score, self._exemplar)
             case StepDone():
-                self._metrics.denoise_step_seconds.labels(event.expert.value).observe(event.step_seconds)
+                self._metrics.denoise_step_seconds.labels(event.expert.value).observe(
+                    event.step_seconds, self._exemplar
+                )
                 if event.preview is not None and not self._has_preview:
                     self._has_preview = True
-                    self._metrics.first_preview_seconds.observe(time.perf_counter() - self._arrived_at)
+                    self._metrics.first_preview_seconds.observe(time.perf_counter() - self._arrived_at, self._exemplar)
             case FrameReady():
                 self._frame()
             case JobDone():
                 for stage, seconds in event.stage_seconds.items():
-                    self._metrics.stage_seconds.labels(stage.value).observe(seconds)
+                    self._metrics.stage_seconds.labels(stage.value).observe(seconds, self._exemplar)
+                self._metrics.memory_peak_bytes.set(event.peak_memory_bytes)
 
     def stop_requested(self) -> None:
         """The running job was asked to stop."""
@@ -51,13 +59,20 @@ class JobMeter:
 
     def work_ended(self) -> None:
         """The engine is idle again."""
+        self._metrics.running_jobs.dec()
         if self._stopped_at is not None:
-            self._metrics.cancel_latency_seconds.observe(time.perf_counter() - self._stopped_at)
+            self._metrics.cancel_latency_seconds.observe(time.perf_counter() - self._stopped_at, self._exemplar)
+
+    def job_ended(self, outcome: str) -> None:
+        """The caller was told how the job ended: ``completed`` or a reason."""
+        self._metrics.jobs.labels(outcome).inc()
+        if self._score is not None:
+            self._metrics.job_match_score.labels(outcome).observe(self._score, self._exemplar)
 
     def _frame(self) -> None:
         now = time.perf_counter()
         if self._last_frame_at is None:
-            self._metrics.first_frame_seconds.observe(now - self._arrived_at)
+            self._metrics.first_frame_seconds.observe(now - self._arrived_at, self._exemplar)
         else:
-            self._metrics.frame_interval_seconds.observe(now - self._last_frame_at)
+            self._metrics.frame_interval_seconds.observe(now - self._last_frame_at, self._exemplar)
         self._last_frame_at = now

@@ -21,10 +21,11 @@ from grpc_reflection.v1alpha import reflection
 
 from engine.types import Limits
 from server import health
+from server.cards import nvml_cards
 from server.engine_thread import EngineThread
 from server.gate import Gate
 from server.interceptors import CallInterceptor
-from server.metrics import Metrics
+from server.metrics import Method, Metrics
 from server.metrics_endpoint import MetricsEndpoint
 from server.servicer import StillcueServicer
 from server.serving import Serving
@@ -35,10 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine import Engine
+    from server.cards import Card
 
 _logger = logging.getLogger(__name__)
 
-SERVICE_NAME: str = service_pb2.DESCRIPTOR.services_by_name["StillcueService"].full_name
+_SERVICE = service_pb2.DESCRIPTOR.services_by_name["StillcueService"]
+SERVICE_NAME: str = _SERVICE.full_name
 # Around the picture: prompts and settings.
 _MAX_REQUEST_BYTES = Limits().max_image_bytes + 1024 * 1024
 # A raw frame of 1280x704 has 2,703,360 bytes; one of 1920x1080 fits too.
@@ -50,10 +53,14 @@ _ENGINE_STOP_SECONDS = 1.0
 class Server:
     """One gRPC server with its metrics port and its engine. Made and used inside a running event loop."""
 
-    def __init__(self, settings: Settings, open_engine: Callable[[], Engine]) -> None:
+    def __init__(
+        self, settings: Settings, open_engine: Callable[[], Engine], find_cards: Callable[[], list[Card]] = nvml_cards
+    ) -> None:
         self._settings = settings
         self._open_engine = open_engine
         self._metrics = Metrics()
+        self._metrics.expect_calls(_methods())
+        self._metrics.watch_cards(find_cards())
         self._health = health.Health(SERVICE_NAME)
         self._gate: Gate[Serving] = Gate()
         self._serving: Serving | None = None
@@ -77,13 +84,13 @@ class Server:
         self._serving = Serving.build(engine, self._engine_thread, self._settings, self._metrics)
         self._metrics.describe_build(self._serving.capabilities)
         self._gate.open(self._serving)
-        self._health.set_serving(True)
+        self._set_serving(True)
         return address, self._metrics_endpoint.address
 
     async def drain(self, hurry: asyncio.Event) -> None:
         """Lets the running job finish within the grace; ``hurry`` ends the grace at once."""
         _logger.info("draining", extra={"fields": {"grace_seconds": self._settings.drain_grace_seconds}})
-        self._health.set_serving(False)
+        self._set_serving(False)
         self._gate.close()
         if self._serving is not None:
             self._serving.admission.close()
@@ -106,6 +113,10 @@ class Server:
             self._serving.close()
             self._engine_thread.submit(self._serving.engine.close)
         return await asyncio.to_thread(self._engine_thread.close, _ENGINE_STOP_SECONDS)
+
+    def _set_serving(self, is_serving: bool) -> None:
+        self._health.set_serving(is_serving)
+        self._metrics.is_serving.set(is_serving)
 
     async def _listen_grpc(self) -> Address:
         address = self._settings.listen
@@ -148,6 +159,13 @@ async def run(settings: Settings, open_engine: Callable[[], Engine]) -> bool:
         waiting.cancel()
         is_at_rest = await server.stop()
     return is_at_rest
+
+
+def _methods() -> list[Method]:
+    return [
+        Method("server_stream" if method.server_streaming else "unary", SERVICE_NAME, method.name)
+        for method in _SERVICE.methods
+    ]
 
 
 def _grpc_options(settings: Settings) -> list[tuple[str, int]]:

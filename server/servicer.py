@@ -18,13 +18,13 @@ from server.errors import DeadlinePassed, ReaderStalled, rule_of
 from server.generation import Generation
 from server.job_meter import JobMeter
 from server.logs import current_request_id
+from server.metrics import COMPLETED, exemplar_of
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from grpc.aio import ServicerContext
-    from prometheus_client import Counter
 
     from engine import Engine
     from engine.types import PreparedJob
@@ -50,11 +50,11 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         call = codec.decode_generate(request, self._settings.max_stall_seconds)
         current_request_id.set(call.request_id)
         with ExitStack() as inside:
-            with _counting_failures(self._metrics.jobs_rejected, deadline):
+            with _counting_failures(self._count_rejected, deadline):
                 serving = inside.enter_context(self._gate.enter())
-                generation = await self._admit(call, serving, deadline, arrived_at)
+                meter, generation = await self._admit(call, serving, deadline, arrived_at)
             inside.callback(generation.abandon)
-            with _counting_failures(self._metrics.jobs, deadline):
+            with _counting_failures(meter.job_ended, deadline):
                 sequence_number = 0
                 async with aclosing(generation.messages()) as messages:
                     async for message in messages:
@@ -63,7 +63,7 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
                         async with self._patience(call.max_stall_seconds):
                             yield message
                         sequence_number += 1
-            self._metrics.jobs.labels("completed").inc()
+            meter.job_ended(COMPLETED)
 
     async def ScoreMatch(  # noqa: N802, D102
         self, request: match_pb2.ScoreMatchRequest, context: ServicerContext[Any, Any]
@@ -74,7 +74,7 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
                 raise DeadlinePassed
             image, prompt = codec.decode_score_match(request)
             report = await serving.scorers.run(serving.engine.score_match, image, prompt)
-            self._metrics.match_score.observe(report.score)
+            self._metrics.match_score.observe(report.score, exemplar_of(current_request_id.get()))
             return codec.score_match_response(report)
 
     async def GetCapabilities(  # noqa: N802, D102
@@ -87,21 +87,28 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
 
     async def _admit(
         self, call: codec.GenerateCall, serving: Serving, deadline: Deadline, arrived_at: float
-    ) -> Generation:
+    ) -> tuple[JobMeter, Generation]:
         if deadline.is_over:
             raise DeadlinePassed
         serving.admission.check()
         prepared = await serving.preparers.run(_prepare, serving.engine, call)
-        return Generation(call, prepared, serving, JobMeter(self._metrics, arrived_at))
+        meter = JobMeter(self._metrics, arrived_at, call.request_id)
+        return meter, Generation(call, prepared, serving, meter)
+
+    def _count_rejected(self, reason: str) -> None:
+        self._metrics.jobs_rejected.labels(reason).inc()
 
     @asynccontextmanager
     async def _patience(self, max_stall_seconds: float) -> AsyncIterator[None]:
-        with self._metrics.stream_stall_seconds.time():
-            try:
-                async with asyncio.timeout(max_stall_seconds):
-                    yield
-            except TimeoutError:
-                raise ReaderStalled(max_stall_seconds) from None
+        ready_at = time.perf_counter()
+        try:
+            async with asyncio.timeout(max_stall_seconds):
+                yield
+        except TimeoutError:
+            raise ReaderStalled(max_stall_seconds) from None
+        finally:
+            stall_seconds = time.perf_counter() - ready_at
+            self._metrics.stream_stall_seconds.observe(stall_seconds, exemplar_of(current_request_id.get()))
 
 
 def _prepare(engine: Engine, call: codec.GenerateCall) -> PreparedJob:
@@ -120,13 +127,13 @@ def _prepare(engine: Engine, call: codec.GenerateCall) -> PreparedJob:
 
 
 @contextmanager
-def _counting_failures(counter: Counter, deadline: Deadline) -> Iterator[None]:
+def _counting_failures(count: Callable[[str], None], deadline: Deadline) -> Iterator[None]:
     """Counts an error under its reason, in lower case."""
     try:
         yield
     except (asyncio.CancelledError, GeneratorExit):
-        counter.labels(deadline.code_of_cancel.name.lower()).inc()
+        count(deadline.code_of_cancel.name.lower())
         raise
     except Exception as error:
-        counter.labels(rule_of(error).reason.lower()).inc()
+        count(rule_of(error).reason.lower())
         raise

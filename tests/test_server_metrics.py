@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import shutil
 import subprocess
+from dataclasses import replace
 from threading import Semaphore
 from typing import Any
 
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine import FakeEngine
+from engine.errors import OutOfMemory
+from engine.fake import FAKE_CAPABILITIES
+from engine.types import Geometry, MemoryPlan, Stage, StageMemory
 from server.errors import INTERNAL, RULES
 from server.metrics import Metrics
 from server.reference import DOCUMENTATION, tables, with_table
@@ -44,6 +51,8 @@ async def test_a_completed_job() -> None:
         samples = await server.samples()
     assert samples["stillcue_queue_jobs"] == 0
     assert samples["stillcue_queue_capacity_jobs"] == 3
+    assert samples["stillcue_running_jobs"] == 0
+    assert samples["stillcue_gpu_memory_peak_bytes"] == 1_000
     counts = {
         f"grpc_server_handling_seconds_count{{{GENERATE}}}": 1,
         "stillcue_job_queue_seconds_count": 1,
@@ -57,6 +66,7 @@ async def test_a_completed_job() -> None:
         "stillcue_denoise_step_seconds_count{expert=low_noise}": 2,
         "stillcue_match_score_count": 1,
         "stillcue_match_score_sum": 60,
+        "stillcue_job_match_score_sum{outcome=completed}": 60,
         **{
             f"stillcue_stage_seconds_sum{{stage={stage}}}": 1
             for stage in ("match", "encode_text", "encode_image", "denoise", "decode")
@@ -74,10 +84,12 @@ async def test_every_other_end() -> None:
         for _ in range(5):  # accepted, match, its report, text, picture: the engine stands before its third call
             await anext(aiter(call))
         await failure_of(server.stub.Generate(generate_request()))
+        assert await server.sample("stillcue_running_jobs") == 1
         call.cancel()
         await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
         gate.release()
         await server.reaches("stillcue_cancel_latency_seconds_count", 1)
+        assert await server.sample("stillcue_running_jobs") == 0
         await failure_of(server.stub.Generate(generate_request(request_id="job-1")))
         await failure_of(server.stub.Generate(generate_request(video=generate_pb2.VideoSpec(frame_count=13))))
         await server.stub.ScoreMatch(score_request)
@@ -109,6 +121,7 @@ async def test_every_other_end() -> None:
             "stillcue_jobs_rejected_total{reason=not_compiled}": 1,
         }
         assert await server.sample("stillcue_match_score_count") == 2
+        assert await server.sample("stillcue_job_match_score_sum{outcome=cancelled}") == 60
 
 
 async def test_a_failed_job() -> None:
@@ -120,6 +133,64 @@ async def test_a_failed_job() -> None:
             f"grpc_server_msg_sent_total{{{GENERATE}}}": 2,
             "stillcue_jobs_total{outcome=internal}": 1,
         }
+        assert await server.sample("stillcue_gpu_oom_total") == 0
+
+
+async def test_a_device_without_memory() -> None:
+    async with served(FaultyEngine(OutOfMemory("full"))) as server:
+        await failure_of(server.stub.Generate(generate_request()))
+        image = media_pb2.Image(data=png())
+        await failure_of(server.stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=image, prompt=PROMPT)))
+        assert await server.sample("stillcue_gpu_oom_total") == 2
+        assert await server.sample("stillcue_jobs_total{outcome=out_of_memory}") == 1
+
+
+async def test_what_can_be_counted_stands_at_zero_before_it_happens() -> None:
+    async with served(FakeEngine()) as server:
+        samples = await server.samples()
+    reasons = {rule.reason.lower() for rule in [*RULES.values(), INTERNAL]}
+    calls = [GENERATE, SCORE_MATCH, CAPABILITIES]
+    zeros = {
+        *(f"stillcue_jobs_total{{outcome={outcome}}}" for outcome in {*reasons, "completed"}),
+        *(f"stillcue_jobs_rejected_total{{reason={reason}}}" for reason in reasons),
+        *(f"grpc_server_started_total{{{call}}}" for call in calls),
+        *(f"grpc_server_handled_total{{grpc_code={code},{call}}}" for code in ("OK", "INTERNAL") for call in calls),
+    }
+    assert {samples[name] for name in zeros} == {0}
+
+
+async def test_serving_is_what_health_says() -> None:
+    gate, hurry = Semaphore(0), asyncio.Event()
+    async with served(FakeEngine(gate=gate)) as server:
+        assert await server.sample("stillcue_serving") == 1
+        call = server.stub.Generate(generate_request())
+        await anext(aiter(call))
+        draining = asyncio.create_task(server.server.drain(hurry))
+        await server.reaches("stillcue_serving", 0)
+        gate.release(20)
+        await read_all(call)
+        await draining
+
+
+async def test_memory_is_told_as_it_was_planned() -> None:
+    geometry = Geometry(32, 32, 9)
+    stages = tuple(
+        StageMemory(Stage.DENOISE, None, (), (), (), weight_bytes=weights, scratch_bytes=20, buffer_bytes=3)
+        for weights in (100, 400)
+    )
+    planned = replace(FAKE_CAPABILITIES, memory_budget_bytes=1_000, memory_plans=(MemoryPlan(geometry, stages),))
+    async with served(FakeEngine(capabilities=planned)) as server:
+        assert await server.sample("stillcue_memory_planned_bytes") == 423
+        assert await server.sample("stillcue_memory_budget_bytes") == 1_000
+    async with served(FakeEngine()) as server:
+        assert await server.sample("stillcue_memory_budget_bytes") == math.inf
+
+
+async def test_the_process_is_this_one() -> None:
+    started_at = psutil.Process().create_time()
+    async with served(FakeEngine()) as server:
+        assert await server.sample("process_start_time_seconds") == pytest.approx(started_at, abs=1)
+        assert 0 < await server.sample("process_open_fds") < await server.sample("process_max_fds")
 
 
 async def test_what_started_was_handled_and_nothing_is_left_after_many_ends() -> None:

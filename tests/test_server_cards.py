@@ -1,0 +1,99 @@
+"""Metrics of graphics cards: a driver that a test plays, and this machine's own."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import generate_latest
+
+from server.cards import cards_of, nvml_cards
+from server.metrics import Metrics
+
+GIB = 2**30
+
+
+class PlayedError(Exception):
+    pass
+
+
+@dataclass
+class PlayedDriver:
+    """Two cards, of which one can fall off the bus; speaks as ``pynvml`` does."""
+
+    count: int = 2
+    used_bytes: int = 20 * GIB
+    is_lost: bool = False
+    is_missing: bool = False
+
+    def module(self) -> ModuleType:
+        nvml: Any = ModuleType("played_nvml")
+        nvml.NVMLError = PlayedError
+        nvml.nvmlInit = self._init
+        nvml.nvmlDeviceGetCount = lambda: self.count
+        nvml.nvmlDeviceGetHandleByIndex = lambda index: index
+        nvml.nvmlDeviceGetName = lambda handle: "NVIDIA GeForce RTX 3090"
+        nvml.nvmlDeviceGetMemoryInfo = self._memory
+        nvml.nvmlDeviceGetUtilizationRates = lambda handle: SimpleNamespace(gpu=75 - 50 * handle, memory=1)
+        return nvml
+
+    def _init(self) -> None:
+        if self.is_missing:
+            raise PlayedError("Driver Not Loaded")
+
+    def _memory(self, handle: int) -> SimpleNamespace:
+        if self.is_lost and handle == 1:
+            raise PlayedError("GPU is lost")
+        return SimpleNamespace(total=24 * GIB, used=self.used_bytes, free=24 * GIB - self.used_bytes)
+
+
+def exported(driver: PlayedDriver) -> tuple[Metrics, Any]:
+    metrics = Metrics()
+    metrics.watch_cards(cards_of(driver.module()))
+
+    def value(name: str, gpu: int) -> float | None:
+        labels = {"gpu": str(gpu), "gpu_name": "NVIDIA GeForce RTX 3090"}
+        return metrics.registry.get_sample_value(f"stillcue_gpu_{name}", labels)
+
+    return metrics, value
+
+
+def test_each_card_is_looked_at_when_somebody_asks() -> None:
+    driver = PlayedDriver()
+    _, value = exported(driver)
+    assert [value("memory_used_bytes", gpu) for gpu in range(3)] == [20 * GIB, 20 * GIB, None]
+    assert [value("memory_total_bytes", gpu) for gpu in range(2)] == [24 * GIB] * 2
+    assert [value("utilization_ratio", gpu) for gpu in range(2)] == [0.75, 0.25]
+    driver.used_bytes = 23 * GIB
+    assert value("memory_used_bytes", 1) == 23 * GIB
+
+
+def test_a_lost_card_takes_nothing_else_with_it() -> None:
+    driver = PlayedDriver()
+    metrics, value = exported(driver)
+    driver.is_lost = True
+    assert value("memory_used_bytes", 0) == 20 * GIB
+    assert math.isnan(value("memory_used_bytes", 1))
+    assert value("utilization_ratio", 1) == 0.25
+    assert b"stillcue_queue_jobs 0.0" in generate_latest(metrics.registry)
+
+
+def test_without_a_driver_there_are_no_cards() -> None:
+    assert cards_of(PlayedDriver(is_missing=True).module()) == []
+
+
+def test_the_library_and_the_driver_of_this_machine() -> None:
+    pynvml = pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
+    cards = nvml_cards()
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        assert cards == []
+        return
+    assert len(cards) == pynvml.nvmlDeviceGetCount()
+    for card in cards:
+        assert 0 < card.used_bytes() <= card.total_bytes()
+        assert 0 <= card.utilization_ratio() <= 1
