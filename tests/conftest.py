@@ -6,11 +6,15 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from filelock import FileLock
 from PIL import Image as Pillow
+
+if TYPE_CHECKING:
+    from engine.types import Geometry
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing in a test may look for a model elsewhere
 
@@ -30,17 +34,30 @@ def png() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of random weights, A14B shape, with a scorer: 64x48, 9 frames and 48x48, 9 frames.
-
-    The processes of a parallel run share it; the first one that comes exports it.
-    """
+    """A bundle of random weights, A14B shape, with a scorer: 64x48, 9 frames and 48x48, 9 frames."""
     from engine.types import Geometry
+
+    return _shared_bundle(tmp_path_factory, "tiny", (Geometry(64, 48, 9), Geometry(48, 48, 9)), is_5b=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_5b_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of random weights, 5B shape, without a scorer: 64x32, 5 frames."""
+    from engine.types import Geometry
+
+    return _shared_bundle(tmp_path_factory, "tiny_5b", (Geometry(64, 32, 5),), is_5b=True)
+
+
+def _shared_bundle(
+    factory: pytest.TempPathFactory, name: str, geometries: tuple[Geometry, ...], *, is_5b: bool
+) -> Path:
+    """The processes of a parallel run share a bundle; the first one that comes exports it."""
     from tests.checkpoints import TinyModel
     from tests.exporting import export_tiny
 
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny"
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
     with FileLock(folder.with_suffix(".lock")):
         if not (folder / "bundle" / "bundle.json").is_file():
-            export_tiny(folder, TinyModel(), (Geometry(64, 48, 9), Geometry(48, 48, 9)), scorer=True)
+            export_tiny(folder, TinyModel(is_5b=is_5b), geometries, scorer=not is_5b)
     return folder / "bundle"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from engine.errors import BundleInvalid, DeviceUnavailable
-from engine.manifest import Manifest
+from engine.manifest import EngineSpec, GraphSpec, Manifest
 from engine.runtime.base import Runtime
-from engine.runtime.card import engine_for_card, present_card
+from engine.runtime.card import Card, engine_for_card, present_card
 
 RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
 _log = logging.getLogger(__name__)
@@ -48,7 +49,21 @@ def _tensorrt(manifest: Manifest, kernel_cache_folder: Path) -> Choice:
             "the bundle holds no TensorRT plans; export the checkpoint with --gpu, or set the runtime to onnxruntime"
         )
     card = present_card()
-    engines = [engine_for_card(graph, card) for graph in manifest.graphs]
+    engines = [_engine(graphs, card) for graphs in _by_place(manifest)]
     from engine.runtime.trt import TrtRuntime
 
     return Choice(TrtRuntime(engines[0].compiler, kernel_cache_folder), card.compute_capability)
+
+
+def _by_place(manifest: Manifest) -> Iterable[list[GraphSpec]]:
+    """Graphs that stand for each other: one stage at one size, in different precisions for different cards."""
+    places: dict[object, list[GraphSpec]] = {}
+    for graph in manifest.graphs:
+        place = (graph.stage, graph.width_px, graph.height_px, graph.frame_count)
+        places.setdefault(place, []).append(graph)
+    return places.values()
+
+
+def _engine(graphs: list[GraphSpec], card: Card) -> EngineSpec:
+    found = [graph for graph in graphs if graph.engine(card.compute_capability)]
+    return engine_for_card((found or graphs)[0], card)

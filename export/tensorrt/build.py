@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from engine.errors import DeviceUnavailable
 from engine.memory import peak_resident_bytes
 from engine.runtime.card import present_card
 from export.errors import ExportError
@@ -91,7 +92,10 @@ def _parse(trt: Any, network: Any, logger: Any, request: BuildRequest) -> None:
 def _choose_card(trt: Any, config: Any, request: BuildRequest) -> None:
     capability = request.compute_capability
     if not hasattr(trt, "ComputeCapability"):  # classic TensorRT times kernels on the card itself
-        card = present_card()
+        try:
+            card = present_card()
+        except DeviceUnavailable as error:
+            raise ExportError(f"{request.module_name} compiles only beside a card: {error}") from error
         if card.compute_capability != capability:
             raise ExportError(
                 f"{request.module_name} compiles for the card in this machine, {card.name} "

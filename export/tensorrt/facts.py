@@ -39,6 +39,8 @@ def read_facts(file: Path) -> GraphFacts:
         raise ExportError(f"cannot read {file}: {error.strerror}; export the checkpoint again") from error
     except Exception as error:  # protobuf's own types, none of them public
         raise ExportError(f"{file} is no ONNX graph: {error}; export the checkpoint again") from error
+    if not graph.outputs:  # an empty file is a valid message
+        raise ExportError(f"{file} is no ONNX graph: it has no outputs; export the checkpoint again")
     return GraphFacts(
         precisions=frozenset(_PRECISIONS[dtype] for dtype in dtypes if dtype in _PRECISIONS),
         input_names=tuple(value.name or "" for value in graph.inputs),

@@ -16,7 +16,6 @@ from engine.bundle import EngineSpec
 from engine.memory import peak_resident_bytes
 from export.errors import ExportError
 from export.tensorrt.axes import AxisRange, graph_axes
-from export.tensorrt.facts import read_facts
 from export.tensorrt.request import BuildAnswer, BuildRequest
 from export.tensorrt.targets import Target, check_precision
 
@@ -43,6 +42,8 @@ def compile_plans(
     Raises ``ExportError`` where a card lacks the graph's precision, where the compiler refuses, crashes or runs out of
     memory, and where the disk is full. A plan is there whole or not at all.
     """
+    from export.tensorrt.facts import read_facts  # here, so that the process which compiles starts without it
+
     facts = read_facts(graph_file)
     for target in targets:
         for precision in sorted(facts.precisions):

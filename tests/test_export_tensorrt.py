@@ -1,0 +1,62 @@
+"""Every stage of both families becomes a plan for both cards, on a machine that has none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.bundle import GraphSpec, StageName, parse_manifest
+from export.tensorrt import TARGETS, compile_plans
+
+_BOTH = ("text_encoder", "vae_encoder_init", "guide_and_step", "vae_decoder_init", "vae_decoder_step")
+_A14B = (*_BOTH, "vae_encoder_step", "transformer_high", "transformer_low", "scorer_image", "scorer_text")
+_5B = (*_BOTH, "transformer")
+_MAGIC = b"vtrt"
+
+
+@pytest.mark.parametrize("stage", _A14B)
+def test_a14b(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory, stage: StageName) -> None:
+    _compiles(tiny_bundle, stage)
+
+
+@pytest.mark.parametrize("stage", _5B)
+def test_5b(tiny_5b_bundle: Path, stage: StageName) -> None:
+    _compiles(tiny_5b_bundle, stage)
+
+
+def test_these_are_all_stages(tiny_bundle: Path, tiny_5b_bundle: Path) -> None:
+    assert {graph.stage for graph in parse_manifest(tiny_bundle).graphs} == set(_A14B)
+    assert {graph.stage for graph in parse_manifest(tiny_5b_bundle).graphs} == set(_5B)
+
+
+def _compiles(bundle: Path, stage: StageName) -> None:
+    graph = next(graph for graph in parse_manifest(bundle).graphs if graph.stage == stage)
+    folder = bundle / f"plans_{stage}"
+    lines: list[str] = []
+    engines = compile_plans(bundle / graph.file, TARGETS, folder, report=lines.append)
+    assert [engine.compute_capability for engine in engines] == ["sm_86", "sm_89"]
+    plans = [(bundle / engine.file).read_bytes() for engine in engines]
+    assert plans[0] != plans[1]
+    for engine, plan in zip(engines, plans, strict=True):
+        assert plan.startswith(_MAGIC)
+        assert (engine.compiler, engine.plan_bytes) == ("tensorrt_rtx", len(plan))
+        assert _weight_bytes(bundle, graph) <= engine.weight_bytes < len(plan)
+        assert engine.activation_bytes > 0
+        assert engine.build_seconds > 0
+        assert 50e6 < engine.host_peak_bytes < 2e9
+        name = Path(engine.file).name
+        assert f"{name}: compiling" in lines
+        assert any(line.startswith(f"{name}: {engine.build_seconds:.1f} s, ") for line in lines)
+    # One graph's memory on the card is a matter of the graph: both cards are of one family.
+    assert engines[0].weight_bytes == pytest.approx(engines[1].weight_bytes, rel=0.2)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(Path(engine.file).name for engine in engines)
+
+
+def _weight_bytes(bundle: Path, graph: GraphSpec) -> int:
+    """What the plan must hold at least: the matrices, which no optimiser can do without."""
+    import onnx_ir as ir
+
+    initialisers = ir.load(bundle / graph.file).graph.initializers.values()
+    tensors = [value.const_value for value in initialisers if value.const_value is not None]
+    return sum(tensor.nbytes for tensor in tensors if len(tensor.shape) == 2 and "weight" in (tensor.name or ""))
