@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,9 +106,9 @@ def load_calibration(folder: Path, component: str, digest: str) -> Calibration:
     return Calibration(digest, int(content["sample_count"]), ranges, shared, read)
 
 
-def weights_digest(files: Mapping[str, str]) -> str:
-    """One digest over the SHA-256 of each weight file (and adapter) by name, in the order of names."""
-    whole = hashlib.sha256()
-    for name in sorted(files):
-        whole.update(f"{name}\0{files[name]}\n".encode())
+def calibration_digest(checkpoint_digest: str, adapters: Sequence[tuple[str, float]] = ()) -> str:
+    """One digest of a checkpoint and the adapters, SHA-256 and strength, that were fused into it."""
+    whole = hashlib.sha256(checkpoint_digest.encode())
+    for adapter_digest, strength in adapters:
+        whole.update(f"\0{adapter_digest}\0{strength!r}".encode())
     return whole.hexdigest()

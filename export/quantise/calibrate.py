@@ -1,0 +1,111 @@
+"""``python -m export.quantise.calibrate CHECKPOINT --out FOLDER``: measures the inputs of the transformers' linears.
+
+INT8 and FP8 need the ranges; INT4 is nearly twice as exact with the moments. Works for checkpoints that are larger
+than memory (``observe``), at a size that may be far below the one that is served: what a linear sees depends little on
+the number of tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from engine.types import Family, Geometry
+from export.checkpoint import Checkpoint, open_checkpoint
+from export.defaults import FAMILY_DEFAULTS
+from export.errors import ExportError
+from export.lora import Adapter, FusedWeights, parse_adapter_option
+from export.quantise.calibration import Calibration, calibration_digest, save_calibration
+from export.quantise.observe import observe
+from export.quantise.samples import Pair, TransformerSamples, generated_pairs, read_pairs
+from export.quiet import hide_progress_bars, quiet_libraries
+
+
+def calibrate(
+    checkpoint: Checkpoint,
+    out: Path,
+    pairs: Sequence[Pair],
+    geometry: Geometry,
+    *,
+    samples_per_pair: int = 4,
+    shift: float | None = None,
+    adapters: Mapping[str, Sequence[Adapter]] | None = None,
+) -> dict[str, Calibration]:
+    """Calibrates every transformer of a checkpoint and writes ``out/COMPONENT.json`` and ``.safetensors``.
+
+    ``adapters`` are by component. Raises ``ExportError``.
+    """
+    defaults = FAMILY_DEFAULTS[checkpoint.family]
+    shift = shift or float(checkpoint.scheduler.get("flow_shift", 1.0))
+    samples = TransformerSamples(checkpoint, pairs, geometry)
+    components = ["transformer"] if checkpoint.family is Family.WAN22_TI2V_5B else ["transformer", "transformer_2"]
+    checkpoint_digest = checkpoint.digest()
+    calibrations = {}
+    for component in components:
+        own = (adapters or {}).get(component, ())
+        source = FusedWeights(checkpoint.shards(component), own)
+        drawn = samples.for_component(component, defaults.step_count, shift, samples_per_pair)
+        with quiet_libraries():
+            observed = observe(checkpoint.transformer(component), source, drawn)
+        digest = calibration_digest(checkpoint_digest, [(adapter.sha256, adapter.strength) for adapter in own])
+        calibration = Calibration(digest, observed.call_count, observed.ranges, observed.shared)
+        save_calibration(out, component, calibration, observed.moments)
+        calibrations[component] = calibration
+    return calibrations
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parses the command line and calibrates; returns the exit status, 1 where it was refused."""
+    parser = argparse.ArgumentParser(prog="python -m export.quantise.calibrate", description=__doc__)
+    parser.add_argument("checkpoint", type=Path, help="folder with model_index.json")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the measurements, one pair of files each")
+    parser.add_argument("--pairs", type=Path, help="lines of JSON with picture and sentence (default: generated ones)")
+    parser.add_argument("--size", default="256x256", help="WIDTHxHEIGHT in pixels")
+    parser.add_argument("--frames", type=int, default=17, help="frame count, 4n + 1")
+    parser.add_argument("--samples", type=int, default=4, help="steps for each pair")
+    parser.add_argument("--shift", type=float, help="shift of the schedule (default: the checkpoint's)")
+    parser.add_argument("--lora-high", help="FILE[:STRENGTH] fused into the only or the high-noise transformer")
+    parser.add_argument("--lora-low", help="FILE[:STRENGTH] fused into the low-noise transformer")
+    options = parser.parse_args(arguments)
+    hide_progress_bars()
+    try:
+        size = re.fullmatch(r"(\d+)[xX×](\d+)", options.size)
+        if size is None or options.frames % 4 != 1 or options.frames < 1:
+            raise ExportError("--size must be WIDTHxHEIGHT and --frames 4n + 1, for example 256x256 and 17")
+        geometry = Geometry(int(size.group(1)), int(size.group(2)), options.frames)
+        checkpoint = open_checkpoint(options.checkpoint)
+        adapters = {
+            component: [_adapter(checkpoint, component, text)]
+            for component, text in (("transformer", options.lora_high), ("transformer_2", options.lora_low))
+            if text is not None
+        }
+        pairs = generated_pairs(geometry) if options.pairs is None else read_pairs(options.pairs, geometry)
+        found = calibrate(
+            checkpoint,
+            options.out,
+            pairs,
+            geometry,
+            samples_per_pair=options.samples,
+            shift=options.shift,
+            adapters=adapters,
+        )
+    except ExportError as error:
+        print(f"calibrate: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    for component, calibration in found.items():
+        print(f"{component}: {len(calibration.ranges)} linears, {calibration.sample_count} samples")  # noqa: T201
+    return 0
+
+
+def _adapter(checkpoint: Checkpoint, component: str, text: str) -> Adapter:
+    file, strength = parse_adapter_option(text)
+    shards = checkpoint.shards(component)
+    shapes = {name: shards.shape(name) for name in shards.names()}
+    return Adapter.open(file, shapes, component=component, strength=strength)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

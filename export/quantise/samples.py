@@ -1,0 +1,186 @@
+"""Inputs to calibrate a transformer on: pictures or clips with sentences, at the noise of the steps that it serves.
+
+Knows the library's pipeline, which encodes texts and pictures. A clip that is known is noised to a step's level; the
+transformer sees there what it sees in a generation, without the transformer being run for it. A picture alone stands
+for a clip that does not move.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from engine.schedule import flow_schedule
+from engine.types import Geometry
+from export.checkpoint import Checkpoint
+from export.errors import ExportError
+
+if TYPE_CHECKING:
+    from diffusers import WanImageToVideoPipeline
+
+_SENTENCES = (
+    "a white cat jumps off the wall and runs to the left while the light fades",
+    "a red car drives slowly along the coast road, the camera follows",
+    "the person turns the head and smiles, hair moves in the wind",
+    "海豚跃出海面，浪花四溅，镜头缓缓推近",
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """``frames`` [count, height, width, 3] uint8, one for a picture, and the sentence that goes with them."""
+
+    frames: NDArray[np.uint8]
+    sentence: str
+
+
+def read_pairs(file: Path, geometry: Geometry) -> list[Pair]:
+    """Pairs from a file of lines ``{"picture": FILE, "sentence": TEXT}``; files are relative to it.
+
+    Raises ``ExportError`` naming the line and the fault.
+    """
+    pairs = []
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ExportError(f"cannot read {file}: {error.strerror}; give a file of pictures and sentences") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+            picture, sentence = file.parent / item["picture"], str(item["sentence"])
+            with Image.open(picture) as opened:
+                fitted = ImageOps.fit(opened.convert("RGB"), (geometry.width_px, geometry.height_px))
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise ExportError(
+                f'{file}, line {number}: {error}; write {{"picture": FILE, "sentence": TEXT}} with a readable picture'
+            ) from error
+        pairs.append(Pair(np.asarray(fitted)[None], sentence))
+    if not pairs:
+        raise ExportError(f"{file}: holds no pair; write one JSON object a line")
+    return pairs
+
+
+def generated_pairs(geometry: Geometry, seed: int = 0) -> list[Pair]:
+    """Pictures of 1/f noise in colour, whose spectrum is that of photographs (Field 1987), with sentences."""
+    draw = np.random.default_rng(seed)
+    shape = (geometry.height_px, geometry.width_px)
+    rows, columns = np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1])[None]
+    falloff = 1.0 / np.maximum(np.hypot(rows, columns), 1.0 / max(shape))
+    pairs = []
+    for sentence in _SENTENCES:
+        channels = [np.fft.ifft2(np.fft.fft2(draw.standard_normal(shape)) * falloff).real for _ in range(3)]
+        # Channels of photographs mostly move together.
+        shared = sum(channels)
+        picture = np.stack([0.7 * shared + channel for channel in channels], axis=-1)
+        picture = (picture - picture.mean()) / (4 * picture.std()) + 0.5
+        pairs.append(Pair((picture.clip(0, 1) * 255).astype(np.uint8)[None], sentence))
+    return pairs
+
+
+class TransformerSamples:
+    """Arguments of one transformer's forward. Texts and clips are encoded once; iterating costs nothing more."""
+
+    def __init__(self, checkpoint: Checkpoint, pairs: Sequence[Pair], geometry: Geometry) -> None:
+        self._checkpoint = checkpoint
+        pipeline = _pipeline(checkpoint.folder)
+        with torch.no_grad():
+            self._encoded = [_encode(pipeline, pair, geometry, seed) for seed, pair in enumerate(pairs)]
+
+    def for_component(
+        self, component: str, step_count: int, shift: float, samples_per_pair: int
+    ) -> Iterator[dict[str, Any]]:
+        """Samples at evenly chosen steps of those that the component serves, each with and without its sentence."""
+        boundary = self._checkpoint.boundary_timestep
+        timesteps = [float(item) for item in flow_schedule(step_count, shift, 2).timesteps]
+        if boundary is not None:
+            is_high = component == "transformer"
+            timesteps = [item for item in timesteps if (item >= boundary) == is_high]
+        if not timesteps:
+            raise ExportError(
+                f"{component}: serves none of {step_count} steps with shift {shift:g}; calibrate with more steps"
+            )
+        for index, encoded in enumerate(self._encoded):
+            places = np.linspace(0, len(timesteps) - 1, samples_per_pair).round().astype(int)
+            for place in dict.fromkeys(places.tolist()):
+                yield encoded.at(timesteps[place], index, self._checkpoint.expand_timesteps)
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """A clip's latents [1, z, T, h, w], its condition and mask, and two texts [2, 512, size]."""
+
+    latents: Tensor
+    condition: Tensor
+    mask: Tensor | None
+    texts: Tensor
+
+    def at(self, timestep: float, seed: int, expand_timesteps: bool) -> dict[str, Any]:
+        """The transformer's arguments at a noise level."""
+        sigma = timestep / 1000.0
+        noise = torch.randn(self.latents.shape, generator=torch.Generator().manual_seed(seed))
+        noisy = (1.0 - sigma) * self.latents + sigma * noise
+        if expand_timesteps and self.mask is not None:
+            noisy = (1 - self.mask) * self.condition + self.mask * noisy
+            tokens = (self.mask[0, 0][:, ::2, ::2] * timestep).flatten()  # one for each patch of 2 x 2
+            times = tokens.unsqueeze(0).expand(2, -1)
+        else:
+            noisy = torch.cat([noisy, self.condition], dim=1)
+            times = torch.full((2,), timestep)
+        return {
+            "hidden_states": noisy.expand(2, -1, -1, -1, -1),
+            "timestep": times,
+            "encoder_hidden_states": self.texts,
+            "return_dict": False,
+        }
+
+
+def _pipeline(folder: Path) -> WanImageToVideoPipeline:
+    """Text encoder in the precision in which it is stored, VAE in float32, no transformer."""
+    from diffusers import AutoencoderKLWan, WanImageToVideoPipeline
+    from transformers import UMT5EncoderModel
+
+    try:
+        return WanImageToVideoPipeline.from_pretrained(
+            folder,
+            transformer=None,
+            transformer_2=None,
+            text_encoder=UMT5EncoderModel.from_pretrained(folder / "text_encoder", dtype="auto"),
+            vae=AutoencoderKLWan.from_pretrained(folder / "vae", torch_dtype=torch.float32),
+        )
+    except Exception as error:  # each library has its own errors for damaged files
+        raise ExportError(f"cannot load {folder}: {error}; download the checkpoint again") from error
+
+
+def _encode(pipeline: WanImageToVideoPipeline, pair: Pair, geometry: Geometry, seed: int) -> _Encoded:
+    texts = torch.cat(
+        pipeline.encode_prompt(pair.sentence, "", do_classifier_free_guidance=True, dtype=torch.float32)[:2]
+    )
+    frames = torch.from_numpy(pair.frames).float().div(127.5).sub(1.0).permute(3, 0, 1, 2)[None]  # [1, 3, F, H, W]
+    if frames.shape[2] == 1:
+        frames = frames.expand(-1, -1, geometry.frame_count, -1, -1)
+    vae = pipeline.vae
+    mean, std = (torch.tensor(item).view(1, -1, 1, 1, 1) for item in (vae.config.latents_mean, vae.config.latents_std))
+    latents = (vae.encode(frames[:, :, : geometry.frame_count]).latent_dist.mode() - mean) / std
+    _, condition, *mask = pipeline.prepare_latents(
+        frames[:, :, 0],
+        1,
+        vae.config.z_dim,
+        geometry.height_px,
+        geometry.width_px,
+        geometry.frame_count,
+        torch.float32,
+        torch.device("cpu"),
+        torch.Generator().manual_seed(seed),
+    )
+    return _Encoded(latents, condition, mask[0] if mask else None, texts)
