@@ -30,7 +30,7 @@ def main() -> int:
     from server import lifecycle
     from server.logs import configure_logging
 
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     try:
         is_at_rest = asyncio.run(lifecycle.run(settings, _engine_opener(settings)))
     except (SettingInvalid, BundleInvalid) as error:

@@ -3,6 +3,11 @@
 The engine's errors are in ``engine.errors``; those below are the server's own::
 
     Refusal
+    ├── TokenMissing      the call shows no token, nor a certificate in its place
+    ├── TokenUnknown      the token is nobody's
+    ├── TokenExpired      the token was somebody's
+    ├── CallerUnknown     the client certificate is good, and its names are not listed
+    ├── QuotaExceeded     the caller takes as much as it may
     ├── QueueFull         as many jobs wait as may wait
     ├── ServerStarting    the engine is not open yet
     ├── ServerDraining    the server is about to stop
@@ -48,6 +53,45 @@ DOMAIN = "stillcue"
 
 class Refusal(Exception):
     """Base of everything that the server itself refuses; the message is meant for the caller."""
+
+
+class TokenMissing(Refusal):
+    """The call shows no token, nor a certificate in its place."""
+
+    def __init__(self) -> None:
+        super().__init__("this server takes no call without a token; send it as metadata, authorization: Bearer TOKEN")
+
+
+class TokenUnknown(Refusal):
+    """The token is nobody's."""
+
+    def __init__(self) -> None:
+        super().__init__("the token is not one of this server's; ask its operator for one")
+
+
+class TokenExpired(Refusal):
+    """The token was somebody's."""
+
+    def __init__(self) -> None:
+        super().__init__("the token has expired; ask the server's operator for a new one")
+
+
+class CallerUnknown(Refusal):
+    """The client certificate is good, and its names are not listed."""
+
+    def __init__(self) -> None:
+        super().__init__("no name in the client certificate may call this server; ask its operator to list one")
+
+
+class QuotaExceeded(Refusal):
+    """The caller takes as much as it may: ``quota`` is the limit's name, ``limit`` its value."""
+
+    def __init__(self, caller_name: str, quota: str, limit: int, retry_seconds: float) -> None:
+        super().__init__(f"{caller_name or 'callers'} may have {quota}={limit}, and has; wait, or ask for more")
+        self.caller_name = caller_name
+        self.quota = quota
+        self.limit = limit
+        self.retry_seconds = retry_seconds
 
 
 class QueueFull(Refusal):
@@ -121,6 +165,20 @@ class Rule:
 
 
 RULES: dict[type[BaseException], Rule] = {
+    TokenMissing: Rule(
+        grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING", "The call shows no token, nor a certificate in its place."
+    ),
+    TokenUnknown: Rule(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_UNKNOWN", "The token is not one of the server's."),
+    TokenExpired: Rule(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED", "The token has expired."),
+    CallerUnknown: Rule(
+        grpc.StatusCode.PERMISSION_DENIED, "CALLER_UNKNOWN", "No name in the client certificate may call."
+    ),
+    QuotaExceeded: Rule(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "QUOTA_EXCEEDED",
+        "The caller takes as much as it may; which limit is in `QuotaFailure` and in the metadata.",
+        retry_seconds=5,
+    ),
     InvalidJob: Rule(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_JOB", "Fields are wrong; each is in `BadRequest`."),
     MalformedRequest: Rule(
         grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", "The bytes are no message of this method."
@@ -206,6 +264,8 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
     metadata = {"request_id": request_id}
     if isinstance(error, MatchRefused):
         metadata |= {"score": f"{error.score:g}", "minimum_score": f"{error.minimum_score:g}"}
+    if isinstance(error, QuotaExceeded):
+        metadata |= {"quota": error.quota, "limit": str(error.limit)}
     yield error_details_pb2.ErrorInfo(reason=rule.reason, domain=DOMAIN, metadata=metadata)
     if isinstance(error, InvalidJob):
         yield _bad_request(error.violations)
@@ -215,12 +275,14 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
         yield _precondition_failure(error, rule, "match.minimum_score")
     if isinstance(error, ScorerMissing):
         yield _precondition_failure(error, rule, "match.mode")
-    if rule.retry_seconds:
-        yield error_details_pb2.RetryInfo(
-            retry_delay=duration_pb2.Duration(
-                seconds=int(rule.retry_seconds), nanos=round(rule.retry_seconds % 1 * 1e9)
-            )
-        )
+    retry_seconds = rule.retry_seconds
+    if isinstance(error, QuotaExceeded):
+        yield _quota_failure(error)
+        retry_seconds = error.retry_seconds
+    if retry_seconds:
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(round(retry_seconds * 1e9))
+        yield error_details_pb2.RetryInfo(retry_delay=delay)
 
 
 def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequest:
@@ -230,6 +292,11 @@ def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequ
             for item in violations
         ]
     )
+
+
+def _quota_failure(error: QuotaExceeded) -> error_details_pb2.QuotaFailure:
+    violation = error_details_pb2.QuotaFailure.Violation(subject=f"caller:{error.caller_name}", description=str(error))
+    return error_details_pb2.QuotaFailure(violations=[violation])
 
 
 def _precondition_failure(error: EngineError, rule: Rule, subject: str) -> error_details_pb2.PreconditionFailure:

@@ -1,7 +1,9 @@
-"""What every call passes: it is counted, gets an id for the log, and its errors become statuses.
+"""What every call passes: it is counted, gets an id for the log, is let in, and its errors become statuses.
 
-Knows RPCs; does not know what they do. Handlers are wrapped so that three things hold which grpc.aio leaves open:
+Knows RPCs; does not know what they do. Handlers are wrapped so that four things hold which grpc.aio leaves open:
 
+* the guard decides before the request is taken from the wire. grpc.aio reads a single request before it calls a
+  handler, so every handler is registered as one of streams, and the one request is read here;
 * a call is counted before its status leaves, so that whoever saw the status finds it in the metrics;
 * a request that cannot be read is a status like any other, so requests are read here;
 * what goes wrong while a message is sent is thrown into the generator at its ``yield``. Left alone, grpc.aio drops
@@ -21,14 +23,17 @@ import grpc.aio
 
 from engine.errors import OutOfMemory
 from server.deadline import Deadline
-from server.errors import MalformedRequest, is_fault, status_of
+from server.errors import MalformedRequest, is_fault, rule_of, status_of
 from server.logs import current_request_id
 from server.metrics import UNKNOWN_METHOD, Method, Metrics, exemplar_of
+from server.security.caller import current_caller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from grpc import HandlerCallDetails, RpcMethodHandler
+
+    from server.security.guard import Guard
 
     _Handler = RpcMethodHandler[Any, Any]
     _Context = grpc.aio.ServicerContext[Any, Any]
@@ -43,8 +48,9 @@ _STATUS_SECONDS = 0.5
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
     """Wraps the handlers of a server. ``quiet_service`` is called so often that its calls are logged at debug."""
 
-    def __init__(self, metrics: Metrics, quiet_service: str) -> None:
+    def __init__(self, metrics: Metrics, guard: Guard, quiet_service: str) -> None:
         self._metrics = metrics
+        self._guard = guard
         self._quiet_service = quiet_service
 
     async def intercept_service(
@@ -61,12 +67,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         _, service, name = handler_call_details.method.split("/")
         if handler.unary_unary is not None:
             method = Method("unary", service, name)
-            return grpc.unary_unary_rpc_method_handler(
+            return grpc.stream_stream_rpc_method_handler(
                 self._unary(handler, method), response_serializer=handler.response_serializer
             )
         if handler.unary_stream is not None:
             method = Method("server_stream", service, name)
-            return grpc.unary_stream_rpc_method_handler(
+            return grpc.stream_stream_rpc_method_handler(
                 self._server_stream(handler, method), response_serializer=handler.response_serializer
             )
         method = Method("bidi_stream", service, name)
@@ -74,25 +80,28 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
             self._bidi_stream(handler, method), handler.request_deserializer, handler.response_serializer
         )
 
-    def _unary(self, handler: _Handler, method: Method) -> Callable[[bytes, _Context], Awaitable[Any]]:
+    def _unary(self, handler: _Handler, method: Method) -> Callable[[Any, _Context], Awaitable[None]]:
         behaviour: Any = handler.unary_unary
 
-        async def serve(data: bytes, context: _Context) -> Any:
-            async def respond() -> Any:
-                response = await behaviour(_read(handler, data), context)
+        async def serve(_requests: Any, context: _Context) -> None:
+            async def respond() -> None:
+                response = await behaviour(await _read(handler, context), context)
+                try:
+                    await context.write(response)
+                except grpc.aio.InternalError:  # the peer is gone and the cancel is on its way
+                    raise asyncio.CancelledError from None
                 self._metrics.messages_sent.labels(*method.labels).inc()
-                return response
 
-            return await self._serve(method, context, respond)
+            await self._serve(method, context, respond)
 
         return serve
 
-    def _server_stream(self, handler: _Handler, method: Method) -> Callable[[bytes, _Context], Awaitable[None]]:
+    def _server_stream(self, handler: _Handler, method: Method) -> Callable[[Any, _Context], Awaitable[None]]:
         behaviour: Any = handler.unary_stream
 
-        async def serve(data: bytes, context: _Context) -> None:
+        async def serve(_requests: Any, context: _Context) -> None:
             async def respond() -> None:
-                await self._send_all(behaviour(_read(handler, data), context), method, context)
+                await self._send_all(behaviour(await _read(handler, context), context), method, context)
 
             await self._serve(method, context, respond)
 
@@ -125,13 +134,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         except StopAsyncIteration:
             return
 
-    async def _serve(self, method: Method, context: _Context, respond: Callable[[], Awaitable[Any]]) -> Any:
+    async def _serve(self, method: Method, context: _Context, respond: Callable[[], Awaitable[None]]) -> None:
         current_request_id.set(str(uuid.uuid4()))
         deadline = Deadline(context)
         started_at = time.perf_counter()
         self._count_start(method)
         try:
-            response = await respond()
+            with self._guard.admit(method.grpc_service, context):
+                await respond()
         except asyncio.CancelledError:
             self._count_end(method, deadline.code_of_cancel, time.perf_counter() - started_at)
             raise
@@ -141,15 +151,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
                 self._metrics.out_of_memory.inc()
             if is_fault(error):
                 _logger.exception("call failed")
-            self._count_end(method, status.code, time.perf_counter() - started_at)
+            self._count_end(method, status.code, time.perf_counter() - started_at, rule_of(error).reason)
             await _send_status(context, status)
         self._count_end(method, grpc.StatusCode.OK, time.perf_counter() - started_at)
-        return response
 
     def _count_start(self, method: Method) -> None:
         self._metrics.calls_started.labels(*method.labels).inc()
 
-    def _count_end(self, method: Method, code: grpc.StatusCode, seconds: float) -> None:
+    def _count_end(self, method: Method, code: grpc.StatusCode, seconds: float, reason: str = "") -> None:
         self._metrics.calls_handled.labels(*method.labels, code.name).inc()
         exemplar = exemplar_of(current_request_id.get())
         self._metrics.call_seconds.labels(*method.labels).observe(seconds, exemplar)
@@ -160,10 +169,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
             "code": code.name,
             "seconds": round(seconds, 4),
         }
+        if reason:
+            fields["reason"] = reason
+        if caller_name := current_caller.get().name:
+            fields["caller"] = caller_name
         _logger.log(level, "call ended", extra={"fields": fields})
 
 
-def _read(handler: _Handler, data: bytes) -> Any:
+async def _read(handler: _Handler, context: _Context) -> Any:
+    data = await context.read()
+    if data is grpc.aio.EOF:  # type: ignore[attr-defined]  # the stubs lack it
+        # gRPC refused the request for its size, or the caller is gone: then a cancel is on its way. Otherwise the
+        # caller has sent nothing at all.
+        await asyncio.sleep(_STATUS_SECONDS)
+        raise MalformedRequest
     try:
         return handler.request_deserializer(data)  # type: ignore[misc]  # every handler of stubs has one
     except Exception as error:  # protobuf's parsers raise types of their own

@@ -27,6 +27,9 @@ from server.gate import Gate
 from server.interceptors import CallInterceptor
 from server.metrics import Method, Metrics
 from server.metrics_endpoint import MetricsEndpoint
+from server.security.guard import Guard
+from server.security.quotas import Quotas
+from server.security.tls import server_credentials
 from server.servicer import StillcueServicer
 from server.serving import Serving
 from server.settings import Address, SettingInvalid, Settings
@@ -46,6 +49,9 @@ SERVICE_NAME: str = _SERVICE.full_name
 _MAX_REQUEST_BYTES = Limits().max_image_bytes + 1024 * 1024
 # A raw frame of 1280x704 has 2,703,360 bytes; one of 1920x1080 fits too.
 _MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+_MAX_METADATA_BYTES = 8 * 1024
+_MAX_OTHER_STREAMS = 1_000
+_HANDSHAKE_MILLISECONDS = 10_000
 _LAST_WORDS_SECONDS = 1.0
 _ENGINE_STOP_SECONDS = 1.0
 
@@ -66,8 +72,13 @@ class Server:
         self._serving: Serving | None = None
         self._engine_thread = EngineThread()
         self._metrics_endpoint: MetricsEndpoint | None = None
+        self._quotas = Quotas()
+        self._credentials = server_credentials(settings)
+        guard = Guard.build(settings, self._quotas, health.SERVICE_NAME)
+        calls = CallInterceptor(self._metrics, guard, health.SERVICE_NAME)
+        self._health_grpc = grpc.aio.server(interceptors=[calls], options=_grpc_options(settings))
         self._grpc = grpc.aio.server(
-            interceptors=[CallInterceptor(self._metrics, health.SERVICE_NAME)],
+            interceptors=[calls],
             options=_grpc_options(settings),
             compression=grpc.Compression.NoCompression,  # frames are compressed already, or meant to be raw
         )
@@ -79,6 +90,7 @@ class Server:
         needed in each case.
         """
         self._metrics_endpoint = _listen_metrics(self._settings.metrics_listen, self._metrics)
+        await self._listen_health()
         address = await self._listen_grpc()
         engine = await asyncio.wrap_future(self._engine_thread.submit(self._open_engine))
         self._serving = Serving.build(engine, self._engine_thread, self._settings, self._metrics)
@@ -106,7 +118,7 @@ class Server:
             self._serving.admission.close()
             self._serving.admission.refuse_running()
         self._health.finish()
-        await self._grpc.stop(_LAST_WORDS_SECONDS)
+        await asyncio.gather(self._grpc.stop(_LAST_WORDS_SECONDS), self._health_grpc.stop(_LAST_WORDS_SECONDS))
         if self._metrics_endpoint is not None:
             await asyncio.to_thread(self._metrics_endpoint.close)
         if self._serving is not None:
@@ -120,14 +132,26 @@ class Server:
 
     async def _listen_grpc(self) -> Address:
         address = self._settings.listen
-        servicer = StillcueServicer(self._gate, self._metrics, self._settings)
+        servicer = StillcueServicer(self._gate, self._quotas, self._metrics, self._settings)
         service_pb2_grpc.add_StillcueServiceServicer_to_server(servicer, self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
-        _check_free(address)
-        port = self._grpc.add_insecure_port(str(address))
+        _check_free("listen", address)
+        if self._credentials is None:
+            port = self._grpc.add_insecure_port(str(address))
+        else:
+            port = self._grpc.add_secure_port(str(address), self._credentials)
         await self._grpc.start()
         return Address(address.host, port)
+
+    async def _listen_health(self) -> None:
+        address = self._settings.health_listen
+        if address is None:
+            return
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_grpc)
+        _check_free("health_listen", address)
+        self._health_grpc.add_insecure_port(str(address))
+        await self._health_grpc.start()
 
 
 async def run(settings: Settings, open_engine: Callable[[], Engine]) -> bool:
@@ -173,6 +197,12 @@ def _grpc_options(settings: Settings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", _MAX_REQUEST_BYTES),
         ("grpc.max_send_message_length", _MAX_RESPONSE_BYTES),
+        # Both, or gRPC lets more than the first pass at random.
+        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
+        # Of one connection; further calls wait at their sender. The queue and the quotas refuse long before.
+        ("grpc.max_concurrent_streams", settings.queue_capacity + _MAX_OTHER_STREAMS),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS),
         ("grpc.so_reuseport", 0),  # two servers on one port are a mistake, not load balancing
         # A vanished peer is noticed only where all of these are set.
         ("grpc.keepalive_time_ms", keepalive_milliseconds),
@@ -192,7 +222,7 @@ def _listen_metrics(address: Address, metrics: Metrics) -> MetricsEndpoint:
         raise _cannot_bind("metrics_listen", address, error) from None
 
 
-def _check_free(address: Address) -> None:
+def _check_free(name: str, address: Address) -> None:
     """Asks the system, which says why an address cannot be bound; gRPC says so in its own log only."""
     try:
         family, kind, protocol, _, target = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
@@ -200,7 +230,7 @@ def _check_free(address: Address) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(target)
     except OSError as error:
-        raise _cannot_bind("listen", address, error) from None
+        raise _cannot_bind(name, address, error) from None
 
 
 def _cannot_bind(name: str, address: Address, error: OSError) -> SettingInvalid:

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line on stderr. Never holds a prompt or a picture.
+"""The log: one line an event on stderr, in JSON or as text. Never holds a prompt, a picture or a token.
 
 Every line that is written while a call is served carries the call's request id.
 """
@@ -20,21 +20,42 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, with time (UTC), level, logger, message, request id, fields and exception."""
         line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **_fields(record),
         }
-        if request_id := current_request_id.get():
-            line["request_id"] = request_id
-        line.update(getattr(record, "fields", {}))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure_logging(level: str) -> None:
-    """Sends everything from ``level`` up to stderr."""
+class TextFormatter(logging.Formatter):
+    """Writes a record for people: time, level, logger, message, then each field as ``name=JSON``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the lines of an exception below it."""
+        fields = (
+            f"{name}={json.dumps(value, ensure_ascii=False, default=str)}" for name, value in _fields(record).items()
+        )
+        message = " ".join(record.getMessage().splitlines())
+        line = " ".join([_time(record), record.levelname.lower(), record.name, message, *fields])
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def configure_logging(level: str, log_format: str) -> None:
+    """Sends everything from ``level`` up to stderr; ``log_format`` is ``json`` or ``text``."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    request_id = current_request_id.get()
+    fields: dict[str, object] = {"request_id": request_id} if request_id else {}
+    return fields | getattr(record, "fields", {})

@@ -1,4 +1,7 @@
-"""``python -m server.probe``: exit status 0 when the server on this machine is serving. For container health checks."""
+"""``python -m server.probe``: exit status 0 when the server on this machine is serving. For container health checks.
+
+Asks over plain text: the port of ``health_listen`` where there is one, else that of ``listen``.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,20 @@ import sys
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from server.settings import Settings
+from server.settings import SettingInvalid, Settings
 
 _TIMEOUT_SECONDS = 2.0
+_EXIT_MISCONFIGURED = 2
 
 
 def main() -> int:
     """Asks the health service of the port that the server's own settings name."""
-    port = Settings.load(["--engine", "fake"], os.environ).listen.port
+    try:
+        settings = Settings.load(["--engine", "fake"], os.environ)
+        port = _plain_text_port(settings)
+    except SettingInvalid as error:
+        sys.stderr.write(f"stillcue: {error}\n")
+        return _EXIT_MISCONFIGURED
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(
@@ -25,6 +34,14 @@ def main() -> int:
             sys.stderr.write(f"not serving: {error.code().name}\n")
             return 1
     return 0 if answer.status == health_pb2.HealthCheckResponse.SERVING else 1
+
+
+def _plain_text_port(settings: Settings) -> int:
+    if settings.health_listen is not None:
+        return settings.health_listen.port
+    if settings.is_encrypted:
+        raise SettingInvalid("the probe speaks no TLS; set STILLCUE_HEALTH_LISTEN=127.0.0.1:50052 for the server too")
+    return settings.listen.port
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from server.generation import Generation
 from server.job_meter import JobMeter
 from server.logs import current_request_id
 from server.metrics import COMPLETED, exemplar_of
+from server.security.caller import current_caller
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from engine.types import PreparedJob
     from server.gate import Gate
     from server.metrics import Metrics
+    from server.security.quotas import Quotas
     from server.serving import Serving
     from server.settings import Settings
 
@@ -37,8 +39,9 @@ if TYPE_CHECKING:
 class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
     """Answers calls as soon as the gate lets them in."""
 
-    def __init__(self, gate: Gate[Serving], metrics: Metrics, settings: Settings) -> None:
+    def __init__(self, gate: Gate[Serving], quotas: Quotas, metrics: Metrics, settings: Settings) -> None:
         self._gate = gate
+        self._quotas = quotas
         self._metrics = metrics
         self._settings = settings
 
@@ -52,6 +55,7 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         with ExitStack() as inside:
             with _counting_failures(self._count_rejected, deadline):
                 serving = inside.enter_context(self._gate.enter())
+                inside.enter_context(self._quotas.job(current_caller.get()))
                 meter, generation = await self._admit(call, serving, deadline, arrived_at)
             inside.callback(generation.abandon)
             with _counting_failures(meter.job_ended, deadline):

@@ -51,8 +51,12 @@ def _address(text: str) -> Address:
     return Address(host.removeprefix("[").removesuffix("]"), int(port))
 
 
-def _folder(text: str) -> Path | None:
+def _path(text: str) -> Path | None:
     return Path(text) if text else None
+
+
+def _address_or_none(text: str) -> Address | None:
+    return _address(text) if text else None
 
 
 def _yes_or_no(text: str) -> bool:
@@ -101,7 +105,7 @@ class Settings:
     """Every setting of a server, checked."""
 
     bundle: Path | None = _setting(  # noqa: RUF009  a field, not a value
-        _folder, "", "Folder that `python -m export` wrote. Needed unless `engine` is fake."
+        _path, "", "Folder that `python -m export` wrote. Needed unless `engine` is fake."
     )
     engine: str = _setting(
         _one_of("bundle", "fake"),
@@ -113,6 +117,35 @@ class Settings:
     )
     allow_insecure: bool = _setting(
         _yes_or_no, "false", "Whether plain text may be served on an address that other machines reach."
+    )
+    health_listen: Address | None = _setting(  # noqa: RUF009
+        _address_or_none,
+        "",
+        "Address of a second port, in plain text, with nothing but health: for probes that speak no TLS. Empty: none.",
+    )
+    tls_certificate_chain: Path | None = _setting(  # noqa: RUF009
+        _path, "", "PEM file: the server's certificate and those that signed it. Read again when it changes."
+    )
+    tls_private_key: Path | None = _setting(  # noqa: RUF009
+        _path, "", "PEM file: the certificate's key, unencrypted. Read again when it changes."
+    )
+    tls_client_ca: Path | None = _setting(  # noqa: RUF009
+        _path, "", "PEM file: who signs the clients' certificates. Given, no client connects without one (mutual TLS)."
+    )
+    callers: Path | None = _setting(  # noqa: RUF009
+        _path,
+        "",
+        "File of callers and the hashes of their tokens (docs/security.md). Given, nobody else may call. Read again "
+        "when it changes.",
+    )
+    caller_max_streams: int = _setting(
+        _whole_number(0, 1_000_000), "0", "Calls that one caller may have at the same time; 0: any number."
+    )
+    caller_max_jobs: int = _setting(
+        _whole_number(0, 1_000_000), "0", "Jobs of one caller that may wait or run at the same time; 0: any number."
+    )
+    caller_max_requests_per_minute: int = _setting(
+        _whole_number(0, 1_000_000), "0", "Calls that one caller may begin in a minute; 0: any number."
     )
     metrics_listen: Address = _setting(  # noqa: RUF009
         _address, "127.0.0.1:9464", "Address of the Prometheus endpoint (HTTP, path /metrics); port 0: any free port."
@@ -146,8 +179,16 @@ class Settings:
         _seconds(0.1, 600), "5", "How long a connection may take to answer before it counts as gone."
     )
     log_level: str = _setting(
-        _one_of("debug", "info", "warning", "error"), "info", "Least severe lines that reach the log (stderr, JSON)."
+        _one_of("debug", "info", "warning", "error"), "info", "Least severe lines that reach the log (stderr)."
     )
+    log_format: str = _setting(
+        _one_of("json", "text"), "json", "`json`: one object a line; `text`: the same for people."
+    )
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the gRPC port speaks TLS."""
+        return self.tls_certificate_chain is not None and self.tls_private_key is not None
 
     @classmethod
     def load(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
@@ -170,10 +211,19 @@ class Settings:
             raise SettingInvalid(
                 "--bundle is not set; give the folder that python -m export wrote, or --engine fake to try clients"
             )
-        if not self.listen.is_loopback and not self.allow_insecure:
+        self._check_tls()
+
+    def _check_tls(self) -> None:
+        if (self.tls_certificate_chain is None) != (self.tls_private_key is None):
             raise SettingInvalid(
-                f"--listen {self.listen} would serve plain text to other machines; listen on 127.0.0.1 behind a "
-                "proxy that adds TLS, or give --allow-insecure"
+                "--tls-certificate-chain and --tls-private-key go together; give both for TLS, neither for plain text"
+            )
+        if self.tls_client_ca is not None and not self.is_encrypted:
+            raise SettingInvalid("--tls-client-ca needs TLS; give --tls-certificate-chain and --tls-private-key too")
+        if not self.listen.is_loopback and not self.is_encrypted and not self.allow_insecure:
+            raise SettingInvalid(
+                f"--listen {self.listen} would serve plain text to other machines; give --tls-certificate-chain and "
+                "--tls-private-key, or listen on 127.0.0.1 behind a proxy that adds TLS, or give --allow-insecure"
             )
 
 

@@ -19,6 +19,7 @@ from server.engine_thread import EngineThread
 from server.errors import DeadlinePassed
 from server.gate import Gate
 from server.metrics import Metrics
+from server.security.quotas import Quotas
 from server.servicer import StillcueServicer
 from server.serving import Serving
 from server.settings import Settings
@@ -93,7 +94,7 @@ async def test_a_deadline_that_is_over_is_refused_before_any_work() -> None:
     gate.open(Serving.build(engine, engine_thread, settings, metrics))
     context: Any = ContextWithoutTime()
     with pytest.raises(DeadlinePassed):
-        await anext(aiter(StillcueServicer(gate, metrics, settings).Generate(generate_request(), context)))
+        await anext(aiter(StillcueServicer(gate, Quotas(), metrics, settings).Generate(generate_request(), context)))
     assert engine_thread.close(20)
     assert engine.graph_calls == []
 

@@ -276,8 +276,8 @@ async def test_a_missing_bundle_stops_the_start() -> None:
 
 async def test_plain_text_for_other_machines_stops_the_start() -> None:
     assert await refused_start("--engine", "fake", "--listen", "0.0.0.0:0") == (
-        "stillcue: --listen 0.0.0.0:0 would serve plain text to other machines; listen on 127.0.0.1 behind a proxy "
-        "that adds TLS, or give --allow-insecure"
+        "stillcue: --listen 0.0.0.0:0 would serve plain text to other machines; give --tls-certificate-chain and "
+        "--tls-private-key, or listen on 127.0.0.1 behind a proxy that adds TLS, or give --allow-insecure"
     )
 
 

@@ -1,0 +1,59 @@
+"""In front of every call, before its request is read: who calls, and has it room left.
+
+A caller that is refused here has been told nothing about its request, and its bytes have not been taken from the
+wire. Health is open to whoever can connect, since load balancers have no token; everything else, reflection
+included, is not.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from server.security.authority import Authority
+from server.security.caller import UNNAMED, CallerLimits, current_caller
+from server.security.callers import read_callers
+from server.security.quotas import Quotas
+from server.security.reloading import FileInvalid, Reloading
+from server.settings import SettingInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from grpc.aio import ServicerContext
+
+    from server.settings import Settings
+
+
+class Guard:
+    """``open_service`` needs neither a proof nor room."""
+
+    def __init__(self, authority: Authority, quotas: Quotas, open_service: str) -> None:
+        self._authority = authority
+        self._quotas = quotas
+        self._open_service = open_service
+
+    @classmethod
+    def build(cls, settings: Settings, quotas: Quotas, open_service: str) -> Guard:
+        """Raises ``SettingInvalid`` where the file of callers is wrong."""
+        limits = CallerLimits(
+            settings.caller_max_streams, settings.caller_max_jobs, settings.caller_max_requests_per_minute
+        )
+        path = settings.callers
+        try:
+            callers = None if path is None else Reloading((path,), lambda: read_callers(path, limits))
+        except FileInvalid as error:
+            raise SettingInvalid(f"--callers {error}") from None
+        return cls(Authority(callers, limits), quotas, open_service)
+
+    @contextmanager
+    def admit(self, service: str, context: ServicerContext[Any, Any]) -> Iterator[None]:
+        """Holds a call's place, and names its caller for everything inside. Raises a ``Refusal``."""
+        if service == self._open_service:
+            current_caller.set(UNNAMED)
+            yield
+            return
+        caller = self._authority.identify(context)
+        current_caller.set(caller)
+        with self._quotas.stream(caller):
+            yield
