@@ -20,8 +20,23 @@ def verb_uses(tokens: Sequence[Token]) -> list[Use | None]:
     for index, token in enumerate(tokens):
         if token.script == HAN and (is_verb(token) or _is_unknown_verb(tokens, index)) and not token.is_in("plain"):
             uses[index] = _use(tokens, index)
+    if Use.MAIN not in uses:
+        _find_by_place(tokens, uses)
     _subordinate(tokens, uses)
     return uses
+
+
+def _find_by_place(tokens: Sequence[Token], uses: list[Use | None]) -> None:
+    """Where no verb is known, words of no list are one after an adverb or a phrase such as "在街道上"."""
+    has_coverb = False
+    for index, token in enumerate(tokens):
+        has_coverb = has_coverb or token.is_in("coverb")
+        before = tokens[index - 1] if index else None
+        if before is None or token.lists or token.script != HAN:
+            continue
+        if before.is_in("adverb") or (has_coverb and before.is_in("localizer") and before.text != "的"):
+            uses[index] = Use.MAIN
+            return
 
 
 def _use(tokens: Sequence[Token], index: int) -> Use | None:

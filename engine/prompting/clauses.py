@@ -36,6 +36,21 @@ class _Phrase:
     continues: bool = False
 
 
+@dataclass(slots=True)
+class _Told:
+    """What the parts before the current one have told."""
+
+    has_subject: bool = False
+    has_action: bool = False
+    last: ClauseKind | None = None
+
+    def add(self, phrases: Sequence[_Phrase]) -> None:
+        for phrase in phrases:
+            self.has_subject = self.has_subject or phrase.kind is ClauseKind.SUBJECT
+            self.has_action = self.has_action or phrase.kind is ClauseKind.ACTION or bool(phrase.predicate)
+            self.last = phrase.kind
+
+
 def parse_clauses(text: str) -> tuple[Clause, ...]:
     """The clauses of a sentence, in order, none overlapping. Any text will do; takes time linear in its length."""
     reading = read(text)
@@ -45,8 +60,11 @@ def parse_clauses(text: str) -> tuple[Clause, ...]:
 def clauses_of(text: str, reading: Reading, tokens: Sequence[Token]) -> tuple[Clause, ...]:
     """The same, from a reading and its tokens."""
     phrases: list[_Phrase] = []
+    told = _Told()
     for part in cut(tokens):
-        phrases += _phrases(part, phrases)
+        added = _phrases(part, told)
+        told.add(added)
+        phrases += added
     if not any(phrase.kind is ClauseKind.SUBJECT for phrase in phrases):
         phrases = _promote(phrases)
     clauses: list[Clause] = []
@@ -59,7 +77,7 @@ def clauses_of(text: str, reading: Reading, tokens: Sequence[Token]) -> tuple[Cl
     return tuple(clauses)
 
 
-def _phrases(part: Part, earlier: Sequence[_Phrase]) -> list[_Phrase]:
+def _phrases(part: Part, told: _Told) -> list[_Phrase]:
     first = 0
     while first < len(part.tokens) and _only_leads_in(part.tokens, first):
         first += 1
@@ -68,8 +86,7 @@ def _phrases(part: Part, earlier: Sequence[_Phrase]) -> list[_Phrase]:
         tokens, uses = tokens[:-1], uses[:-1]
     if not tokens or (tokens[0].is_in("negation") and not tokens[0].is_in("still")):
         return []  # what must not be there is told by no clause
-    goes_on = bool(earlier) and earlier[-1].kind is ClauseKind.CAMERA
-    end = camera_end(tokens, goes_on=goes_on)
+    end = camera_end(tokens, goes_on=told.last is ClauseKind.CAMERA)
     if end:
         is_moving = any(direction_of(token) not in {None, "static"} for token in tokens[:end])
         rest = tokens[end:]
@@ -78,15 +95,15 @@ def _phrases(part: Part, earlier: Sequence[_Phrase]) -> list[_Phrase]:
             drifts = any(use is Use.MAIN and moves(token) for token, use in zip(rest, uses[end:], strict=True))
             return [_Phrase(ClauseKind.CAMERA, tokens, is_moving or drifts)]
         head = _Phrase(ClauseKind.CAMERA, tokens[:end], is_moving)
-        return [head, *_subject_and_action(rest, uses[end:], [*earlier, head])]
+        return [head, *_subject_and_action(rest, uses[end:], told)]
     if Use.MAIN not in uses and Use.ALONG not in uses:
         return _still_phrases(tokens, uses)
-    return _subject_and_action(tokens, uses, earlier)
+    return _subject_and_action(tokens, uses, told)
 
 
 def _only_leads_in(tokens: Sequence[Token], index: int) -> bool:
     token = tokens[index]
-    if token.is_in("order", "ask") and not token.is_noun:
+    if token.is_in("order", "ask", "depicted") and not token.is_noun:
         return True
     return index > 0 and token.text == "of" and tokens[index - 1].is_in("ask")
 
@@ -116,9 +133,7 @@ def _with_place(tokens: tuple[Token, ...], *, is_moving: bool) -> list[_Phrase]:
     return phrases
 
 
-def _subject_and_action(
-    tokens: tuple[Token, ...], uses: tuple[Use | None, ...], earlier: Sequence[_Phrase]
-) -> list[_Phrase]:
+def _subject_and_action(tokens: tuple[Token, ...], uses: tuple[Use | None, ...], told: _Told) -> list[_Phrase]:
     verbs = [index for index, use in enumerate(uses) if use is Use.MAIN]
     verbs = verbs or [index for index, use in enumerate(uses) if use is Use.ALONG]
     if not verbs:
@@ -133,9 +148,8 @@ def _subject_and_action(
     if tokens[verbs[0]].is_in("weather") and not any(token.is_noun for token in named):
         return [_Phrase(ClauseKind.ENVIRONMENT, tokens, is_moving)]
     phrases = [_Phrase(ClauseKind.ENVIRONMENT, tokens[:lead], moves=False)] if lead else []
-    has_action = any(phrase.kind is ClauseKind.ACTION or phrase.predicate for phrase in earlier)
-    goes_along = has_action and _goes_along(tokens[verbs[0]], head)
-    belongs = head is not None and head.is_in("worn", "body") and any(p.kind is ClauseKind.SUBJECT for p in earlier)
+    goes_along = told.has_action and (uses[0] is Use.ALONG or _goes_along(tokens[verbs[0]], head))
+    belongs = head is not None and head.is_in("worn", "body") and told.has_subject
     if belongs or goes_along or not names_something(named):
         predicate = tokens[lead:]
         start = lead

@@ -34,20 +34,15 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A prompt and everything that was read from it."""
+    """A prompt and everything that was read from it; ``words`` are its tokens without punctuation."""
 
     text: str
     reading: Reading
-    tokens: tuple[Token, ...]
+    words: tuple[Token, ...]
     parts: tuple[Part, ...]
     clauses: tuple[Clause, ...]
     language: Language
     settings: Settings
-
-    @property
-    def words(self) -> tuple[Token, ...]:
-        """Tokens without marks of punctuation."""
-        return tuple(token for token in self.tokens if token.script != MARK)
 
     def span(self, tokens: Sequence[Token]) -> Span:
         """Where tokens stand in the text, from the first to the last."""
@@ -85,7 +80,8 @@ def draft(text: str, settings: Settings) -> Draft:
     reading = read(text)
     tokens = tokenise(reading)
     clauses = clauses_of(text, reading, tokens)
-    return Draft(text, reading, tokens, cut(tokens), clauses, language_of(tokens), settings)
+    words = tuple(token for token in tokens if token.script != MARK)
+    return Draft(text, reading, words, cut(tokens), clauses, language_of(tokens), settings)
 
 
 def has_sequence(tokens: Iterable[Token]) -> bool:

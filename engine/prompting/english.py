@@ -66,7 +66,8 @@ def _use_of_unknown(token: Token, before: Token | None, after: Token | None, *, 
         return Use.ALONG if has_finite or before is None else Use.MAIN
     if before is None:
         return None
-    after_opens = after is None or after.is_in("determiner", "possessive", "preposition", "adverb", "direction")
+    openers = ("determiner", "possessive", "preposition", "adverb", "direction", "adjective", "pronoun")
+    after_opens = after is None or after.is_in(*openers)
     is_third = token.text.endswith("s") and not token.text.endswith(("ss", "us", "is", "'s"))
     return Use.MAIN if is_third and after_opens and (before.is_noun or before.is_in("adverb")) else None
 
@@ -74,8 +75,10 @@ def _use_of_unknown(token: Token, before: Token | None, after: Token | None, *, 
 def _stands_as_verb(token: Token, before: Token | None, after: Token | None) -> bool:
     if after is not None and _finite(after) and not after.is_noun:
         return False
-    if after is not None and after.is_in("auxiliary"):
+    if after is not None and (after.is_in("auxiliary") or (after.forms == {ING} and before is None)):
         return False
+    if before is not None and is_verb(before) and not before.is_noun and not before.is_in("auxiliary"):
+        return False  # "hold hands"
     if before is None:
         return THIRD in token.forms or (after is not None and after.is_in("determiner", "possessive", "preposition"))
     if BASE in token.forms and THIRD not in token.forms:

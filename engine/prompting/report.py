@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from itertools import islice
 
 from engine.errors import InvalidJob, Violation
 from engine.prompting.checks import ANY_LANGUAGE, ENGLISH_AND_CHINESE
@@ -16,6 +17,7 @@ from engine.prompting.rewriting import rewrite
 from engine.prompting.types import Language, ModelRange, PromptReport, Severity, Span
 
 _LONGEST_REWRITTEN = 5_000  # characters; nobody reads a rewriting of more
+_MOST_OF_A_KIND = 20  # issues of one check; nobody mends the rest before these
 _WEIGHTS = {Severity.ERROR: 4, Severity.WARNING: 2, Severity.INFO: 1}
 
 
@@ -53,7 +55,7 @@ def report_prompt(
 
 def _issues(read: Draft) -> list[Issue]:
     checks = ANY_LANGUAGE if read.language is Language.OTHER else ANY_LANGUAGE + ENGLISH_AND_CHINESE
-    found = [issue for check in checks for issue in check(read)]
+    found = [issue for check in checks for issue in islice(check(read), _MOST_OF_A_KIND)]
     order = list(finding_table())
     return sorted(found, key=lambda issue: (order.index(issue.code), issue.span or Span(0, 0)))
 

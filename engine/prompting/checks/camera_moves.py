@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -23,8 +24,9 @@ def check_camera_moves(draft: Draft) -> Iterator[Issue]:
         span = Span(draft.span([told[0][1]]).start, draft.span([told[-1][1]]).end)
         yield Issue("W14", "many", span, {"count": len(told)})
         return
+    sequence = [token.start for token in draft.words if token.is_in("sequence")]
     for (first, before), (second, after) in pairwise(moves):
-        ordered = any(t.is_in("sequence") and before.end <= t.start < after.start for t in draft.words)
+        ordered = bisect_left(sequence, before.end) < bisect_left(sequence, after.start)
         contrary = _CONTRARY.get(first) == second or ("static" in {first, second} and first != second)
         if contrary and not ordered:
             span = Span(draft.span([before]).start, draft.span([after]).end)

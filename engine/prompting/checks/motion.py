@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from engine.prompting.checks.examples import example_for
@@ -48,13 +49,13 @@ def check_actions(draft: Draft) -> Iterator[Issue]:
 
 def check_static_share(draft: Draft) -> Iterator[Issue]:
     """W10."""
-    on_purpose = [draft.span([token]) for token in draft.words if token.is_in("still")]
+    on_purpose = [draft.span([token]).start for token in draft.words if token.is_in("still")]
     told = [segment for segment in draft.segments if any(clause.kind in _SHOWN for clause in segment)]
     still = [
         segment
         for segment in told
         if not any(clause.moves for clause in segment)
-        and not any(segment[0].span.start <= span.start < segment[-1].span.end for span in on_purpose)
+        and bisect_left(on_purpose, segment[0].span.start) == bisect_left(on_purpose, segment[-1].span.end)
     ]
     if len(told) >= _FEWEST_SEGMENTS and len(told) > len(still) > len(told) / 2:
         span = Span(still[0][0].span.start, still[-1][-1].span.end)
@@ -96,21 +97,24 @@ def _ordered(draft: Draft) -> str | None:
     if any(clause.kind is ClauseKind.SUBJECT for clause in begun):
         return None
     inside = [clause for clause in begun if clause.span.start >= span.start]
+    inside_last = max(clause.stage for clause in inside)
     text, position, stage = "", span.start, 1
     for clause in inside:
         text += draft.text[position : clause.span.start]
         if clause.stage > stage:
             stage = clause.stage
-            text += _order_word(draft, clause)
+            text += _order_word(draft, clause, is_last=stage == inside_last)
         text += clause.text
         position = clause.span.end
     return text
 
 
-def _order_word(draft: Draft, clause: Clause) -> str:
-    last = clause.stage == max(other.stage for other in draft.clauses)
+def _order_word(draft: Draft, clause: Clause, *, is_last: bool) -> str:
+    """The word that leads to the next action, "finally" only after two others."""
     if draft.language is Language.ZH:
-        earlier = draft.text[: clause.span.start].rstrip()
-        comma = "，" if earlier and earlier[-1].isalnum() and not earlier.endswith(("并", "并且")) else ""
-        return comma + ("最后" if last and clause.stage > 2 else "然后")
-    return "finally " if last and clause.stage > 2 else "then "
+        earlier = draft.text[max(clause.span.start - 10, 0) : clause.span.start].rstrip()
+        if earlier.endswith(("并", "并且")):
+            return "随后"
+        comma = "，" if earlier and earlier[-1].isalnum() else ""
+        return comma + ("最后" if is_last and clause.stage > 2 else "然后")
+    return "finally " if is_last and clause.stage > 2 else "then "

@@ -52,7 +52,7 @@ def check_subject_place(draft: Draft) -> Iterator[Issue]:
 
 def _order(draft: Draft, words: Sequence[Token]) -> Issue:
     end = 1
-    while end < len(words) and (words[end].is_in("order", "ask") or words[end].text == "of"):
+    while end < len(words) and (words[end].is_in("order", "ask", "depicted") or words[end].text == "of"):
         end += 1
     opening = draft.span(words[:end])
     span, replacement = opening, None if end == len(words) or words[end].is_in("pronoun") else ""
