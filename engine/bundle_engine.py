@@ -16,12 +16,12 @@ from engine.media.picture import decode_picture
 from engine.pipeline import Pipeline
 from engine.preparation import check_prompt, prepare_job
 from engine.prompts import PromptEncoder
+from engine.residency import ResidencyPlan, default_budget_bytes, plan_residency
 from engine.runtime.base import Array, Runtime
 from engine.scoring import Scorer
 from engine.types import (
     Capabilities,
     Event,
-    Geometry,
     Image,
     Job,
     Limits,
@@ -35,12 +35,26 @@ from engine.types import (
 class BundleEngine:
     """Serves one bundle on one runtime; see ``engine.types.Engine`` for the contract."""
 
-    def __init__(self, folder: Path, runtime: Runtime, text_cache_entry_count: int) -> None:
-        """Reads the manifest, checks every file and loads every graph. Raises ``BundleInvalid``."""
+    def __init__(
+        self,
+        folder: Path,
+        runtime: Runtime,
+        text_cache_entry_count: int,
+        memory_budget_bytes: int | None = None,
+        compute_capability: str | None = None,
+    ) -> None:
+        """Reads the manifest, checks every file, plans the memory and loads what stays in it.
+
+        ``memory_budget_bytes`` None takes the default of ``engine.residency``. Raises ``BundleInvalid``, among it
+        ``DoesNotFit``.
+        """
         self._manifest, bundle_digest = read_manifest(folder)
         self._runtime = runtime
-        self._capabilities = _capabilities(self._manifest, bundle_digest, runtime.name)
-        graphs = BundleGraphs(folder, self._manifest, runtime)
+        if memory_budget_bytes is None:
+            memory_budget_bytes = default_budget_bytes(compute_capability)
+        plan = plan_residency(self._manifest, compute_capability, memory_budget_bytes)
+        self._capabilities = _capabilities(self._manifest, bundle_digest, runtime.name, plan)
+        graphs = self._graphs = BundleGraphs(folder, self._manifest, runtime, plan, compute_capability)
         anywhere = self._capabilities.geometries[0]  # these graphs do not depend on the size
         prompts = PromptEncoder(
             folder, self._manifest.tokenizer, graphs.get("text_encoder", anywhere), text_cache_entry_count
@@ -86,6 +100,8 @@ class BundleEngine:
         """Lets go of graphs and caches."""
         self._pipeline = None
         self._scorer = None
+        self._graphs.close()
+        self._runtime.close()
 
 
 def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
@@ -104,7 +120,7 @@ def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
     return np.random.Generator(np.random.Philox(settings.seed)).standard_normal(shape, dtype=np.float32)
 
 
-def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str) -> Capabilities:
+def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, plan: ResidencyPlan) -> Capabilities:
     return Capabilities(
         model_name=manifest.name,
         family=manifest.family,
@@ -112,7 +128,7 @@ def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str) -> 
         checkpoint_digest=manifest.checkpoint_digest,
         runtime=runtime_name,
         license=manifest.license,
-        geometries=tuple(Geometry(item.width_px, item.height_px, item.frame_count) for item in manifest.geometries),
+        geometries=plan.geometries,
         defaults=SamplingDefaults(
             step_count=manifest.schedule.step_count,
             guidance_scale=manifest.guidance.scale,
@@ -123,5 +139,7 @@ def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str) -> 
         ),
         limits=Limits(),
         match_supported=manifest.scorer is not None,
-        notices=manifest.notices,
+        notices=(*manifest.notices, *(f"Not served here: {refusal}." for refusal in plan.refusals)),
+        memory_budget_bytes=plan.budget_bytes,
+        memory_plans=plan.plans,
     )

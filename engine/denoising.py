@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,12 +51,17 @@ def denoise(
     *,
     noise: Array,
     condition: Array,
+    enter: Callable[[Expert], None],
 ) -> Iterator[Denoised]:
     """Yields the state after every step. ``noise`` [1, z, T, h, w]; the last state's latents are the result.
+
+    ``enter`` is told of an expert before its first step, of the first one before there is any buffer.
 
     Nothing leaves the device between steps; each step uploads one timestep and one small matrix. A state's buffers
     are written again two steps later: whoever wants to keep one copies it.
     """
+    working = schedule.expert(0)
+    enter(working)
     zeros, upload = execution.runtime.zeros, execution.runtime.upload
     latents, following = upload(noise), zeros(noise.shape)
     last_sample, sample = zeros(noise.shape), zeros(noise.shape)
@@ -67,6 +72,9 @@ def denoise(
     for step in range(schedule.step_count):
         started = time.perf_counter()
         expert = schedule.expert(step)
+        if expert is not working:
+            enter(expert)
+            working = expert
         run = experts[expert]
         prediction = predictions[run.batch_count]
         timestep = upload(schedule.timesteps[step : step + 1].astype(np.float32))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from engine.types import Engine
@@ -12,19 +12,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """How an engine runs on this machine. ``thread_count`` 0 means one thread a core."""
+    """How an engine runs on this machine.
+
+    ``thread_count`` 0 means one thread a core. ``runtime`` ``auto`` takes TensorRT where the bundle holds plans for the
+    card of this machine, else ONNX Runtime. ``kernel_cache_folder`` None takes the user's cache folder, and
+    ``memory_budget_bytes`` None the default of ``engine.residency``.
+    """
 
     thread_count: int = 0
     text_cache_entry_count: int = 64
+    memory_budget_bytes: int | None = None
+    runtime: Literal["auto", "onnxruntime", "tensorrt"] = "auto"
+    kernel_cache_folder: Path | None = None
 
 
 def open_engine(bundle: Path, settings: EngineSettings = EngineSettings()) -> Engine:
     """Opens a bundle folder.
 
     Raises ``BundleInvalid`` when the folder, its manifest or one of its files is missing, damaged or of another
-    version.
+    version, when it does not fit the memory budget, and when this machine lacks what it needs to run.
     """
+    from engine.bundle import parse_manifest
     from engine.bundle_engine import BundleEngine
-    from engine.runtime.ort import OrtRuntime
+    from engine.runtime.choice import choose_runtime
+    from engine.runtime.kernel_cache import default_cache_folder
 
-    return BundleEngine(bundle, OrtRuntime(settings.thread_count), settings.text_cache_entry_count)
+    manifest = parse_manifest(bundle)
+    cache_folder = settings.kernel_cache_folder or default_cache_folder()
+    choice = choose_runtime(manifest, settings.runtime, settings.thread_count, cache_folder)
+    return BundleEngine(
+        bundle,
+        choice.runtime,
+        settings.text_cache_entry_count,
+        settings.memory_budget_bytes,
+        choice.compute_capability,
+    )

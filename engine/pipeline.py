@@ -6,6 +6,7 @@ Frames leave as they are decoded: the first one before the second latent frame i
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Pipeline:
 
     def generate(self, job: PreparedJob, noise: Array, execution: Execution) -> Iterator[Event]:
         """Generates a clip from noise, float32 [1, z, T, h, w]. See ``Engine.generate`` for events and errors."""
-        watch = Stopwatch()
+        watch, geometry = Stopwatch(), _geometry(job)
         report: MatchReport | None = None
         if self._scorer is not None and job.match_mode is not MatchMode.OFF:
             yield StageStarted(Stage.MATCH)
@@ -62,15 +63,18 @@ class Pipeline:
                 raise MatchRefused(report.score, job.minimum_score)
         yield StageStarted(Stage.ENCODE_TEXT)
         with watch.stage(Stage.ENCODE_TEXT):
+            self._graphs.enter(geometry, Stage.ENCODE_TEXT)
             experts = self._experts(job, execution)
         yield StageStarted(Stage.ENCODE_IMAGE)
         with watch.stage(Stage.ENCODE_IMAGE):
+            self._graphs.enter(geometry, Stage.ENCODE_IMAGE)
             condition = self._condition(job, noise.shape[2], execution)
         yield StageStarted(Stage.DENOISE)
         with watch.stage(Stage.DENOISE):
             latents = yield from self._denoise(job, experts, noise, condition, execution)
         yield StageStarted(Stage.DECODE)
         with watch.stage(Stage.DECODE):
+            self._graphs.enter(geometry, Stage.DECODE)
             first_frame_seconds, first_frame_psnr_db = 0.0, 0.0
             for frame in self._decode(job, latents, execution):
                 if frame.index == 0:
@@ -127,8 +131,11 @@ class Pipeline:
             train_step_count=spec.train_step_count,
         )
         guide_and_step = self._graph("guide_and_step", job)
+        enter = partial(self._graphs.enter, _geometry(job), Stage.DENOISE)
         latents = None
-        for state in denoise(execution, schedule, experts, guide_and_step, noise=noise, condition=condition):
+        for state in denoise(
+            execution, schedule, experts, guide_and_step, noise=noise, condition=condition, enter=enter
+        ):
             latents = state.latents
             every, done = job.preview_every_step_count, state.step + 1
             preview: Pixels | None = None
@@ -152,8 +159,11 @@ class Pipeline:
                 index += 1
 
     def _graph(self, stage: StageName, job: PreparedJob) -> Graph:
-        settings = job.settings
-        return self._graphs.get(stage, Geometry(settings.width_px, settings.height_px, settings.frame_count))
+        return self._graphs.get(stage, _geometry(job))
+
+
+def _geometry(job: PreparedJob) -> Geometry:
+    return Geometry(job.settings.width_px, job.settings.height_px, job.settings.frame_count)
 
 
 def _psnr_db(actual: Pixels, expected: Pixels) -> float:

@@ -50,7 +50,8 @@ def _engine_opener(settings: Settings) -> Callable[[], Engine]:
         if settings.bundle is None or settings.engine == "fake":
             return FakeEngine()
         return open_engine(
-            settings.bundle, EngineSettings(settings.engine_thread_count, settings.text_cache_entry_count)
+            settings.bundle,
+            EngineSettings(settings.engine_thread_count, settings.text_cache_entry_count, settings.memory_budget_bytes),
         )
 
     return open_chosen

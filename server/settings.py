@@ -83,6 +83,10 @@ def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
+def _bytes_or_default(text: str) -> int | None:
+    return _whole_number(2**20, 2**50)(text) if text else None
+
+
 def _seconds(lowest: float, highest: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
@@ -168,6 +172,12 @@ class Settings:
     )
     engine_thread_count: int = _setting(
         _whole_number(0, 1_024), "0", "Threads that one graph call may use; 0: one for each core."
+    )
+    memory_budget_bytes: int | None = _setting(
+        _bytes_or_default,
+        "",
+        "Memory that graphs and buffers may take together. A bundle is loaded as that allows, and refused where none "
+        "of its sizes fits. Empty: 24 GiB less 1.5 GiB for driver and context on a card, no limit on a CPU.",
     )
     text_cache_entry_count: int = _setting(
         _whole_number(0, 100_000), "64", "Encoded prompts that the engine keeps for the next job."

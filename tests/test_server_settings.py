@@ -24,6 +24,7 @@ def test_defaults() -> None:
         max_buffered_bytes=268_435_456,
         drain_grace_seconds=300.0,
         engine_thread_count=0,
+        memory_budget_bytes=None,
         text_cache_entry_count=64,
         keepalive_seconds=10.0,
         ping_timeout_seconds=5.0,
@@ -36,6 +37,12 @@ def test_a_flag_beats_the_environment_and_the_environment_beats_the_default() ->
     settings = Settings.load(["--queue-capacity", "5"], environment)
     assert (settings.engine, settings.queue_capacity, settings.log_level) == ("fake", 5, "debug")
     assert settings.max_stall_seconds == 30.0
+
+
+def test_an_empty_memory_budget_is_the_default() -> None:
+    environment = {"STILLCUE_MEMORY_BUDGET_BYTES": "2000000000"}
+    assert Settings.load(FAKE, environment).memory_budget_bytes == 2_000_000_000
+    assert Settings.load([*FAKE, "--memory-budget-bytes", ""], environment).memory_budget_bytes is None
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -85,6 +92,10 @@ def test_the_switch_for_plain_text() -> None:
         (
             ["--max-buffered-bytes", "1"],
             "--max-buffered-bytes '1' is not a whole number from 16777216 to 1099511627776",
+        ),
+        (
+            ["--memory-budget-bytes", "24GB"],
+            "--memory-budget-bytes '24GB' is not a whole number from 1048576 to 1125899906842624",
         ),
         (["--log-level", "loud"], "--log-level 'loud' is not one of debug, info, warning, error"),
         (["--allow-insecure", "maybe"], "--allow-insecure 'maybe' is neither true nor false"),

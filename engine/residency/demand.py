@@ -1,9 +1,9 @@
 """What a job needs of memory, graph by graph and stage by stage. Plain data and sums; knows no budget and no manifest.
 
-Four kinds of bytes. *Weights* stay as long as a graph is loaded. *Scratch* is a call's own memory; graphs of the
-engine's thread share it, because they run one after another. *Buffers* are the tensors that the pipeline binds:
-latents and solver history, the VAE's two banks of caches, prompt embeddings. The scorer answers at any time, from
-other threads too, so its graphs, scratch and buffers *stand* beside every stage.
+Three kinds of bytes. *Weights* stay as long as a graph is loaded. *Scratch* is a call's own memory; all graphs share
+it, because a card runs them one after another. *Buffers* are the tensors that the pipeline binds: latents and solver
+history, the VAE's two banks of caches, prompt embeddings. The scorer answers at any time, from other threads too, so
+its graphs and buffers *stand* beside every stage.
 """
 
 from __future__ import annotations
@@ -71,11 +71,6 @@ class JobDemand:
     stages: tuple[StageDemand, ...]
     standing: tuple[StageName, ...]
     standing_buffers: Amount
-
-    @property
-    def standing_scratch(self) -> int:
-        """Scratch of the graphs that may run beside any stage; each has its own."""
-        return sum(self.graphs[item].scratch.byte_count for item in self.standing)
 
     def weights_of(self, graphs: Iterable[StageName]) -> int:
         """Bytes of weights of some graphs together."""

@@ -16,6 +16,7 @@ from engine.manifest import GraphSpec, Manifest, StageName, TensorSpec
 from engine.residency.demand import Amount, GraphDemand, JobDemand, StageDemand
 from engine.types import Expert, Family, Geometry, Stage
 
+SCORER_STAGES: tuple[StageName, ...] = ("scorer_image", "scorer_text")
 _A14B_ORDER: tuple[tuple[Stage, Expert | None, tuple[StageName, ...]], ...] = (
     (Stage.ENCODE_TEXT, None, ("text_encoder",)),
     (Stage.ENCODE_IMAGE, None, ("vae_encoder_init", "vae_encoder_step")),
@@ -30,7 +31,6 @@ _5B_ORDER: tuple[tuple[Stage, Expert | None, tuple[StageName, ...]], ...] = (
     (Stage.DECODE, None, ("vae_decoder_init", "vae_decoder_step")),
 )
 _ORDER = {Family.WAN22_I2V_A14B: _A14B_ORDER, Family.WAN22_TI2V_5B: _5B_ORDER}
-_OF_SCORER: tuple[StageName, ...] = ("scorer_image", "scorer_text")
 _OF_TRANSFORMER: tuple[StageName, ...] = ("transformer", "transformer_high", "transformer_low")
 # The server scores in two threads, beside the engine's own.
 _CONCURRENT_SCORE_COUNT = 3
@@ -51,7 +51,13 @@ _COMPONENTS: Mapping[StageName, str] = {
 def stages_of(manifest: Manifest) -> tuple[StageName, ...]:
     """Every stage that the bundle must hold a graph for."""
     names = dict.fromkeys(stage for _, _, runs in _ORDER[manifest.family] for stage in runs)
-    return (*names, *(_OF_SCORER if manifest.scorer else ()))
+    return (*names, *(SCORER_STAGES if manifest.scorer else ()))
+
+
+def runs_in(family: Family, stage: Stage, expert: Expert | None) -> tuple[StageName, ...]:
+    """Graphs that run in a stage of a job, in order."""
+    (found,) = [runs for *key, runs in _ORDER[family] if key == [stage, expert]]
+    return found
 
 
 def graph_for(manifest: Manifest, stage: StageName, geometry: Geometry, compute_capability: str | None) -> GraphSpec:
@@ -89,7 +95,7 @@ def demand_of(manifest: Manifest, geometry: Geometry, compute_capability: str | 
         stages=tuple(
             StageDemand(stage, expert, runs, buffers.of(stage, runs)) for stage, expert, runs in _ORDER[manifest.family]
         ),
-        standing=_OF_SCORER if manifest.scorer else (),
+        standing=SCORER_STAGES if manifest.scorer else (),
         standing_buffers=buffers.of_scores() if manifest.scorer else Amount(),
     )
 
@@ -138,7 +144,7 @@ class _Buffers:
 
     def of_scores(self) -> Amount:
         """Buffers of all scores that may be worked on at a time."""
-        return Amount(fixed=_CONCURRENT_SCORE_COUNT * self._all(_OF_SCORER))
+        return Amount(fixed=_CONCURRENT_SCORE_COUNT * self._all(SCORER_STAGES))
 
     def _all(self, stages: Iterable[StageName]) -> int:
         """Every input and output."""

@@ -108,7 +108,7 @@ class Placement:
             loaded=(),
             prefetched=(),
             weight_bytes=stages[-1].weight_bytes,
-            scratch_bytes=self._demand.standing_scratch,
+            scratch_bytes=self._demand.scratch_of(self._standing),
             buffer_bytes=self._demand.standing_buffers.byte_count,
         )
 
@@ -122,7 +122,7 @@ class Placement:
         return self._demand.weights_of(graphs) + self._other_bytes + own_bytes <= self._budget_bytes
 
     def _scratch_of(self, stage: StageDemand) -> int:
-        return self._demand.scratch_of(stage.runs) + self._demand.standing_scratch
+        return self._demand.scratch_of((*stage.runs, *self._standing))
 
     def _buffers_of(self, stage: StageDemand) -> int:
         return (stage.buffers + self._demand.standing_buffers).byte_count

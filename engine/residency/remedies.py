@@ -18,7 +18,7 @@ from engine.types import Expert, Geometry, StageMemory
 # INT4 and 8.1 in eight bits (7.7 and 14.5 GB for 14.289 B parameters).
 _BITS: Mapping[Precision, float] = {"fp32": 32, "fp16": 16, "bf16": 16, "int8": 8.25, "fp8": 8.25, "int4": 4.5}
 # umT5-xxl: 1.05 of its 5.68 B parameters are the table of tokens, which stays in half precision.
-_TEXT_BITS: Mapping[Precision, float] = {**_BITS, "int8": 9.75, "fp8": 9.75, "int4": 6.75}
+_TEXT_BITS: Mapping[Precision, float] = {**_BITS, "int8": 9.75}
 _MIN_FRAME_COUNT = 5
 _FIRST_FP8_CAPABILITY = 89
 _SHORTEST_SIDE_IN_MULTIPLES = 4
@@ -127,8 +127,8 @@ def _lower_precisions(demand: JobDemand, compute_capability: str | None) -> tupl
 
 
 def _in(demand: JobDemand, precision: Precision) -> JobDemand:
-    """As ``python -m export --precision`` would make it: the text encoder in 8 bits at least, the VAE in 16."""
-    in_text: Precision = "int8" if precision == "int4" else precision
+    """As ``python -m export --precision`` would make it: text in 8 bits beside any quantised transformer, VAE in 16."""
+    in_text: Precision = precision if precision == "fp16" else "int8"
     changes: dict[StageName, tuple[Precision, float]] = {}
     for name, graph in demand.graphs.items():
         bits, target = _BITS, precision

@@ -66,6 +66,10 @@ class Runtime(Protocol):
         """A buffer of zeros."""
         ...
 
+    def trim(self) -> None:
+        """Gives back scratch memory that calls so far left for the next one."""
+        ...
+
     def memory_bytes(self) -> int:
         """Memory in use now: the device's, by all its users, or the process's for a CPU."""
         ...

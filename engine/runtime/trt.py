@@ -69,6 +69,12 @@ class TrtRuntime:
         """A buffer of zeros."""
         return DeviceTensor.zeros(shape, dtype, self.stream)
 
+    def trim(self) -> None:
+        """Frees the scratch buffer; the next call makes one of its own size."""
+        with self.calling:
+            self.stream.wait()
+            self._scratch = DeviceBuffer(0)
+
     def memory_bytes(self) -> int:
         """Memory of the card in use now, by all its users."""
         now = used_bytes()
