@@ -10,7 +10,7 @@ PROTOC := PATH="$(CURDIR)/.venv-proto/bin:$$PATH" .venv-proto/bin/python -m grpc
 BUNDLE ?= $(shell if [ -f pocket/model/bundle.json ]; then echo pocket/model; else echo out/random/bundle; fi)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve export check test proto proto-check bench clean
+.PHONY: help setup demo serve export check test gpu-test proto proto-check bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ check: $(VENV)/.ready proto-check ## ruff, mypy, import-linter, buf lint and bre
 
 test: $(VENV)/.ready ## every test, on all cores
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+gpu-test: $(VENV)/.ready ## run what needs an NVIDIA card, and write out/gpu.json, worth sending back
+	$(BIN)/python -m tests.gpu --json out/gpu.json
 
 bench: $(VENV)/.ready ## run the benchmarks and write their JSON into out/
 	mkdir -p out

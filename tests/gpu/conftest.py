@@ -1,0 +1,54 @@
+"""Tests that need an NVIDIA card: collected where there is one, by one process, and not looked at anywhere else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.errors import DeviceUnavailable
+from engine.runtime.card import Card, present_card
+from engine.runtime.trt import TrtRuntime
+from tests.gpu.plans import COMPILER, with_plans
+from tests.gpu.report import Report
+
+_POCKET = Path(__file__).resolve().parents[2] / "pocket" / "model"
+
+
+def _found_card() -> Card | None:
+    try:
+        return present_card()
+    except DeviceUnavailable:
+        return None
+
+
+# Several processes on one card would measure each other.
+if _found_card() is None or "PYTEST_XDIST_WORKER" in os.environ:
+    collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def card() -> Card:
+    return present_card()
+
+
+@pytest.fixture(scope="session")
+def report(card: Card) -> Report:
+    return Report(card)
+
+
+@pytest.fixture(scope="session", params=["tiny", "tiny_5b", "pocket"])
+def bundle(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, card: Card, report: Report
+) -> Path:
+    """Both families with random weights, and the trained small model, each with plans for this card."""
+    name: str = request.param
+    source = _POCKET if name == "pocket" else request.getfixturevalue(f"{name}_bundle")
+    return with_plans(source, tmp_path_factory.mktemp("gpu") / name, card, report)
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> TrtRuntime:
+    """A runtime that has kept no kernels yet."""
+    return TrtRuntime(COMPILER, tmp_path / "kernels")
