@@ -16,7 +16,7 @@ from engine.media.picture import decode_picture
 from engine.pipeline import Pipeline
 from engine.preparation import check_prompt, prepare_job
 from engine.prompts import PromptEncoder
-from engine.residency import ResidencyPlan, default_budget_bytes, plan_residency
+from engine.residency import ResidencyPlan, plan_residency
 from engine.runtime.base import Array, Runtime
 from engine.scoring import Scorer
 from engine.types import (
@@ -45,13 +45,10 @@ class BundleEngine:
     ) -> None:
         """Reads the manifest, checks every file, plans the memory and loads what stays in it.
 
-        ``memory_budget_bytes`` None takes the default of ``engine.residency``. Raises ``BundleInvalid``, among it
-        ``DoesNotFit``.
+        ``memory_budget_bytes`` None keeps no limit. Raises ``BundleInvalid``, among it ``DoesNotFit``.
         """
         self._manifest, bundle_digest = read_manifest(folder)
         self._runtime = runtime
-        if memory_budget_bytes is None:
-            memory_budget_bytes = default_budget_bytes(compute_capability)
         plan = plan_residency(self._manifest, compute_capability, memory_budget_bytes)
         self._capabilities = _capabilities(self._manifest, bundle_digest, runtime.name, plan)
         graphs = self._graphs = BundleGraphs(folder, self._manifest, runtime, plan, compute_capability)

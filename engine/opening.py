@@ -34,16 +34,16 @@ def open_engine(bundle: Path, settings: EngineSettings = EngineSettings()) -> En
     """
     from engine.bundle import parse_manifest
     from engine.bundle_engine import BundleEngine
+    from engine.residency import default_budget_bytes
     from engine.runtime.choice import choose_runtime
     from engine.runtime.kernel_cache import default_cache_folder
 
     manifest = parse_manifest(bundle)
     cache_folder = settings.kernel_cache_folder or default_cache_folder()
     choice = choose_runtime(manifest, settings.runtime, settings.thread_count, cache_folder)
+    budget_bytes = settings.memory_budget_bytes
+    if budget_bytes is None:
+        budget_bytes = default_budget_bytes(choice.compute_capability, choice.card_bytes)
     return BundleEngine(
-        bundle,
-        choice.runtime,
-        settings.text_cache_entry_count,
-        settings.memory_budget_bytes,
-        choice.compute_capability,
+        bundle, choice.runtime, settings.text_cache_entry_count, budget_bytes, choice.compute_capability
     )

@@ -177,7 +177,7 @@ class Settings:
         _bytes_or_default,
         "",
         "Memory that graphs and buffers may take together. A bundle is loaded as that allows, and refused where none "
-        "of its sizes fits. Empty: 24 GiB less 1.5 GiB for driver and context on a card, no limit on a CPU.",
+        "of its sizes fits. Empty: on a card what it has less 1.14 GiB, 22.5 GiB of 24; no limit on a CPU.",
     )
     text_cache_entry_count: int = _setting(
         _whole_number(0, 100_000), "64", "Encoded prompts that the engine keeps for the next job."

@@ -100,8 +100,17 @@ def test_without_a_budget_everything_stays(demand: JobDemand) -> None:
 
 
 def test_the_default_budget_is_a_24_gib_card_less_the_reserve() -> None:
-    assert default_budget_bytes(SM_86) == default_budget_bytes(SM_89) == 24 * 2**30 - 3 * 2**29
+    default = default_budget_bytes(SM_86)
+    assert default is not None
+    assert default == default_budget_bytes(SM_89) == CARD_BYTES - RESERVED_BYTES
+    assert default / 2**30 == pytest.approx(22.5, abs=1e-6)
     assert default_budget_bytes(None) is None
+
+
+def test_the_budget_of_a_card_that_is_there_follows_its_memory() -> None:
+    of_4090, of_48_gb = (default_budget_bytes(SM_89, round(seen * 2**30)) for seen in (23.64, 47.4))
+    assert of_4090 == pytest.approx(22.5 * 2**30, rel=1e-3)
+    assert of_48_gb == pytest.approx(46.26 * 2**30, rel=1e-3)
 
 
 def _stage(plan: MemoryPlan, stage: Stage, expert: Expert | None = None) -> StageMemory:

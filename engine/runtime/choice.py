@@ -19,10 +19,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A runtime, and the compute capability whose plans it runs; None for graphs on the CPU."""
+    """A runtime, the compute capability whose plans it runs, and the card's memory; None for graphs on the CPU."""
 
     runtime: Runtime
     compute_capability: str | None = None
+    card_bytes: int | None = None
 
 
 def choose_runtime(manifest: Manifest, name: RuntimeName, thread_count: int, kernel_cache_folder: Path) -> Choice:
@@ -52,7 +53,7 @@ def _tensorrt(manifest: Manifest, kernel_cache_folder: Path) -> Choice:
     engines = [_engine(graphs, card) for graphs in _by_place(manifest)]
     from engine.runtime.trt import TrtRuntime
 
-    return Choice(TrtRuntime(engines[0].compiler, kernel_cache_folder), card.compute_capability)
+    return Choice(TrtRuntime(engines[0].compiler, kernel_cache_folder), card.compute_capability, card.memory_bytes)
 
 
 def _by_place(manifest: Manifest) -> Iterable[list[GraphSpec]]:
