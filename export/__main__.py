@@ -1,4 +1,4 @@
-"""``python -m export CHECKPOINT --out BUNDLE --size WxH --frames N``."""
+"""``python -m export CHECKPOINT --out BUNDLE --size WxH --frames N [--gpu rtx3090] [--precision auto]``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 from engine.types import Geometry
+from export.choices import AdapterChoice, PrecisionChoice, VerifyMode
 from export.errors import ExportError
 
 
@@ -24,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"export: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("export: interrupted; run the same command again", file=sys.stderr)
+        print("export: interrupted; run the same command again, what is finished is kept", file=sys.stderr)
         return 130
     return 0
 
@@ -41,6 +43,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--frames", type=int, action="append", required=True, help="frame count, 4n + 1; may be given more than once"
     )
+    parser.add_argument(
+        "--gpu", action="append", default=[], help="compile for rtx3090 or rtx4090; may be given more than once"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=get_args(PrecisionChoice),
+        default="auto",
+        help="of the transformers; auto: fp32 for ONNX Runtime, int4 for a card (other parts: docs/precision.md)",
+    )
+    parser.add_argument("--calibration", type=Path, help="folder of `python -m export.quantise.calibrate`")
+    parser.add_argument("--lora-high", help="FILE[:STRENGTH] fused into the only or the high-noise transformer")
+    parser.add_argument("--lora-low", help="FILE[:STRENGTH] fused into the low-noise transformer")
+    parser.add_argument(
+        "--distilled", action="store_true", help="the adapters are of four steps without guidance: serve with that"
+    )
+    parser.add_argument(
+        "--verify",
+        choices=get_args(VerifyMode),
+        default="auto",
+        help="run graphs beside torch; auto: those whose component is small enough to be loaded",
+    )
+    parser.add_argument("--compiler", default="tensorrt_rtx", help="module that compiles: tensorrt_rtx or tensorrt")
+    parser.add_argument("--dry-run", action="store_true", help="say what it would do and what that takes")
     parser.add_argument("--scorer", type=Path, help="SigLIP folder for match scores (default: CHECKPOINT/scorer)")
     parser.add_argument("--name", help="name that clients see (default: the checkpoint folder's)")
     parser.add_argument("--steps", type=int, help="default number of denoising steps")
@@ -51,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--negative-prompt", help="default negative prompt")
     parser.add_argument("--notice", action="append", default=[], help="a sentence that clients see in the capabilities")
     return parser
+
+
+def _adapters(options: argparse.Namespace) -> dict[str, AdapterChoice]:
+    from export.lora import parse_adapter_option
+
+    given = {"transformer": options.lora_high, "transformer_2": options.lora_low}
+    return {name: AdapterChoice(*parse_adapter_option(text)) for name, text in given.items() if text is not None}
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -65,8 +97,10 @@ def _export(options: argparse.Namespace) -> None:
     from export.bundling import Export
     from export.checkpoint import open_checkpoint
     from export.defaults import FAMILY_DEFAULTS
-    from export.plan import ExportPlan
+    from export.lora import LIGHTNING_4_STEPS
+    from export.plan import ExportPlan, check_plan
     from export.quiet import hide_progress_bars
+    from export.tensorrt import find_target
 
     hide_progress_bars()
     checkpoint = open_checkpoint(options.checkpoint)
@@ -78,8 +112,11 @@ def _export(options: argparse.Namespace) -> None:
         "frame_rate": options.frame_rate,
         "negative_prompt": options.negative_prompt,
     }
+    family_defaults = FAMILY_DEFAULTS[checkpoint.family]
+    if options.distilled:
+        family_defaults = family_defaults.distilled(LIGHTNING_4_STEPS)
     defaults = dataclasses.replace(
-        FAMILY_DEFAULTS[checkpoint.family], **{key: value for key, value in chosen.items() if value is not None}
+        family_defaults, **{key: value for key, value in chosen.items() if value is not None}
     )
     bundled_scorer = options.checkpoint / "scorer"
     plan = ExportPlan(
@@ -93,9 +130,23 @@ def _export(options: argparse.Namespace) -> None:
         name=options.name or options.checkpoint.resolve().name,
         scorer=options.scorer or (bundled_scorer if bundled_scorer.is_dir() else None),
         notices=tuple(options.notice),
+        precision=options.precision,
+        verify=options.verify,
+        targets=tuple(dict.fromkeys(find_target(name) for name in options.gpu)),
+        compiler=options.compiler,
+        adapters=_adapters(options),
+        calibration=options.calibration,
+        distilled=LIGHTNING_4_STEPS if options.distilled else None,
     )
     started = time.monotonic()
-    manifest = Export(plan, lambda line: print(f"{time.monotonic() - started:6.1f} s  {line}", flush=True)).run()
+    export = Export(plan, lambda line: print(f"{time.monotonic() - started:6.1f} s  {line}", flush=True))
+    if options.dry_run:
+        check_plan(plan)
+        needs = export.needs()
+        print("\n".join(needs.lines()))
+        needs.check(plan)
+        return
+    manifest = export.run()
     print(f"{options.out}: {len(manifest.graphs)} graphs, {sum(f.byte_count for f in manifest.files.values())} bytes")
 
 

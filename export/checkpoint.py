@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,18 +14,21 @@ import torch
 
 from engine.bundle import file_sha256
 from engine.types import Family
+from export.components import without_weights
 from export.errors import ExportError
+from export.shards import Shards
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKLWan, WanTransformer3DModel
     from transformers import PreTrainedTokenizerBase, UMT5EncoderModel
 
+_DIGESTED = (".json", ".safetensors", ".model")
 _PIPELINES = ("WanImageToVideoPipeline", "WanPipeline")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint of one of the two families; components are loaded one at a time, as float32."""
+    """A checkpoint of one of the two families. Components come without weights; their weights stay in ``shards``."""
 
     folder: Path
     family: Family
@@ -55,37 +59,46 @@ class Checkpoint:
         """SHA-256 over the names and digests of every configuration and weight file."""
         whole = hashlib.sha256()
         for file in sorted(self.folder.rglob("*")):
-            if file.suffix in {".json", ".safetensors", ".model"} and file.is_file():
+            if file.suffix in _DIGESTED and file.is_file():
                 whole.update(f"{file.relative_to(self.folder).as_posix()}\0{file_sha256(file)}\n".encode())
         return whole.hexdigest()
 
-    def weight_files(self, component: str) -> list[Path]:
-        """The component's safetensors files."""
-        files = sorted((self.folder / component).glob("*.safetensors"))
-        if not files:
-            raise ExportError(f"{self.folder / component} holds no .safetensors file; download the component again")
-        return files
+    def identity(self, component: str = "") -> list[tuple[str, int, int]]:
+        """``files_identity`` of one component or of all."""
+        return files_identity(self.folder / component)
 
-    def vae(self) -> AutoencoderKLWan:
-        """The VAE."""
+    def shards(self, component: str) -> Shards:
+        """The component's stored tensors. Raises ``ExportError`` for files that are missing or damaged."""
+        return Shards.open(self.folder / component)
+
+    def vae(self, dtype: torch.dtype = torch.float32) -> AutoencoderKLWan:
+        """The VAE without weights."""
         from diffusers import AutoencoderKLWan
 
-        return self._load(AutoencoderKLWan, "vae")
+        return self._without_weights(AutoencoderKLWan, "vae", dtype)
 
-    def transformer(self, component: str) -> WanTransformer3DModel:
-        """``transformer`` (high noise, or the only one) or ``transformer_2`` (low noise)."""
+    def transformer(self, component: str, dtype: torch.dtype = torch.float32) -> WanTransformer3DModel:
+        """``transformer`` (high noise, or the only one) or ``transformer_2`` (low noise), without weights."""
         from diffusers import WanTransformer3DModel
+        from diffusers.models.transformers.transformer_wan import WanRotaryPosEmbed
 
-        model: WanTransformer3DModel = self._load(WanTransformer3DModel, component)
+        model: WanTransformer3DModel = self._without_weights(WanTransformer3DModel, component, dtype)
         if model.config.image_dim is not None:
             raise ExportError(f"{component}/config.json has image_dim: this is Wan2.1, only Wan2.2 is supported")
+        # Its tables are no weights: with numbers in them, the model can be run once it has its weights.
+        model.rope = WanRotaryPosEmbed(model.rope.attention_head_dim, model.rope.patch_size, model.rope.max_seq_len)
         return model
 
-    def text_encoder(self) -> UMT5EncoderModel:
-        """The umT5 encoder."""
-        from transformers import UMT5EncoderModel
+    def text_encoder(self, dtype: torch.dtype = torch.float32) -> UMT5EncoderModel:
+        """The umT5 encoder without weights."""
+        from transformers import UMT5Config, UMT5EncoderModel
 
-        return self._load(UMT5EncoderModel, "text_encoder")
+        def build() -> UMT5EncoderModel:
+            model = UMT5EncoderModel(UMT5Config.from_pretrained(self.folder / "text_encoder"))
+            model.encoder.embed_tokens = model.shared  # checkpoints store either
+            return model
+
+        return self._built("text_encoder", build, dtype)
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer of the text encoder."""
@@ -96,14 +109,26 @@ class Checkpoint:
         except (OSError, ValueError, KeyError) as error:
             raise ExportError(f"cannot load {self.folder / 'tokenizer'}: {error}; download it again") from error
 
-    def _load(self, kind: Any, component: str) -> Any:
-        self.weight_files(component)
+    def _without_weights(self, kind: Any, component: str, dtype: torch.dtype) -> Any:
+        return self._built(component, lambda: kind.from_config(kind.load_config(self.folder / component)), dtype)
+
+    def _built(self, component: str, build: Callable[[], Any], dtype: torch.dtype) -> Any:
+        _read_json(self.folder / component / "config.json", "download the component again")
         try:
-            return kind.from_pretrained(self.folder / component, torch_dtype=torch.float32).eval()
-        except Exception as error:  # each library has its own errors for damaged files
+            return without_weights(build, dtype)
+        except Exception as error:  # each library has its own errors for a configuration that makes no model
             raise ExportError(
-                f"cannot load {self.folder / component}: {error}; download the component again"
+                f"{self.folder / component / 'config.json'} makes no model: {error}; download the component again"
             ) from error
+
+
+def files_identity(folder: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of change of every configuration and weight file in a folder.
+
+    Enough to see that an interrupted export goes on with the same checkpoint, without reading it.
+    """
+    files = [file for file in sorted(folder.rglob("*")) if file.suffix in _DIGESTED and file.is_file()]
+    return [(str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:

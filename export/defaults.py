@@ -6,8 +6,10 @@ rate, the negative prompt of ``shared_config.py``). The shift comes from the che
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
+from engine.bundle import DistilledSpec
 from engine.types import Family
 
 _NEGATIVE_PROMPT = (
@@ -27,6 +29,17 @@ class FamilyDefaults:
     frame_rate: float
     negative_prompt: str = _NEGATIVE_PROMPT
     shift: float | None = None
+
+    def distilled(self, profile: DistilledSpec) -> FamilyDefaults:
+        """The same with what a few-step checkpoint was trained for."""
+        scale = float(profile.guidance_scale)
+        return dataclasses.replace(
+            self,
+            step_count=profile.step_count,
+            shift=profile.shift,
+            guidance_scale=scale,
+            guidance_scale_low_noise=None if self.guidance_scale_low_noise is None else scale,
+        )
 
 
 FAMILY_DEFAULTS = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from export.graph import OPSET_VERSION
+from export.trace import OPSET_VERSION
 
 _FLOAT = TensorProto.FLOAT
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.bundle import MANIFEST_NAME
+from engine.bundle import MANIFEST_NAME, DistilledSpec, Precision
 from engine.preparation import MAX_FRAME_RATE, MAX_GUIDANCE_SCALE, MAX_SHIFT, MIN_SHIFT
 from engine.types import Family, Geometry, Limits
 from export.checkpoint import Checkpoint
+from export.choices import AdapterChoice, PrecisionChoice, VerifyMode
 from export.defaults import FamilyDefaults
 from export.errors import ExportError
+from export.journal import JOURNAL_NAME
+from export.tensorrt import Target
+from export.tensorrt.targets import check_precision
 
 _MIN_FREE_BYTES = 64 * 1024 * 1024
 # Pixels of one transformer token: the VAE's stride times a patch of two latent cells.
@@ -20,7 +25,11 @@ _SIZE_MULTIPLE_PX = {Family.WAN22_I2V_A14B: 16, Family.WAN22_TI2V_5B: 32}
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """What to export, where to, and the defaults that the bundle will serve with."""
+    """What to export, where to, and the defaults that the bundle will serve with.
+
+    ``adapters`` are by the transformer's folder; ``calibration`` is the folder that ``export.quantise.calibrate``
+    wrote; ``compiler`` is the name of the module that compiles for ``targets``.
+    """
 
     checkpoint: Checkpoint
     out: Path
@@ -29,6 +38,28 @@ class ExportPlan:
     name: str
     scorer: Path | None = None
     notices: tuple[str, ...] = ()
+    precision: PrecisionChoice = "auto"
+    verify: VerifyMode = "auto"
+    targets: tuple[Target, ...] = ()
+    compiler: str = "tensorrt_rtx"
+    adapters: Mapping[str, AdapterChoice] = field(default_factory=dict)
+    calibration: Path | None = None
+    distilled: DistilledSpec | None = None
+
+    def precision_of(self, component: str) -> Precision:
+        """The precision of a component.
+
+        ``auto`` is float32 where ONNX Runtime serves. For a card it is what leaves room on 24 GB: both experts in
+        four bits, the text encoder's weights in eight, the VAE in float16, which no recipe quantises.
+        """
+        if self.precision == "auto" and not self.targets:
+            return "fp32"
+        chosen: Precision = "int4" if self.precision == "auto" else self.precision
+        if chosen == "fp32" or component.startswith("transformer"):
+            return chosen
+        if component == "vae":
+            return "fp16"
+        return chosen if chosen in {"fp16", "bf16"} else "int8"
 
 
 def check_plan(plan: ExportPlan) -> None:
@@ -38,6 +69,8 @@ def check_plan(plan: ExportPlan) -> None:
     _check_defaults(plan.defaults, plan.checkpoint.family)
     if plan.scorer is not None and not (plan.scorer / "config.json").is_file():
         raise ExportError(f"--scorer {plan.scorer}: holds no config.json; give a SigLIP folder")
+    _check_precision(plan)
+    _check_adapters(plan)
     _check_out(plan)
 
 
@@ -68,12 +101,34 @@ def _check_defaults(defaults: FamilyDefaults, family: Family) -> None:
             raise ExportError(f"{option} {value:g}: must be from {lowest:g} to {highest:g}")
 
 
+def _check_precision(plan: ExportPlan) -> None:
+    for target in plan.targets:
+        check_precision(plan.precision_of("transformer"), target, "the transformer")
+    needs_ranges = plan.precision_of("transformer") in {"int8", "fp8"}
+    if needs_ranges and plan.calibration is None:
+        raise ExportError(
+            f"--precision {plan.precision}: the inputs of linears are quantised too, and their ranges must be "
+            "measured; run `python -m export.quantise.calibrate` and give its folder as --calibration, or take int4"
+        )
+
+
+def _check_adapters(plan: ExportPlan) -> None:
+    if "transformer_2" in plan.adapters and plan.checkpoint.family is Family.WAN22_TI2V_5B:
+        raise ExportError("--lora-low: this family has one transformer; give --lora-high alone")
+    for choice in plan.adapters.values():
+        if not choice.file.is_file():
+            raise ExportError(f"adapter {choice.file}: no such file; give a LoRA in safetensors")
+    if plan.distilled is not None and not plan.adapters:
+        raise ExportError("--distilled: says how few-step adapters were trained; give them with --lora-high")
+
+
 def _check_out(plan: ExportPlan) -> None:
     out = plan.out
     if out.exists() and not out.is_dir():
         raise ExportError(f"--out {out}: is a file; give a folder")
     if out.is_dir() and any(out.iterdir()):
-        is_bundle = (out / MANIFEST_NAME).is_file() or any(out.glob("*.onnx"))  # whole, or interrupted
+        # Whole, or interrupted.
+        is_bundle = any((out / name).is_file() for name in (MANIFEST_NAME, JOURNAL_NAME)) or any(out.glob("*.onnx"))
         if not is_bundle and not plan.checkpoint.folder.resolve().is_relative_to(out.resolve()):
             raise ExportError(f"--out {out}: is not empty and holds no bundle; give another folder")
     existing = next(folder for folder in (out.resolve(), *out.resolve().parents) if folder.exists())

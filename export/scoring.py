@@ -4,32 +4,79 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from engine.bundle import ScorerSpec, TokenizerSpec
+from engine.bundle import GraphSpec, ScorerSpec, StageName, TokenizerSpec
+from export.checkpoint import files_identity
 from export.contrast import CONTRAST_SENTENCES
 from export.errors import ExportError
+from export.graph import export_graph
+from export.journal import Journal
+from export.plan import ExportPlan
+from export.records import graph_spec, save_tokenizer
 from export.scorer import scorer_graphs
+from export.stock import plan_stock
+from export.verify import verify_against_torch
+from export.weights import ComponentWeights
 
 if TYPE_CHECKING:
     from transformers import SiglipModel
 
-    from export.weights import ComponentWeights
-
+_STAGES: tuple[StageName, ...] = ("scorer_image", "scorer_text")
 CONTRAST_NAME = "scorer_contrast.npy"
 
 
-def export_scorer(
-    folder: Path,
-    out: Path,
-    weights_of: Callable[[Any, str], ComponentWeights],
-    add: Callable[..., None],
-) -> ScorerSpec:
+@dataclass(frozen=True)
+class ScorerExport:
+    """What the manifest needs of a scorer."""
+
+    spec: ScorerSpec
+    graphs: tuple[GraphSpec, ...]
+    weight_files: tuple[Path, ...]
+
+
+def export_scorer(folder: Path, plan: ExportPlan, journal: Journal, report: Callable[[str], None]) -> ScorerExport:
     """Exports both graphs, the tokenizer and the embeddings of the contrast sentences."""
+    inputs = {"scorer": files_identity(folder), "is_inside": folder.resolve().is_relative_to(plan.out.resolve())}
+    answer = journal.step("scorer", inputs, lambda: _export(folder, plan.out, report))
+    return ScorerExport(
+        spec=ScorerSpec.model_validate(answer["spec"]),
+        graphs=tuple(GraphSpec.model_validate(graph) for graph in answer["graphs"]),
+        weight_files=tuple(plan.out / name for name in answer["weight_files"]),
+    )
+
+
+def _export(folder: Path, out: Path, report: Callable[[str], None]) -> tuple[dict[str, Any], list[Path]]:
+    model, tokenizer, picture = _load(folder)
+    planned = plan_stock(folder, "scorer", model, out)
+    planned.write(report)
+    stock = planned.open()
+    weights = ComponentWeights(model, stock.stored)
+    graphs = []
+    for stage, traced in zip(_STAGES, scorer_graphs(model), strict=True):
+        file = out / f"{stage}.onnx"
+        export_graph(traced, weights, file)
+        graphs.append(graph_spec(stage, None, file, "fp32", verify_against_torch(file, traced)))
+        report(f"{file.name}: differs from torch by {graphs[-1].max_abs_error:.1e}")
+    spec = _scorer_spec(model, tokenizer, picture)
+    save_tokenizer(tokenizer, out / spec.tokenizer.file)
+    _save_array(_contrast(model, tokenizer, spec.tokenizer), out / spec.contrast_file)
+    answer = {
+        "spec": spec.model_dump(mode="json"),
+        "graphs": [graph.model_dump(mode="json") for graph in graphs],
+        "weight_files": [file.relative_to(out).as_posix() for file in stock.files],
+    }
+    written = () if planned.encodings is None else stock.files
+    return answer, [*(out / graph.file for graph in graphs), out / spec.tokenizer.file, out / CONTRAST_NAME, *written]
+
+
+def _load(folder: Path) -> tuple[SiglipModel, Any, dict[str, Any]]:
+    """Model, tokenizer and what is done to a picture. A scorer is small enough to be loaded."""
     from transformers import AutoTokenizer, SiglipModel
 
     try:
@@ -38,22 +85,18 @@ def export_scorer(
         picture = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
     except Exception as error:  # each library has its own errors for damaged files
         raise ExportError(f"cannot load the scorer {folder}: {error}; download it again") from error
-    weights = weights_of(model, "scorer")
-    image_graph, text_graph = scorer_graphs(model)
-    add("scorer_image", None, image_graph, weights)
-    add("scorer_text", None, text_graph, weights)
-    tokenizer.backend_tokenizer.save(str(out / "scorer_tokenizer.json"))
-    text = TokenizerSpec(
-        file="scorer_tokenizer.json",
-        length=model.config.text_config.max_position_embeddings,
-        pad_id=tokenizer.pad_token_id,
-        pad_side=tokenizer.padding_side,
-        lower_case=True,
-    )
-    with (out / CONTRAST_NAME).open("wb") as stream:
-        np.save(stream, _contrast(model, tokenizer, text))
+    return model, tokenizer, picture
+
+
+def _scorer_spec(model: SiglipModel, tokenizer: Any, picture: dict[str, Any]) -> ScorerSpec:
     return ScorerSpec(
-        tokenizer=text,
+        tokenizer=TokenizerSpec(
+            file="scorer_tokenizer.json",
+            length=model.config.text_config.max_position_embeddings,
+            pad_id=tokenizer.pad_token_id,
+            pad_side=tokenizer.padding_side,
+            lower_case=True,
+        ),
         image_size_px=model.config.vision_config.image_size,
         resample=picture.get("resample", 3),
         mean=tuple(picture.get("image_mean", (0.5, 0.5, 0.5))),
@@ -62,6 +105,13 @@ def export_scorer(
         logit_bias=float(model.logit_bias.detach()),
         contrast_file=CONTRAST_NAME,
     )
+
+
+def _save_array(array: np.ndarray[Any, np.dtype[np.float32]], file: Path) -> None:
+    partial = file.with_suffix(".partial")
+    with partial.open("wb") as stream:
+        np.save(stream, array)
+    partial.replace(file)
 
 
 def _contrast(model: SiglipModel, tokenizer: Any, text: TokenizerSpec) -> np.ndarray[Any, np.dtype[np.float32]]:

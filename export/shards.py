@@ -128,6 +128,11 @@ class Shards:
     def __contains__(self, name: object) -> bool:
         return name in self._weights
 
+    @property
+    def weights(self) -> Mapping[str, StoredWeight]:
+        """Where every tensor lies, by name."""
+        return self._weights
+
     def weight(self, name: str) -> StoredWeight:
         """Where a tensor lies. Raises ``ExportError`` where there is none of that name."""
         if name not in self._weights:

@@ -24,6 +24,8 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, Wa
 from torch import Tensor, nn
 from torch.nn import functional
 
+from export.chain import Chain, Link
+from export.components import Example
 from export.graph import TracedModule
 
 if TYPE_CHECKING:
@@ -43,41 +45,46 @@ class RecurrentGraphs:
 
 def encoder_graphs(vae: AutoencoderKLWan, height_px: int, width_px: int) -> RecurrentGraphs:
     """``frames`` [1, 3, 1 or 4, height, width] in -1..1 to ``latent`` [1, z, 1, h, w], normalised."""
-    generator = torch.Generator().manual_seed(0)
-    first, following = (
-        torch.rand(1, 3, count, height_px, width_px, generator=generator) * 2 - 1 for count in (1, FRAMES_PER_STEP)
-    )
+    example = Example.of(vae)
+    first, following = (example.uniform(1, 3, count, height_px, width_px) for count in (1, FRAMES_PER_STEP))
     return _graphs(_Encoder(vae), ("frames", "latent"), first, following)
 
 
 def picture_encoder_graph(vae: AutoencoderKLWan, height_px: int, width_px: int) -> TracedModule:
     """The encoder's first chunk alone, without caches: for models that are conditioned on one picture."""
-    graphs = encoder_graphs(vae, height_px, width_px)
-    direction = graphs.init.module.direction
-    assert isinstance(direction, _Direction)
-    return TracedModule(_Init(direction, [], direction.slot_count, []), graphs.init.inputs, ("latent",))
+    picture = Example.of(vae).uniform(1, 3, 1, height_px, width_px)
+    direction = _Encoder(vae)
+    return _traced(direction, _Init(direction, [], direction.slot_count, []), {"frames": picture}, ("latent",))
 
 
 def decoder_graphs(vae: AutoencoderKLWan, height_px: int, width_px: int) -> RecurrentGraphs:
     """``latent`` [1, z, 1, h, w], normalised, to ``frames`` [1, 3, 1 or 4, height, width] in -1..1."""
     stride = vae.config.scale_factor_spatial
-    generator = torch.Generator().manual_seed(0)
+    example = Example.of(vae)
     first, following = (
-        torch.randn(1, vae.config.z_dim, 1, height_px // stride, width_px // stride, generator=generator)
-        for _ in range(2)
+        example.normal(1, vae.config.z_dim, 1, height_px // stride, width_px // stride) for _ in range(2)
     )
     return _graphs(_Decoder(vae), ("latent", "frames"), first, following)
 
 
 class _Direction(nn.Module, abc.ABC):
-    """Encoder or decoder: one chunk over a list of caches, which it changes in place."""
+    """Encoder or decoder: one chunk over a list of caches, which it changes in place.
+
+    Pictures and latents are float32; in between, and in the caches, the precision is that of the weights.
+    """
 
     def __init__(self, vae: AutoencoderKLWan) -> None:
         super().__init__()
         _simplify(vae)
         self.vae: Any = vae
-        self.mean = nn.Buffer(torch.tensor(vae.config.latents_mean).view(1, -1, 1, 1, 1))
-        self.std = nn.Buffer(torch.tensor(vae.config.latents_std).view(1, -1, 1, 1, 1))
+        self.dtype = next(vae.parameters()).dtype
+
+    @property
+    def statistics(self) -> dict[str, Tensor]:
+        """Mean and standard deviation of each latent channel, [1, z, 1, 1, 1]."""
+        config = self.vae.config
+        values = {"mean": config.latents_mean, "std": config.latents_std}
+        return {name: torch.tensor(value).view(1, -1, 1, 1, 1) for name, value in values.items()}
 
     @property
     def slot_count(self) -> int:
@@ -85,7 +92,7 @@ class _Direction(nn.Module, abc.ABC):
         return sum(isinstance(module, WanCausalConv3d) for module in self.vae.modules())
 
     @abc.abstractmethod
-    def chunk(self, chunk: Tensor, caches: list[_Entry], is_first: bool) -> Tensor:
+    def chunk(self, chunk: Tensor, mean: Tensor, std: Tensor, caches: list[_Entry], is_first: bool) -> Tensor:
         """One chunk; ``caches`` is changed in place."""
 
 
@@ -101,26 +108,28 @@ def _simplify(vae: nn.Module) -> None:
 
 
 def _normalise(norm: Any, features: Tensor) -> Tensor:
-    length = torch.linalg.vector_norm(features, dim=1 if norm.channel_first else -1, keepdim=True)
-    return features / length.clamp_min(1e-12) * (norm.gamma * norm.scale) + norm.bias
+    # In float32, because squares of half precision overflow.
+    wide = features.float()
+    length = torch.linalg.vector_norm(wide, dim=1 if norm.channel_first else -1, keepdim=True)
+    return (wide / length.clamp_min(1e-12)).to(features.dtype) * (norm.gamma * norm.scale) + norm.bias
 
 
 class _Encoder(_Direction):
-    def chunk(self, chunk: Tensor, caches: list[_Entry], is_first: bool) -> Tensor:  # noqa: ARG002
+    def chunk(self, chunk: Tensor, mean: Tensor, std: Tensor, caches: list[_Entry], is_first: bool) -> Tensor:  # noqa: ARG002
         if self.vae.config.patch_size is not None:
             chunk = patchify(chunk, self.vae.config.patch_size)
-        encoded = self.vae.quant_conv(self.vae.encoder(chunk, feat_cache=caches, feat_idx=[0]))
+        encoded = self.vae.quant_conv(self.vae.encoder(chunk.to(self.dtype), feat_cache=caches, feat_idx=[0]))
         # The mode of the posterior is its mean, the first half of the channels.
-        return (encoded[:, : self.vae.config.z_dim] - self.mean) / self.std
+        return (encoded[:, : self.vae.config.z_dim].float() - mean) / std
 
 
 class _Decoder(_Direction):
-    def chunk(self, chunk: Tensor, caches: list[_Entry], is_first: bool) -> Tensor:
-        latent = self.vae.post_quant_conv(chunk * self.std + self.mean)
+    def chunk(self, chunk: Tensor, mean: Tensor, std: Tensor, caches: list[_Entry], is_first: bool) -> Tensor:
+        latent = self.vae.post_quant_conv((chunk * std + mean).to(self.dtype))
         frames = self.vae.decoder(latent, feat_cache=caches, feat_idx=[0], first_chunk=is_first)
         if self.vae.config.patch_size is not None:
             frames = unpatchify(frames, self.vae.config.patch_size)
-        return frames.clamp(-1.0, 1.0)
+        return frames.float().clamp(-1.0, 1.0)
 
 
 class _Init(nn.Module):
@@ -133,9 +142,9 @@ class _Init(nn.Module):
         self.direction = direction
         self._slots, self._slot_count, self._frame_counts = slots, slot_count, frame_counts
 
-    def forward(self, chunk: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, mean: Tensor, std: Tensor, chunk: Tensor) -> tuple[Tensor, ...]:
         caches: list[_Entry] = [None] * self._slot_count
-        result = self.direction.chunk(chunk, caches, is_first=True)
+        result = self.direction.chunk(chunk, mean, std, caches, is_first=True)
         return (
             result,
             *(self._padded(caches[slot], count) for slot, count in zip(self._slots, self._frame_counts, strict=True)),
@@ -154,11 +163,11 @@ class _Step(nn.Module):
         self.direction = direction
         self._slots, self._slot_count = slots, slot_count
 
-    def forward(self, chunk: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, mean: Tensor, std: Tensor, chunk: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
         caches: list[_Entry] = [None] * self._slot_count
         for slot, cache in zip(self._slots, inputs, strict=True):
             caches[slot] = cache
-        result = self.direction.chunk(chunk, caches, is_first=False)
+        result = self.direction.chunk(chunk, mean, std, caches, is_first=False)
         return (result, *(item for slot in self._slots if isinstance(item := caches[slot], Tensor)))
 
 
@@ -167,23 +176,34 @@ def _graphs(direction: _Direction, names: tuple[str, str], first: Tensor, follow
     source, target = names
     slot_count = direction.slot_count
     caches: list[_Entry] = [None] * slot_count
+    mean, std = (tensor.to(first.device) for tensor in direction.statistics.values())
     with torch.no_grad():
-        direction.chunk(first, caches, is_first=True)
+        direction.chunk(first, mean, std, caches, is_first=True)
         after_init = list(caches)
-        direction.chunk(following, caches, is_first=False)
+        direction.chunk(following, mean, std, caches, is_first=False)
     settled = {slot: cache for slot, cache in enumerate(caches) if isinstance(cache, Tensor)}
     given = [slot for slot in settled if isinstance(after_init[slot], Tensor)]
     frame_counts = [settled[slot].shape[2] for slot in given]
     example = {f"cache_{slot:02}": cache for slot, cache in settled.items()}
     return RecurrentGraphs(
-        init=TracedModule(
+        init=_traced(
+            direction,
             _Init(direction, given, slot_count, frame_counts),
             {source: first},
             (target, *(f"next_cache_{slot:02}" for slot in given)),
         ),
-        step=TracedModule(
+        step=_traced(
+            direction,
             _Step(direction, list(settled), slot_count),
             {source: following, **example},
             (target, *(f"next_{name}" for name in example)),
         ),
     )
+
+
+def _traced(
+    direction: _Direction, module: nn.Module, inputs: dict[str, Tensor], output_names: tuple[str, ...]
+) -> TracedModule:
+    statistics = direction.statistics
+    link = Link(module, (*statistics, *inputs), output_names, "chunk")
+    return TracedModule(Chain([link], tuple(inputs), output_names, statistics), inputs, output_names)

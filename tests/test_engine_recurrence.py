@@ -10,6 +10,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan
 from numpy.typing import NDArray
+from safetensors.torch import save_model
 
 from engine.bundle import GraphSpec, StageName, read_manifest
 from engine.cancellation import CancelFlag
@@ -19,9 +20,10 @@ from engine.runtime.base import Graph
 from engine.runtime.ort import OrtRuntime
 from engine.types import Geometry
 from export.graph import TracedModule, export_graph
+from export.shards import Shards
 from export.vae import decoder_graphs, encoder_graphs
 from export.verify import verify_against_torch
-from export.weights import ComponentWeights, store_weights
+from export.weights import ComponentWeights
 from tests.checkpoints import TinyModel, _vae
 
 _STAGES: tuple[StageName, ...] = ("vae_encoder_init", "vae_encoder_step", "vae_decoder_init", "vae_decoder_step")
@@ -69,7 +71,8 @@ def _from_bundle(bundle: Path) -> Exported:
 def _freshly_exported(model: TinyModel, folder: Path) -> Exported:
     torch.manual_seed(3)
     vae = _vae(model)
-    weights = store_weights(vae, folder / "weights" / "vae.safetensors")
+    save_model(vae, str(folder / "vae.safetensors"))
+    weights = ComponentWeights(vae, Shards.of_file(folder / "vae.safetensors").weights)
     width_px, height_px = 2 * model.size_multiple, model.size_multiple
     encoder, decoder = encoder_graphs(vae, height_px, width_px), decoder_graphs(vae, height_px, width_px)
     graphs = [

@@ -238,7 +238,7 @@ def test_weights_of_the_vae_that_are_cut_short(refusal: Refusal) -> None:
     _vae(TinyModel()).save_pretrained(refusal.checkpoint / "vae")
     _cut_short(refusal.checkpoint / "vae")
     with pytest.raises(ExportError, match=r"cannot load .*vae: .*; download the component again") as refused:
-        open_checkpoint(refusal.checkpoint).vae()
+        open_checkpoint(refusal.checkpoint).shards("vae")
     assert "\n" not in str(refused.value)
 
 

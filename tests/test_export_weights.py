@@ -13,18 +13,19 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save_file, save_model
 from torch import Tensor, nn
 
-from engine.bundle import read_manifest
-from engine.types import Family
-from export.bundling import Export
-from export.checkpoint import Checkpoint
-from export.defaults import FAMILY_DEFAULTS
-from export.graph import FOLDING_LIMIT_VALUE_COUNT, TracedModule, export_graph
-from export.plan import ExportPlan
+from engine.bundle import Precision, read_manifest
+from export.components import without_weights
+from export.errors import ExportError
+from export.graph import TracedModule, export_graph
+from export.quantise.recipes import recipe_for
+from export.shards import Shards
+from export.stock import plan_stock
+from export.trace import FOLDING_LIMIT_VALUE_COUNT
 from export.verify import verify_against_torch
-from export.weights import store_weights
+from export.weights import ComponentWeights, load_weights
 
 _ROOT = Path(__file__).parent.parent
 
@@ -146,6 +147,12 @@ class _Wrapper(nn.Module):
         return self.inner(values)
 
 
+def _error(file: Path, traced: TracedModule, precision: Precision = "fp32") -> float:
+    error = verify_against_torch(file, traced, precision).max_abs_error
+    assert error is not None
+    return error
+
+
 def _traced(layers: nn.Module) -> TracedModule:
     values = torch.linspace(-2, 2, 160).view(2, 80)
     return TracedModule(_Wrapper(layers), {"values": values}, ("result",))
@@ -154,18 +161,21 @@ def _traced(layers: nn.Module) -> TracedModule:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
 def test_a_checkpoint_inside_the_bundle_is_served_in_place(tmp_path: Path, dtype: torch.dtype) -> None:
     bundle = tmp_path / "bundle"
-    stored = bundle / "checkpoint" / "vae" / "model.safetensors"
-    stored.parent.mkdir(parents=True)
+    folder = bundle / "checkpoint" / "vae"
+    folder.mkdir(parents=True)
     exact = _Layers().eval()
     rounded = {name: weight.to(dtype) for name, weight in exact.state_dict().items() if name != "again.weight"}
-    save_file(rounded, stored)
+    save_file(rounded, folder / "model.safetensors")
     layers = _Layers().eval()
     layers.load_state_dict(
         {**rounded, "again.weight": rounded["wide.weight"]}
     )  # upcast, as the checkpoint's loader does
     file = bundle / "layers.onnx"
 
-    export_graph(_traced(layers), Export(_plan(bundle), lambda _: None)._weights(layers, "vae"), file)
+    planned = plan_stock(folder, "vae", layers, bundle)
+    assert (planned.written_byte_count, planned.byte_count) == (0, sum(item.nbytes for item in rounded.values()))
+    planned.write(lambda _: None)
+    export_graph(_traced(layers), ComponentWeights(layers, planned.open().stored), file)
 
     assert sorted(path.name for path in bundle.iterdir()) == ["checkpoint", "layers.onnx"]  # nothing was copied
     model = onnx.load(file, load_external_data=False)
@@ -174,35 +184,85 @@ def test_a_checkpoint_inside_the_bundle_is_served_in_place(tmp_path: Path, dtype
     external = [item for item in model.graph.initializer if item.data_location == onnx.TensorProto.EXTERNAL]
     assert {onnx.TensorProto.DataType.Name(item.data_type) for item in external} == {onnx_dtype}
     traced = _traced(layers)
-    assert verify_against_torch(file, traced).max_abs_error < 1e-4
+    assert _error(file, traced) < 1e-4
     (result,) = onnxruntime.InferenceSession(file).run(None, {"values": traced.inputs["values"].numpy()})
     (unrounded,) = _traced(exact).reference()
     assert (np.abs(result - unrounded.numpy()).max() > 1e-3) == (dtype is not torch.float32)
 
 
-def _plan(bundle: Path) -> ExportPlan:
-    family = Family.WAN22_I2V_A14B
-    checkpoint = Checkpoint(bundle / "checkpoint", family, index={}, scheduler={})
-    return ExportPlan(checkpoint, bundle, geometries=(), defaults=FAMILY_DEFAULTS[family], name="tiny")
+def test_a_component_is_traced_without_its_weights(tmp_path: Path) -> None:
+    """And what is traced without them computes what the layers compute with them."""
+    layers = _Layers().eval()
+    save_model(layers, str(tmp_path / "model.safetensors"))
+    shards = Shards.open(tmp_path)
+    empty = without_weights(_Layers)
+    assert all(weight.is_meta for weight in empty.parameters())
+    file = tmp_path / "layers.onnx"
+    values = torch.empty(2, 80, device="meta")
+    traced = TracedModule(_Wrapper(empty), {"values": values}, ("result",))
+    export_graph(traced, ComponentWeights(empty, shards.weights), file)
+    assert _error(file, _traced(layers)) < 1e-4
+    load_weights(empty, shards, torch.float32)
+    torch.testing.assert_close(dict(empty.named_parameters()), dict(layers.named_parameters()), rtol=0, atol=0)
+    assert empty.again.weight is empty.wide.weight
+
+
+def test_a_precision_that_the_checkpoint_does_not_have_is_written(tmp_path: Path) -> None:
+    folder, bundle = tmp_path / "vae", tmp_path / "bundle"
+    folder.mkdir()
+    layers = _Layers().eval()
+    save_model(layers, str(folder / "model.safetensors"))
+    half = without_weights(_Layers, torch.float16)
+    planned = plan_stock(folder, "vae", half, bundle, recipe=recipe_for("vae", "fp16"))
+    assert planned.written_byte_count == planned.byte_count
+    planned.write(lambda _: None)
+    assert planned.written_byte_count == 0  # it is there now
+    stock = planned.open()
+    assert [file.relative_to(bundle).as_posix() for file in stock.files] == ["weights/vae.fp16.safetensors"]
+    for name, weight in Shards.of_file(stock.files[0]).weights.items():
+        torch.testing.assert_close(weight.read(), layers.get_parameter(name).detach().half(), rtol=0, atol=0)
+    file = bundle / "layers.onnx"
+    traced = TracedModule(_Half(half), {"values": torch.empty(2, 80, device="meta")}, ("result",))
+    export_graph(traced, ComponentWeights(half, stock.stored), file)
+    assert 1e-5 < _error(file, _traced(layers), "fp16") < 0.2
+
+
+class _Half(_Wrapper):
+    """Takes and gives float32 around layers of half precision."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """See ``_Layers``."""
+        return self.inner(values.half()).float()
 
 
 def test_a_weight_that_is_used_twice_is_stored_once(tmp_path: Path) -> None:
+    """Also where the checkpoint stores it under both of its names, as some do."""
+    folder, bundle = tmp_path / "layers", tmp_path / "bundle"
+    folder.mkdir()
     layers = _Layers()
-    weights = store_weights(layers, tmp_path / "weights" / "layers.safetensors")
-    stored = _byte_counts(tmp_path / "weights" / "layers.safetensors")
+    save_file({name: weight.detach().clone() for name, weight in layers.state_dict().items()}, folder / "a.safetensors")
+    planned = plan_stock(folder, "layers", layers, bundle)
+    planned.write(lambda _: None)
+    stock = planned.open()
+    stored = _byte_counts(*stock.files)
     assert set(stored) == {"wide.weight", "wide.bias", "again.bias", "narrow.weight", "narrow.bias"}
-    found = weights.find(_Wrapper(layers))
-    assert found["inner.again.weight"] is found["inner.wide.weight"]
-    assert found["inner.again.bias"].offset != found["inner.wide.bias"].offset
+    weights = ComponentWeights(layers, stock.stored)
+    assert weights.find(layers.again.weight) == weights.find(layers.wide.weight)
+    assert weights.find(layers.again.bias) != weights.find(layers.wide.bias)
+    assert weights.find(torch.zeros(3)) is None
 
 
-def test_stored_weights_are_where_their_offsets_say(tmp_path: Path) -> None:
+def test_a_checkpoint_that_lacks_a_weight(tmp_path: Path) -> None:
     layers = _Layers()
-    file = tmp_path / "layers.safetensors"
-    found = store_weights(layers, file).find(layers)
-    for name, weight in layers.named_parameters():
-        entry = found[name]
-        content = np.frombuffer(file.read_bytes(), np.float32, weight.numel(), entry.offset)
-        np.testing.assert_array_equal(content.reshape(entry.shape), weight.detach().numpy())
-        assert entry.byte_count == content.nbytes
-    assert not list(tmp_path.glob("*.partial"))
+    weights = {name: weight.detach() for name, weight in layers.state_dict().items() if not name.startswith("narrow.w")}
+    save_file({name: weight.clone() for name, weight in weights.items()}, tmp_path / "model.safetensors")
+    with pytest.raises(ExportError, match=r"_Layers: its files hold no narrow\.weight; download the component again"):
+        plan_stock(tmp_path, "layers", layers, tmp_path / "bundle")
+
+
+def test_a_checkpoint_whose_shapes_are_not_those_of_its_configuration(tmp_path: Path) -> None:
+    layers = _Layers()
+    save_model(layers, str(tmp_path / "model.safetensors"))
+    layers.narrow = nn.Linear(80, 5)
+    with pytest.raises(ExportError, match=r"narrow\.weight .* has shape \[4, 80\], config\.json makes it \[5, 80\]"):
+        plan_stock(tmp_path, "layers", layers, tmp_path / "bundle")

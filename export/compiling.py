@@ -1,0 +1,54 @@
+"""Graphs of a bundle compiled for the cards that were asked for. Knows the plan and the journal; knows no compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.bundle import EngineSpec, GraphSpec
+from export.journal import Journal
+from export.plan import ExportPlan
+from export.tensorrt import AxisRange, compile_plans, graph_axes
+
+PLANS_FOLDER = "plans"
+_ONE_PREDICTION = AxisRange(1, 1, 1)
+
+
+class Compiling:
+    """Compiles one graph after another; what an interrupted export compiled is kept."""
+
+    def __init__(self, plan: ExportPlan, journal: Journal, report: Callable[[str], None]) -> None:
+        self._plan, self._journal, self._report = plan, journal, report
+
+    def compiled(self, graph: GraphSpec, weight_files: Sequence[Path] = ()) -> GraphSpec:
+        """The graph's entry with a plan for every card; as it is where no card was asked for."""
+        plan = self._plan
+        if not plan.targets:
+            return graph
+        read = [graph.file, *(file.relative_to(plan.out).as_posix() for file in weight_files)]
+        inputs = {
+            "digests": [self._journal.file(name).sha256 for name in read],
+            "cards": [target.compute_capability for target in plan.targets],
+            "compiler": plan.compiler,
+            "is_distilled": plan.distilled is not None,
+        }
+
+        def work() -> tuple[dict[str, Any], list[Path]]:
+            names = [tensor.name for tensor in graph.inputs]
+            # A distilled model runs without guidance: its plans need no room for the other half.
+            axes = graph_axes(names) if plan.distilled is None else graph_axes(names, _ONE_PREDICTION)
+            engines = compile_plans(
+                plan.out / graph.file,
+                plan.targets,
+                plan.out / PLANS_FOLDER,
+                axes=axes,
+                module_name=plan.compiler,
+                report=self._report,
+            )
+            files = [plan.out / engine.file for engine in engines]
+            return {"engines": [engine.model_dump(mode="json") for engine in engines]}, files
+
+        answer = self._journal.step(f"plans of {graph.file}", inputs, work)
+        engines = tuple(EngineSpec.model_validate(engine) for engine in answer["engines"])
+        return graph.model_copy(update={"engines": engines})
