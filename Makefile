@@ -10,7 +10,7 @@ PROTOC := PATH="$(CURDIR)/.venv-proto/bin:$$PATH" .venv-proto/bin/python -m grpc
 BUNDLE ?= $(shell if [ -f pocket/model/bundle.json ]; then echo pocket/model; else echo out/random/bundle; fi)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve export check test gpu-test proto proto-check bench clean
+.PHONY: help setup demo serve export check test gpu-test proto proto-check dashboard bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,7 @@ check: $(VENV)/.ready proto-check ## ruff, mypy, import-linter, buf lint and bre
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m deploy.grafana --check
 	$(BUF) lint
 	$(BUF) breaking --against proto/baseline.binpb
 
@@ -52,6 +53,9 @@ bench: $(VENV)/.ready ## run the benchmarks and write their JSON into out/
 	mkdir -p out
 	$(BIN)/python -m benchmarks.pipeline --json out/pipeline.json
 	$(BIN)/python -m benchmarks.decode_memory --json out/decode_memory.json
+
+dashboard: $(VENV)/.ready ## write Grafana's dashboard from deploy/grafana
+	$(BIN)/python -m deploy.grafana
 
 proto: .venv-proto/.ready ## regenerate the stubs from proto/
 	rm -f $(STUBS)/stillcue/v1/*_pb2*

@@ -1,1 +1,1 @@
-"""How Stillcue is deployed and watched: containers, Prometheus, Grafana. Knows metrics by name, not how they are made."""
+"""How Stillcue is run and watched: containers, Prometheus, Grafana. Knows metrics by name, not how they are made."""

@@ -47,7 +47,7 @@ def cards_of(nvml: ModuleType) -> list[Card]:
         handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
         return [_card(nvml, index, handle) for index, handle in enumerate(handles)]
     except nvml.NVMLError as error:
-        _logger.info("no metrics of cards", extra={"fields": {"cause": str(error)}})
+        _logger.debug("no metrics of cards", extra={"fields": {"cause": str(error)}})
         return []
 
 

@@ -1,0 +1,163 @@
+"""Kinds of panels. Knows how a question's panel looks in Grafana; does not know where it stands or what it asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grafana_foundation_sdk.builders import bargauge, common, dashboard, heatmap, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models import common as common_models
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models import prometheus as prometheus_models
+
+DATASOURCE = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """An expression and the name of its series, in which ``{{label}}`` stands for a label."""
+
+    expression: str
+    legend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What a panel shows. ``advice`` is what to do about it; ``unit`` is one of Grafana's.
+
+    ``thresholds`` are (value, colour), from low to high; below the first one it is green.
+    """
+
+    title: str
+    advice: str
+    queries: tuple[Query, ...]
+    unit: str = "short"
+    width: int = 8
+    height: int = 8
+    thresholds: tuple[tuple[float, str], ...] = ()
+    has_exemplars: bool = False
+
+    def builder(self) -> Builder[models.Panel]:
+        """The panel for the SDK."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Lines(Panel):
+    """Values over time; ``is_stacked`` where the sum means something."""
+
+    is_stacked: bool = False
+
+    def builder(self) -> Builder[models.Panel]:
+        """See ``Panel.builder``."""
+        panel = (
+            timeseries.Panel()
+            .unit(self.unit)
+            .min(0)
+            .fill_opacity(20 if self.is_stacked else 0)
+            .show_points(common_models.VisibilityMode.NEVER)
+            .legend(
+                common.VizLegendOptions()
+                .display_mode(common_models.LegendDisplayMode.LIST)
+                .placement(common_models.LegendPlacement.BOTTOM)
+                .show_legend(show_legend=True)
+            )
+            .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
+            .thresholds(_thresholds(self.thresholds))
+            .targets(list(self._targets()))
+        )
+        if self.is_stacked:
+            panel.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL))
+        if self.thresholds:
+            dashed = common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.DASHED)
+            panel.thresholds_style(dashed)
+        return panel
+
+    def _targets(self) -> list[prometheus.Dataquery]:
+        return [_target(query, index).range().exemplar(self.has_exemplars) for index, query in enumerate(self.queries)]
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Panel):
+    """The last value, large, its colour by the thresholds."""
+
+    width: int = 4
+    height: int = 4
+
+    def builder(self) -> Builder[models.Panel]:
+        """See ``Panel.builder``."""
+        return (
+            stat.Panel()
+            .unit(self.unit)
+            .thresholds(_thresholds(self.thresholds))
+            .color_mode(common_models.BigValueColorMode.VALUE)
+            .graph_mode(common_models.BigValueGraphMode.AREA)
+            .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+            .targets([_target(query, index).range() for index, query in enumerate(self.queries)])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bars(Panel):
+    """One bar for each series of the last value."""
+
+    def builder(self) -> Builder[models.Panel]:
+        """See ``Panel.builder``."""
+        return (
+            bargauge.Panel()
+            .unit(self.unit)
+            .min(0)
+            .thresholds(_thresholds(self.thresholds))
+            .orientation(common_models.VizOrientation.HORIZONTAL)
+            .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+            .targets([_target(query, index).instant() for index, query in enumerate(self.queries)])
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Heat(Panel):
+    """How a histogram's buckets fill over time; the expression sums bucket increases by ``le``."""
+
+    def builder(self) -> Builder[models.Panel]:
+        """See ``Panel.builder``."""
+        format_ = prometheus_models.PromQueryFormat.HEATMAP
+        return (
+            heatmap.Panel()
+            .calculate(calculate=False)
+            .y_axis(heatmap.YAxisConfig().unit(self.unit))
+            .targets(
+                [
+                    _target(query, index).range().format(format_).exemplar(self.has_exemplars)
+                    for index, query in enumerate(self.queries)
+                ]
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Labels(Panel):
+    """The labels of one expression as rows of a table."""
+
+    def builder(self) -> Builder[models.Panel]:
+        """See ``Panel.builder``."""
+        format_ = prometheus_models.PromQueryFormat.TABLE
+        hidden = {"Time": True, "Value": True, "__name__": True, "job": True}
+        return (
+            table.Panel()
+            .targets([_target(query, index).instant().format(format_) for index, query in enumerate(self.queries)])
+            .with_transformation(models.DataTransformerConfig(id_val="organize", options={"excludeByName": hidden}))
+        )
+
+
+def _target(query: Query, index: int) -> prometheus.Dataquery:
+    target = prometheus.Dataquery().datasource(DATASOURCE).ref_id("ABCDEFGH"[index]).expr(query.expression)
+    return target.legend_format(query.legend) if query.legend else target
+
+
+def _thresholds(steps: tuple[tuple[float, str], ...]) -> Builder[models.ThresholdsConfig]:
+    first = models.Threshold(value=None, color="green")
+    return (
+        dashboard.ThresholdsConfig()
+        .mode(models.ThresholdsMode.ABSOLUTE)
+        .steps([first, *(models.Threshold(value=value, color=colour) for value, colour in steps)])
+    )

@@ -1,0 +1,13 @@
+"""What an operator asks, one file for each question, in the order of a bad night."""
+
+from __future__ import annotations
+
+from deploy.grafana.questions.cancels import CANCELS
+from deploy.grafana.questions.cost import COST
+from deploy.grafana.questions.match import MATCH
+from deploy.grafana.questions.memory import MEMORY
+from deploy.grafana.questions.served import SERVED
+from deploy.grafana.questions.up import UP
+from deploy.grafana.questions.waiting import WAITING
+
+QUESTIONS = (UP, SERVED, WAITING, COST, MATCH, MEMORY, CANCELS)

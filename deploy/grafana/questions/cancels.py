@@ -1,0 +1,65 @@
+"""Who gives up, and how fast is the engine free again? The panels that answer."""
+
+from __future__ import annotations
+
+from deploy.grafana.dashboard import Question
+from deploy.grafana.expressions import OUR_CALLS, SERVER, increase, quantiles, rate
+from deploy.grafana.panels import Lines, Query
+
+CANCELS = Question(
+    "Who gives up, and how fast is the engine free again?",
+    (
+        Lines(
+            "Jobs that nobody waited for",
+            "`stillcue_jobs_total`: `cancelled` and `deadline_exceeded` by callers, `reader_stalled` and `buffer_full` "
+            "because they did not read. Compare with the waits above.",
+            (
+                Query(
+                    increase(
+                        "stillcue_jobs_total",
+                        "outcome",
+                        'outcome=~"cancelled|deadline_exceeded|reader_stalled|buffer_full"',
+                    ),
+                    "{{outcome}}",
+                ),
+            ),
+            is_stacked=True,
+        ),
+        Lines(
+            "From a stop to an idle engine",
+            "`stillcue_cancel_latency_seconds`: at most one graph call, so about a step. Longer: StillcueCancelSlow in "
+            "docs/operations.md.",
+            quantiles("stillcue_cancel_latency_seconds"),
+            unit="s",
+            has_exemplars=True,
+        ),
+        Lines(
+            "Messages that wait for their reader",
+            "`stillcue_stream_stall_seconds`: p95 above a second: callers do work between two reads, or their network "
+            "is slow. They lose the stream at `--max-stall-seconds`.",
+            quantiles("stillcue_stream_stall_seconds"),
+            unit="s",
+            has_exemplars=True,
+        ),
+        Lines(
+            "Messages sent",
+            "`grpc_server_msg_sent_total`: falls to 0 while jobs run: nothing reaches callers.",
+            (Query(rate("grpc_server_msg_sent_total", "grpc_method", OUR_CALLS), "{{grpc_method}}"),),
+            unit="cps",
+            width=12,
+        ),
+        Lines(
+            "Calls under way",
+            "`grpc_server_started_total` less `grpc_server_handled_total`: goes back to 0 when nobody calls. It does "
+            "not: calls are leaked, restart and report it.",
+            (
+                Query(
+                    f"sum by (grpc_method) (grpc_server_started_total{{{SERVER}, {OUR_CALLS}}})"
+                    f" - sum by (grpc_method) (grpc_server_handled_total{{{SERVER}, {OUR_CALLS}}})",
+                    "{{grpc_method}}",
+                ),
+            ),
+            width=12,
+        ),
+    ),
+)

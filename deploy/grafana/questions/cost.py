@@ -1,0 +1,66 @@
+"""What does a clip cost, and where does the time go? The panels that answer."""
+
+from __future__ import annotations
+
+from deploy.grafana.dashboard import Question
+from deploy.grafana.expressions import COMPLETED, SERVER, increase, mean, quantiles
+from deploy.grafana.panels import Heat, Lines, Number, Query
+
+COST = Question(
+    "What does a clip cost, and where does the time go?",
+    (
+        Number(
+            "Engine time of a clip",
+            "`stillcue_stage_seconds`: all stages of a completed clip, on average. Times the price of an hour of the "
+            "card: the price of a clip.",
+            (
+                Query(
+                    f"{increase('stillcue_stage_seconds_sum', '')}"
+                    f" / ({increase('stillcue_jobs_total', '', COMPLETED)} > 0)"
+                ),
+            ),
+            unit="s",
+            height=8,
+        ),
+        Lines(
+            "Mean time of each stage",
+            "`stillcue_stage_seconds`: denoising should lead. A long text stage: prompts miss the cache, or weights "
+            "are swapped in, see GetCapabilities.",
+            (Query(mean("stillcue_stage_seconds", "stage"), "{{stage}}"),),
+            unit="s",
+            width=10,
+            is_stacked=True,
+        ),
+        Lines(
+            "Mean time of a step, by expert",
+            "`stillcue_denoise_step_seconds`: moves with size, length and guidance. Up without a change of those: a "
+            "hot card, see StillcueStepsSlow in docs/operations.md.",
+            (Query(mean("stillcue_denoise_step_seconds", "instance, expert"), "{{instance}} {{expert}}"),),
+            unit="s",
+            width=10,
+            has_exemplars=True,
+        ),
+        Heat(
+            "Time of steps",
+            "`stillcue_denoise_step_seconds`: two bands are two sizes of clip; a band that drifts up is a card that "
+            "throttles.",
+            (Query(increase("stillcue_denoise_step_seconds_bucket", "le", window="$__rate_interval"), "{{le}}"),),
+            unit="s",
+            has_exemplars=True,
+        ),
+        Lines(
+            "Time from frame to frame",
+            "`stillcue_frame_interval_seconds`: decoding. p95 is the time of a group of four frames; p50 is near 0, "
+            "because a group leaves at once.",
+            quantiles("stillcue_frame_interval_seconds"),
+            unit="s",
+        ),
+        Lines(
+            "Load of the cards",
+            "`stillcue_gpu_utilization_ratio`: low while jobs run: the card waits for the host. Empty: no card, or the "
+            "extra `tensorrt` is missing.",
+            (Query(f"stillcue_gpu_utilization_ratio{{{SERVER}}}", "{{instance}} {{gpu}} {{gpu_name}}"),),
+            unit="percentunit",
+        ),
+    ),
+)

@@ -1,0 +1,39 @@
+"""Is it up, and what is loaded? The panels that answer."""
+
+from __future__ import annotations
+
+from deploy.grafana.dashboard import Question
+from deploy.grafana.expressions import SERVER
+from deploy.grafana.panels import Labels, Number, Query
+
+UP = Question(
+    "Is it up, and what is loaded?",
+    (
+        Number(
+            "Servers that answer",
+            "`up`: targets that Prometheus reaches. Fewer than you run: see StillcueTargetDown in docs/operations.md.",
+            (Query('sum(up{job="stillcue"})'),),
+            thresholds=(),
+        ),
+        Number(
+            "Servers that serve",
+            "`stillcue_serving`: servers whose health says SERVING. Fewer than answer: one is starting or draining.",
+            (Query(f"sum(stillcue_serving{{{SERVER}}})"),),
+        ),
+        Number(
+            "Youngest server",
+            "`process_start_time_seconds`: time since the last start. Always short: look for crashes, "
+            "StillcueRestarts in docs/operations.md.",
+            (Query(f'time() - max(process_start_time_seconds{{job="stillcue", {SERVER}}})'),),
+            unit="s",
+        ),
+        Labels(
+            "Loaded",
+            "`stillcue_build_info`: version, model, runtime and bundle of each server. More than one bundle outside a "
+            "roll-out: somebody deployed by hand.",
+            (Query(f"stillcue_build_info{{{SERVER}}}"),),
+            width=12,
+            height=4,
+        ),
+    ),
+)
