@@ -250,7 +250,7 @@ def test_an_interrupt_cancels_the_call_and_leaves_no_file(
         ("generate boat.png A -o clip.mp4 --crf 16 --lossless", "not allowed with"),
         ("generate boat.png A -o clip.mp4 --no-match --require-match 50", "not allowed with"),
         ("generate boat.png \udcff -o clip.mp4", "is not valid UTF-8"),
-        ("score boat.png A --plaintext --ca boat.png", "exclude each other"),
+        ("score boat.png A --plaintext --tls-ca boat.png", "exclude each other"),
     ],
 )
 def test_a_wrong_command_line(

@@ -12,7 +12,8 @@ from PIL import Image
 
 import stillcue
 from stillcue import errors
-from stillcue.cli.arguments import SERVER_VARIABLE, TOKEN_VARIABLE, parse_arguments
+from stillcue.cli import connection
+from stillcue.cli.arguments import parse_arguments
 from tests.scripted_server import ScriptedServer, serving
 
 GUIDE = (Path(__file__).parents[1] / "docs" / "client.md").read_text(encoding="utf-8")
@@ -38,8 +39,9 @@ def test_python_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_parse(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("boat.png", "roots.pem", "NotoSansCJK-Regular.ttc"):
+    for name in ("boat.png", "roots.pem", "render.pem", "render.key", "NotoSansCJK-Regular.ttc"):
         Path(name).touch()
+    Path("render.token").write_text("token\n")
     assert parse_arguments(shlex.split(command)[1:]).command == command.split()[1]
 
 
@@ -66,8 +68,10 @@ def test_every_exit_code_is_in_the_table() -> None:
 
 
 def test_every_environment_variable_is_named() -> None:
-    assert f"`{SERVER_VARIABLE}`" in GUIDE
-    assert f"`{TOKEN_VARIABLE}`" in GUIDE
+    variables = [value for name, value in vars(connection).items() if name.endswith("_VARIABLE")]
+    assert len(variables) == 6
+    for variable in variables:
+        assert f"`{variable}`" in GUIDE
 
 
 def test_both_clients_have_the_same_methods() -> None:

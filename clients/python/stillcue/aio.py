@@ -90,9 +90,18 @@ class AsyncClient:
         *,
         tls: bool | None = None,
         root_certificates: bytes | None = None,
+        certificate_chain: bytes | None = None,
+        private_key: bytes | None = None,
         token: str | None = None,
     ) -> None:
-        credentials = channel_credentials(target, tls=tls, root_certificates=root_certificates)
+        credentials = channel_credentials(
+            target,
+            tls=tls,
+            root_certificates=root_certificates,
+            certificate_chain=certificate_chain,
+            private_key=private_key,
+        )
+        self._metadata = call_metadata(token, target, is_encrypted=credentials is not None)
         self._channel = (
             grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
             if credentials is None
@@ -102,7 +111,6 @@ class AsyncClient:
         self._stub = cast(
             "service_pb2_grpc.StillcueServiceAsyncStub", service_pb2_grpc.StillcueServiceStub(self._channel)
         )
-        self._metadata = call_metadata(token)
 
     def generate(
         self,

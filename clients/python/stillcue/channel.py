@@ -26,23 +26,52 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 def channel_credentials(
-    target: str, *, tls: bool | None, root_certificates: bytes | None
+    target: str,
+    *,
+    tls: bool | None,
+    root_certificates: bytes | None,
+    certificate_chain: bytes | None = None,
+    private_key: bytes | None = None,
 ) -> grpc.ChannelCredentials | None:
     """TLS credentials, or None for plaintext.
 
-    ``tls`` None means plaintext to this machine and TLS to any other. ``root_certificates`` (PEM) implies TLS and
-    replaces the system's. Raises ``ValueError`` for root certificates together with ``tls=False``.
+    ``tls`` None means plaintext to this machine and TLS to any other. ``root_certificates`` (PEM) replaces the
+    system's; ``certificate_chain`` and ``private_key`` (PEM) are what the client shows of itself. Each of them implies
+    TLS. Raises ``ValueError`` for any of them together with ``tls=False``, and for one of the last two alone.
     """
-    if root_certificates is not None and tls is False:
-        raise ValueError("root_certificates were given with tls=False; leave one of them out")
-    if root_certificates is None and not (not is_loopback(target) if tls is None else tls):
+    given = {
+        "root_certificates": root_certificates,
+        "certificate_chain": certificate_chain,
+        "private_key": private_key,
+    }
+    named = [name for name, value in given.items() if value is not None]
+    if named and tls is False:
+        raise ValueError(f"{' and '.join(named)} given with tls=False; leave one or the other out")
+    if (certificate_chain is None) != (private_key is None):
+        raise ValueError("certificate_chain and private_key go together; give both, or neither")
+    if not named and not (not is_loopback(target) if tls is None else tls):
         return None
-    return grpc.ssl_channel_credentials(root_certificates=root_certificates)
+    return grpc.ssl_channel_credentials(root_certificates, private_key, certificate_chain)
 
 
-def call_metadata(token: str | None) -> tuple[tuple[str, str], ...]:
-    """What goes with every call."""
-    return () if token is None else (("authorization", f"Bearer {token}"),)
+def call_metadata(token: str | None, target: str, *, is_encrypted: bool) -> tuple[tuple[str, str], ...]:
+    """What goes with every call.
+
+    Raises ``ValueError`` for a token that would cross the network in plain text, and for one that no header can
+    carry. Messages never hold the token.
+    """
+    if token is None:
+        return ()
+    if not is_encrypted and not is_loopback(target):
+        raise ValueError(f"the token would cross the network to {target} in plain text; leave out tls=False")
+    if not is_token(token):
+        raise ValueError("the token is empty or holds spaces, line ends or characters beyond ASCII; is it whole?")
+    return (("authorization", f"Bearer {token}"),)
+
+
+def is_token(text: str) -> bool:
+    """Whether a header can carry the text as a bearer token: printable ASCII without spaces."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 def is_loopback(target: str) -> bool:

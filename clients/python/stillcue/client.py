@@ -78,7 +78,9 @@ class Client:
     """A connection to one Stillcue server, synchronous.
 
     ``target`` is ``host:port`` or any gRPC target. ``tls`` None means plaintext to this machine and TLS to any
-    other; ``root_certificates`` (PEM) replaces the system's. ``token`` goes with every call as a bearer token.
+    other; ``root_certificates`` (PEM) replaces the system's. ``certificate_chain`` and ``private_key`` (PEM) are shown
+    to servers that want to know who calls. ``token`` goes with every call as a bearer token, but never in plain text
+    to another machine: that and other contradictions raise ``ValueError``.
     Connects with the first call. Use it as a context manager or close it: that cancels calls that still run.
 
     Every method raises a ``stillcue.StillcueError`` where its call fails, and ``OSError`` where a picture's path
@@ -91,16 +93,24 @@ class Client:
         *,
         tls: bool | None = None,
         root_certificates: bytes | None = None,
+        certificate_chain: bytes | None = None,
+        private_key: bytes | None = None,
         token: str | None = None,
     ) -> None:
-        credentials = channel_credentials(target, tls=tls, root_certificates=root_certificates)
+        credentials = channel_credentials(
+            target,
+            tls=tls,
+            root_certificates=root_certificates,
+            certificate_chain=certificate_chain,
+            private_key=private_key,
+        )
+        self._metadata = call_metadata(token, target, is_encrypted=credentials is not None)
         self._channel = (
             grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
             if credentials is None
             else grpc.secure_channel(target, credentials, options=CHANNEL_OPTIONS)
         )
         self._stub = service_pb2_grpc.StillcueServiceStub(self._channel)
-        self._metadata = call_metadata(token)
 
     def generate(
         self,

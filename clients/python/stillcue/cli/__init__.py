@@ -11,7 +11,6 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from stillcue.cli.arguments import parse_arguments
 from stillcue.cli.failures import describe
 from stillcue.cli.signals import terminations_as_interrupts
 from stillcue.errors import StillcueError
@@ -27,8 +26,10 @@ EXTRA_PACKAGES = frozenset({"av", "numpy", "PIL", "rich"})
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; a wrong command line exits with 2 by itself."""
-    options = parse_arguments(arguments)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what gRPC logs, the messages below say better
+    from stillcue.cli.arguments import parse_arguments
+
+    options = parse_arguments(arguments)
     try:
         # Imports the packages of stillcue[cli], which may be missing.
         from stillcue.cli import commands

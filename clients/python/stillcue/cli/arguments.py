@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillcue import __version__
+from stillcue.cli.connection import add_connection, check_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DEFAULT_SERVER = "localhost:50051"
-SERVER_VARIABLE = "STILLCUE_SERVER"
-TOKEN_VARIABLE = "STILLCUE_TOKEN"
 DEFAULT_CRF = 16
 _LARGEST_INT32 = 2**31 - 1
 _LARGEST_INT64 = 2**63 - 1
@@ -25,8 +22,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """Parses a command line; ``--help`` and mistakes end the process."""
     parser = build_parser()
     options = parser.parse_args(arguments)
-    if options.tls is False and options.ca is not None:
-        parser.error("--ca and --plaintext exclude each other")
+    check_connection(parser, options)
     return options
 
 
@@ -43,10 +39,10 @@ def build_parser() -> argparse.ArgumentParser:
     score = commands.add_parser("score", help="does the sentence match the picture?")
     _add_picture_and_prompt(score)
     score.add_argument("--json", action="store_true", help="print the report as JSON")
-    _add_connection(score)
+    add_connection(score)
     capabilities = commands.add_parser("capabilities", help="what the server has loaded")
     capabilities.add_argument("--json", action="store_true", help="print everything as JSON")
-    _add_connection(capabilities)
+    add_connection(capabilities)
     return parser
 
 
@@ -87,27 +83,12 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--font", type=_input, metavar="FILE.ttf", help="font of the sheet's caption, for example for Chinese"
     )
-    _add_connection(parser)
+    add_connection(parser)
 
 
 def _add_picture_and_prompt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("picture", type=_input, metavar="PICTURE", help="PNG, JPEG or WebP file: the first frame")
     parser.add_argument("prompt", type=_text, metavar="SENTENCE", help="subject, action and change of environment")
-
-
-def _add_connection(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("connection", f"A token is read from {TOKEN_VARIABLE}.")
-    group.add_argument(
-        "--server",
-        default=os.environ.get(SERVER_VARIABLE) or DEFAULT_SERVER,
-        metavar="HOST:PORT",
-        help=f"default: {SERVER_VARIABLE}, else {DEFAULT_SERVER}",
-    )
-    tls = group.add_mutually_exclusive_group()
-    tls.add_argument("--tls", action="store_true", default=None, help="encrypt; the default but on this machine")
-    tls.add_argument("--plaintext", action="store_false", dest="tls", help="do not encrypt")
-    group.add_argument("--ca", type=_input, metavar="FILE.pem", help="root certificates in place of the system's")
-    group.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after so long")
 
 
 def _input(text: str) -> Path:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from stillcue.cli.arguments import DEFAULT_CRF, TOKEN_VARIABLE
+from stillcue.cli.arguments import DEFAULT_CRF
+from stillcue.cli.connection import connect
 from stillcue.cli.files import replacing
 from stillcue.cli.preview import can_show_previews
 from stillcue.cli.progress import ProgressDisplay, describe_match, progress_display
 from stillcue.cli.sheet import Font, caption_font, sheet_indices, write_sheet
 from stillcue.cli.video import Pixels, decode_frame, open_mp4
-from stillcue.client import Client, EventStream
 from stillcue.events import Accepted, Frame, MatchMode, Summary
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stillcue.capabilities import Capabilities
+    from stillcue.client import Client, EventStream
 
 
 def run(options: argparse.Namespace) -> None:
@@ -36,7 +36,7 @@ def generate(options: argparse.Namespace) -> None:
     console = Console(stderr=True)
     font = _sheet_font(options, console)
     with (
-        _connect(options) as client,
+        connect(options) as client,
         _start(client, options, console) as stream,
         progress_display(console) as display,
     ):
@@ -62,14 +62,14 @@ def generate(options: argparse.Namespace) -> None:
 
 def score(options: argparse.Namespace) -> None:
     """Prints how well a picture and a sentence match."""
-    with _connect(options) as client:
+    with connect(options) as client:
         report = client.score_match(options.picture, options.prompt, timeout_seconds=options.timeout)
     _say(Console(), _to_json(asdict(report)) if options.json else describe_match(report))
 
 
 def capabilities(options: argparse.Namespace) -> None:
     """Prints what the server has loaded."""
-    with _connect(options) as client:
+    with connect(options) as client:
         found = client.capabilities(timeout_seconds=options.timeout)
     _say(Console(), _to_json(asdict(found)) if options.json else _describe_capabilities(found))
 
@@ -110,11 +110,6 @@ def _receive(stream: EventStream, display: ProgressDisplay, options: argparse.Na
                 case Summary():
                     summary = event
     return _Received(accepted, summary, sheet_frames)
-
-
-def _connect(options: argparse.Namespace) -> Client:
-    certificates = None if options.ca is None else options.ca.read_bytes()
-    return Client(options.server, tls=options.tls, root_certificates=certificates, token=os.environ.get(TOKEN_VARIABLE))
 
 
 def _start(client: Client, options: argparse.Namespace, console: Console) -> EventStream:

@@ -51,9 +51,10 @@ _HEADING_BY_ERROR: dict[type[StillcueError], str] = {
     ServerError: "the server failed",
 }
 _REMEDY_BY_ERROR: dict[type[StillcueError], str] = {
-    AccessDenied: "put a valid token into STILLCUE_TOKEN",
+    AccessDenied: "give a valid token by --token-file or STILLCUE_TOKEN, or a certificate by --tls-cert and --tls-key",
     DeadlineExceeded: "raise --timeout, or ask for fewer frames or steps",
-    Unavailable: "is it running at {server}? It must speak TLS, unless it is on this machine or --plaintext is given",
+    Unavailable: "is it running at {server}? It must speak TLS, unless it is on this machine or --plaintext is given; "
+    "for TLS see --tls-ca, and --tls-cert where it wants to know who calls",
     Unsupported: "is {server} a Stillcue server of this version?",
     ServerError: "tell its operator the request id",
 }

@@ -1,0 +1,111 @@
+"""How the command line reaches a server: flags and environment become a client. A token is never a flag.
+
+Knows files and the client's arguments; mistakes that need no server exit with 2, like every other wrong flag.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stillcue.channel import is_loopback, is_token
+
+if TYPE_CHECKING:
+    from stillcue.client import Client
+
+DEFAULT_SERVER = "localhost:50051"
+SERVER_VARIABLE = "STILLCUE_SERVER"
+TOKEN_VARIABLE = "STILLCUE_TOKEN"
+TOKEN_FILE_VARIABLE = "STILLCUE_TOKEN_FILE"
+TLS_CA_VARIABLE = "STILLCUE_TLS_CA"
+TLS_CERT_VARIABLE = "STILLCUE_TLS_CERT"
+TLS_KEY_VARIABLE = "STILLCUE_TLS_KEY"
+
+
+def add_connection(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that every command has."""
+    group = parser.add_argument_group(
+        "connection", f"Each file can be named in the environment instead; a token itself stands in {TOKEN_VARIABLE}."
+    )
+    group.add_argument(
+        "--server",
+        default=os.environ.get(SERVER_VARIABLE) or DEFAULT_SERVER,
+        metavar="HOST:PORT",
+        help=f"default: {SERVER_VARIABLE}, else {DEFAULT_SERVER}",
+    )
+    tls = group.add_mutually_exclusive_group()
+    tls.add_argument("--tls", action="store_true", default=None, help="encrypt; the default but on this machine")
+    tls.add_argument("--plaintext", action="store_false", dest="tls", help="do not encrypt")
+    files = (
+        ("--tls-ca", TLS_CA_VARIABLE, "root certificates in place of the system's"),
+        ("--tls-cert", TLS_CERT_VARIABLE, "this client's certificate, with those that signed it"),
+        ("--tls-key", TLS_KEY_VARIABLE, "the certificate's key"),
+    )
+    for flag, variable, meaning in files:
+        # argparse reads a default that is text with the flag's own type, so that a wrong variable is told as well.
+        group.add_argument(
+            flag,
+            type=_bytes,
+            default=os.environ.get(variable) or None,
+            metavar="FILE.pem",
+            help=f"{meaning} [{variable}]",
+        )
+    group.add_argument(
+        "--token-file",
+        type=_token,
+        dest="token",
+        default=os.environ.get(TOKEN_FILE_VARIABLE) or None,
+        metavar="FILE",
+        help=f"a token for the server [{TOKEN_FILE_VARIABLE}]",
+    )
+    group.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after so long")
+
+
+def check_connection(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Judges the flags together, and adds the token of the environment where no file gives one."""
+    options.token = options.token or _token_of_environment(parser)
+    given = {"--tls-ca": options.tls_ca, "--tls-cert": options.tls_cert, "--tls-key": options.tls_key}
+    named = [flag for flag, value in given.items() if value is not None]
+    if options.tls is False and named:
+        parser.error(f"{' and '.join(named)} and --plaintext exclude each other")
+    if (options.tls_cert is None) != (options.tls_key is None):
+        parser.error("--tls-cert and --tls-key go together")
+    if options.tls is False and options.token is not None and not is_loopback(options.server):
+        parser.error(f"--plaintext would show the token to the network on its way to {options.server}")
+
+
+def connect(options: argparse.Namespace) -> Client:
+    """A client as the flags say."""
+    from stillcue.client import Client
+
+    return Client(
+        options.server,
+        tls=options.tls,
+        root_certificates=options.tls_ca,
+        certificate_chain=options.tls_cert,
+        private_key=options.tls_key,
+        token=options.token,
+    )
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return Path(text).read_bytes()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be read: {(error.strerror or str(error)).lower()}") from None
+
+
+def _token(text: str) -> str:
+    token = _bytes(text).decode(errors="replace").strip()
+    if not is_token(token):
+        raise argparse.ArgumentTypeError(f"{text!r} does not hold one token and nothing else")
+    return token
+
+
+def _token_of_environment(parser: argparse.ArgumentParser) -> str | None:
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if token and not is_token(token):
+        parser.error(f"{TOKEN_VARIABLE} does not hold one token and nothing else")
+    return token or None
