@@ -75,10 +75,10 @@ class Server:
         self._quotas = Quotas()
         self._credentials = server_credentials(settings)
         guard = Guard.build(settings, self._quotas, health.SERVICE_NAME)
-        calls = CallInterceptor(self._metrics, guard, health.SERVICE_NAME)
-        self._health_grpc = grpc.aio.server(interceptors=[calls], options=_grpc_options(settings))
+        self._interceptor = CallInterceptor(self._metrics, guard, health.SERVICE_NAME)
+        self._health_grpc: grpc.aio.Server | None = None
         self._grpc = grpc.aio.server(
-            interceptors=[calls],
+            interceptors=[self._interceptor],
             options=_grpc_options(settings),
             compression=grpc.Compression.NoCompression,  # frames are compressed already, or meant to be raw
         )
@@ -118,7 +118,9 @@ class Server:
             self._serving.admission.close()
             self._serving.admission.refuse_running()
         self._health.finish()
-        await asyncio.gather(self._grpc.stop(_LAST_WORDS_SECONDS), self._health_grpc.stop(_LAST_WORDS_SECONDS))
+        await self._grpc.stop(_LAST_WORDS_SECONDS)
+        if self._health_grpc is not None:
+            await self._health_grpc.stop(_LAST_WORDS_SECONDS)
         if self._metrics_endpoint is not None:
             await asyncio.to_thread(self._metrics_endpoint.close)
         if self._serving is not None:
@@ -148,8 +150,9 @@ class Server:
         address = self._settings.health_listen
         if address is None:
             return
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_grpc)
         _check_free("health_listen", address)
+        self._health_grpc = grpc.aio.server(interceptors=[self._interceptor], options=_grpc_options(self._settings))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_grpc)
         self._health_grpc.add_insecure_port(str(address))
         await self._health_grpc.start()
 
