@@ -1,7 +1,7 @@
 """How well the prompt report's rules find what a person would: ``python -m benchmarks.prompt_findings --json FILE``.
 
-Reads the labelled prompts of ``tests/prompts``: the rules were tuned on ``development``, and ``held_out`` was kept
-apart. Prints precision and recall of each finding; a person may look at the misses with ``--misses development``.
+Reads the labelled prompts of ``tests/prompts``; ``docs/findings.md`` tells how each set came about. Prints precision and
+recall of each finding; ``--misses development`` prints what the rules get wrong in one set.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from engine.prompting import ModelRange, PromptReport, Span, parse_clauses, repo
 from engine.prompting.findings import finding_table
 
 PROMPTS = Path(__file__).parent.parent / "tests" / "prompts"
-SETS = ("development", "held_out")
+SETS = ("development", "validation", "held_out")
 
 
 @dataclass(frozen=True)

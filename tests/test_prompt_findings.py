@@ -15,9 +15,10 @@ from engine.prompting.vocabulary import SUBJECT_CLASSES
 
 _FEWEST_OF_EACH = 4
 _CODES = list(finding_table())
-# Floors under what was measured (docs/findings.md); the sets are small, so one prompt more or less moves them by 0.1.
-_PRECISION = {"development": 0.95, "held_out": 0.7}
-_RECALL = {"development": 0.95, "held_out": 0.7}
+# Floors under what is measured now (docs/findings.md has the first looks). A set with few positive prompts of a finding
+# says little about that finding alone, so it counts in the whole of its set only.
+_FLOORS = {"development": 0.95, "validation": 0.8, "held_out": 0.6}
+_WHOLE = {"development": 0.98, "validation": 0.95, "held_out": 0.8}
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,18 @@ def test_there_are_enough_labelled_prompts() -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_rules_find_what_a_person_finds(measured: dict[str, dict[str, Score]], name: str, code: str) -> None:
     score = measured[name][code]
-    assert score.precision >= _PRECISION[name], score
-    assert score.recall >= _RECALL[name], score
+    if score.positive_count >= _FEWEST_OF_EACH:
+        assert score.precision >= _FLOORS[name], score
+        assert score.recall >= _FLOORS[name], score
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_rules_are_right_on_the_whole(measured: dict[str, dict[str, Score]], name: str) -> None:
+    hits = sum(score.hit_count for score in measured[name].values())
+    alarms = sum(score.false_alarm_count for score in measured[name].values())
+    positive = sum(score.positive_count for score in measured[name].values())
+    assert hits / (hits + alarms) >= _WHOLE[name]
+    assert hits / positive >= _WHOLE[name]
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,13 @@ def clauses_of(text: str, reading: Reading, tokens: Sequence[Token]) -> tuple[Cl
     if not any(phrase.kind is ClauseKind.SUBJECT for phrase in phrases):
         phrases = _promote(phrases)
     clauses: list[Clause] = []
-    stage, goes_on = 0, False
+    tells_motion = any(phrase.kind is ClauseKind.ACTION and phrase.moves for phrase in phrases)
+    stage, goes_on, has_moved = 0, False, False
     for phrase in phrases:
-        if phrase.kind is ClauseKind.ACTION and (stage == 0 or (phrase.is_new_stage and not goes_on)):
-            stage += 1
+        is_new = phrase.is_new_stage and not goes_on and (phrase.moves or not tells_motion)
+        if phrase.kind is ClauseKind.ACTION and (stage == 0 or (is_new and (has_moved or not tells_motion))):
+            stage += 1  # a posture beside a motion is no stage of its own
+        has_moved = has_moved or (phrase.kind is ClauseKind.ACTION and phrase.moves)
         goes_on = phrase.continues or (goes_on and phrase.kind is not ClauseKind.ACTION)
         clauses.append(_clause(text, reading, phrase, stage if phrase.kind is ClauseKind.ACTION else 0))
     return tuple(clauses)

@@ -36,7 +36,7 @@ def _use(tokens: Sequence[Token], index: int, *, has_finite: bool) -> Use | None
     token = tokens[index]
     before = tokens[index - 1] if index else None
     after = tokens[index + 1] if index + 1 < len(tokens) else None
-    if token.script != LATIN or token.is_in("plain"):
+    if token.script != LATIN or token.is_in("plain") or (index == 0 and token.is_in("order")):
         return None
     if not is_verb(token):
         return _use_of_unknown(token, before, after, has_finite=has_finite)
@@ -51,6 +51,10 @@ def _use(tokens: Sequence[Token], index: int, *, has_finite: bool) -> Use | None
         return Use.ALONG if has_finite else Use.MAIN
     if token.forms == {PAST} and after is not None and after.text in _BY_AGENT and not _is_auxiliary(before):
         return Use.ATTRIBUTE
+    if has_finite and not token.forms & {ING, PAST}:
+        return None  # a second finite verb needs a connective: "pushes the door open", "with folded hands"
+    if before is None and token.is_in("adjective") and after is not None and after.is_noun:
+        return None  # "dim lanterns"
     if token.is_noun and not _stands_as_verb(token, before, after):
         return None
     if token.forms == {BASE} and index > 1 and not tokens[index - 1].lists and _opens_noun(tokens[index - 2]):
@@ -69,7 +73,8 @@ def _use_of_unknown(token: Token, before: Token | None, after: Token | None, *, 
     openers = ("determiner", "possessive", "preposition", "adverb", "direction", "adjective", "pronoun")
     after_opens = after is None or after.is_in(*openers)
     is_third = token.text.endswith("s") and not token.text.endswith(("ss", "us", "is", "'s"))
-    return Use.MAIN if is_third and after_opens and (before.is_noun or before.is_in("adverb")) else None
+    named = before.is_noun or before.is_in("adverb", "pronoun") or not before.lists
+    return Use.MAIN if is_third and after_opens and named and not has_finite else None
 
 
 def _stands_as_verb(token: Token, before: Token | None, after: Token | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from engine.prompting.checks.examples import example_for
 from engine.prompting.draft import Draft, has_sequence
@@ -16,6 +17,7 @@ from engine.prompting.types import Clause, ClauseKind, Language, Span
 _SECONDS_OF_AN_ACTION = 1.5
 _FEWEST_SEGMENTS = 3
 _SHOWN = frozenset({ClauseKind.SUBJECT, ClauseKind.ACTION, ClauseKind.ENVIRONMENT})
+_TOLD = frozenset({ClauseKind.SUBJECT, ClauseKind.ACTION})
 _NOT_CONCRETE = frozenset({"place", "sky"})
 
 
@@ -23,12 +25,15 @@ def check_motion(draft: Draft) -> Iterator[Issue]:
     """E05."""
     moves = any(clause.moves for clause in draft.clauses)
     on_purpose = any(token.is_in("still", "vague") for token in draft.words)
-    if draft.words and not moves and not on_purpose:
+    if draft.words and not moves and not on_purpose and not _orders_motion(draft):
         yield Issue("E05", "still", draft.whole, {"example": example_for(draft)})
 
 
 def check_vague_verbs(draft: Draft) -> Iterator[Issue]:
-    """W06: a vague verb without direction, part of the body or object."""
+    """W06: a vague verb without direction, part of the body or object, or an order to animate and no more."""
+    if _orders_motion(draft):
+        yield Issue("W06", "vague", draft.whole, {"word": draft.text.strip(), "example": example_for(draft)})
+        return
     for part in draft.parts:
         for index, (token, use) in enumerate(zip(part.tokens, part.uses, strict=True)):
             if use is Use.MAIN and token.is_in("vague") and not _is_concrete(part, index):
@@ -62,6 +67,12 @@ def check_static_share(draft: Draft) -> Iterator[Issue]:
         yield Issue("W10", "static", span, {"count": len(still), "total": len(told)})
 
 
+def _orders_motion(draft: Draft) -> bool:
+    """Whether the prompt is an order ("bring it to life") that names neither a subject nor an action."""
+    opens = bool(draft.words) and draft.words[0].is_in("order")
+    return opens and not any(c.kind in _TOLD and (c.nouns or c.moves) for c in draft.clauses)
+
+
 def _is_concrete(part: Part, verb: int) -> bool:
     before, after = part.tokens[:verb], part.tokens[verb + 1 :]
     if any(token.is_in("direction") and not token.is_in("coverb") for token in (*before, *after)):
@@ -69,7 +80,8 @@ def _is_concrete(part: Part, verb: int) -> bool:
     if part.tokens[verb].script == HAN:
         preverbal = _after_coverb(before)
         return any(_is_thing(token) for token in (*preverbal, *after[:3]))
-    return any(_is_thing(token) for token in after)
+    objects = takewhile(lambda token: not token.is_in("resting"), after)
+    return any(_is_thing(token) for token in objects)
 
 
 def _after_coverb(tokens: Sequence[Token]) -> Sequence[Token]:
