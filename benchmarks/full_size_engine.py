@@ -1,0 +1,183 @@
+"""Engines of true size on a machine without a card: ``python -m benchmarks.full_size_engine --json FILE``.
+
+Each case is a component of an official checkpoint, in one precision, compiled for one card: configuration from
+``true_size``, weights drawn at random, quantised by the exporter's own recipe, traced and compiled by the exporter's
+own code. Each step runs in a process of its own, so that its peak memory is its own. ``--graphs`` gets the entries
+that the manifest would have, for ``full_size_memory``.
+
+A transformer is compiled at two depths: its activation memory must not grow with the depth. ``--parts`` cuts it into
+groups of blocks where the host cannot compile it as one; the figures are then sums, or the largest, over the parts.
+Weights and plans are deleted part by part: disk holds those of one part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.processes import first_line, spawn
+from benchmarks.report import Report
+from benchmarks.true_size import layer_count
+
+# Activation memory at the greater depth over that at the smaller one.
+_MOST_GROWTH = 1.02
+
+
+@dataclass(frozen=True)
+class Case:
+    """A component of a model, in one precision, for one card, at one size and length."""
+
+    model: str
+    component: str
+    precision: str
+    gpu: str
+    width_px: int
+    height_px: int
+    frame_count: int
+    layer_count: int
+    part_count: int = 1
+
+    @property
+    def prefix(self) -> str:
+        """How its figures are called."""
+        depth = f"_{self.layer_count}_layers" if self.component == "transformer" else ""
+        return f"{self.model}_{self.component}_{self.precision}_{self.gpu}{depth}"
+
+
+CASES = {
+    "a14b-int4": Case("a14b", "transformer", "int4", "rtx3090", 832, 480, 81, layer_count("a14b")),
+    "a14b-fp8": Case("a14b", "transformer", "fp8", "rtx4090", 832, 480, 81, layer_count("a14b"), part_count=4),
+    "5b-fp8": Case("5b", "transformer", "fp8", "rtx4090", 1280, 704, 121, layer_count("5b")),
+    "5b-int8": Case("5b", "transformer", "int8", "rtx4090", 1280, 704, 121, layer_count("5b")),
+    "a14b-vae-rtx3090": Case("a14b", "vae", "fp16", "rtx3090", 832, 480, 81, 1),
+    "a14b-vae-rtx4090": Case("a14b", "vae", "fp16", "rtx4090", 832, 480, 81, 1),
+    "5b-vae": Case("5b", "vae", "fp16", "rtx4090", 1280, 704, 121, 1),
+    "text-rtx3090": Case("a14b", "text_encoder", "int8", "rtx3090", 832, 480, 81, 1),
+    "text-rtx4090": Case("a14b", "text_encoder", "int8", "rtx4090", 832, 480, 81, 1),
+    "solver-rtx3090": Case("a14b", "guide_and_step", "fp32", "rtx3090", 832, 480, 81, 1),
+    "solver-rtx4090": Case("a14b", "guide_and_step", "fp32", "rtx4090", 832, 480, 81, 1),
+    "5b-solver": Case("5b", "guide_and_step", "fp32", "rtx4090", 1280, 704, 121, 1),
+}
+
+
+def main() -> None:
+    """Measures, prints and writes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.full_size_engine")
+    parser.add_argument("--json", type=Path, required=True, help="file for the figures")
+    parser.add_argument("--graphs", type=Path, help="file for the graphs' entries of a manifest")
+    parser.add_argument("--case", action="append", choices=CASES, help="what to compile; may be given more than once")
+    parser.add_argument("--layers", type=int, nargs="+", help="depths of a transformer (default: a fifth, and all)")
+    parser.add_argument("--parts", type=int, help="groups of blocks, each its own plan")
+    parser.add_argument("--size", help="WIDTHxHEIGHT in pixels instead of the case's")
+    parser.add_argument("--frames", type=int, help="frame count instead of the case's")
+    parser.add_argument("--folder", type=Path, help="where weights and plans may lie meanwhile")
+    options = parser.parse_args()
+    figures: dict[str, float] = {}
+    targets: dict[str, float] = {}
+    graphs: list[dict[str, Any]] = []
+    for name in options.case or CASES:
+        case = _changed(CASES[name], options)
+        by_depth: dict[int, float] = {}
+        for depth in _depths(case, options.layers):
+            measured, graphs_of_case = _measure(replace(case, layer_count=depth), options.folder)
+            figures |= measured
+            by_depth[depth] = measured[f"{replace(case, layer_count=depth).prefix}_activation_bytes"]
+        graphs += graphs_of_case  # of the greatest depth
+        if len(by_depth) > 1:
+            growth = f"{case.model}_{case.component}_{case.precision}_{case.gpu}_activation_growth_ratio"
+            figures[growth] = by_depth[max(by_depth)] / by_depth[min(by_depth)]
+            targets[growth] = _MOST_GROWTH
+    report = Report("full_size_engine", figures, targets)
+    report.show()
+    report.write(options.json)
+    if options.graphs is not None:
+        options.graphs.parent.mkdir(parents=True, exist_ok=True)
+        options.graphs.write_text(json.dumps(graphs, indent=1) + "\n", encoding="utf-8")
+
+
+def _changed(case: Case, options: argparse.Namespace) -> Case:
+    changes: dict[str, int] = {}
+    if options.size:
+        width, _, height = options.size.partition("x")
+        changes |= {"width_px": int(width), "height_px": int(height)}
+    if options.frames:
+        changes["frame_count"] = options.frames
+    if options.parts and case.component == "transformer":
+        changes["part_count"] = options.parts
+    return replace(case, **changes)  # type: ignore[arg-type]
+
+
+def _depths(case: Case, wanted: list[int] | None) -> list[int]:
+    if case.component != "transformer":
+        return [case.layer_count]
+    return sorted(wanted or {case.layer_count // 5, case.layer_count})
+
+
+def _measure(case: Case, folder: Path | None) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Figures of a case, and its graphs as a manifest would list them."""
+    answers = []
+    for part in range(case.part_count):
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            _say(f"{case.prefix}, part {part + 1} of {case.part_count}")
+            process = spawn("benchmarks.full_size_engine", "--worker", json.dumps(asdict(case)), str(part), name)
+            answers.append(json.loads(first_line(process)))
+            process.communicate()
+    graphs = [graph for answer in answers for graph in answer["graphs"]]
+    engines = [engine for graph in graphs for engine in graph["engines"]]
+    sums = {
+        "weights_seconds": sum(answer["weights_seconds"] for answer in answers),
+        "graph_seconds": sum(answer["graph_seconds"] for answer in answers),
+        "graph_bytes": sum(answer["graph_bytes"] for answer in answers),
+        "export_peak_bytes": max(answer["export_peak_bytes"] for answer in answers),
+        "build_seconds": sum(engine["build_seconds"] for engine in engines),
+        "build_host_peak_bytes": max(engine["host_peak_bytes"] for engine in engines),
+        "plan_bytes": sum(engine["plan_bytes"] for engine in engines),
+        "weight_bytes": sum(engine["weight_bytes"] for engine in engines),
+        "activation_bytes": max(engine["activation_bytes"] for engine in engines),
+        "crossing_bytes": max(answer["crossing_bytes"] for answer in answers),
+        "part_count": case.part_count,
+    }
+    if case.part_count > 1:
+        graphs = [_joined(graphs, case, int(sums["crossing_bytes"]))]
+    return {f"{case.prefix}_{key}": value for key, value in sums.items()}, graphs
+
+
+def _joined(parts: list[dict[str, Any]], case: Case, crossing_bytes: int) -> dict[str, Any]:
+    """One entry for all parts: weights together, the largest scratch, and what crosses from part to part."""
+    engines = [part["engines"][0] for part in parts]
+    engine = engines[0] | {
+        "file": f"{case.prefix}.plan",
+        "activation_bytes": max(item["activation_bytes"] for item in engines) + crossing_bytes,
+        **{key: sum(item[key] for item in engines) for key in ("weight_bytes", "plan_bytes", "build_seconds")},
+        "host_peak_bytes": max(item["host_peak_bytes"] for item in engines),
+    }
+    crossing = {item["name"] for part in parts for item in part["outputs"]} - {"prediction"}
+    inputs = {item["name"]: item for part in parts for item in part["inputs"] if item["name"] not in crossing}
+    return parts[-1] | {"inputs": list(inputs.values()), "engines": [engine]}
+
+
+def compile_part(case: Case, part: int, folder: Path) -> dict[str, Any]:
+    """Weights, graph and plan of one part, in this process; the compiler runs in one beneath it."""
+    from benchmarks.full_size_export import export_part
+    from engine.memory import peak_resident_bytes
+
+    answer = export_part(case, part, folder, _say)
+    return {**answer, "export_peak_bytes": peak_resident_bytes()}
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--worker"]:
+        case_text, part_text, folder_text = sys.argv[2:]
+        print(json.dumps(compile_part(Case(**json.loads(case_text)), int(part_text), Path(folder_text))))
+    else:
+        main()

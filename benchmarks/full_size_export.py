@@ -1,0 +1,143 @@
+"""One part of a true-size case through the exporter: weights, graph, plan. Knows the exporter's steps; measures them.
+
+The steps are those of ``export.component``, with weights that are drawn instead of read from a checkpoint.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx_ir as ir
+
+from benchmarks.block_groups import split
+from benchmarks.true_size import DrawnWeights, write_configurations
+from engine.bundle import GraphSpec
+from engine.types import Geometry
+from export.checkpoint import Checkpoint, open_checkpoint
+from export.graph import TracedModule, build_graph, save_graph, tensor_specs
+from export.guidance import write_guide_and_step
+from export.quantise.calibration import Calibration
+from export.quantise.encodings import Kept
+from export.quantise.recipes import Recipe, recipe_for
+from export.quantise.rewrite import quantise_graph
+from export.records import graph_spec
+from export.shards import Shards
+from export.stages import ComponentStages, latent_shape, latent_spec, text_stages, transformer_stages, vae_stages
+from export.stock import WEIGHTS_FOLDER, Stock, StockPlan
+from export.tensorrt import compile_plans, find_target
+from export.verify import Verified
+from export.weights import ComponentWeights, stored_parameters
+
+if TYPE_CHECKING:
+    from benchmarks.full_size_engine import Case
+
+# The largest input of a linear that a calibration would have found. The plan's size does not depend on it.
+_INPUT_RANGE = 4.0
+_SOLVER_ORDER = 2
+Say = Callable[[str], None]
+
+
+def export_part(case: Case, part: int, folder: Path, say: Say) -> dict[str, Any]:
+    """Writes weights and graphs of a part into a folder and compiles them. Gives seconds, bytes, manifest entries."""
+    checkpoint = open_checkpoint(write_configurations(folder / "checkpoint", case.model, case.layer_count))
+    geometry = Geometry(case.width_px, case.height_px, case.frame_count)
+    if case.component == "guide_and_step":
+        return _solver(case, checkpoint, geometry, folder, say)
+    stages = _stages(case, checkpoint, geometry)
+    recipe = recipe_for(stages.kind, case.precision)  # type: ignore[arg-type]
+    model = stages.build(recipe.dtype)
+    started = time.perf_counter()
+    traced = [(group, module) for group in stages.groups for module in group.trace(model)]
+    modules = [_part_of(module, case, part) for _, module in traced]
+    traced_at = time.perf_counter()
+    stock = _write_stock(
+        model, _parameters_of(modules), recipe, folder / WEIGHTS_FOLDER / f"{stages.name}.safetensors", say
+    )
+    written_at = time.perf_counter()
+    weights, graphs = ComponentWeights(model, stock.stored), []
+    names = [(name, group.place) for group in stages.groups for name in group.names]
+    for (stage, place), module in zip(names, modules, strict=True):
+        file = folder / f"{stage}_part_{part + 1}.onnx"
+        graph = build_graph(module, weights, folder)
+        if stock.quantised:
+            quantise_graph(graph, stock.quantised, folder)
+        save_graph(graph, file)
+        unverified = Verified(tensor_specs(graph.graph.inputs), tensor_specs(graph.graph.outputs), None, None)
+        graphs.append(graph_spec(stage, place, file, case.precision, unverified))  # type: ignore[arg-type]
+    built_at = time.perf_counter()
+    return {
+        "weights_seconds": written_at - traced_at,
+        "graph_seconds": built_at - written_at + traced_at - started,
+        "graph_bytes": sum((folder / graph.file).stat().st_size for graph in graphs),
+        "crossing_bytes": _crossing_bytes(modules) if case.part_count > 1 else 0,
+        "graphs": [_compiled(graph, case, folder, say) for graph in graphs],
+    }
+
+
+def _stages(case: Case, checkpoint: Checkpoint, geometry: Geometry) -> ComponentStages:
+    if case.component == "text_encoder":
+        return text_stages(checkpoint)
+    if case.component == "vae":
+        return vae_stages(checkpoint, (geometry,))
+    return transformer_stages(checkpoint, (geometry,), latent_spec(checkpoint.vae()))[0]
+
+
+def _part_of(module: TracedModule, case: Case, part: int) -> TracedModule:
+    return split(module, case.part_count)[part] if case.part_count > 1 else module
+
+
+def _parameters_of(modules: Iterable[TracedModule]) -> set[int]:
+    return {id(tensor) for module in modules for tensor in (*module.module.parameters(), *module.module.buffers())}
+
+
+def _write_stock(model: Any, wanted: set[int], recipe: Recipe, file: Path, say: Say) -> Stock:
+    """Draws, quantises and writes the parameters that are wanted, one at a time."""
+    source = DrawnWeights(model)
+    linears = [name.removesuffix(".weight") for name in source.names()]
+    calibration = Calibration("drawn", 1, dict.fromkeys(linears, _INPUT_RANGE))
+    chosen = recipe.encodings(source, calibration)
+    parameters = stored_parameters(model, source.names())
+    encodings = {
+        name: Kept(tensor.dtype) if isinstance(chosen[name], Kept) else chosen[name]
+        for name, tensor in parameters.items()
+        if id(tensor) in wanted
+    }
+    plan = StockPlan(source, Shards("drawn weights", {}), encodings, file)
+    plan.write(say)
+    return plan.open()
+
+
+def _crossing_bytes(modules: Iterable[TracedModule]) -> int:
+    """Bytes of tensors that one part hands to the next, going in and coming out, at the sizes of the example."""
+    own = {"latents", "condition", "timestep", "prompt_embeds", "prompt_bias"}
+    given = [tensor for module in modules for name, tensor in module.inputs.items() if name not in own]
+    hidden = max((tensor.numel() * tensor.element_size() for tensor in given), default=0)
+    return sum(tensor.numel() * tensor.element_size() for tensor in given) + hidden
+
+
+def _compiled(graph: GraphSpec, case: Case, folder: Path, say: Say) -> dict[str, Any]:
+    engines = compile_plans(folder / graph.file, [find_target(case.gpu)], folder / "plans", report=say)
+    return graph.model_copy(update={"engines": engines}).model_dump(mode="json")
+
+
+def _solver(case: Case, checkpoint: Checkpoint, geometry: Geometry, folder: Path, say: Say) -> dict[str, Any]:
+    """The solver's graph has no weights and no component."""
+    latent = latent_spec(checkpoint.vae())
+    shape = (1, latent.channel_count, *latent_shape(geometry, latent))
+    file = folder / "guide_and_step.onnx"
+    started = time.perf_counter()
+    write_guide_and_step(shape, _SOLVER_ORDER, file)
+    seconds = time.perf_counter() - started
+    model = ir.load(file)
+    unverified = Verified(tensor_specs(model.graph.inputs), tensor_specs(model.graph.outputs), None, None)
+    graph = graph_spec("guide_and_step", geometry, file, "fp32", unverified)
+    return {
+        "weights_seconds": 0.0,
+        "graph_seconds": seconds,
+        "graph_bytes": file.stat().st_size,
+        "crossing_bytes": 0,
+        "graphs": [_compiled(graph, case, folder, say)],
+    }

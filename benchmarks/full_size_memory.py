@@ -1,0 +1,160 @@
+"""What true-size plans need of a 24 GB card: ``python -m benchmarks.full_size_memory`` rewrites docs/memory.md's table.
+
+Takes the manifest entries that ``full_size_engine --graphs`` wrote and puts them through the engine's own residency
+plan, so that the page says what a server would. Knows no exporter; measures nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from engine.manifest import (
+    GeometrySpec,
+    GraphSpec,
+    GuidanceSpec,
+    LatentSpec,
+    Manifest,
+    PreviewSpec,
+    ScheduleSpec,
+    TokenizerSpec,
+)
+from engine.residency import default_budget_bytes, plan_residency
+from engine.types import Expert, Family, Geometry, MemoryPlan, StageMemory
+
+ROOT = Path(__file__).resolve().parents[1]
+GRAPHS = ROOT / "benchmarks" / "results" / "full_size_graphs.json"
+PAGE = ROOT / "docs" / "memory.md"
+_BEGIN, _END = "<!-- table: python -m benchmarks.full_size_memory -->\n", "<!-- end of table -->\n"
+_CARDS = {"sm_86": "RTX 3090", "sm_89": "RTX 4090"}
+_TOKEN_COUNT = 512
+_TEMPORAL_STRIDE = 4
+
+
+def main() -> None:
+    """Rewrites the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.full_size_memory")
+    parser.add_argument("--graphs", type=Path, default=GRAPHS, help="what full_size_engine --graphs wrote")
+    parser.add_argument("--page", type=Path, default=PAGE, help="page whose table is rewritten")
+    options = parser.parse_args()
+    page = options.page.read_text(encoding="utf-8")
+    options.page.write_text(with_tables(page, tables(read_graphs(options.graphs))), encoding="utf-8")
+
+
+def read_graphs(file: Path) -> list[GraphSpec]:
+    """Manifest entries; none where the file is not there."""
+    if not file.is_file():
+        return []
+    return [GraphSpec.model_validate(item) for item in json.loads(file.read_text(encoding="utf-8"))]
+
+
+def with_tables(page: str, text: str) -> str:
+    """A page with what stands between the marks replaced."""
+    before, _, rest = page.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}{text}{_END}{after}"
+
+
+def tables(graphs: Sequence[GraphSpec]) -> str:
+    """One section for each transformer and card that was compiled."""
+    return "".join(_section(manifest, capability) for manifest, capability in manifests(graphs))
+
+
+def manifests(graphs: Sequence[GraphSpec]) -> Iterator[tuple[Manifest, str]]:
+    """A bundle for each compiled transformer, with the graphs of its size and card, and the card's capability."""
+    for transformer in graphs:
+        if transformer.stage not in {"transformer", "transformer_high"}:
+            continue
+        for engine in transformer.engines:
+            yield _manifest(transformer, engine.compute_capability, graphs), engine.compute_capability
+
+
+def _manifest(transformer: GraphSpec, capability: str, graphs: Iterable[GraphSpec]) -> Manifest:
+    width_px, height_px, frame_count = transformer.width_px, transformer.height_px, transformer.frame_count
+    assert width_px is not None
+    assert height_px is not None
+    assert frame_count is not None
+    geometry = Geometry(width_px, height_px, frame_count)
+    others = [
+        graph
+        for graph in graphs
+        if not graph.stage.startswith("transformer") and graph.serves(geometry) and graph.engine(capability)
+    ]
+    has_experts = transformer.stage == "transformer_high"
+    experts = [transformer, _as_low_noise(transformer)] if has_experts else [transformer]
+    prediction = transformer.outputs[0].shape  # [B, z, T, h, w]
+    return Manifest(
+        name=f"{'Wan2.2-I2V-A14B' if has_experts else 'Wan2.2-TI2V-5B'} in {transformer.precision.upper()}",
+        family=Family.WAN22_I2V_A14B if has_experts else Family.WAN22_TI2V_5B,
+        license="",
+        checkpoint_digest="",
+        exported_with={},
+        geometries=(GeometrySpec(width_px=width_px, height_px=height_px, frame_count=frame_count),),
+        frame_rate=16.0,
+        expand_timesteps=not has_experts,
+        latent=LatentSpec(
+            channel_count=int(prediction[1]),
+            spatial_stride=width_px // int(prediction[4]),
+            temporal_stride=_TEMPORAL_STRIDE,
+        ),
+        schedule=ScheduleSpec(
+            order=2,
+            shift=5.0,
+            step_count=40,
+            train_step_count=1000,
+            boundary_timestep=900.0 if has_experts else None,
+        ),
+        guidance=GuidanceSpec(scale=3.5, low_noise_scale=3.5 if has_experts else None, negative_prompt=""),
+        tokenizer=TokenizerSpec(file="", length=_TOKEN_COUNT, pad_id=0, pad_side="right", lower_case=False),
+        preview=PreviewSpec(matrix=(), bias=(0.0, 0.0, 0.0), r_squared=0.0),
+        scorer=None,
+        graphs=(*experts, *others),
+        files={},
+    )
+
+
+def _as_low_noise(high: GraphSpec) -> GraphSpec:
+    """Both experts have one shape, so one of them is compiled and counts for both."""
+    engines = tuple(engine.model_copy(update={"file": f"low_noise/{engine.file}"}) for engine in high.engines)
+    return high.model_copy(update={"stage": "transformer_low", "file": f"low_noise/{high.file}", "engines": engines})
+
+
+def _section(manifest: Manifest, capability: str) -> str:
+    budget = default_budget_bytes(capability)
+    assert budget is not None
+    (plan,) = plan_residency(manifest, capability, budget).plans
+    size = f"{plan.geometry.width_px}×{plan.geometry.height_px}×{plan.geometry.frame_count}"
+    return (
+        f"### {manifest.name}, {size}, {_CARDS.get(capability, capability)}\n\n"
+        f"Most: {plan.peak_bytes / 1e9:.2f} GB of {budget / 1e9:.2f} GB. {_of_experts(plan)}\n\n"
+        "| stage | weights | scratch | buffers | all | waits for | loads meanwhile |\n"
+        "| --- | --- | --- | --- | --- | --- | --- |\n"
+        f"{''.join(_row(stage) for stage in plan.stages)}\n"
+    )
+
+
+def _of_experts(plan: MemoryPlan) -> str:
+    experts = {"transformer_high", "transformer_low"}
+    together = [stage for stage in plan.stages if experts <= set(stage.resident)]
+    swapped = f"Loaded in every job: {', '.join(plan.swapped)}." if plan.swapped else "Nothing is swapped."
+    if not any(stage.expert is Expert.LOW_NOISE for stage in plan.stages):
+        return swapped
+    return f"{'Both experts' if together else 'One expert'} in memory while denoising. {swapped}"
+
+
+def _row(memory: StageMemory) -> str:
+    expert = f", {memory.expert.value.replace('_', ' ')}" if memory.expert not in {None, Expert.SINGLE} else ""
+    sums = (memory.weight_bytes, memory.scratch_bytes, memory.buffer_bytes, memory.peak_bytes)
+    cells = [
+        memory.stage.value.replace("_", " ") + expert,
+        *(f"{byte_count / 1e9:.2f}" for byte_count in sums),
+        ", ".join(memory.loaded),
+        ", ".join(memory.prefetched),
+    ]
+    return f"| {' | '.join(cells)} |\n"
+
+
+if __name__ == "__main__":
+    main()

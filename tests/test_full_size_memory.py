@@ -1,0 +1,107 @@
+"""Sums of true-size plans: cutting a transformer into parts, and the table that docs/memory.md shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.block_groups import split
+from benchmarks.full_size_engine import CASES, _joined
+from benchmarks.full_size_memory import GRAPHS, PAGE, manifests, read_graphs, tables, with_tables
+from benchmarks.true_size import DrawnWeights, layer_count, write_configurations
+from engine.residency import CARD_BYTES, RESERVED_BYTES, plan_residency
+from export.chain import Chain, Link
+from export.checkpoint import open_checkpoint
+from export.graph import TracedModule
+from tests.residency import A14B_480P, SM_86, a14b_manifest
+
+_BUDGET = CARD_BYTES - RESERVED_BYTES
+
+
+class Scaled(nn.Module):
+    """``forward(hidden, factor) -> hidden * weight + factor``."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(weight))
+
+    def forward(self, hidden: Tensor, factor: Tensor) -> Tensor:
+        return hidden * self.weight + factor
+
+
+def _chain(block_count: int) -> TracedModule:
+    links = [
+        Link(Scaled(index + 1.0), (f"hidden_{index}", "factor"), (f"hidden_{index + 1}",), "block")
+        for index in range(block_count)
+    ]
+    chain = Chain(links, ("hidden_0",), (f"hidden_{block_count}",), constants={"factor": torch.tensor([0.5])})
+    return TracedModule(chain, {"hidden_0": torch.arange(4.0)}, ("prediction",))
+
+
+def test_parts_one_after_another_compute_what_the_whole_does() -> None:
+    whole = _chain(7)
+    for part_count in (1, 2, 3, 7):
+        parts = split(whole, part_count)
+        assert len(parts) == part_count
+        values = dict(whole.inputs)
+        for part in parts:
+            outputs = part.module(*(values[name] for name in part.inputs))
+            values |= zip(part.output_names, outputs, strict=True)
+        last = parts[-1].output_names[0]
+        torch.testing.assert_close(values[last], whole.reference()[0])
+        assert sum(1 for part in parts for _ in part.module.parameters()) == 7
+
+
+def test_a_part_takes_only_what_it_needs() -> None:
+    first, second = split(_chain(4), 2)
+    assert (tuple(first.inputs), first.output_names) == (("hidden_0",), ("hidden_2",))
+    assert (tuple(second.inputs), second.output_names) == (("hidden_2",), ("hidden_4",))
+
+
+def test_true_sizes_are_those_of_the_official_checkpoints(tmp_path: Path) -> None:
+    """Parameters: A14B's two experts have 14.289 B each, the 5B transformer 5.000 B, umT5-xxl's encoder 5.68 B."""
+    counts = {}
+    for model in ("a14b", "5b"):
+        checkpoint = open_checkpoint(write_configurations(tmp_path / model, model, layer_count(model)))
+        counts[model] = sum(parameter.numel() for parameter in checkpoint.transformer("transformer").parameters())
+    counts["text"] = sum(parameter.numel() for parameter in checkpoint.text_encoder().parameters())
+    assert {name: round(count / 1e9, 2) for name, count in counts.items()} == {"a14b": 14.29, "5b": 5.0, "text": 5.68}
+
+
+def test_drawn_weights_are_the_same_each_time_and_differ_by_name() -> None:
+    weights = DrawnWeights(nn.ModuleDict({"a": nn.Linear(8, 8), "b": nn.Linear(8, 8)}))
+    torch.testing.assert_close(weights.read("a.weight"), weights.read("a.weight"))
+    assert not torch.equal(weights.read("a.weight"), weights.read("b.weight"))
+    assert weights.shape("a.bias") == (8,)
+
+
+def test_a_bundle_of_compiled_graphs_is_planned_as_a_server_would() -> None:
+    whole = a14b_manifest()
+    one_expert = [graph for graph in whole.graphs if graph.stage != "transformer_low"]
+    ((manifest, capability),) = manifests(one_expert)
+    assert capability == SM_86
+    assert manifest.latent == whole.latent
+    expected = plan_residency(whole, SM_86, _BUDGET).of(A14B_480P)
+    assert plan_residency(manifest, capability, _BUDGET).of(A14B_480P) == expected
+
+
+def test_the_table_says_what_the_plan_does() -> None:
+    text = tables([graph for graph in a14b_manifest().graphs if graph.stage != "transformer_low"])
+    assert text.startswith("### Wan2.2-I2V-A14B in INT4, 832×480×81, RTX 3090\n\nMost: 23.5")
+    assert "Both experts in memory while denoising. Loaded in every job: text_encoder.\n" in text
+    assert "| denoise, low noise | 15.98 | 3.90 | 0.13 | 20.01 |  |  |\n" in text
+
+
+def test_parts_count_together() -> None:
+    part = a14b_manifest().graphs[3].model_dump(mode="json")
+    joined = _joined([part, part], CASES["a14b-fp8"], crossing_bytes=7)
+    (one,), (engine,) = part["engines"], joined["engines"]
+    assert engine["weight_bytes"] == 2 * one["weight_bytes"]
+    assert engine["activation_bytes"] == one["activation_bytes"] + 7
+
+
+def test_the_page_is_what_the_results_give() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_tables(page, tables(read_graphs(GRAPHS))) == page
