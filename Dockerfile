@@ -1,6 +1,10 @@
 # Two stages: one installs, one serves. The serving image holds no torch and runs as nobody in particular.
 #   docker build -t stillcue .
-#   docker run --read-only --tmpfs /tmp -p 50051:50051 -p 9464:9464 -v /path/to/bundle:/bundle:ro stillcue
+#   docker run --read-only --cap-drop ALL --security-opt no-new-privileges -p 50051:50051 -p 9464:9464 \
+#     -v /path/to/bundle:/bundle:ro -v /path/to/tls:/tls:ro -e STILLCUE_TLS_CERTIFICATE_CHAIN=/tls/server.pem \
+#     -e STILLCUE_TLS_PRIVATE_KEY=/tls/server.key -e STILLCUE_CALLERS=/tls/callers stillcue
+# Nothing is written: the root may be read-only, without a /tmp. Without a certificate the server refuses to start,
+# unless plain text is asked for by -e STILLCUE_ALLOW_INSECURE=true, for a network that only a proxy with TLS reaches.
 FROM python:3.11-slim AS install
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
@@ -17,7 +21,7 @@ WORKDIR /app
 USER 10001
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     STILLCUE_BUNDLE=/bundle STILLCUE_LISTEN=0.0.0.0:50051 STILLCUE_METRICS_LISTEN=0.0.0.0:9464 \
-    STILLCUE_ALLOW_INSECURE=true
+    STILLCUE_HEALTH_LISTEN=127.0.0.1:50052
 EXPOSE 50051 9464
 VOLUME /bundle
 # The longest job may finish after SIGTERM: give the container as long (docker stop --time, terminationGracePeriod).

@@ -43,6 +43,8 @@ _logger = logging.getLogger(__name__)
 # A status queues up behind the messages that the reader has not taken. It is delivered whenever the reader comes to
 # it; the handler waits for that no longer than this.
 _STATUS_SECONDS = 0.5
+# Its calls that the guard refuses are jobs that got no place.
+_JOB_METHOD = "Generate"
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
@@ -139,8 +141,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         deadline = Deadline(context)
         started_at = time.perf_counter()
         self._count_start(method)
+        is_let_in = False
         try:
             with self._guard.admit(method.grpc_service, context):
+                is_let_in = True
                 await respond()
         except asyncio.CancelledError:
             self._count_end(method, deadline.code_of_cancel, time.perf_counter() - started_at)
@@ -151,7 +155,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
                 self._metrics.out_of_memory.inc()
             if is_fault(error):
                 _logger.exception("call failed")
-            self._count_end(method, status.code, time.perf_counter() - started_at, rule_of(error).reason)
+            reason = rule_of(error).reason
+            if not is_let_in and method.grpc_method == _JOB_METHOD:
+                self._metrics.jobs_rejected.labels(reason.lower()).inc()
+            self._count_end(method, status.code, time.perf_counter() - started_at, reason)
             await _send_status(context, status)
         self._count_end(method, grpc.StatusCode.OK, time.perf_counter() - started_at)
 
