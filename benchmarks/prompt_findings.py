@@ -1,7 +1,7 @@
 """How well the prompt report's rules find what a person would: ``python -m benchmarks.prompt_findings --json FILE``.
 
-Reads the labelled prompts of ``tests/prompts``; ``docs/findings.md`` tells how each set came about. Prints precision and
-recall of each finding; ``--misses development`` prints what the rules get wrong in one set.
+Reads the labelled prompts of ``tests/prompts``; ``docs/findings.md`` tells how each set came about. Prints precision
+and recall of each finding; ``--misses development`` prints what the rules get wrong in one set.
 """
 
 from __future__ import annotations
