@@ -11,8 +11,8 @@ COST = Question(
     (
         Number(
             "Engine time of a clip",
-            "`stillcue_stage_seconds`: all stages of a completed clip, on average. Times the price of an hour of the "
-            "card: the price of a clip.",
+            "`stillcue_stage_seconds`, `stillcue_jobs_total`: all stages of a completed clip, on average. Times "
+            "the price of an hour of the card: the price of a clip.",
             (
                 Query(
                     f"{increase('stillcue_stage_seconds_sum', '')}"

@@ -1,0 +1,86 @@
+"""The compose file: hardened, complete, and of one mind with Dockerfile, Prometheus and Grafana. Starts nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.grafana.dashboard import FILE
+
+
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
+
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+SERVICES: dict[str, dict[str, Any]] = read(DEPLOY / "compose.yaml")["services"]
+DOCKERFILE = (DEPLOY.parent / "Dockerfile").read_text(encoding="utf-8")
+
+
+def mounts(service: str) -> dict[str, tuple[str, str]]:
+    """Source and mode of each mount, by its place in the container."""
+    found = {}
+    for text in SERVICES[service]["volumes"]:
+        source, target, mode = re.fullmatch(r"(.+?):(/[^:]*)(?::(ro))?", text).groups()  # type: ignore[union-attr]
+        found[target] = (re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", source), mode or "rw")
+    return found
+
+
+@pytest.mark.parametrize("name", ["stillcue", "prometheus", "grafana"])
+def test_a_service_is_nobody_and_writes_nothing_but_its_data(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service["user"].startswith(("0", "root"))
+    for source, mode in mounts(name).values():
+        if source.startswith("."):
+            assert (DEPLOY / source).exists(), source
+            assert mode == "ro", source
+    for port in service["ports"]:
+        assert port.startswith("127.0.0.1:")
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_images_are_pinned(name: str) -> None:
+    assert re.search(r":v?\d+\.\d+\.\d+$", SERVICES[name]["image"])
+
+
+def test_the_server_runs_as_its_image_says() -> None:
+    user = re.search(r"^USER (\d+)$", DOCKERFILE, re.MULTILINE)
+    assert user is not None
+    assert SERVICES["stillcue"]["user"] == f"{user[1]}:{user[1]}"
+    assert "/bundle" in mounts("stillcue")
+    assert (DEPLOY / mounts("stillcue")["/bundle"][0] / "bundle.json").is_file()
+
+
+def test_prometheus_finds_the_server_and_its_rules() -> None:
+    config = read(DEPLOY / "prometheus" / "prometheus.yml")
+    (scrape,) = config["scrape_configs"]
+    (target,) = scrape["static_configs"][0]["targets"]
+    assert scrape["job_name"] == "stillcue"
+    assert f"STILLCUE_METRICS_LISTEN=0.0.0.0:{target.removeprefix('stillcue:')}" in DOCKERFILE
+    for name in ("prometheus.yml", *config["rule_files"]):
+        assert mounts("prometheus")[f"/etc/prometheus/{name}"] == (f"./prometheus/{name}", "ro")
+
+
+def test_grafana_finds_the_data_source_and_the_dashboard() -> None:
+    provisioning = DEPLOY / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text(encoding="utf-8"))[
+        "datasources"
+    ]
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "stillcue.yml").read_text(encoding="utf-8"))[
+        "providers"
+    ]
+    assert source["url"] == "http://prometheus:9090"
+    assert SERVICES["prometheus"]["ports"] == ["127.0.0.1:9090:9090"]
+    folder = provider["options"]["path"]
+    assert mounts("grafana")[folder] == ("./grafana/dashboards", "ro")
+    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home == f"{folder}/{FILE.name}"
+    assert mounts("grafana")["/etc/grafana/provisioning"] == ("./grafana/provisioning", "ro")

@@ -1,0 +1,203 @@
+"""A real Prometheus scrapes a real server under jobs that end in every way; nothing that operators ask for is empty."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import shutil
+import socket
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+import yaml
+
+from engine import FakeEngine
+from engine.cancellation import CancelFlag
+from engine.errors import GraphFailed, OutOfMemory
+from engine.fake import FAKE_CAPABILITIES
+from engine.types import Event, Geometry, MemoryPlan, PreparedJob, Stage, StageMemory
+from server.cards import Card
+from server.lifecycle import Server
+from server.settings import Address, Settings
+from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from tests.serving import PROMPT, REQUEST_ID, failure_of, generate_request, png, read_all, stub_of
+from tests.test_deploy_dashboard import PANELS, as_prometheus_sees, expressions
+from tests.test_deploy_rules import FOLDER, RECORDING
+
+GIB = 2**30
+SCRAPE_SECONDS = 1
+# Some 8 s on an idle machine; the limit is for a busy one.
+PATIENCE_SECONDS = 240
+CARD = Card(0, "NVIDIA GeForce RTX 3090", lambda: 20.0 * GIB, lambda: 24.0 * GIB, lambda: 0.5)
+PLANNED = replace(
+    FAKE_CAPABILITIES,
+    memory_budget_bytes=22 * GIB,
+    memory_plans=(
+        MemoryPlan(Geometry(32, 32, 9), (StageMemory(Stage.DENOISE, None, (), (), (), 20 * GIB, GIB, GIB),)),
+    ),
+)
+
+
+class WilfulEngine(FakeEngine):
+    """Fails or takes its time when the prompt's first word says so."""
+
+    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
+        will = job.prompt.split()[0]
+        for event in super().generate(job, cancel):
+            if will == "fail":
+                raise GraphFailed("as asked")
+            if will == "overflow":
+                raise OutOfMemory("as asked")
+            if will == "dawdle":
+                time.sleep(0.05)
+            yield event
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A running Prometheus, asked over HTTP."""
+
+    url: str
+
+    async def ask(self, path: str, **parameters: str) -> Any:
+        url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+
+        def get() -> Any:
+            try:
+                with urllib.request.urlopen(url) as response:
+                    return json.load(response)
+            except urllib.error.HTTPError as error:
+                raise AssertionError(f"{parameters}: {error.read().decode()}") from error
+
+        answer = await asyncio.to_thread(get)
+        assert answer["status"] == "success", answer
+        return answer["data"]
+
+    async def has(self, expression: str) -> bool:
+        """Whether an expression has a value that is a number."""
+        found = (await self.ask("query", query=expression))["result"]
+        return any(math.isfinite(float(item["value"][1])) for item in found)
+
+
+@asynccontextmanager
+async def prometheus(folder: Path, target: Address) -> AsyncIterator[Prometheus]:
+    """Scrapes a target with the project's own configuration, but more often."""
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.skip("prometheus is not installed")
+    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
+    every = f"{SCRAPE_SECONDS}s"
+    config["global"] = {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every}
+    config["rule_files"] = [str(FOLDER / name) for name in config["rule_files"]]
+    config["scrape_configs"][0]["static_configs"] = [{"targets": [str(target)]}]
+    file = folder / "prometheus.yml"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = Address(*probe.getsockname())
+    flags = (f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}")
+    with (folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            program, *flags, "--enable-feature=exemplar-storage", "--log.level=warn", stdout=log, stderr=log
+        )
+    try:
+        await _ready(f"http://{address}/-/ready", process, folder / "log")
+        yield Prometheus(f"http://{address}")
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _ready(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(url) as response:
+                return bool(response.status == 200)
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await asyncio.to_thread(answers):
+            assert process.returncode is None, log.read_text(encoding="utf-8")
+            await asyncio.sleep(0.05)
+
+
+async def round_of_calls(stub: Any) -> None:
+    """Calls that end in every way: completed, failed, refused, cancelled, out of time."""
+    stream = generate_pb2.StreamSpec(preview_every_step_count=1)
+    await read_all(stub.Generate(generate_request(stream=stream)))
+    await stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=media_pb2.Image(data=png()), prompt=PROMPT))
+    await stub.GetCapabilities(capabilities_pb2.GetCapabilitiesRequest())
+    strict = match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REQUIRE, minimum_score=90)
+    for request in (
+        generate_request(match=strict),
+        generate_request(prompt="fail at once"),
+        generate_request(prompt="overflow at once"),
+        generate_request(video=generate_pb2.VideoSpec(frame_count=13)),
+    ):
+        await failure_of(stub.Generate(request))
+    await failure_of(stub.Generate(generate_request(prompt="dawdle too long"), timeout=0.15))
+    await read_all(stub.Generate(generate_request()))  # waits until the engine is free of the one before
+    running = stub.Generate(generate_request(prompt="dawdle until you are stopped"))
+    waiting = stub.Generate(generate_request())
+    await anext(aiter(running))
+    await anext(aiter(waiting))
+    await failure_of(stub.Generate(generate_request()))  # the queue is full
+    running.cancel()
+    await read_all(waiting)
+
+
+async def test_what_operators_ask_has_an_answer(tmp_path: Path) -> None:
+    free = Address("127.0.0.1", 0)
+    settings = Settings(listen=free, metrics_listen=free, engine="fake", queue_capacity=1)
+    server = Server(settings, lambda: WilfulEngine(capabilities=PLANNED), find_cards=lambda: [CARD])
+    panels = {as_prometheus_sees(expression) for panel in PANELS for expression in expressions(panel)}
+    unanswered = panels | {rule["record"] for rule in RECORDING}
+    began_at = time.time()
+    try:
+        address, metrics_address = await server.start()
+        async with (
+            grpc.aio.insecure_channel(str(address)) as channel,
+            prometheus(tmp_path, metrics_address) as watcher,
+        ):
+            stub = stub_of(channel)
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while unanswered and time.monotonic() < deadline:
+                await round_of_calls(stub)
+                await asyncio.sleep(SCRAPE_SECONDS)
+                unanswered = {item for item in unanswered if not await watcher.has(item)}
+            assert unanswered == set()
+            await rules_are_evaluated(watcher)
+            await exemplars_are_kept(watcher, began_at)
+    finally:
+        await server.stop()
+
+
+async def rules_are_evaluated(watcher: Prometheus) -> None:
+    rules = [rule for group in (await watcher.ask("rules"))["groups"] for rule in group["rules"]]
+    assert {rule["health"] for rule in rules} == {"ok"}, [rule.get("lastError") for rule in rules]
+    firing = {rule["name"] for rule in rules if rule.get("state") == "firing"}
+    # Every third call fails, and nothing else that an alert waits for less than a minute for is wrong.
+    assert firing >= {"StillcueFaultsBurnFast", "StillcueFaultsBurnSteady", "StillcueOutOfMemory"}
+    assert not firing & {"StillcueTargetDown", "StillcueTargetsMissing", "StillcueGpuLost", "StillcueRestarts"}
+
+
+async def exemplars_are_kept(watcher: Prometheus, began_at: float) -> None:
+    found = await watcher.ask(
+        "query_exemplars",
+        query="stillcue_denoise_step_seconds_bucket",
+        start=str(began_at - 60),
+        end=str(time.time() + 60),
+    )
+    ids = {exemplar["labels"]["request_id"] for series in found for exemplar in series["exemplars"]}
+    assert ids == {REQUEST_ID}
