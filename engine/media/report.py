@@ -20,7 +20,7 @@ from engine.types import Image, ImageFormat, Limits
 
 _SIDE_PX = 512  # sharpness is compared at one size, because a large picture looks softer pixel by pixel
 # Measured on drawn pictures with the spectrum of photographs (tests/test_picture_report.py): the variance of the
-# Laplacian falls from 6,000 to 150 with a blur of 1 px and to 12 with one of 2 px. The measure: Pech-Pacheco et al. 2000.
+# Laplacian falls from 6,000 to 150 with a blur of 1 px and to 12 with one of 2 px. Measure: Pech-Pacheco et al. 2000.
 _BLURRED_BELOW = 60.0
 # On the same pictures JPEG gives a ratio of 2.0 at quality 10, 1.4 at 30, 1.24 at 50, and 1.02 from 75 on, as without.
 _BLOCKY_ABOVE = 1.35
