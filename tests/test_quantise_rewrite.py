@@ -110,6 +110,16 @@ def test_linears_that_share_an_input_share_its_quantised_form(tmp_path: Path) ->
     np.testing.assert_allclose(run(file, {"x": _INPUTS.numpy()}), expected, atol=4e-6)
 
 
+def test_a_weight_that_two_linears_read_is_dequantised_once_before_both(tmp_path: Path) -> None:
+    body = "t = Transpose<perm=[1,0]>(w) a = MatMul(x, t) u = Transpose<perm=[1,0]>(w) b = MatMul(a, u) y = Add(a, b)"
+    file = quantised_linear(tmp_path, {"w": weight(64, 64)}, {"w": Int8(torch.float16)}, body, ir.DataType.FLOAT)
+    operations = [node.op_type for node in onnx.load(file, load_external_data=False).graph.node]
+    assert operations.count("DequantizeLinear") == 1
+    decoded = _decoded(tmp_path, Int8(torch.float16))
+    first = _INPUTS @ decoded.T
+    np.testing.assert_allclose(run(file, {"x": _INPUTS.numpy()}), first + first @ decoded.T, atol=4e-6)
+
+
 def test_no_weight_is_left_in_the_graph_file_or_turned_in_it(tmp_path: Path) -> None:
     file = quantised_linear(tmp_path, {"w": weight(480, 640)}, {"w": Int4(torch.float16)}, _ONE, ir.DataType.FLOAT16)
     model = onnx.load(file, load_external_data=False)

@@ -173,7 +173,7 @@ _RULES: Mapping[ComponentKind, Mapping[RecipePrecision, Recipe]] = {
             torch.float16,
             (
                 Rule(
-                    r"DenseReluDense\.wo\.|layer_norm|shared|embed_tokens",
+                    r"DenseReluDense\.wo\.",
                     "umT5's feed-forward overflows float16; the library keeps its last projection in float32.",
                     dtype=torch.float32,
                 ),

@@ -52,10 +52,11 @@ def quantise_graph(model: ir.Model, weights: Mapping[str, QuantisedWeight], base
             raise ExportError(
                 f"{name}: is {value.shape} in the graph, {list(reversed(weight.values.shape))} as stored; export again"
             )
-        dtype = linears[0].inputs[1].dtype or value.dtype  # type: ignore[union-attr]
-        assert dtype is not None
+        dtype = _dtype(linears[0], value)
         nodes, dequantised = _dequantised(graph, name, weight, dtype, base)
-        graph.insert_before(linears[0], nodes)
+        # Beside its first reader and no earlier: the runtime would hold it all the while.
+        first = linears[0] if len(linears) == 1 else next(node for node in graph if node in linears)
+        graph.insert_before(first, nodes)
         for linear in linears:
             _connect(linear, dequantised, inputs.quantised(linear, weight, dtype))
             count += 1
@@ -66,6 +67,14 @@ def quantise_graph(model: ir.Model, weights: Mapping[str, QuantisedWeight], base
         graph.opset_imports[""] = max(graph.opset_imports[""], _BLOCKED_OPSET_VERSION)
         model.ir_version = max(model.ir_version, _IR_VERSION)
     return count
+
+
+def _dtype(linear: ir.Node, weight: ir.Value) -> ir.DataType:
+    """The type that a linear computes in. The weight itself may be stored in another, behind a Cast."""
+    for value in (linear.inputs[1], linear.inputs[0], weight):
+        if value is not None and value.dtype is not None:
+            return value.dtype
+    raise RuntimeError(f"the graph gives the inputs of {linear.name} no type")
 
 
 def _linears(value: ir.Value, name: str) -> tuple[list[ir.Node], list[ir.Node]]:

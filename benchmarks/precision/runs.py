@@ -1,0 +1,114 @@
+"""Runs a bundle and keeps what its transformers were given and gave. Knows the engine; knows no precision."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from engine.bundle import GraphSpec
+from engine.bundle_engine import BundleEngine
+from engine.cancellation import CancelFlag
+from engine.runtime.base import Tensor
+from engine.runtime.ort import OrtGraph, OrtRuntime
+from engine.types import FrameReady, Image, Job, SamplingSpec
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A clip to make: ``picture`` [height, width, 3] uint8."""
+
+    picture: NDArray[np.uint8]
+    sentence: str
+    seed: int
+
+
+@dataclass
+class Record:
+    """Inputs that a transformer's graph was given, by stage, every ``stride``-th call."""
+
+    stride: int
+    inputs: dict[str, list[dict[str, Array]]] = field(default_factory=dict)
+    _call_counts: dict[str, int] = field(default_factory=dict)
+
+    def see(self, stage: str, inputs: Mapping[str, Tensor]) -> None:
+        """One call."""
+        count = self._call_counts.get(stage, 0)
+        self._call_counts[stage] = count + 1
+        if count % self.stride == 0:
+            self.inputs.setdefault(stage, []).append({name: item.to_host() for name, item in inputs.items()})
+
+
+class ExactRuntime(OrtRuntime):
+    """Runs transformers node by node, so that what is measured is the graph and not the runtime's fusions."""
+
+    def __init__(self, thread_count: int, record: Record | None = None) -> None:
+        super().__init__(thread_count)
+        self._record = record
+
+    def load(self, folder: Path, spec: GraphSpec) -> OrtGraph:
+        """See ``Runtime.load``."""
+        level = onnxruntime.GraphOptimizationLevel
+        is_transformer = spec.stage.startswith("transformer")
+        self._options.graph_optimization_level = level.ORT_DISABLE_ALL if is_transformer else level.ORT_ENABLE_ALL
+        graph = super().load(folder, spec)
+        if self._record is not None and is_transformer:
+            _watch(graph, self._record)
+        return graph
+
+
+def _watch(graph: OrtGraph, record: Record) -> None:
+    run = graph.run
+
+    def watched(inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+        record.see(graph.spec.stage, inputs)
+        run(inputs, outputs)
+
+    graph.run = watched  # type: ignore[method-assign]
+
+
+def make_clips(
+    bundle: Path, asked: Sequence[Asked], step_count: int, record: Record | None = None
+) -> list[NDArray[np.uint8]]:
+    """Generates clips [frames, height, width, 3] with the bundle's own guidance and shift."""
+    engine = BundleEngine(bundle, ExactRuntime(0, record), text_cache_entry_count=len(asked) + 1)
+    clips = []
+    for item in asked:
+        stream = io.BytesIO()
+        Pillow.fromarray(item.picture).save(stream, "PNG")
+        job = Job(Image(stream.getvalue()), item.sentence, sampling=SamplingSpec(step_count=step_count, seed=item.seed))
+        events = engine.generate(engine.prepare(job), CancelFlag())
+        clips.append(np.stack([event.pixels for event in events if isinstance(event, FrameReady)]))
+    return clips
+
+
+def run_transformer(file: Path, inputs: Sequence[Mapping[str, Array]]) -> list[NDArray[np.float32]]:
+    """A transformer's predictions for recorded inputs, node by node."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    return [session.run(["prediction"], dict(item))[0] for item in inputs]
+
+
+def relative_error(actual: Sequence[NDArray[np.float32]], expected: Sequence[NDArray[np.float32]]) -> float:
+    """Root of the summed squares of the difference over that of the expected."""
+    difference = sum(
+        float(np.square(ours - theirs, dtype=np.float64).sum()) for ours, theirs in zip(actual, expected, strict=True)
+    )
+    return float((difference / sum(float(np.square(item, dtype=np.float64).sum()) for item in expected)) ** 0.5)
+
+
+def psnr_db(actual: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
+    """Over a whole clip, in dB, of 255; 99 where they are equal."""
+    error = float(np.mean(np.square(actual.astype(np.float64) - expected)))
+    return 99.0 if error == 0 else float(10 * np.log10(255.0**2 / error))

@@ -1,0 +1,110 @@
+"""Bundles whose transformers are quantised by a recipe, beside the one that they come from.
+
+The graphs are the bundle's own, rewritten; the weights come from the checkpoint inside it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+import torch
+
+from benchmarks.precision.half import round_results
+from engine.bundle import MANIFEST_NAME, FileSpec, GraphSpec, Manifest, file_sha256
+from export.quantise.calibration import Calibration
+from export.quantise.encodings import Encoding, Kept
+from export.quantise.recipes import RecipePrecision, recipe_for
+from export.quantise.rewrite import quantise_graph
+from export.quantise.stored import QuantisedWeights
+from export.quantise.writer import write_tensors
+from export.shards import Shards
+
+COMPONENTS = {"transformer_high": "transformer", "transformer_low": "transformer_2", "transformer": "transformer"}
+_HALVES = {torch.float16: ir.DataType.FLOAT16, torch.bfloat16: ir.DataType.BFLOAT16}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A recipe to measure.
+
+    ``only`` quantises but the weights that match; without ``with_moments`` INT4 is rounded to nearest; without
+    ``with_halves`` the rest of the graph stays in float32, which shows the quantised weights alone.
+    """
+
+    name: str
+    precision: RecipePrecision
+    with_moments: bool = True
+    with_halves: bool = True
+    only: str | None = None
+
+
+def transformer_specs(manifest: Manifest) -> list[GraphSpec]:
+    """The transformers' graphs at the bundle's first size."""
+    first = manifest.geometries[0]
+    wanted = (first.width_px, first.height_px, first.frame_count)
+    return [
+        spec
+        for spec in manifest.graphs
+        if spec.stage in COMPONENTS and (spec.width_px, spec.height_px, spec.frame_count) == wanted
+    ]
+
+
+def write_variant(
+    bundle: Path, manifest: Manifest, variant: Variant, calibrations: Mapping[str, Calibration], out: Path
+) -> int:
+    """Writes the variant's bundle into a new folder; returns the bytes of its transformers' weights."""
+    shutil.copytree(bundle, out)
+    files = dict(manifest.files)
+    byte_count = 0
+    for spec in transformer_specs(manifest):
+        component = COMPONENTS[spec.stage]
+        weights = out / "weights" / f"{component}.{variant.name}.safetensors"
+        source = Shards.open(out / "checkpoint" / component)
+        write_tensors(source, _encodings(source, variant, calibrations[component]), weights)
+        byte_count += weights.stat().st_size
+        _rewrite(out / spec.file, QuantisedWeights.open(weights), variant)
+        for file in (weights, out / spec.file):
+            name = file.relative_to(out).as_posix()
+            files[name] = FileSpec(sha256=file_sha256(file), byte_count=file.stat().st_size)
+    changed = manifest.model_copy(update={"files": files})
+    (out / MANIFEST_NAME).write_text(changed.model_dump_json(), encoding="utf-8")
+    return byte_count
+
+
+def _encodings(source: Shards, variant: Variant, calibration: Calibration) -> dict[str, Encoding]:
+    if not variant.with_moments:
+        calibration = Calibration(calibration.digest, calibration.sample_count, calibration.ranges)
+    recipe = recipe_for("transformer", variant.precision)
+    encodings = recipe.encodings(source, calibration)
+    if variant.only is not None:
+        kept = Kept(recipe.dtype)
+        encodings = {name: item if re.search(variant.only, name) else kept for name, item in encodings.items()}
+    return encodings
+
+
+def _rewrite(file: Path, weights: QuantisedWeights, variant: Variant) -> None:
+    model = ir.load(file)
+    names = {initializer: _parameter(initializer, weights) for initializer in model.graph.initializers}
+    quantised = {
+        initializer: weights.quantised[parameter]
+        for initializer, parameter in names.items()
+        if parameter in weights.quantised
+    }
+    if len(quantised) != len(weights.quantised):
+        raise SystemExit(f"{file}: reads {len(quantised)} of {len(weights.quantised)} quantised weights")
+    quantise_graph(model, quantised, file.parent)
+    dtype = recipe_for("transformer", variant.precision).dtype
+    if variant.with_halves and dtype in _HALVES:
+        round_results(model, _HALVES[dtype])
+    ir.save(model, file)
+
+
+def _parameter(initializer: str, weights: QuantisedWeights) -> str:
+    """The checkpoint's name: graphs of an older exporter put ``model.`` before it and ``.stored`` behind."""
+    name = initializer.removesuffix(".stored")
+    return next((known for known in (name, name.removeprefix("model.")) if known in weights.quantised), name)

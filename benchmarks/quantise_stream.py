@@ -1,0 +1,150 @@
+"""The streaming pass at true size: memory and time of quantising an A14B expert that is 57 GB in float32.
+
+    python -m benchmarks.quantise_stream --json FILE [--blocks N] [--format int4|int8|fp8] [--moments]
+
+The expert has the shapes of ``Wan2.2-I2V-A14B`` and lies in sparse shards of 5 GB: all zeros, which take no disk and
+cost the arithmetic the same as any other numbers. ``--blocks`` quantises the first blocks only: memory is bounded by
+the largest weights, which every block has, and ``expert_seconds`` is extended from the bytes of a part. What is written
+is deleted afterwards. ``--moments`` adds the feedback of calibrated four-bit rounding, with moments of the true size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmarks.processes import first_line, spawn
+from benchmarks.report import Report
+
+_SHARD_BYTES = 5_000_000_000
+_TARGETS = {"peak_bytes": 4e9}
+_WIDTH, _FFN, _BLOCK_COUNT, _TEXT, _FREQ = 5120, 13824, 40, 4096, 256
+
+
+def main() -> None:
+    """Measures in a fresh process, prints and writes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quantise_stream")
+    parser.add_argument("--json", type=Path, required=True, help="file for the figures")
+    parser.add_argument("--blocks", type=int, default=_BLOCK_COUNT, help="transformer blocks to quantise")
+    parser.add_argument("--format", default="int4", choices=("int4", "int8", "fp8"))
+    parser.add_argument("--moments", action="store_true", help="with feedback from second moments")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        expert_bytes = _write_sparse(Path(name) / "transformer", expert_shapes())
+        arguments = (name, str(options.blocks), options.format, str(int(options.moments)))
+        process = spawn("benchmarks.quantise_stream", "--worker", *arguments)
+        figures: dict[str, float] = {"expert_bytes": expert_bytes, **json.loads(first_line(process))}
+        process.communicate()
+    figures["expert_seconds"] = figures["pass_seconds"] * expert_bytes / figures["read_bytes"]
+    report = Report(f"quantise_stream_{options.format}{'_moments' * options.moments}", figures, _TARGETS)
+    report.show()
+    report.write(options.json)
+
+
+def expert_shapes() -> dict[str, tuple[int, ...]]:
+    """Parameters of one expert by name, in the checkpoint's order of blocks. Source: its config.json."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "patch_embedding.weight": (_WIDTH, 36, 1, 2, 2),
+        "patch_embedding.bias": (_WIDTH,),
+        "scale_shift_table": (1, 2, _WIDTH),
+        "proj_out.weight": (64, _WIDTH),
+        "proj_out.bias": (64,),
+    }
+    embedders = {
+        "time_embedder.linear_1": (_WIDTH, _FREQ),
+        "time_embedder.linear_2": (_WIDTH, _WIDTH),
+        "time_proj": (6 * _WIDTH, _WIDTH),
+        "text_embedder.linear_1": (_WIDTH, _TEXT),
+        "text_embedder.linear_2": (_WIDTH, _WIDTH),
+    }
+    linears = {f"condition_embedder.{name}": shape for name, shape in embedders.items()}
+    for block in range(_BLOCK_COUNT):
+        shapes[f"blocks.{block}.scale_shift_table"] = (1, 6, _WIDTH)
+        shapes |= {f"blocks.{block}.norm2.{part}": (_WIDTH,) for part in ("weight", "bias")}
+        for attention in ("attn1", "attn2"):
+            prefix = f"blocks.{block}.{attention}"
+            shapes |= {f"{prefix}.norm_{part}.weight": (_WIDTH,) for part in "qk"}
+            linears |= {f"{prefix}.{name}": (_WIDTH, _WIDTH) for name in ("to_q", "to_k", "to_v", "to_out.0")}
+        linears[f"blocks.{block}.ffn.net.0.proj"] = (_FFN, _WIDTH)
+        linears[f"blocks.{block}.ffn.net.2"] = (_WIDTH, _FFN)
+    for name, shape in linears.items():
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = shape, shape[:1]
+    return shapes
+
+
+def _write_sparse(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Shards of float32 zeros that take no disk; returns their bytes of data."""
+    folder.mkdir(parents=True)
+    shards: list[dict[str, object]] = [{}]
+    offset = total = 0
+    for name, shape in shapes.items():
+        size = 4 * functools.reduce(int.__mul__, shape)
+        if offset + size > _SHARD_BYTES:
+            _write_shard(folder / f"model-{len(shards):05}.safetensors", shards[-1], offset)
+            shards.append({})
+            offset = 0
+        shards[-1][name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [offset, offset + size]}
+        offset += size
+        total += size
+    _write_shard(folder / f"model-{len(shards):05}.safetensors", shards[-1], offset)
+    return total
+
+
+def _write_shard(file: Path, entries: Mapping[str, object], byte_count: int) -> None:
+    header = json.dumps(entries).encode()
+    file.write_bytes(struct.pack("<Q", len(header)) + header)
+    os.truncate(file, 8 + len(header) + byte_count)
+
+
+def quantise(folder: Path, block_count: int, form: str, with_moments: bool) -> dict[str, float]:
+    """One pass in this process: seconds, peak memory, bytes read and written."""
+    import torch
+
+    from engine.memory import peak_resident_bytes
+    from export.quantise.calibration import Calibration, group_size
+    from export.quantise.recipes import recipe_for
+    from export.quantise.writer import write_tensors
+    from export.shards import Shards
+
+    source = Shards.open(folder / "transformer")
+    linears = {name.removesuffix(".weight"): source.shape(name) for name in source.names() if name.endswith("weight")}
+
+    def moments(linear: str) -> torch.Tensor:
+        """Of inputs that are correlated a little."""
+        input_count = linears[linear][1]
+        size = group_size(input_count)
+        return (torch.eye(size) + 0.1).repeat(input_count // size, 1, 1)
+
+    shared = {name: name for name in linears}
+    calibration = Calibration("", 1, dict.fromkeys(linears, 4.0), shared, moments if with_moments else None)
+    recipe = recipe_for("transformer", form)  # type: ignore[arg-type]
+    encodings = {
+        name: encoding
+        for name, encoding in recipe.encodings(source, calibration).items()
+        if not name.startswith("blocks.") or int(name.split(".")[1]) < block_count
+    }
+    started = time.perf_counter()
+    out = folder / "quantised.safetensors"
+    write_tensors(source, encodings, out)
+    return {
+        "pass_seconds": time.perf_counter() - started,
+        "peak_bytes": peak_resident_bytes(),
+        "read_bytes": sum(source.weight(name).byte_count for name in encodings),
+        "written_bytes": out.stat().st_size,
+        "thread_count": torch.get_num_threads(),
+    }
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--worker"]:
+        print(json.dumps(quantise(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5] == "1")))
+    else:
+        main()
