@@ -198,6 +198,8 @@ def test_the_planned_buffers_are_not_much_more_than_the_real_ones(tight: Bench) 
     tight.clip(tight.prepare(prompt="a " * 999))  # as many text rows as there can be
     manifest = tight.engine._manifest
     scores = demand_of(manifest, _WIDE, None).standing_buffers.byte_count
+    del most[Stage.ENCODE_TEXT, None]  # there the prompts go up after the last call
+    assert len(most) == 4
     for stage, real in most.items():
         assert real > 0.75 * (_stage(tight.plan(), stage).buffer_bytes - scores)
 

@@ -89,7 +89,7 @@ def test_a_bundle_of_compiled_graphs_is_planned_as_a_server_would() -> None:
 
 def test_the_table_says_what_the_plan_does() -> None:
     text = tables([graph for graph in a14b_manifest().graphs if graph.stage != "transformer_low"])
-    assert text.startswith("### Wan2.2-I2V-A14B in INT4, 832×480×81, RTX 3090\n\nMost: 23.5")
+    assert text.startswith("### Wan2.2-I2V-A14B in INT4, 832×480×81, RTX 3090\n\nMost: 23.48 GB of 24.16 GB. ")
     assert "Both experts in memory while denoising. Loaded in every job: text_encoder.\n" in text
     assert "| denoise, low noise | 15.98 | 3.90 | 0.13 | 20.01 |  |  |\n" in text
 
