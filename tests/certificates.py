@@ -19,7 +19,7 @@ class Identity:
     chain: bytes
     key: bytes
 
-    def write(self, folder: Path, name: str) -> dict[str, Path]:
+    def write(self, folder: Path, name: str) -> dict[str, Any]:
         """Writes both files, each in one step, and names them as the server's settings do."""
         paths = {"tls_certificate_chain": folder / f"{name}.pem", "tls_private_key": folder / f"{name}.key"}
         for path, data in zip(paths.values(), (self.chain, self.key), strict=True):
