@@ -21,6 +21,7 @@ from engine.cancellation import CancelFlag
 from engine.errors import BundleInvalid, DeviceUnavailable, GraphFailed, OutOfMemory
 from engine.opening import EngineSettings
 from engine.runtime import cuda
+from engine.runtime.choice import choose_runtime
 from engine.runtime.device_tensor import DeviceTensor
 from engine.runtime.ort import OrtRuntime
 from engine.runtime.trt import TrtRuntime
@@ -407,6 +408,24 @@ def test_a_bundle_for_other_cards(card: FakeCuda, bundle: Path, tmp_path: Path) 
     (bundle / MANIFEST_NAME).write_text(json.dumps(content))
     with pytest.raises(DeviceUnavailable, match=r"has plans for sm_89, none for Fake RTX 3090 \(sm_86\); export"):
         open_engine(bundle, EngineSettings(1, runtime="tensorrt"))
+
+
+def test_a_graph_for_another_card_may_stand_beside(card: FakeCuda, bundle: Path, tmp_path: Path) -> None:
+    """One stage in two precisions, each compiled for the card that has it."""
+    manifest = parse_manifest(bundle)
+    graph = _graph(bundle, "text_encoder")
+    other = graph.model_copy(
+        update={
+            "file": "text_encoder.fp8.onnx",
+            "precision": "fp8",
+            "engines": (_engine("text_encoder.fp8.plan", compute_capability="sm_89"),),
+        }
+    )
+    both = manifest.model_copy(update={"graphs": (other, *manifest.graphs)})
+    assert choose_runtime(both, "tensorrt", 1, tmp_path).compute_capability == "sm_86"
+    alone = (other, *(item for item in manifest.graphs if item.stage != "text_encoder"))
+    with pytest.raises(DeviceUnavailable, match=r"text_encoder.fp8.onnx has plans for sm_89, none for"):
+        choose_runtime(manifest.model_copy(update={"graphs": alone}), "tensorrt", 1, tmp_path)
 
 
 def test_a_bundle_without_plans(tiny_bundle: Path) -> None:
