@@ -12,7 +12,8 @@ import grpc
 import pytest
 import yaml
 
-from server.errors import INTERNAL, RULES, OutOfMemory
+from engine.errors import OutOfMemory
+from server.errors import INTERNAL, RULES
 from tests.promql import grouped_labels, labels_of_metrics, selected, series_names, unknown_values
 
 ROOT = Path(__file__).parent.parent
@@ -21,9 +22,13 @@ CASES = sorted((FOLDER / "tests").glob("*.yml"))
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
-def rules_of(name: str) -> list[dict[str, Any]]:
+def groups_of(name: str) -> dict[str, list[dict[str, Any]]]:
     groups = yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))["groups"]
-    return [rule for group in groups for rule in group["rules"]]
+    return {group["name"]: group["rules"] for group in groups}
+
+
+def rules_of(name: str) -> list[dict[str, Any]]:
+    return [rule for rules in groups_of(name).values() for rule in rules]
 
 
 RECORDING = rules_of("recording.yml")
@@ -46,6 +51,12 @@ def test_promtool_accepts_configuration_and_rules() -> None:
 @pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
 def test_rules_do_in_each_case_what_they_should(cases: Path) -> None:
     promtool("test", "rules", cases)
+
+
+@pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
+def test_cases_evaluate_what_is_recorded_before_what_alerts(cases: Path) -> None:
+    order = yaml.safe_load(cases.read_text(encoding="utf-8"))["group_eval_order"]
+    assert order == [*groups_of("recording.yml"), *groups_of("alerts.yml")]
 
 
 @pytest.mark.parametrize("alert", ALERT_NAMES)
