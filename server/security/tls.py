@@ -45,7 +45,7 @@ class TlsFiles:
         return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=client_ca)
 
     def _check(self, client_ca: bytes | None) -> None:
-        """What gRPC would take without a word, only to fail every handshake, OpenSSL finds and names."""
+        """OpenSSL names what is wrong; gRPC would say that the address cannot be bound, and why in its own log only."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
             context.load_cert_chain(self.certificate_chain, self.private_key, _refuse_password)
