@@ -32,8 +32,8 @@ def markdown(rows: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, An
         "|---|---|---|---|---|---|",
         *(_row(row) for row in rows),
         "",
-        "A small model feels rounding more than a large one: its sums are short, so errors average out less. The "
-        "order of the recipes is what carries over, the figures do not.",
+        "These are figures of a small model. A full-size one has longer sums, over which errors average out, and "
+        "larger outliers, which scales must span: measure it with the same command before it is served in fewer bits.",
         "",
         "Graphs ran in ONNX Runtime, node by node, on a CPU: QuantizeLinear and DequantizeLinear of every format as "
         "the card's compiler reads them. Half precision is emulated: every result of arithmetic is rounded to float16 "
