@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import onnxruntime
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.block_groups import split
@@ -14,7 +19,9 @@ from benchmarks.true_size import DrawnWeights, layer_count, write_configurations
 from engine.residency import CARD_BYTES, RESERVED_BYTES, plan_residency
 from export.chain import Chain, Link
 from export.checkpoint import open_checkpoint
-from export.graph import TracedModule
+from export.graph import TracedModule, export_graph
+from export.transformer import transformer_graph
+from tests.checkpoints import TinyModel, _transformer
 from tests.residency import A14B_480P, SM_86, a14b_manifest
 
 _BUDGET = CARD_BYTES - RESERVED_BYTES
@@ -52,6 +59,25 @@ def test_parts_one_after_another_compute_what_the_whole_does() -> None:
         last = parts[-1].output_names[0]
         torch.testing.assert_close(values[last], whole.reference()[0])
         assert sum(1 for part in parts for _ in part.module.parameters()) == 7
+
+
+def test_graphs_of_a_cut_transformer_compute_what_one_graph_does(tmp_path: Path) -> None:
+    model = TinyModel(layer_count=3)
+    whole = transformer_graph(_transformer(model, z_dim=16), (3, 6, 8), expand_timesteps=False)
+    export_graph(whole, None, tmp_path / "whole.onnx")
+    values = {name: tensor.numpy() for name, tensor in whole.inputs.items()}
+    expected = _run(tmp_path / "whole.onnx", values)["prediction"]
+    for index, part in enumerate(split(whole, 2)):
+        export_graph(part, None, tmp_path / f"{index}.onnx")
+        values |= _run(tmp_path / f"{index}.onnx", values)
+    np.testing.assert_allclose(values["prediction"], expected, rtol=1e-5, atol=1e-6)
+
+
+def _run(file: Path, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    inputs = {node.name: values[node.name] for node in session.get_inputs()}
+    names = [node.name for node in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs), strict=True))
 
 
 def test_a_part_takes_only_what_it_needs() -> None:
