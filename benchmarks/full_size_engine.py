@@ -31,7 +31,10 @@ _MOST_GROWTH = 1.02
 
 @dataclass(frozen=True)
 class Case:
-    """A component of a model, in one precision, for one card, at one size and length."""
+    """A component of a model, in one precision, for one card, at one size and length.
+
+    ``batch_count`` is the most predictions of one transformer call: 2 for both halves of guidance, 1 without.
+    """
 
     model: str
     component: str
@@ -42,12 +45,14 @@ class Case:
     frame_count: int
     layer_count: int
     part_count: int = 1
+    batch_count: int = 2
 
     @property
     def prefix(self) -> str:
         """How its figures are called."""
         depth = f"_{self.layer_count}_layers" if self.component == "transformer" else ""
-        return f"{self.model}_{self.component}_{self.precision}_{self.gpu}{depth}"
+        alone = "_batch_1" if self.batch_count == 1 else ""
+        return f"{self.model}_{self.component}_{self.precision}_{self.gpu}{alone}{depth}"
 
 
 CASES = {
@@ -74,6 +79,7 @@ def main() -> None:
     parser.add_argument("--case", action="append", choices=CASES, help="what to compile; may be given more than once")
     parser.add_argument("--layers", type=int, nargs="+", help="depths of a transformer (default: a fifth, and all)")
     parser.add_argument("--parts", type=int, help="groups of blocks, each its own plan")
+    parser.add_argument("--batch", type=int, choices=(1, 2), help="most predictions of one transformer call")
     parser.add_argument("--size", help="WIDTHxHEIGHT in pixels instead of the case's")
     parser.add_argument("--frames", type=int, help="frame count instead of the case's")
     parser.add_argument("--folder", type=Path, help="where weights and plans may lie meanwhile")
@@ -90,7 +96,7 @@ def main() -> None:
             by_depth[depth] = measured[f"{replace(case, layer_count=depth).prefix}_activation_bytes"]
         graphs += graphs_of_case  # of the greatest depth
         if len(by_depth) > 1:
-            growth = f"{case.model}_{case.component}_{case.precision}_{case.gpu}_activation_growth_ratio"
+            growth = f"{case.prefix.partition(f'_{case.layer_count}_layers')[0]}_activation_growth_ratio"
             figures[growth] = by_depth[max(by_depth)] / by_depth[min(by_depth)]
             targets[growth] = _MOST_GROWTH
     report = Report("full_size_engine", figures, targets)
@@ -110,6 +116,8 @@ def _changed(case: Case, options: argparse.Namespace) -> Case:
         changes["frame_count"] = options.frames
     if options.parts and case.component == "transformer":
         changes["part_count"] = options.parts
+    if options.batch and case.component == "transformer":
+        changes["batch_count"] = options.batch
     return replace(case, **changes)  # type: ignore[arg-type]
 
 

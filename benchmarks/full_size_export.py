@@ -27,7 +27,7 @@ from export.records import graph_spec
 from export.shards import Shards
 from export.stages import ComponentStages, latent_shape, latent_spec, text_stages, transformer_stages, vae_stages
 from export.stock import WEIGHTS_FOLDER, Stock, StockPlan
-from export.tensorrt import compile_plans, find_target
+from export.tensorrt import AxisRange, compile_plans, find_target, graph_axes
 from export.verify import Verified
 from export.weights import ComponentWeights, stored_parameters
 
@@ -119,7 +119,8 @@ def _crossing_bytes(modules: Iterable[TracedModule]) -> int:
 
 
 def _compiled(graph: GraphSpec, case: Case, folder: Path, say: Say) -> dict[str, Any]:
-    engines = compile_plans(folder / graph.file, [find_target(case.gpu)], folder / "plans", report=say)
+    axes = graph_axes([tensor.name for tensor in graph.inputs], AxisRange(1, case.batch_count, case.batch_count))
+    engines = compile_plans(folder / graph.file, [find_target(case.gpu)], folder / "plans", axes=axes, report=say)
     return graph.model_copy(update={"engines": engines}).model_dump(mode="json")
 
 
