@@ -44,6 +44,7 @@ def main() -> None:
         figures: dict[str, float] = {"expert_bytes": expert_bytes, **json.loads(first_line(process))}
         process.communicate()
     figures["expert_seconds"] = figures["pass_seconds"] * expert_bytes / figures["read_bytes"]
+    figures["expert_cpu_seconds"] = figures["cpu_seconds"] * expert_bytes / figures["read_bytes"]
     report = Report(f"quantise_stream_{options.format}{'_moments' * options.moments}", figures, _TARGETS)
     report.show()
     report.write(options.json)
@@ -131,11 +132,12 @@ def quantise(folder: Path, block_count: int, form: str, with_moments: bool) -> d
         for name, encoding in recipe.encodings(source, calibration).items()
         if not name.startswith("blocks.") or int(name.split(".")[1]) < block_count
     }
-    started = time.perf_counter()
+    started, started_cpu = time.perf_counter(), time.process_time()
     out = folder / "quantised.safetensors"
     write_tensors(source, encodings, out)
     return {
         "pass_seconds": time.perf_counter() - started,
+        "cpu_seconds": time.process_time() - started_cpu,
         "peak_bytes": peak_resident_bytes(),
         "read_bytes": sum(source.weight(name).byte_count for name in encodings),
         "written_bytes": out.stat().st_size,
