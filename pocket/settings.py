@@ -34,8 +34,8 @@ RUNS = {
     "vae_clips": RunLength(525, 2, 0.004, 6e-4),
     "vae_whole": RunLength(600, 2, 0.0015, 3e-4),
     "text": RunLength(600, 128, 0.01, 2e-3),
-    "transformer": RunLength(3600, 16, 0.01, 1e-3),
-    "expert_high": RunLength(900, 16, 0.005, 5e-4),
-    "expert_low": RunLength(1800, 16, 0.005, 5e-4),
+    "transformer": RunLength(3000, 16, 0.01, 1e-3),
+    "expert_high": RunLength(500, 16, 0.005, 5e-4),
+    "expert_low": RunLength(1000, 16, 0.005, 5e-4),
     "scorer": RunLength(500, 96, 0.01, 1e-3),
 }

@@ -15,7 +15,6 @@ _MEASURES: dict[str, Callable[[Outcome], bool]] = {
     "light_followed": lambda outcome: outcome.light_followed,
     "subject_kept": lambda outcome: outcome.subject_kept,
     "pictured_subject_found": lambda outcome: outcome.found == (outcome.spec.subject, outcome.spec.colour),
-    "told_subject_found": lambda outcome: outcome.found == (outcome.told.subject, outcome.told.colour),
 }
 
 
@@ -24,12 +23,18 @@ def summarise(outcomes: Sequence[Outcome], pairs: Sequence[tuple[Outcome, Outcom
     figures: Figures = {"clip_count": len(outcomes)}
     for name, measure in _MEASURES.items():
         figures |= _share(name, [measure(outcome) for outcome in outcomes])
+    turned = [o.found == _told(o) for o in outcomes if _told(o) != (o.spec.subject, o.spec.colour)]
+    figures |= _share("told_subject_found", turned)
     if pairs:
         figures["pair_count"] = len(pairs)
         figures |= _share("opposite_pairs_followed", [a.motion_followed and b.motion_followed for a, b in pairs])
     for name in ("first_frame_psnr_db", "scene_psnr_db", "match_score", "seconds"):
         figures[name] = _mean([getattr(outcome, name) for outcome in outcomes])
     return figures
+
+
+def _told(outcome: Outcome) -> tuple[str, str]:
+    return outcome.told.subject, outcome.told.colour
 
 
 def wilson_interval(hit_count: int, count: int) -> tuple[float, float]:
