@@ -4,7 +4,8 @@
 
 Each subject is made in a fresh process: built from its configuration without weights, held against the headers of a
 sparse shard of the true size, traced, bound to that shard and written. Seconds are those of the whole process, import
-of the libraries included; ``*_peak_bytes`` is its peak resident memory and ``*_graph_bytes`` the size of the files.
+of the libraries included, ``*_cpu_seconds`` what it had of the processors (the two differ on a busy machine);
+``*_peak_bytes`` is its peak resident memory and ``*_graph_bytes`` the size of the largest graph file.
 
 The straight route is ``torch.onnx.export`` (dynamo) of the library's own A14B expert with weights in memory. It is
 tried with more and more layers, full width and full size, until a process takes more memory than the machine has or
@@ -179,7 +180,12 @@ def work(subject: str, folder: Path) -> dict[str, float]:
     kind, _, layer_count = subject.partition(":")
     written = _straight(int(layer_count), folder) if kind == "straight" else _SUBJECTS[kind](folder)
     graphs = [file.stat().st_size for file in written.glob("*.onnx")]
-    return {"peak_bytes": peak_resident_bytes(), "graph_bytes": max(graphs), "graph_count": len(graphs)}
+    return {
+        "cpu_seconds": time.process_time(),
+        "peak_bytes": peak_resident_bytes(),
+        "graph_bytes": max(graphs),
+        "graph_count": len(graphs),
+    }
 
 
 if __name__ == "__main__":
