@@ -32,7 +32,7 @@ class FakeCuda:
     cudaStreamNonBlocking = 1
     cudaDeviceScheduleBlockingSync = 4
 
-    def __init__(self, memory_bytes: int = 2**30, present: cudaError_t = cudaError_t.cudaSuccess) -> None:
+    def __init__(self, memory_bytes: int = 24 * 2**30, present: cudaError_t = cudaError_t.cudaSuccess) -> None:
         self.cudaError_t, self.cudaMemcpyKind = cudaError_t, cudaMemcpyKind
         self.memory_bytes = memory_bytes
         self.present = present

@@ -166,7 +166,7 @@ def test_a_failed_prefetch_is_told_by_the_call_and_does_not_last(card: FakeCuda,
     card.memory_bytes = card.used_bytes + _WEIGHT_BYTES // 2
     graph.prefetch()
     runtime._loader.submit(lambda: None).result(30)
-    card.memory_bytes = 2**30
+    card.memory_bytes = 24 * 2**30
     latent = _latent(graph.spec)
     with pytest.raises(OutOfMemory, match="the card ran out of memory"):
         _decode(runtime, graph, latent)
