@@ -6,7 +6,7 @@ graph call by a line in ``graph_calls``:
 * frame ``i`` of a job with seed ``s`` is one colour: red ``(s + i) % 256``, green ``i % 256``, blue the number
   of characters of the prompt ``% 256``;
 * a preview after step ``k`` is one colour, ``k`` in all three channels, at an eighth of the clip's size;
-* the match score is 10 for each word of the prompt, at most 100;
+* the match score is 10 for each word of the prompt, at most 100; the rest of the report is in ``engine.fake_match``;
 * a clip of 4n + 1 frames takes one call for the text, one for the picture, one a step, and n + 1 to decode;
 * every stage is reported to take 1 second, peak memory to be 1,000 bytes, the first frame to have 40 dB.
 """
@@ -21,7 +21,7 @@ import numpy as np
 
 from engine.cancellation import CancelFlag
 from engine.errors import InvalidJob, MatchRefused
-from engine.match import verdict_of
+from engine.fake_match import fake_match_report
 from engine.media.picture import decode_picture
 from engine.preparation import check_prompt, prepare_job
 from engine.types import (
@@ -35,7 +35,6 @@ from engine.types import (
     Job,
     JobDone,
     Limits,
-    MatchBasis,
     MatchMode,
     MatchReport,
     Pixels,
@@ -102,7 +101,7 @@ class FakeEngine:
         if job.match_mode is not MatchMode.OFF:
             yield StageStarted(Stage.MATCH)
             self._call("match", cancel)
-            report = _report(job.prompt)
+            report = self._report(job.prompt, settings.width_px, settings.height_px)
             yield report
             if job.match_mode is MatchMode.REQUIRE and report.score < job.minimum_score:
                 raise MatchRefused(report.score, job.minimum_score)
@@ -146,11 +145,14 @@ class FakeEngine:
         violations = list(check_prompt(prompt, self._capabilities))
         if violations:
             raise InvalidJob(*violations)
-        decode_picture(image, self._capabilities.limits)
-        return _report(prompt)
+        picture = decode_picture(image, self._capabilities.limits)
+        return self._report(prompt, picture.width, picture.height)
 
     def close(self) -> None:
         """Nothing to give back."""
+
+    def _report(self, prompt: str, width_px: int, height_px: int) -> MatchReport:
+        return fake_match_report(prompt, width_px, height_px, self._capabilities.geometries)
 
     def _call(self, name: str, cancel: CancelFlag) -> None:
         if self._gate is not None:
@@ -159,11 +161,6 @@ class FakeEngine:
         self.graph_calls.append(name)
         if self._call_seconds:
             time.sleep(self._call_seconds)
-
-
-def _report(prompt: str) -> MatchReport:
-    score = min(10.0 * len(prompt.split()), 100.0)
-    return MatchReport(score, verdict_of(score), similarity=score / 100, contrast=0.0, basis=MatchBasis.UNCALIBRATED)
 
 
 def _plain(width_px: int, height_px: int, colour: tuple[int, int, int]) -> Pixels:

@@ -15,6 +15,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cancellation import CancelFlag
+from engine.match_report import (
+    ClauseScore,
+    CropProposal,
+    Grounding,
+    MatchBasis,
+    MatchReport,
+    MatchVerdict,
+    SuccessBasis,
+    SuccessEstimate,
+)
+
+# What a match report is made of counts among the engine's words, though it stands in a file of its own.
+__all__ = [
+    "Box",
+    "Capabilities",
+    "ClauseScore",
+    "CropProposal",
+    "Engine",
+    "Event",
+    "Expert",
+    "Family",
+    "FrameEncoding",
+    "FrameReady",
+    "Geometry",
+    "Grounding",
+    "Image",
+    "ImageFormat",
+    "Job",
+    "JobDone",
+    "Limits",
+    "MatchBasis",
+    "MatchMode",
+    "MatchPolicy",
+    "MatchReport",
+    "MatchVerdict",
+    "MemoryPlan",
+    "Pixels",
+    "PreparedJob",
+    "SamplingDefaults",
+    "SamplingSpec",
+    "Settings",
+    "Stage",
+    "StageMemory",
+    "StageStarted",
+    "StepDone",
+    "SuccessBasis",
+    "SuccessEstimate",
+    "VideoSpec",
+]
 
 Pixels = NDArray[np.uint8]  # [height, width, 3], RGB, rows from the top
 
@@ -67,21 +116,6 @@ class MatchMode(enum.Enum):
     OFF = "off"
     REPORT = "report"
     REQUIRE = "require"
-
-
-class MatchVerdict(enum.Enum):
-    """A match score in words."""
-
-    GOOD = "good"
-    DOUBTFUL = "doubtful"
-    POOR = "poor"
-
-
-class MatchBasis(enum.Enum):
-    """What a match score rests on."""
-
-    UNCALIBRATED = "uncalibrated"
-    CALIBRATED = "calibrated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,20 +209,6 @@ class PreparedJob:
     minimum_score: float
     preview_every_step_count: int
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MatchReport:
-    """How well a picture and a sentence match.
-
-    ``score`` is 0..100, ``similarity`` a cosine, ``contrast`` a natural logarithm (see ``engine.scoring``).
-    """
-
-    score: float
-    verdict: MatchVerdict
-    similarity: float
-    contrast: float
-    basis: MatchBasis
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 
 from engine.errors import InvalidJob, Violation
+from engine.media.cropping import center_window
 from engine.types import Box, Geometry, Image, ImageFormat, Limits, Pixels
 
 # The limit on pixels is ours and is checked from the header, before anything is decoded.
@@ -60,10 +61,7 @@ def choose_geometry(picture: Pillow.Image, geometries: Sequence[Geometry]) -> Ge
 
 def center_crop(picture: Pillow.Image, geometry: Geometry) -> Box:
     """The largest centred window of the geometry's aspect, so that nothing is stretched."""
-    width = min(picture.width, round(picture.height * geometry.width_px / geometry.height_px))
-    height = min(picture.height, round(picture.width * geometry.height_px / geometry.width_px))
-    width, height = max(width, 1), max(height, 1)
-    return Box((picture.width - width) // 2, (picture.height - height) // 2, width, height)
+    return center_window(picture.width, picture.height, (geometry.width_px, geometry.height_px))
 
 
 def fit_picture(picture: Pillow.Image, crop: Box, geometry: Geometry) -> Pixels:
