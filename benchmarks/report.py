@@ -16,11 +16,12 @@ _LIBRARIES = ("numpy", "onnxruntime", "torch", "diffusers", "transformers")
 
 @dataclass(frozen=True)
 class Report:
-    """Figures of one run by name, and for some of them the value that they should not exceed."""
+    """Figures of one run by name; for some of them the value that they should not exceed, or should reach."""
 
     name: str
     figures: Mapping[str, float]
     targets: Mapping[str, float] = field(default_factory=dict)
+    floors: Mapping[str, float] = field(default_factory=dict)
 
     def write(self, file: Path) -> None:
         """Writes ``{"name", "machine", "figures"}``."""
@@ -34,9 +35,11 @@ class Report:
             print(f"{name:38} {_readable(name, value):>14}  {self._verdict(name, value)}".rstrip())
 
     def _verdict(self, name: str, value: float) -> str:
-        if name not in self.targets:
-            return ""
-        return f"target {self.targets[name]:.3g}: {'met' if value <= self.targets[name] else 'MISSED'}"
+        if name in self.targets:
+            return f"target {self.targets[name]:.3g}: {'met' if value <= self.targets[name] else 'MISSED'}"
+        if name in self.floors:
+            return f"target at least {self.floors[name]:.3g}: {'met' if value >= self.floors[name] else 'MISSED'}"
+        return ""
 
 
 def machine() -> dict[str, str | int]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from server.job_meter import JobMeter
     from server.serving import Serving
-    from stillcue.v1 import generate_pb2
 
 
 class Generation:
@@ -36,11 +35,11 @@ class Generation:
         self._cancel = CancelFlag()
         self._has_started = False
         self._has_waited = False
-        self._outbox: Outbox[generate_pb2.GenerateResponse] = Outbox(serving.max_buffered_bytes, self.abandon)
+        self._outbox: Outbox[codec.Outgoing] = Outbox(serving.max_buffered_bytes, self.abandon)
         self._put(codec.accepted_response(call.request_id, prepared.settings, prepared.warnings))
         serving.admission.enter(self)
 
-    def messages(self) -> AsyncGenerator[generate_pb2.GenerateResponse, None]:
+    def messages(self) -> AsyncGenerator[codec.Outgoing, None]:
         """Everything for the reader, in order; raises what the job failed with."""
         return self._outbox.messages()
 
@@ -89,8 +88,8 @@ class Generation:
                     self._meter.queue_seconds,
                 )
             )
-        elif byte_count := codec.pixel_bytes(event):
-            slot = self._outbox.reserve(byte_count)
+        elif codec.must_compress(event, self._call.frame_encoding):
+            slot = self._outbox.reserve(codec.pixel_bytes(event))
             encoding = self._loop.run_in_executor(
                 self._serving.encoders, codec.event_response, event, self._call.frame_encoding
             )
@@ -98,19 +97,17 @@ class Generation:
         else:
             self._put(codec.event_response(event, self._call.frame_encoding))
 
-    def _put(self, message: generate_pb2.GenerateResponse) -> None:
-        self._outbox.put(message, message.ByteSize())
+    def _put(self, message: codec.Outgoing) -> None:
+        self._outbox.put(message, message.byte_count)
 
-    def _deliver(
-        self, slot: Slot[generate_pb2.GenerateResponse], done: asyncio.Future[generate_pb2.GenerateResponse]
-    ) -> None:
+    def _deliver(self, slot: Slot[codec.Outgoing], done: asyncio.Future[codec.Outgoing]) -> None:
         if done.cancelled():
             return
         if error := done.exception():
             self.refuse(error)
         else:
             message = done.result()
-            self._outbox.fill(slot, message, message.ByteSize())
+            self._outbox.fill(slot, message, message.byte_count)
 
     def _end(self, work: Future[None]) -> None:
         self._meter.work_ended()

@@ -69,13 +69,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         _, service, name = handler_call_details.method.split("/")
         if handler.unary_unary is not None:
             method = Method("unary", service, name)
-            return grpc.stream_stream_rpc_method_handler(
-                self._unary(handler, method), response_serializer=handler.response_serializer
-            )
+            return grpc.stream_stream_rpc_method_handler(self._unary(handler, method), response_serializer=_write)
         if handler.unary_stream is not None:
             method = Method("server_stream", service, name)
             return grpc.stream_stream_rpc_method_handler(
-                self._server_stream(handler, method), response_serializer=handler.response_serializer
+                self._server_stream(handler, method), response_serializer=_write
             )
         method = Method("bidi_stream", service, name)
         return grpc.stream_stream_rpc_method_handler(
@@ -181,6 +179,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         if caller_name := current_caller.get().name:
             fields["caller"] = caller_name
         _logger.log(level, "call ended", extra={"fields": fields})
+
+
+def _write(message: Any) -> bytes:
+    """Handlers may answer with whatever can be written like a message."""
+    return message.SerializeToString()  # type: ignore[no-any-return]
 
 
 async def _read(handler: _Handler, context: _Context) -> Any:

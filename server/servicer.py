@@ -45,9 +45,9 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         self._metrics = metrics
         self._settings = settings
 
-    async def Generate(  # noqa: N802, D102  named and described by the contract
+    async def Generate(  # type: ignore[override]  # noqa: N802, D102  named and described by the contract
         self, request: generate_pb2.GenerateRequest, context: ServicerContext[Any, Any]
-    ) -> AsyncIterator[generate_pb2.GenerateResponse]:
+    ) -> AsyncIterator[codec.Outgoing]:
         arrived_at = time.perf_counter()
         deadline = Deadline(context)
         call = codec.decode_generate(request, self._settings.max_stall_seconds)
@@ -62,8 +62,8 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
                 sequence_number = 0
                 async with aclosing(generation.messages()) as messages:
                     async for message in messages:
-                        message.sequence_number = sequence_number
-                        message.elapsed.CopyFrom(codec.encode_duration(time.perf_counter() - arrived_at))
+                        message.response.sequence_number = sequence_number
+                        message.response.elapsed.CopyFrom(codec.encode_duration(time.perf_counter() - arrived_at))
                         async with self._patience(call.max_stall_seconds):
                             yield message
                         sequence_number += 1

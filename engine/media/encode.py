@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 from PIL import Image as Pillow
 
 from engine.types import FrameEncoding, Pixels
@@ -15,10 +16,13 @@ _PILLOW_OPTIONS: dict[FrameEncoding, dict[str, str | int]] = {
 }
 
 
-def encode_frame(pixels: Pixels, encoding: FrameEncoding) -> bytes:
-    """Encodes one frame, ``[height, width, 3]`` uint8. ``RAW_RGB`` gives height · width · 3 bytes."""
+def encode_frame(pixels: Pixels, encoding: FrameEncoding) -> bytes | memoryview:
+    """Encodes one frame, ``[height, width, 3]`` uint8.
+
+    ``RAW_RGB`` gives height · width · 3 bytes: those of ``pixels`` themselves where they lie one after the other.
+    """
     if encoding is FrameEncoding.RAW_RGB:
-        return pixels.tobytes()
+        return np.ascontiguousarray(pixels).data.cast("B")
     buffer = io.BytesIO()
     Pillow.fromarray(pixels).save(buffer, **_PILLOW_OPTIONS[encoding])  # type: ignore[arg-type]
     return buffer.getvalue()

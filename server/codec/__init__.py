@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from server.codec.outgoing import Outgoing
 from server.codec.requests import GenerateCall, decode_generate, decode_score_match
 from server.codec.responses import (
     accepted_response,
     capabilities_response,
     encode_duration,
     event_response,
+    must_compress,
     pixel_bytes,
     queue_update_response,
     score_match_response,
@@ -16,12 +18,14 @@ from server.codec.responses import (
 
 __all__ = [
     "GenerateCall",
+    "Outgoing",
     "accepted_response",
     "capabilities_response",
     "decode_generate",
     "decode_score_match",
     "encode_duration",
     "event_response",
+    "must_compress",
     "pixel_bytes",
     "queue_update_response",
     "score_match_response",

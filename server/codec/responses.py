@@ -21,34 +21,42 @@ from engine.types import (
 )
 from server import __version__
 from server.codec.enums import WIRE_BASES, WIRE_EXPERTS, WIRE_FAMILIES, WIRE_FRAME_ENCODINGS, WIRE_STAGES, WIRE_VERDICTS
+from server.codec.outgoing import Outgoing
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
 
 
-def accepted_response(request_id: str, settings: Settings, warnings: tuple[str, ...]) -> generate_pb2.GenerateResponse:
+def accepted_response(request_id: str, settings: Settings, warnings: tuple[str, ...]) -> Outgoing:
     """The first event of a stream."""
     accepted = generate_pb2.Accepted(request_id=request_id, settings=_encode_settings(settings), warnings=warnings)
-    return generate_pb2.GenerateResponse(accepted=accepted)
+    return Outgoing(generate_pb2.GenerateResponse(accepted=accepted))
 
 
-def queue_update_response(position: int) -> generate_pb2.GenerateResponse:
+def queue_update_response(position: int) -> Outgoing:
     """A job moved in the queue."""
-    return generate_pb2.GenerateResponse(queue_update=generate_pb2.QueueUpdate(position=position))
+    return Outgoing(generate_pb2.GenerateResponse(queue_update=generate_pb2.QueueUpdate(position=position)))
 
 
 def event_response(
     event: StageStarted | MatchReport | StepDone | FrameReady, frame_encoding: FrameEncoding
-) -> generate_pb2.GenerateResponse:
-    """An event of the engine. Compresses pictures, so call it off the event loop where ``pixel_bytes`` is not 0."""
+) -> Outgoing:
+    """An event of the engine. Compresses pictures: where ``must_compress``, call it off the event loop."""
     match event:
         case StageStarted():
             started = generate_pb2.StageStarted(stage=WIRE_STAGES[event.stage])
-            return generate_pb2.GenerateResponse(stage_started=started)
+            return Outgoing(generate_pb2.GenerateResponse(stage_started=started))
         case MatchReport():
-            return generate_pb2.GenerateResponse(match_report=_encode_match_report(event))
+            return Outgoing(generate_pb2.GenerateResponse(match_report=_encode_match_report(event)))
         case StepDone():
-            return generate_pb2.GenerateResponse(denoise_progress=_encode_step(event))
+            return Outgoing(generate_pb2.GenerateResponse(denoise_progress=_encode_step(event)))
         case FrameReady():
-            return generate_pb2.GenerateResponse(frame=_encode_frame(event, frame_encoding))
+            return _encode_frame(event, frame_encoding)
+
+
+def must_compress(event: StageStarted | MatchReport | StepDone | FrameReady, frame_encoding: FrameEncoding) -> bool:
+    """Whether an event holds a picture that is to become a file."""
+    if isinstance(event, FrameReady):
+        return frame_encoding is not FrameEncoding.RAW_RGB
+    return pixel_bytes(event) > 0
 
 
 def pixel_bytes(event: StageStarted | MatchReport | StepDone | FrameReady) -> int:
@@ -64,7 +72,7 @@ def pixel_bytes(event: StageStarted | MatchReport | StepDone | FrameReady) -> in
 
 def summary_response(
     done: JobDone, request_id: str, settings: Settings, capabilities: Capabilities, queue_seconds: float
-) -> generate_pb2.GenerateResponse:
+) -> Outgoing:
     """The last event of a stream."""
     summary = generate_pb2.Summary(
         request_id=request_id,
@@ -84,7 +92,7 @@ def summary_response(
         match_report=_encode_match_report(done.match_report) if done.match_report else None,
         warnings=done.warnings,
     )
-    return generate_pb2.GenerateResponse(summary=summary)
+    return Outgoing(generate_pb2.GenerateResponse(summary=summary))
 
 
 def score_match_response(report: MatchReport) -> match_pb2.ScoreMatchResponse:
@@ -205,17 +213,14 @@ def _encode_step(step: StepDone) -> generate_pb2.DenoiseProgress:
     )
     if step.preview is not None:
         height_px, width_px, _ = step.preview.shape
-        data = encode_frame(step.preview, FrameEncoding.JPEG)
+        data = bytes(encode_frame(step.preview, FrameEncoding.JPEG))
         progress.preview.CopyFrom(generate_pb2.Preview(data=data, width_px=width_px, height_px=height_px))
     return progress
 
 
-def _encode_frame(frame: FrameReady, encoding: FrameEncoding) -> generate_pb2.Frame:
+def _encode_frame(frame: FrameReady, encoding: FrameEncoding) -> Outgoing:
     height_px, width_px, _ = frame.pixels.shape
-    return generate_pb2.Frame(
-        index=frame.index,
-        encoding=WIRE_FRAME_ENCODINGS[encoding],
-        data=encode_frame(frame.pixels, encoding),
-        width_px=width_px,
-        height_px=height_px,
+    head = generate_pb2.Frame(
+        index=frame.index, encoding=WIRE_FRAME_ENCODINGS[encoding], width_px=width_px, height_px=height_px
     )
+    return Outgoing(frame=head, data=encode_frame(frame.pixels, encoding))
