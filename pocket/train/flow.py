@@ -116,8 +116,9 @@ def _train(
         noisy = (1.0 - share) * clean + share * noise
         condition = latents.conditions[chosen].to(device)
         channels = torch.cat([noisy, mask.expand(batch, -1, -1, -1, -1), condition], dim=1)
-        velocity = forward(channels, 1000.0 * sigma, rows, return_dict=False)[0]
-        return functional.mse_loss(velocity, noise - clean), {}
+        with torch.autocast(device.type, torch.bfloat16):
+            velocity = forward(channels, 1000.0 * sigma, rows, return_dict=False)[0]
+        return functional.mse_loss(velocity.float(), noise - clean), {}
 
     train(name, model, loss_of_step, RUNS[name], folder, adam_only=_PROJECTIONS)
     return model
