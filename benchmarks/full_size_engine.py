@@ -8,16 +8,22 @@ that the manifest would have, for ``full_size_memory``.
 A transformer is compiled at two depths: its activation memory must not grow with the depth. ``--parts`` cuts it into
 groups of blocks where the host cannot compile it as one; the figures are then sums, or the largest, over the parts.
 Weights and plans are deleted part by part: disk holds those of one part.
+
+What a part answered is kept beside the figures (``FILE`` with ``.parts.json``) as soon as it is there. So a run that
+was killed goes on, and cases that ran one by one are put together by a last run over all of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +90,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, help="frame count instead of the case's")
     parser.add_argument("--folder", type=Path, help="where weights and plans may lie meanwhile")
     options = parser.parse_args()
+    answers = Answers(options.json.with_suffix(".parts.json"))
     figures: dict[str, float] = {}
     targets: dict[str, float] = {}
     graphs: list[dict[str, Any]] = []
@@ -91,7 +98,7 @@ def main() -> None:
         case = _changed(CASES[name], options)
         by_depth: dict[int, float] = {}
         for depth in _depths(case, options.layers):
-            measured, graphs_of_case = _measure(replace(case, layer_count=depth), options.folder)
+            measured, graphs_of_case = _measure(replace(case, layer_count=depth), options.folder, answers)
             figures |= measured
             by_depth[depth] = measured[f"{replace(case, layer_count=depth).prefix}_activation_bytes"]
         graphs += graphs_of_case  # of the greatest depth
@@ -105,6 +112,26 @@ def main() -> None:
     if options.graphs is not None:
         options.graphs.parent.mkdir(parents=True, exist_ok=True)
         options.graphs.write_text(json.dumps(graphs, indent=1) + "\n", encoding="utf-8")
+
+
+class Answers:
+    """What parts answered, in a file that is written whole after each of them."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+    def of(self, case: Case, part: int, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The answer that is kept, or that of ``work``, kept from now on."""
+        key = json.dumps([asdict(case), part])
+        if key not in self._kept:
+            self._kept[key] = work()
+            written = self._file.with_name(f"{self._file.name}.partial")
+            written.parent.mkdir(parents=True, exist_ok=True)
+            written.write_text(json.dumps(self._kept, indent=1) + "\n", encoding="utf-8")
+            written.replace(self._file)
+        answer: dict[str, Any] = self._kept[key]
+        return answer
 
 
 def _changed(case: Case, options: argparse.Namespace) -> Case:
@@ -127,21 +154,25 @@ def _depths(case: Case, wanted: list[int] | None) -> list[int]:
     return sorted(wanted or {case.layer_count // 5, case.layer_count})
 
 
-def _measure(case: Case, folder: Path | None) -> tuple[dict[str, float], list[dict[str, Any]]]:
+def _measure(case: Case, folder: Path | None, kept: Answers) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """Figures of a case, and its graphs as a manifest would list them."""
-    answers = []
-    for part in range(case.part_count):
+
+    def in_a_process(part: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(dir=folder) as name:
             _say(f"{case.prefix}, part {part + 1} of {case.part_count}")
             process = spawn("benchmarks.full_size_engine", "--worker", json.dumps(asdict(case)), str(part), name)
-            answers.append(json.loads(first_line(process)))
+            answer: dict[str, Any] = json.loads(first_line(process))
             process.communicate()
+        return answer
+
+    answers = [kept.of(case, part, partial(in_a_process, part)) for part in range(case.part_count)]
     graphs = [graph for answer in answers for graph in answer["graphs"]]
     engines = [engine for graph in graphs for engine in graph["engines"]]
     sums = {
         "weights_seconds": sum(answer["weights_seconds"] for answer in answers),
         "graph_seconds": sum(answer["graph_seconds"] for answer in answers),
         "graph_bytes": sum(answer["graph_bytes"] for answer in answers),
+        "cpu_seconds": sum(answer["cpu_seconds"] for answer in answers),
         "export_peak_bytes": max(answer["export_peak_bytes"] for answer in answers),
         "build_seconds": sum(engine["build_seconds"] for engine in engines),
         "build_host_peak_bytes": max(engine["host_peak_bytes"] for engine in engines),
@@ -176,7 +207,13 @@ def compile_part(case: Case, part: int, folder: Path) -> dict[str, Any]:
     from engine.memory import peak_resident_bytes
 
     answer = export_part(case, part, folder, _say)
-    return {**answer, "export_peak_bytes": peak_resident_bytes()}
+    return {**answer, "export_peak_bytes": peak_resident_bytes(), "cpu_seconds": _cpu_seconds()}
+
+
+def _cpu_seconds() -> float:
+    """Of this process and those that ended beneath it: the same on a busy machine as on an idle one."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _say(line: str) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from engine.types import Geometry
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing in a test may look for a model elsewhere
+# Torch's threads spin while they wait for each other; beside other tests they cost many times what they gain.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

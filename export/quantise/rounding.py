@@ -20,7 +20,7 @@ _CANDIDATES = (1.04, 1.0, 0.96, 0.92, 0.88, 0.84, 0.80, 0.76, 0.72, 0.68)
 # Share of the mean square that is added to every square: inputs that calibration hardly saw must not explode.
 _DAMPING = 0.1
 _PANEL = 32  # columns that are rounded one by one before the rest is updated in one product
-_CHUNK_VALUE_COUNT = 1 << 20  # rows are taken in portions of this many values: the search stays in the cache
+_CHUNK_VALUE_COUNT = 1 << 18  # rows are taken in portions of this many values: the search stays in the cache
 
 
 def block_scales(weight: Tensor, block_size: int, dtype: torch.dtype) -> Tensor:
@@ -63,7 +63,7 @@ def round_with_feedback(weight: Tensor, scales: Tensor, moments: Tensor) -> Tens
     """
     group_count, size, _ = moments.shape
     factors = _feedback(moments)  # [groups, size, size], upper
-    rows = max(1, _CHUNK_VALUE_COUNT * 8 // weight.shape[1])
+    rows = max(1, _CHUNK_VALUE_COUNT * 32 // weight.shape[1])
     block_size = weight.shape[1] // scales.shape[1]
     rounded = []
     for chunk, chunk_scales in zip(weight.split(rows), scales.split(rows), strict=True):

@@ -2,6 +2,9 @@
 
 Where every tensor will lie follows from names, shapes and encodings, so the header is written first and each weight
 goes straight to its place: memory holds one weight at a time, however large the component is.
+
+Torch counts with one thread meanwhile. A pass is thousands of short operations that a cache holds, and several threads
+wait for each other after each of them: for nothing on an idle machine, for long on a busy one (docs/log.md).
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import json
 import math
 import os
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -76,7 +80,7 @@ def write_tensors(
     partial = file.with_suffix(".partial")
     done = 0
     try:
-        with partial.open("wb") as stream:
+        with _one_thread(), partial.open("wb") as stream:
             stream.write(header)
             for number, (name, encoding) in enumerate(encodings.items(), start=1):
                 parts = encoding.parts(name, shapes[name])
@@ -106,6 +110,16 @@ def encoded_byte_count(source: WeightSource, encodings: Mapping[str, Encoding]) 
         for name, encoding in encodings.items()
         for part in encoding.parts(name, tuple(source.shape(name)))
     )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    thread_count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(thread_count)
 
 
 def _write(stream: BinaryIO, offset: int, part: Part, tensor: Tensor) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from engine.errors import DeviceUnavailable
 from engine.memory import peak_resident_bytes
@@ -33,19 +33,19 @@ def build(request: BuildRequest) -> BuildAnswer:
     config.clear_flag(trt.BuilderFlag.TF32)
     _choose_card(trt, config, request)
     _add_profile(builder, network, config, request)
-    try:
-        plan = builder.build_serialized_network(network, config)
-    except MemoryError:
-        plan = None
-        messages.add("out of memory", is_error=True)
-    if plan is None:
+    with Path(request.plan_file).open("wb") as stream:
+        try:
+            is_built = _compile(trt, builder, network, config, stream)
+        except MemoryError:
+            is_built = False
+            messages.add("out of memory", is_error=True)
+    if not is_built:
         raise ExportError(_refusal(request, messages.summary()))
     if messages.activation_bytes is None or messages.weight_bytes is None:
         raise ExportError(
             f"{request.module_name} {trt.__version__} did not log the plan's memory; use a version that does: "
             "without it nobody can tell what fits a card"
         )
-    Path(request.plan_file).write_bytes(plan)
     return BuildAnswer(
         compiler_version=trt.__version__,
         activation_bytes=messages.activation_bytes,
@@ -53,6 +53,33 @@ def build(request: BuildRequest) -> BuildAnswer:
         build_seconds=time.monotonic() - started,
         host_peak_bytes=peak_resident_bytes(),
     )
+
+
+def _compile(trt: Any, builder: Any, network: Any, config: Any, stream: BinaryIO) -> bool:
+    """Whether it was compiled. The plan goes to disk piece by piece: host memory never holds it beside the weights."""
+    if not hasattr(builder, "build_serialized_network_to_stream"):  # older versions of classic TensorRT
+        plan = builder.build_serialized_network(network, config)
+        if plan is not None:
+            stream.write(plan)
+        return plan is not None
+
+    class PlanWriter(trt.IStreamWriter):
+        def __init__(self) -> None:
+            trt.IStreamWriter.__init__(self)
+            self.fault: OSError | None = None
+
+        def write(self, data: bytes) -> int:
+            try:
+                return stream.write(data)
+            except OSError as error:  # nothing may be raised through the compiler
+                self.fault = error
+                return 0
+
+    writer = PlanWriter()
+    is_built = builder.build_serialized_network_to_stream(network, config, writer)
+    if writer.fault is not None:
+        raise writer.fault
+    return bool(is_built)
 
 
 def _import(module_name: str) -> Any:
