@@ -3,7 +3,8 @@
 #   docker run --read-only --cap-drop ALL --security-opt no-new-privileges -p 50051:50051 -p 9464:9464 \
 #     -v /path/to/bundle:/bundle:ro -v /path/to/tls:/tls:ro -e STILLCUE_TLS_CERTIFICATE_CHAIN=/tls/server.pem \
 #     -e STILLCUE_TLS_PRIVATE_KEY=/tls/server.key -e STILLCUE_CALLERS=/tls/callers stillcue
-# Nothing is written: the root may be read-only, without a /tmp. Without a certificate the server refuses to start,
+# Nothing is written: the root may be read-only, without a /tmp. Frames cross from the engine's process through
+# /dev/shm; docker's 64 MB are enough. Without a certificate the server refuses to start,
 # unless plain text is asked for by -e STILLCUE_ALLOW_INSECURE=true, for a network that only a proxy with TLS reaches.
 FROM python:3.11-slim AS install
 WORKDIR /build

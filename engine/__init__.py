@@ -1,8 +1,8 @@
 """The model at run time: numpy and a graph runtime. Knows no gRPC, no torch and no server.
 
 Public names: ``open_engine`` opens a bundle, ``FakeEngine`` computes frames that a person can check by hand,
-``encode_frame`` turns pixels into a file; ``engine.types`` and ``engine.errors`` hold everything that crosses
-the border. Heavy imports happen when an engine is opened, not here.
+``WorkerEngine`` runs either in a process of its own, ``encode_frame`` turns pixels into a file; ``engine.types`` and
+``engine.errors`` hold everything that crosses the border. Heavy imports happen when an engine is opened, not here.
 """
 
 from __future__ import annotations
@@ -11,5 +11,6 @@ from engine.fake import FakeEngine
 from engine.media.encode import encode_frame
 from engine.opening import open_engine
 from engine.types import Engine
+from engine.worker import WorkerEngine
 
-__all__ = ["Engine", "FakeEngine", "encode_frame", "open_engine"]
+__all__ = ["Engine", "FakeEngine", "WorkerEngine", "encode_frame", "open_engine"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from engine.errors import Cancelled
 
@@ -12,10 +13,24 @@ class CancelFlag:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
 
     def set(self) -> None:
         """Asks the job to stop. Safe to call more than once and after the job's end."""
-        self._event.set()
+        with self._lock:
+            self._event.set()
+            listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener()
+
+    def when_set(self, listener: Callable[[], None]) -> None:
+        """Calls a function once the flag is set, on the thread that sets it; at once where it is set already."""
+        with self._lock:
+            if not self._event.is_set():
+                self._listeners.append(listener)
+                return
+        listener()
 
     @property
     def is_set(self) -> bool:

@@ -10,6 +10,9 @@
     ├── Cancelled         the caller or the server asked to stop
     ├── OutOfMemory       the device could not hold the job
     ├── GraphFailed       a graph call failed: the engine's fault, not the caller's
+    ├── EngineLost        the process of the engine ended under the job
+    │   └── EngineHung    it was ended, because a graph call took longer than it may
+    ├── EngineRestarting  the process of the engine starts again
     └── BundleInvalid     the bundle on disk is missing, damaged or of another version (start-up only)
         ├── DoesNotFit    no compiled size and length keeps within the memory budget
         └── DeviceUnavailable  no card, no driver, or no library that drives it
@@ -84,6 +87,33 @@ class OutOfMemory(EngineError):
 
 class GraphFailed(EngineError):
     """A graph call failed; details are in the server's log."""
+
+
+class EngineLost(EngineError):
+    """The process of the engine ended under the job. ``retry_seconds``: when another one is likely to be ready."""
+
+    def __init__(self, retry_seconds: float) -> None:
+        self.retry_seconds = retry_seconds
+        super().__init__("the engine's process ended and this job with it; it starts again, send the job again")
+
+
+class EngineHung(EngineLost):
+    """The process of the engine was ended, because a graph call took longer than it may."""
+
+    def __init__(self, max_step_seconds: float, retry_seconds: float) -> None:
+        super().__init__(retry_seconds)
+        self.args = (
+            f"the engine was stopped, because one step took longer than {max_step_seconds:g} s; it starts again, "
+            "send the job again or ask for a smaller size",
+        )
+
+
+class EngineRestarting(EngineError):
+    """The process of the engine starts again after a fault. ``retry_seconds``: when it is likely to be ready."""
+
+    def __init__(self, retry_seconds: float) -> None:
+        self.retry_seconds = retry_seconds
+        super().__init__("the engine starts again after a fault; try again shortly, or on another server")
 
 
 class BundleInvalid(EngineError):

@@ -7,9 +7,26 @@ import sys
 from pathlib import Path
 
 
-def resident_bytes() -> int:
-    """Resident memory of this process now; on systems that do not tell, its peak."""
+def resident_bytes(process_id: int | None = None) -> int:
+    """Resident memory of this process now, or of another one; 0 where that one is gone or not to be seen.
+
+    On systems that do not tell, the peak of this process.
+    """
+    if process_id is not None:
+        return _status("VmRSS", str(process_id)) or 0
     return _status("VmRSS", "self") or peak_resident_bytes()
+
+
+def memory_kill_count() -> int:
+    """How many processes the kernel has killed for memory: of this control group, else of the machine; 0: not told."""
+    for path in (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat")):
+        try:
+            words = path.read_text(encoding="ascii").split()
+        except OSError:
+            continue
+        if "oom_kill" in words:
+            return int(words[words.index("oom_kill") + 1])
+    return 0
 
 
 def peak_resident_bytes(process_id: int | None = None) -> int:

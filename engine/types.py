@@ -362,6 +362,7 @@ class Engine(Protocol):
     def prepare(self, job: Job) -> PreparedJob:
         """Checks a job, fills in its defaults and prepares its picture: milliseconds, no graph call.
 
+        Needs nothing but the job and ``capabilities``, so that it can be done in another process than ``generate``.
         Raises ``InvalidJob``, ``NotCompiled`` or ``ScorerMissing``.
         """
         ...
@@ -370,7 +371,8 @@ class Engine(Protocol):
         """Generates a clip, event by event; the last one is ``JobDone``.
 
         Raises ``Cancelled`` before the next graph call once ``cancel`` is set, ``MatchRefused``, ``OutOfMemory``
-        or ``GraphFailed``. Closing the iterator early leaves the engine ready for the next job.
+        or ``GraphFailed``; an engine in a process of its own ``EngineLost`` or ``EngineRestarting`` too. Closing the
+        iterator early leaves the engine ready for the next job.
         """
         ...
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from server.settings import SettingInvalid, Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from engine import Engine
 
 _EXIT_MISCONFIGURED = 2
 
@@ -29,10 +23,11 @@ def main() -> int:
     from engine.errors import BundleInvalid
     from server import lifecycle
     from server.logs import configure_logging
+    from server.opening import engine_opener
 
     configure_logging(settings.log_level, settings.log_format)
     try:
-        is_at_rest = asyncio.run(lifecycle.run(settings, _engine_opener(settings)))
+        is_at_rest = asyncio.run(lifecycle.run(settings, engine_opener(settings)))
     except (SettingInvalid, BundleInvalid) as error:
         return _misconfigured(error)
     if not is_at_rest:
@@ -40,21 +35,6 @@ def main() -> int:
         logging.shutdown()
         os._exit(0)
     return 0
-
-
-def _engine_opener(settings: Settings) -> Callable[[], Engine]:
-    def open_chosen() -> Engine:
-        from engine import FakeEngine, open_engine
-        from engine.opening import EngineSettings
-
-        if settings.bundle is None or settings.engine == "fake":
-            return FakeEngine()
-        return open_engine(
-            settings.bundle,
-            EngineSettings(settings.engine_thread_count, settings.text_cache_entry_count, settings.memory_budget_bytes),
-        )
-
-    return open_chosen
 
 
 def _misconfigured(error: Exception) -> int:

@@ -33,11 +33,17 @@ class Admission:
         self._on_waiting_count = on_waiting_count
         self._line: list[Waiter] = []  # the first one has the engine
         self._is_closed = False
+        self._hindrance: Callable[[], Exception] | None = None
 
     def check(self) -> None:
-        """Raises ``QueueFull`` or ``ServerDraining`` where ``enter`` would, so that nothing is prepared in vain."""
+        """Raises ``QueueFull``, ``ServerDraining`` or what ``refuse_new`` gave where ``enter`` would.
+
+        Asked before anything is prepared, so that nothing is prepared in vain.
+        """
         if self._is_closed:
             raise ServerDraining
+        if self._hindrance is not None:
+            raise self._hindrance()
         if len(self._line) > self._capacity:
             raise QueueFull(self._capacity)
 
@@ -57,6 +63,10 @@ class Admission:
         self._report()
         for position, other in enumerate(self._line[index:], start=index):
             other.move(position)
+
+    def refuse_new(self, hindrance: Callable[[], Exception] | None) -> None:
+        """Refuses those who come, until None is given; those who wait keep their places."""
+        self._hindrance = hindrance
 
     def close(self) -> None:
         """Refuses those who wait and those who come; the running one goes on."""

@@ -34,6 +34,9 @@ from grpc_status import rpc_status
 from engine.errors import (
     Cancelled,
     EngineError,
+    EngineHung,
+    EngineLost,
+    EngineRestarting,
     GraphFailed,
     InvalidJob,
     MatchRefused,
@@ -155,7 +158,10 @@ class UnknownService(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one kind of error is told. ``public_text`` replaces the error's own; ``retry_seconds`` 0: no retry."""
+    """How one kind of error is told. ``public_text`` replaces the error's own; ``retry_seconds`` 0: no retry.
+
+    Errors that know better when to try again say so themselves.
+    """
 
     code: grpc.StatusCode
     reason: str
@@ -200,10 +206,29 @@ RULES: dict[type[BaseException], Rule] = {
         grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", "As many jobs wait as may wait.", retry_seconds=5
     ),
     OutOfMemory: Rule(
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.UNAVAILABLE,
         "OUT_OF_MEMORY",
-        "The device cannot hold the job.",
-        public_text="the device ran out of memory; ask for a smaller size or fewer frames",
+        "The device ran out of memory under the job; the engine starts again, which gives all of it back.",
+        retry_seconds=10,
+        public_text="the device ran out of memory; send the job again, or ask for a smaller size or fewer frames",
+    ),
+    EngineLost: Rule(
+        grpc.StatusCode.UNAVAILABLE,
+        "ENGINE_LOST",
+        "The engine's process ended under the job; it starts again.",
+        retry_seconds=5,
+    ),
+    EngineHung: Rule(
+        grpc.StatusCode.UNAVAILABLE,
+        "ENGINE_HUNG",
+        "A step took longer than `--max-step-seconds`; the engine's process was ended and starts again.",
+        retry_seconds=5,
+    ),
+    EngineRestarting: Rule(
+        grpc.StatusCode.UNAVAILABLE,
+        "ENGINE_RESTARTING",
+        "The engine's process starts again after a fault.",
+        retry_seconds=5,
     ),
     ServerStarting: Rule(
         grpc.StatusCode.UNAVAILABLE, "SERVER_STARTING", "The engine is not open yet.", retry_seconds=2
@@ -278,6 +303,7 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
     retry_seconds = rule.retry_seconds
     if isinstance(error, QuotaExceeded):
         yield _quota_failure(error)
+    if isinstance(error, (QuotaExceeded, EngineLost, EngineRestarting)):
         retry_seconds = error.retry_seconds
     if retry_seconds:
         delay = duration_pb2.Duration()

@@ -2,7 +2,8 @@
 
 Start: metrics port, gRPC port with health NOT_SERVING, engine opened on its thread, SERVING.
 Drain: health NOT_SERVING, new calls refused, waiting jobs refused, the running one finishes within the grace.
-Stop: what still runs is ended, ports are closed, the engine is closed on its thread.
+Stop: what still runs is ended, ports are closed, the engine is closed on its thread; one that has a process of its own
+and does not come to rest is killed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from engine import WorkerEngine
 from engine.types import Limits
 from server import health
 from server.cards import nvml_cards
@@ -33,6 +35,7 @@ from server.security.tls import server_credentials
 from server.servicer import StillcueServicer
 from server.serving import Serving
 from server.settings import Address, SettingInvalid, Settings
+from server.worker_watch import WorkerWatch
 from stillcue.v1 import service_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
@@ -70,6 +73,7 @@ class Server:
         self._health = health.Health(SERVICE_NAME)
         self._gate: Gate[Serving] = Gate()
         self._serving: Serving | None = None
+        self._is_draining = False
         self._engine_thread = EngineThread()
         self._metrics_endpoint: MetricsEndpoint | None = None
         self._quotas = Quotas()
@@ -97,11 +101,14 @@ class Server:
         self._metrics.describe_build(self._serving.capabilities)
         self._gate.open(self._serving)
         self._set_serving(True)
+        if isinstance(engine, WorkerEngine):
+            WorkerWatch(engine, self._metrics, self._set_engine_running)
         return address, self._metrics_endpoint.address
 
     async def drain(self, hurry: asyncio.Event) -> None:
         """Lets the running job finish within the grace; ``hurry`` ends the grace at once."""
         _logger.info("draining", extra={"fields": {"grace_seconds": self._settings.drain_grace_seconds}})
+        self._is_draining = True
         self._set_serving(False)
         self._gate.close()
         if self._serving is not None:
@@ -126,7 +133,17 @@ class Server:
         if self._serving is not None:
             self._serving.close()
             self._engine_thread.submit(self._serving.engine.close)
-        return await asyncio.to_thread(self._engine_thread.close, _ENGINE_STOP_SECONDS)
+        is_at_rest = await asyncio.to_thread(self._engine_thread.close, _ENGINE_STOP_SECONDS)
+        if not is_at_rest and self._serving is not None and isinstance(self._serving.engine, WorkerEngine):
+            self._serving.engine.kill()
+            is_at_rest = await asyncio.to_thread(self._engine_thread.close, _ENGINE_STOP_SECONDS)
+        return is_at_rest
+
+    def _set_engine_running(self, hindrance: Callable[[], Exception] | None) -> None:
+        """Whether the engine runs; where it does not, ``hindrance`` tells callers."""
+        if self._serving is not None and not self._is_draining:
+            self._serving.admission.refuse_new(hindrance)
+            self._set_serving(hindrance is None)
 
     def _set_serving(self, is_serving: bool) -> None:
         self._health.set_serving(is_serving)

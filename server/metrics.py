@@ -21,11 +21,12 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from engine.worker import LossReason
 from server import __version__
 from server.errors import INTERNAL, RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from engine.types import Capabilities
     from server.cards import Card
@@ -133,6 +134,19 @@ class Metrics:
             ("outcome",),
             _SCORES,
         )
+        self.worker_restarts = self._counter(
+            "stillcue_worker_restarts_total",
+            "Times that the engine's process was lost and started again, by reason.",
+            ("reason",),
+            tuple(reason.value for reason in LossReason),
+        )
+        self.worker_down_seconds = self._histogram(
+            "stillcue_worker_down_seconds", "Time from the loss of the engine's process to the next one that is ready."
+        )
+        self._worker_resident_bytes = self._gauge(
+            "stillcue_worker_resident_memory_bytes",
+            "Memory of the host that the engine's process holds; 0: none runs, or the engine is in the server's.",
+        )
         self.out_of_memory = self._counter(
             "stillcue_gpu_oom_total", "Calls that failed because the engine's device was out of memory."
         )
@@ -177,6 +191,10 @@ class Metrics:
             self._card_used_bytes.labels(*labels).set_function(card.used_bytes)
             self._card_total_bytes.labels(*labels).set_function(card.total_bytes)
             self._card_utilization_ratio.labels(*labels).set_function(card.utilization_ratio)
+
+    def watch_worker(self, resident_bytes: Callable[[], float]) -> None:
+        """Exports the memory of the engine's process; it is looked at when somebody asks for the metrics."""
+        self._worker_resident_bytes.set_function(resident_bytes)
 
     def describe_build(self, capabilities: Capabilities) -> None:
         """Exports what this server has loaded."""

@@ -170,6 +170,23 @@ class Settings:
     drain_grace_seconds: float = _setting(
         _seconds(0, 86_400), "300", "How long the running job may go on after SIGTERM before it is ended."
     )
+    engine_process: str = _setting(
+        _one_of("own", "server"),
+        "own",
+        "`own`: the engine runs in a process of its own, whose end costs one job and not the server; `server`: in the "
+        "server's process, for debugging.",
+    )
+    max_step_seconds: float = _setting(
+        _seconds(0.1, 86_400),
+        "600",
+        "How long one graph call, and the loading before it, may take before the engine's process is ended and started "
+        "again.",
+    )
+    engine_restart_seconds: float = _setting(
+        _seconds(0, 60),
+        "1",
+        "Pause before the engine's process is started again after its end; doubles up to 60 s while it keeps ending.",
+    )
     engine_thread_count: int = _setting(
         _whole_number(0, 1_024), "0", "Threads that one graph call may use; 0: one for each core."
     )

@@ -12,7 +12,7 @@ import grpc
 import pytest
 import yaml
 
-from engine.errors import OutOfMemory
+from engine.errors import EngineHung, EngineLost, OutOfMemory
 from server.errors import INTERNAL, RULES
 from tests.promql import grouped_labels, labels_of_metrics, selected, series_names, unknown_values
 
@@ -99,6 +99,7 @@ def test_every_reason_is_a_fault_a_refusal_or_the_callers_own() -> None:
     fault_codes = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS}
     faults = {rule.reason for rule in [*RULES.values(), INTERNAL] if rule.code in fault_codes}
     faults.add(RULES[OutOfMemory].reason)  # counted by stillcue_gpu_oom_total
+    faults |= {RULES[EngineLost].reason, RULES[EngineHung].reason}  # counted by stillcue_worker_restarts_total
     unavailable = {rule.reason for rule in RULES.values() if rule.code is grpc.StatusCode.UNAVAILABLE}
-    assert faults == {"INTERNAL", "GRAPH_FAILED", "OUT_OF_MEMORY"}
-    assert unavailable == {"SERVER_STARTING", "SERVER_DRAINING"}
+    assert faults == {"INTERNAL", "GRAPH_FAILED", "OUT_OF_MEMORY", "ENGINE_LOST", "ENGINE_HUNG"}
+    assert unavailable - faults == {"SERVER_STARTING", "SERVER_DRAINING", "ENGINE_RESTARTING"}

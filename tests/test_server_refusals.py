@@ -341,9 +341,9 @@ SECRET = "/srv/bundle/transformer_high.onnx"
         ),
         (
             OutOfMemory(SECRET),
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            grpc.StatusCode.UNAVAILABLE,
             "OUT_OF_MEMORY",
-            "the device ran out of memory; ask for a smaller size or fewer frames",
+            "the device ran out of memory; send the job again, or ask for a smaller size or fewer frames",
         ),
     ],
     ids=["graph failed", "unforeseen", "out of memory"],

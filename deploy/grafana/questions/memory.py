@@ -38,9 +38,12 @@ MEMORY = Question(
         ),
         Lines(
             "Memory of the host",
-            "`process_resident_memory_bytes`: grows with slow readers and falls again. A line that only climbs: a "
-            "leak, restart, and report it.",
-            (Query(f'process_resident_memory_bytes{{job="stillcue", {SERVER}}}', "{{instance}}"),),
+            "`process_resident_memory_bytes`, `stillcue_worker_resident_memory_bytes`: the server's grows with slow "
+            "readers and falls again, its engine's stays. A line that only climbs: a leak, restart, and report it.",
+            (
+                Query(f'process_resident_memory_bytes{{job="stillcue", {SERVER}}}', "{{instance}} server"),
+                Query(f"stillcue_worker_resident_memory_bytes{{{SERVER}}}", "{{instance}} engine"),
+            ),
             unit="bytes",
         ),
         Lines(
@@ -58,8 +61,8 @@ MEMORY = Question(
         ),
         Lines(
             "Cores in use",
-            "`process_cpu_seconds_total`: CPUs that a server keeps busy. On a card it should stay low: frames are "
-            "encoded here, and the host feeds the card.",
+            "`process_cpu_seconds_total`: CPUs that a server keeps busy without its engine's process. It should stay "
+            "low: frames are encoded here.",
             (Query(rate("process_cpu_seconds_total", "instance", 'job="stillcue"'), "{{instance}}"),),
         ),
     ),

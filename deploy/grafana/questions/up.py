@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from deploy.grafana.dashboard import Question
-from deploy.grafana.expressions import SERVER
-from deploy.grafana.panels import Labels, Number, Query
+from deploy.grafana.expressions import SERVER, increase, quantiles
+from deploy.grafana.panels import Labels, Lines, Number, Query
 
 UP = Question(
     "Is it up, and what is loaded?",
@@ -25,6 +25,19 @@ UP = Question(
             "`process_start_time_seconds`: time since the last start. Always short: look for crashes, "
             "StillcueRestarts in docs/operations.md.",
             (Query(f'time() - max(process_start_time_seconds{{job="stillcue", {SERVER}}})'),),
+            unit="s",
+        ),
+        Lines(
+            "Engines lost",
+            "`stillcue_worker_restarts_total`: the engine's process ended under a job and was started again. More than "
+            "once: StillcueEngineRestarts in docs/operations.md.",
+            (Query(increase("stillcue_worker_restarts_total", "instance, reason"), "{{instance}} {{reason}}"),),
+        ),
+        Lines(
+            "Time without an engine",
+            "`stillcue_worker_down_seconds`: from its loss to the next one that is ready. It is the pause before the "
+            "start, which doubles, and the time to open the bundle.",
+            quantiles("stillcue_worker_down_seconds"),
             unit="s",
         ),
         Labels(

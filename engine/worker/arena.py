@@ -1,0 +1,141 @@
+"""Memory that server and worker share: two words, and slots that pictures cross in. Knows bytes, not messages.
+
+The server makes it and the worker maps it; from then on it has no name any more, so that it is gone as soon as both
+are, however they end. Before that, Python's resource tracker outlives the server and removes the name.
+
+Layout: one word with the highest number of a job that must stop (written by the server), one that changes whenever
+the worker gets on (written by the worker), then the slots of each way.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+
+from engine.errors import BundleInvalid
+
+_WORD = struct.Struct("=Q")
+_CANCELLED_AT, _PROGRESS_AT = 0, 8
+_HEAD_BYTES = 64
+_ALIGNMENT_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The slots of one way: ``count`` of ``slot_bytes`` each, from ``start``."""
+
+    start: int
+    count: int
+    slot_bytes: int
+
+    @property
+    def end(self) -> int:
+        """The first byte behind them."""
+        return self.start + self.count * self.slot_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the slots of both ways lie."""
+
+    to_worker: Slots
+    to_server: Slots
+
+    @classmethod
+    def of(cls, to_worker_count: int, to_worker_bytes: int, to_server_count: int, to_server_bytes: int) -> Layout:
+        """Puts them side by side. Bytes are those of the largest content of a slot."""
+        to_worker = Slots(_HEAD_BYTES, to_worker_count, _aligned(to_worker_bytes))
+        return cls(to_worker, Slots(to_worker.end, to_server_count, _aligned(to_server_bytes)))
+
+
+class Arena:
+    """The memory as one process sees it. No view of it may be left when it is closed."""
+
+    def __init__(self, memory: SharedMemory) -> None:
+        self._memory = memory
+
+    @classmethod
+    def create(cls, layout: Layout) -> Arena:
+        """Makes it. Raises ``BundleInvalid`` where the system has no room for it."""
+        memory = SharedMemory(create=True, size=layout.to_server.end)
+        arena = cls(memory)
+        try:
+            _reserve(memory)
+        except OSError as error:
+            arena.forget_name()
+            arena.close()
+            raise BundleInvalid(
+                f"no {layout.to_server.end} bytes of shared memory can be had ({(error.strerror or '').lower()}); give "
+                "/dev/shm more room (docker run --shm-size), or set --engine-process server"
+            ) from None
+        return arena
+
+    @classmethod
+    def attach(cls, name: str) -> Arena:
+        """Maps what the server made."""
+        return cls(SharedMemory(name=name))
+
+    @property
+    def name(self) -> str:
+        """What the worker finds it by."""
+        return self._memory.name
+
+    def view(self, slots: Slots, index: int) -> memoryview:
+        """A slot's bytes; the caller releases the view."""
+        start = slots.start + index * slots.slot_bytes
+        return self._bytes[start : start + slots.slot_bytes]
+
+    @property
+    def cancelled(self) -> int:
+        """Jobs up to this number must stop."""
+        return self._word(_CANCELLED_AT)
+
+    @cancelled.setter
+    def cancelled(self, number: int) -> None:
+        _WORD.pack_into(self._bytes, _CANCELLED_AT, number)
+
+    @property
+    def progress(self) -> int:
+        """Changes whenever the worker gets on with its job."""
+        return self._word(_PROGRESS_AT)
+
+    def note_progress(self) -> None:
+        """The worker got on; called by one thread."""
+        _WORD.pack_into(self._bytes, _PROGRESS_AT, self.progress + 1)
+
+    def forget_name(self) -> None:
+        """Takes the name away; who has mapped the memory keeps it."""
+        self._memory.unlink()
+
+    def close(self) -> None:
+        """Unmaps it."""
+        self._memory.close()
+
+    def _word(self, offset: int) -> int:
+        number: int = _WORD.unpack_from(self._bytes, offset)[0]
+        return number
+
+    @property
+    def _bytes(self) -> memoryview:
+        if self._memory.buf is None:
+            raise EOFError("the shared memory is closed")
+        return self._memory.buf
+
+
+def _reserve(memory: SharedMemory) -> None:
+    """Takes the pages now: where they run out later, writing them would kill the process."""
+    path = Path("/dev/shm") / memory.name
+    if not path.exists():
+        return
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(descriptor, 0, memory.size)
+    finally:
+        os.close(descriptor)
+
+
+def _aligned(byte_count: int) -> int:
+    return -(-byte_count // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES

@@ -1,0 +1,158 @@
+"""Messages between server and worker: small things through a pipe, pictures through slots of shared memory.
+
+Knows pickles and slots; does not know what a message means. A large array or byte string of a message is copied into
+a slot by the sender and out of it by the receiver, and never pickled. A slot belongs to the sender until its message
+is sent, and again once the receiver has copied it out and sent its number back through a pipe of its own. Receivers
+never wait for a sender, so neither side can block the other for good; when one of them ends, the pipes of the other
+end too.
+
+What does not fit a slot goes through the pipe: slower, and right.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import threading
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from engine.worker.arena import Arena, Slots
+
+_SMALLEST_BYTES = 16 * 1024  # below, a slot costs more than it saves
+_NO_SLOT = 255
+
+
+class SlotWriter:
+    """The sender's side of the slots of one way. Used by one thread at a time."""
+
+    def __init__(self, arena: Arena, slots: Slots, returned: Connection[Any, Any]) -> None:
+        self._arena, self._slots, self._returned = arena, slots, returned
+        self._free = list(range(slots.count))
+
+    def take(self) -> int:
+        """A free slot; waits until there is one. Raises ``EOFError`` when the receiver is gone."""
+        return self._free.pop() if self._free else self._returned.recv_bytes()[0]
+
+    def put_back(self, slot: int) -> None:
+        """Keeps a slot that was not sent."""
+        self._free.append(slot)
+
+    def fits(self, byte_count: int, offset: int) -> bool:
+        """Whether a slot has room for so many bytes more."""
+        return offset + byte_count <= self._slots.slot_bytes
+
+    def write(self, slot: int, offset: int, content: np.ndarray[Any, Any]) -> None:
+        """Copies an array into a slot."""
+        with self._arena.view(self._slots, slot) as view:
+            target = np.frombuffer(view, content.dtype, content.size, offset).reshape(content.shape)
+            np.copyto(target, content)
+            del target
+
+
+class SlotReader:
+    """The receiver's side of the slots of one way. Used by one thread."""
+
+    def __init__(self, arena: Arena, slots: Slots, returned: Connection[Any, Any]) -> None:
+        self._arena, self._slots, self._returned = arena, slots, returned
+
+    def read(self, slot: int, offset: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        """A copy of what lies in a slot."""
+        with self._arena.view(self._slots, slot) as view:
+            size = int(np.prod(shape, dtype=np.int64))
+            source = np.frombuffer(view, np.dtype(dtype), size, offset).reshape(shape)
+            array = source.copy()
+            del source
+        return array
+
+    def give_back(self, slot: int) -> None:
+        """Lets the sender have a slot again. Never waits: fewer numbers are on their way than fit the pipe."""
+        self._returned.send_bytes(bytes([slot]))
+
+
+class Channel:
+    """One end. ``send`` may be called by any thread, ``receive`` by one.
+
+    Both raise ``OSError`` or ``EOFError`` when the other end is gone.
+    """
+
+    def __init__(self, connection: Connection[Any, Any], outgoing: SlotWriter, incoming: SlotReader) -> None:
+        self._connection, self._outgoing, self._incoming = connection, outgoing, incoming
+        self._sending = threading.Lock()
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Nothing is sent any more; who sends now is waited for. The other end must be gone, or reading."""
+        with self._sending:
+            self._is_closed = True
+
+    def send(self, message: object) -> None:
+        """Sends a message."""
+        with self._sending:
+            if self._is_closed:
+                raise EOFError
+            buffer = io.BytesIO()
+            buffer.write(bytes([_NO_SLOT]))
+            packer = _Packer(buffer, self._outgoing)
+            try:
+                packer.dump(message)
+            except BaseException:
+                if packer.slot != _NO_SLOT:
+                    self._outgoing.put_back(packer.slot)
+                raise
+            with buffer.getbuffer() as content:
+                content[0] = packer.slot
+                self._connection.send_bytes(content)
+
+    def receive(self) -> Any:
+        """The next message; waits for it."""
+        content = self._connection.recv_bytes()
+        slot = content[0]
+        unpacker = _Unpacker(io.BytesIO(content), slot, self._incoming)
+        try:
+            return unpacker.load()
+        finally:
+            if slot != _NO_SLOT:
+                self._incoming.give_back(slot)
+
+
+class _Packer(pickle.Pickler):
+    def __init__(self, buffer: io.BytesIO, slots: SlotWriter) -> None:
+        super().__init__(buffer, pickle.HIGHEST_PROTOCOL)
+        self.slot = _NO_SLOT
+        self._slots = slots
+        self._offset = 0
+
+    def persistent_id(self, obj: Any) -> tuple[str, int, str, tuple[int, ...]] | None:
+        """Where a large array or byte string lies; None for everything else, which is pickled."""
+        if type(obj) is bytes and len(obj) >= _SMALLEST_BYTES:
+            return self._park("bytes", np.frombuffer(obj, np.uint8))
+        if type(obj) is np.ndarray and obj.nbytes >= _SMALLEST_BYTES and not obj.dtype.hasobject:
+            return self._park("array", obj)
+        return None
+
+    def _park(self, kind: str, array: np.ndarray[Any, Any]) -> tuple[str, int, str, tuple[int, ...]] | None:
+        if not self._slots.fits(array.nbytes, self._offset):
+            return None
+        if self.slot == _NO_SLOT:
+            self.slot = self._slots.take()
+        offset = self._offset
+        self._slots.write(self.slot, offset, array)
+        self._offset += -(-array.nbytes // 16) * 16
+        return kind, offset, array.dtype.str, array.shape
+
+
+class _Unpacker(pickle.Unpickler):
+    def __init__(self, buffer: io.BytesIO, slot: int, slots: SlotReader) -> None:
+        buffer.seek(1)
+        super().__init__(buffer)
+        self._slot = slot
+        self._slots = slots
+
+    def persistent_load(self, pid: tuple[str, int, str, tuple[int, ...]]) -> Any:
+        """Copies out what ``_Packer.persistent_id`` left in the slot."""
+        kind, offset, dtype, shape = pid
+        array = self._slots.read(self._slot, offset, dtype, shape)
+        return array.tobytes() if kind == "bytes" else array

@@ -1,0 +1,136 @@
+"""The worker: opens the engine and does what the server asks. Runs in a process of its own; knows no restart.
+
+Three kinds of thread: the main one opens the engine and drives its jobs, one reads messages, a few score matches, so
+that a score never waits for a clip. The worker ends with the server: when the pipe ends, and on Linux by the kernel
+too, should a graph call keep the reading thread from seeing it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from engine.cancellation import CancelFlag
+from engine.errors import Cancelled
+from engine.types import Engine
+from engine.worker.arena import Arena
+from engine.worker.channel import Channel, SlotReader, SlotWriter
+from engine.worker.messages import Attach, Close, Done, Failed, Failure, Generate, Happened, Opened, OpenFailed, Score
+
+SCORE_THREAD_COUNT = 2
+_PR_SET_PDEATHSIG = 1
+_KILL_PREFERENCE = "200"  # of 1000
+
+
+def work(
+    open_engine: Callable[[], Engine],
+    set_up: Callable[[], None],
+    connection: Connection[Any, Any],
+    slots_returned: Connection[Any, Any],
+    slots_to_return: Connection[Any, Any],
+) -> None:
+    """The life of a worker, from its start to its end."""
+    _outlive_nobody()
+    set_up()
+    with contextlib.suppress(EOFError, OSError):  # the server is gone
+        try:
+            engine = open_engine()
+        except Exception as error:  # noqa: BLE001  the server tells
+            connection.send(OpenFailed(Failure.of(error)))
+            return
+        connection.send(Opened(engine.capabilities()))
+        attach: Attach = connection.recv()
+        arena = Arena.attach(attach.name)
+        connection.send(attach)
+        channel = Channel(
+            connection,
+            SlotWriter(arena, attach.layout.to_server, slots_returned),
+            SlotReader(arena, attach.layout.to_worker, slots_to_return),
+        )
+        _Worker(engine, arena, channel).run()
+
+
+class _SharedFlag(CancelFlag):
+    """The flag of one job, set by the server's word; each look at it shows the server that the job gets on."""
+
+    def __init__(self, arena: Arena, number: int) -> None:
+        super().__init__()
+        self._arena, self._number = arena, number
+
+    @property
+    def is_set(self) -> bool:
+        return super().is_set or self._arena.cancelled >= self._number
+
+    def check(self) -> None:
+        self._arena.note_progress()
+        if self.is_set:
+            raise Cancelled("the job was cancelled")
+
+
+class _Worker:
+    def __init__(self, engine: Engine, arena: Arena, channel: Channel) -> None:
+        self._engine, self._arena, self._channel = engine, arena, channel
+        self._jobs: SimpleQueue[Generate | None] = SimpleQueue()
+        self._scorers = ThreadPoolExecutor(SCORE_THREAD_COUNT, thread_name_prefix="score")
+
+    def run(self) -> None:
+        """Drives jobs until the server closes."""
+        gc.freeze()  # what the engine loaded stays
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        while (asked := self._jobs.get()) is not None:
+            self._generate(asked)
+        self._engine.close()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                match self._channel.receive():
+                    case Generate() as asked:
+                        self._jobs.put(asked)
+                    case Score() as asked:
+                        self._scorers.submit(self._score, asked)
+                    case Close():
+                        self._jobs.put(None)
+        os._exit(1)  # the server is gone; whatever runs here is of no use to anybody
+
+    def _generate(self, asked: Generate) -> None:
+        try:
+            for event in self._engine.generate(asked.job, _SharedFlag(self._arena, asked.number)):
+                self._channel.send(Happened(asked.number, event))
+                self._arena.note_progress()
+        except Exception as error:  # noqa: BLE001  the server tells
+            self._channel.send(Failed(asked.number, Failure.of(error)))
+        else:
+            self._channel.send(Done(asked.number))
+
+    def _score(self, asked: Score) -> None:
+        try:
+            report = self._engine.score_match(asked.image, asked.prompt)
+        except Exception as error:  # noqa: BLE001  the server tells
+            self._channel.send(Failed(asked.number, Failure.of(error)))
+        else:
+            self._channel.send(Done(asked.number, report))
+
+
+def _outlive_nobody() -> None:
+    """Signals to the group are the server's to answer; its end is the worker's."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        faulthandler.enable()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        with contextlib.suppress(OSError):  # of server and worker the kernel had better take the one that comes back
+            Path("/proc/self/oom_score_adj").write_text(_KILL_PREFERENCE, encoding="ascii")

@@ -1,0 +1,239 @@
+"""Keeps a worker running: starts it, watches it, starts it again after a pause that grows. Knows no calls.
+
+One thread makes every worker and lives as long as the last of them. The first start fails with its own error; later
+ones are tried until the supervisor is closed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.cancellation import CancelFlag
+from engine.errors import BundleInvalid, EngineError, EngineHung, EngineLost, EngineRestarting, OutOfMemory
+from engine.types import Capabilities, Engine
+from engine.worker.process import LossReason, ProcessLost, WorkerProcess
+
+_log = logging.getLogger(__name__)
+_LONGEST_PAUSE_SECONDS = 60.0
+_STEADY_SECONDS = 60.0  # a worker that lived as long is no repeated fault
+_CLOSE_SECONDS = 5.0
+
+
+def _nothing() -> None:
+    """Sets nothing up."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How a worker is kept.
+
+    ``max_step_seconds``: a graph call, with the loading before it, that takes longer ends the worker.
+    ``restart_seconds``: the pause before a worker is started again; doubled with each loss that follows soon.
+    ``set_up`` runs in the worker first, to set up its log for example; it must be picklable.
+    """
+
+    max_step_seconds: float = 600.0
+    restart_seconds: float = 1.0
+    set_up: Callable[[], None] = _nothing
+
+
+class WorkerWatcher(Protocol):
+    """Somebody who wants to know. Called on the supervisor's thread; must not wait."""
+
+    def lost(self, reason: LossReason) -> None:
+        """No worker runs. Waiting jobs wait."""
+        ...
+
+    def ready(self, down_seconds: float) -> None:
+        """A worker runs again, so many seconds after the last one was lost."""
+        ...
+
+
+class Supervisor:
+    """Starts the first worker when it is made, and raises what opening the engine raises."""
+
+    def __init__(self, open_engine: Callable[[], Engine], settings: WorkerSettings) -> None:
+        self._open_engine = open_engine
+        self._settings = settings
+        self._changed = threading.Condition()
+        self._process: WorkerProcess | None = None
+        self._opening: WorkerProcess | None = None
+        self._watchers: list[WorkerWatcher] = []
+        self._first: Future[Capabilities] = Future()  # what the first start comes to
+        self._loss: LossReason | None = None  # while no worker runs
+        self._is_closed = False
+        self._is_given_up = False  # for now: the last try to start failed, so nobody waits for the next
+        self._pause_seconds = settings.restart_seconds
+        self._open_seconds = 0.0
+        self._thread = threading.Thread(target=self._run, name="engine-supervisor", daemon=True)
+        self._thread.start()
+        atexit.register(self.kill)  # multiprocessing waits for its processes when Python ends
+        try:
+            self.capabilities: Capabilities = self._first.result()
+        except BaseException:
+            atexit.unregister(self.kill)
+            raise
+
+    @property
+    def retry_seconds(self) -> float:
+        """How long it is likely to take until a worker runs."""
+        return self._pause_seconds + self._open_seconds
+
+    @property
+    def _is_running(self) -> bool:
+        return self._process is not None and not self._process.lost.is_set()
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the worker, while one runs."""
+        process = self._process
+        return None if process is None else process.process_id
+
+    def watch(self, watcher: WorkerWatcher) -> None:
+        """Tells somebody about every change from now on, and about a loss that lasts."""
+        with self._changed:
+            self._watchers.append(watcher)
+            loss = self._loss
+        if loss is not None:
+            watcher.lost(loss)
+
+    def process(self) -> WorkerProcess:
+        """The worker. Raises ``EngineRestarting`` while none runs."""
+        with self._changed:
+            if self._process is None or not self._is_running or self._is_closed:
+                raise EngineRestarting(self.retry_seconds)
+            return self._process
+
+    def wait_for_process(self, cancel: CancelFlag) -> WorkerProcess:
+        """The worker, or the next one. Raises ``Cancelled``, or ``EngineRestarting`` where it does not start."""
+        cancel.when_set(self._notify)
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_running or self._is_given_up or self._is_closed or cancel.is_set)
+        cancel.check()
+        return self.process()
+
+    def error_of(self, lost: ProcessLost) -> EngineError:
+        """What a caller is told whose call was lost."""
+        match lost.reason:
+            case LossReason.HUNG:
+                return EngineHung(self._settings.max_step_seconds, self.retry_seconds)
+            case LossReason.OUT_OF_MEMORY:
+                return OutOfMemory("the engine's process was ended for lack of memory")
+            case LossReason.CRASHED:
+                return EngineLost(self.retry_seconds)
+
+    def close(self) -> None:
+        """Lets the worker finish and end, kills it where that takes long or it only opens, and starts no other."""
+        with self._changed:
+            self._is_closed = True
+            process = self._process
+            self._changed.notify_all()
+        if process is None:
+            self.kill()
+        else:
+            process.close(_CLOSE_SECONDS)
+        self._thread.join()
+        atexit.unregister(self.kill)
+
+    def kill(self) -> None:
+        """Ends the worker now, and starts no other. Safe to call at any time, from any thread."""
+        with self._changed:
+            self._is_closed = True
+            process = self._process or self._opening
+            self._changed.notify_all()
+        if process is not None:
+            process.kill()
+
+    def _run(self) -> None:
+        lost_at: float | None = None
+        while not self._is_closed:
+            process = self._start(is_first=lost_at is None)
+            if process is None:
+                if lost_at is None:
+                    return
+                self._pause()
+                continue
+            started_at = time.monotonic()
+            if lost_at is not None:
+                self._announce(started_at - lost_at)
+            reason = process.watch(self._settings.max_step_seconds)
+            with self._changed:
+                self._process = None
+            if time.monotonic() - started_at > _STEADY_SECONDS:
+                self._pause_seconds = self._settings.restart_seconds
+            if not self._is_closed:
+                lost_at = time.monotonic()
+                self._tell_loss(reason or LossReason.CRASHED)
+            process.join()
+            if not self._is_closed:
+                self._pause()
+
+    def _start(self, is_first: bool) -> WorkerProcess | None:
+        started_at = time.monotonic()
+        try:
+            process = WorkerProcess(self._open_engine, self._settings.set_up)
+            with self._changed:
+                self._opening = process
+                if self._is_closed:
+                    process.kill()
+            capabilities = process.open()
+            if not is_first and capabilities != self.capabilities:
+                process.close(_CLOSE_SECONDS)
+                raise BundleInvalid("the bundle on disk is another one now; start the server again to serve it")
+        except Exception as error:  # noqa: BLE001  the first start raises it, the log tells of later ones
+            self._give_up(error, is_first)
+            return None
+        self._open_seconds = time.monotonic() - started_at
+        with self._changed:
+            self._process, self._opening, self._loss, self._is_given_up = process, None, None, False
+            self._changed.notify_all()
+            if self._is_closed:
+                process.kill()
+        if is_first:
+            self._first.set_result(capabilities)
+        return process
+
+    def _give_up(self, error: Exception, is_first: bool) -> None:
+        with self._changed:
+            self._opening = None
+            self._is_given_up = True
+            self._changed.notify_all()
+        if is_first:
+            was_lost = isinstance(error, ProcessLost)
+            self._first.set_exception(BundleInvalid(_START_LOST.format(error)) if was_lost else error)
+        elif not self._is_closed:
+            _log.error("the engine's process does not start: %s", error)
+
+    def _announce(self, down_seconds: float) -> None:
+        _log.info("the engine's process is ready again after %.3f s", down_seconds)
+        with self._changed:
+            watchers = list(self._watchers)
+        for watcher in watchers:
+            watcher.ready(down_seconds)
+
+    def _tell_loss(self, reason: LossReason) -> None:
+        _log.error("the engine's process was lost (%s); it is started again in %g s", reason.value, self._pause_seconds)
+        with self._changed:
+            self._loss = reason
+            watchers = list(self._watchers)
+        for watcher in watchers:
+            watcher.lost(reason)
+
+    def _pause(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_closed, self._pause_seconds)
+        self._pause_seconds = min(self._pause_seconds * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+_START_LOST = "the engine's process ended while it opened the bundle ({}); its last words stand above in the log"

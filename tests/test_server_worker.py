@@ -1,0 +1,249 @@
+"""The engine in a process of its own, over real sockets: what its faults cost, and what comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psutil
+import pytest
+import pytest_asyncio
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from engine import FakeEngine, WorkerEngine
+from engine.cancellation import CancelFlag
+from engine.errors import Cancelled, EngineHung, EngineLost
+from engine.types import Image, Job
+from engine.worker import WorkerSettings
+from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+from tests.faulty_worker import open_faulty
+from tests.serving import (
+    PATIENCE_SECONDS,
+    PROMPT,
+    Served,
+    detail,
+    eventually,
+    failure_of,
+    generate_request,
+    kinds,
+    png,
+    read_all,
+    reason,
+    served,
+    violations,
+)
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+@dataclass(frozen=True)
+class Isolated:
+    """A server whose engine is in a process of its own."""
+
+    served: Served
+    engine: WorkerEngine
+    folder: Path
+
+    @property
+    def stub(self) -> Any:
+        return self.served.stub
+
+    def generate(self, prompt: str) -> Any:
+        return self.stub.Generate(generate_request(prompt=prompt))
+
+    def watch_health(self) -> Any:
+        stub: Any = health_pb2_grpc.HealthStub(self.served.channel)
+        return stub.Watch(health_pb2.HealthCheckRequest())
+
+    async def restarts(self, why: str) -> float:
+        return await self.served.sample(f"stillcue_worker_restarts_total{{reason={why}}}")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def isolated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Isolated]:
+    folder = tmp_path_factory.mktemp("worker")
+    (folder / "may-open").touch()
+    settings = WorkerSettings(restart_seconds=0.0)
+    engine = await asyncio.to_thread(WorkerEngine, partial(open_faulty, folder), settings)
+    async with served(engine) as server:
+        yield Isolated(server, engine, folder)
+
+
+async def status_after(watch: Any) -> int:
+    message = await asyncio.wait_for(anext(aiter(watch)), PATIENCE_SECONDS)
+    return int(message.status)
+
+
+async def test_a_clip_is_the_same_as_from_an_engine_in_this_process(isolated: Isolated) -> None:
+    stream = generate_pb2.StreamSpec(preview_every_step_count=2)
+    request = generate_request(stream=stream)
+    async with served(FakeEngine()) as here:
+        expected = await read_all(here.stub.Generate(request))
+    actual = await read_all(isolated.stub.Generate(request))
+    for message in (*expected, *actual):
+        message.ClearField("elapsed")
+        message.summary.ClearField("queue_duration")
+    assert actual == expected
+
+
+async def test_a_score_and_a_refused_score(isolated: Isolated) -> None:
+    picture = media_pb2.Image(data=png(900, 700))
+    response = await isolated.stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=picture, prompt=PROMPT))
+    expected = FakeEngine().score_match(Image(png(900, 700)), PROMPT)
+    assert response.report.score == pytest.approx(expected.score)
+    error = await failure_of(isolated.stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=picture)))
+    assert reason(error) == "INVALID_JOB"
+    assert [field for field, _ in violations(error)] == ["prompt"]
+
+
+async def test_a_score_does_not_wait_for_the_clip_and_a_cancel_takes_effect_after_the_call(isolated: Isolated) -> None:
+    running = isolated.generate("stall here")
+    messages = aiter(running)
+    while (await anext(messages)).WhichOneof("event") != "denoise_progress":
+        pass
+    picture = media_pb2.Image(data=png())
+    await isolated.stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=picture, prompt=PROMPT))
+    running.cancel()
+    await isolated.served.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
+    assert await isolated.served.sample("stillcue_cancel_latency_seconds_count") == 0  # the call still runs
+    (isolated.folder / "go-on").touch()
+    await isolated.served.reaches("stillcue_cancel_latency_seconds_count", 1)
+    (isolated.folder / "go-on").unlink()
+    assert kinds(await read_all(isolated.generate(PROMPT)))[-1] == "summary"
+
+
+async def test_a_crash_costs_the_running_job_only(isolated: Isolated) -> None:
+    watch = isolated.watch_health()
+    assert await status_after(watch) == SERVING
+    (isolated.folder / "may-open").unlink()
+    process_id = isolated.engine.process_id
+    running, waiting = isolated.generate("crash now"), isolated.generate(PROMPT)
+    error = await failure_of(running)
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert reason(error) == "ENGINE_LOST"
+    retry = detail(error, error_details_pb2.RetryInfo)
+    assert retry is not None
+    assert retry.retry_delay.ToNanoseconds() > 0
+    assert await status_after(watch) == NOT_SERVING
+    refused = await failure_of(isolated.generate(PROMPT))
+    assert refused.code() is grpc.StatusCode.UNAVAILABLE
+    assert reason(refused) == "ENGINE_RESTARTING"
+    picture = media_pb2.Image(data=png())
+    score = isolated.stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=picture, prompt=PROMPT))
+    assert reason(await failure_of(score)) == "ENGINE_RESTARTING"
+    assert await isolated.restarts("crashed") == 1
+    assert await isolated.served.sample("stillcue_worker_resident_memory_bytes") == 0
+    assert await isolated.served.sample("stillcue_serving") == 0
+    (isolated.folder / "may-open").touch()
+    assert await status_after(watch) == SERVING
+    messages = await read_all(waiting)
+    assert kinds(messages)[-1] == "summary"
+    assert kinds(messages).count("frame") == 9
+    assert await isolated.served.sample("stillcue_worker_down_seconds_count") == 1
+    assert await isolated.served.sample("stillcue_worker_resident_memory_bytes") > 0
+    assert isolated.engine.process_id != process_id
+    watch.cancel()
+
+
+@pytest.mark.parametrize("fault", ["full of it", "allocate more"])
+async def test_a_lack_of_memory_has_its_own_reason_and_gives_memory_back(isolated: Isolated, fault: str) -> None:
+    process_id, before = isolated.engine.process_id, await isolated.restarts("out_of_memory")
+    error = await failure_of(isolated.generate(fault))
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert reason(error) == "OUT_OF_MEMORY"
+    assert detail(error, error_details_pb2.RetryInfo) is not None
+    assert "secret" not in (error.details() or "")
+    await eventually(lambda: isolated.engine.process_id not in {None, process_id})
+    await isolated.served.reaches("stillcue_worker_restarts_total{reason=out_of_memory}", before + 1)
+    await isolated.served.reaches("stillcue_serving", 1)
+    assert not psutil.pid_exists(process_id or 0)
+
+
+async def test_a_mistake_of_the_engine_costs_no_process_and_stays_in_the_log(
+    isolated: Isolated, caplog: pytest.LogCaptureFixture
+) -> None:
+    process_id = isolated.engine.process_id
+    error = await failure_of(isolated.generate("wrong turn"))
+    assert reason(error) == "GRAPH_FAILED"
+    assert "secret" not in (error.details() or "")
+    assert "ZeroDivisionError: in /secret/path" in caplog.text
+    assert "faulty_worker.py" in caplog.text  # where it happened, in the other process
+    assert kinds(await read_all(isolated.generate(PROMPT)))[-1] == "summary"
+    assert isolated.engine.process_id == process_id
+
+
+async def test_the_shared_memory_has_no_name(isolated: Isolated) -> None:
+    maps = Path(f"/proc/{isolated.engine.process_id}/maps").read_text(encoding="utf-8")
+    shared = [line for line in maps.splitlines() if "/dev/shm/" in line]
+    assert shared
+    assert all(line.endswith("(deleted)") for line in shared)
+
+
+async def test_a_stop_kills_a_worker_that_does_not_come_to_rest(isolated: Isolated) -> None:
+    """The last test of this server: it ends it."""
+    running = isolated.generate("stall for good")
+    messages = aiter(running)
+    while (await anext(messages)).WhichOneof("event") != "denoise_progress":
+        pass
+    process_id = isolated.engine.process_id
+    assert await isolated.served.server.stop()
+    assert reason(await failure_of(running)) == "SERVER_DRAINING"
+    assert not psutil.pid_exists(process_id or 0)
+
+
+@pytest.fixture(scope="module")
+def job() -> Job:
+    return Job(Image(png()), "stall for good")
+
+
+@pytest.fixture
+def stalling(tmp_path: Path) -> Iterator[WorkerEngine]:
+    (tmp_path / "may-open").touch()
+    engine = WorkerEngine(partial(open_faulty, tmp_path), WorkerSettings(max_step_seconds=5.0, restart_seconds=60.0))
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+async def test_a_hang_past_the_limit_ends_the_process(stalling: WorkerEngine, job: Job) -> None:
+    fine = stalling.prepare(replace(job, prompt=PROMPT))
+    cancel = CancelFlag()
+    events = stalling.generate(fine, cancel)
+    next(events)
+    cancel.set()
+    with pytest.raises(Cancelled):
+        list(events)
+    given_up = stalling.generate(fine, CancelFlag())
+    next(given_up)
+    given_up.close()  # type: ignore[attr-defined]  # a generator
+    process_id = stalling.process_id
+    with pytest.raises(EngineHung, match="one step took longer than 5 s") as caught:
+        list(stalling.generate(stalling.prepare(job), CancelFlag()))
+    assert isinstance(caught.value, EngineLost)
+    await eventually(lambda: not psutil.pid_exists(process_id or 0))
+
+
+async def test_the_worker_and_its_memory_end_with_a_server_that_is_killed() -> None:
+    flags = ["--engine", "fake", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "server", *flags, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    ready = await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)
+    assert ready.startswith(b"stillcue ready")
+    started = psutil.Process(process.pid).children()
+    assert started
+    process.kill()
+    await process.wait()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, started, PATIENCE_SECONDS)
+    assert alive == []
