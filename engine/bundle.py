@@ -18,12 +18,17 @@ from engine.errors import BundleInvalid
 from engine.manifest import (
     FORMAT_VERSION,
     AdapterSpec,
+    CalibrationSpec,
+    ClauseCalibrationSpec,
+    ContrastsSpec,
     DistilledSpec,
     EngineSpec,
     FileSpec,
     GeometrySpec,
     GraphSpec,
+    GroundingSpec,
     GuidanceSpec,
+    LanguageContrastSpec,
     LatentSpec,
     Manifest,
     Precision,
@@ -31,21 +36,28 @@ from engine.manifest import (
     ScheduleSpec,
     ScorerSpec,
     StageName,
+    SuccessSpec,
     TensorDtype,
     TensorSpec,
     TokenizerSpec,
+    VerdictSpec,
 )
 
 __all__ = [
     "FORMAT_VERSION",
     "MANIFEST_NAME",
     "AdapterSpec",
+    "CalibrationSpec",
+    "ClauseCalibrationSpec",
+    "ContrastsSpec",
     "DistilledSpec",
     "EngineSpec",
     "FileSpec",
     "GeometrySpec",
     "GraphSpec",
+    "GroundingSpec",
     "GuidanceSpec",
+    "LanguageContrastSpec",
     "LatentSpec",
     "Manifest",
     "Precision",
@@ -53,9 +65,11 @@ __all__ = [
     "ScheduleSpec",
     "ScorerSpec",
     "StageName",
+    "SuccessSpec",
     "TensorDtype",
     "TensorSpec",
     "TokenizerSpec",
+    "VerdictSpec",
     "file_sha256",
     "parse_manifest",
     "read_manifest",
@@ -109,6 +123,8 @@ def _named_files(manifest: Manifest) -> Iterator[str]:
     if manifest.scorer is not None:
         yield manifest.scorer.tokenizer.file
         yield manifest.scorer.contrast_file
+        if manifest.scorer.contrasts is not None:
+            yield manifest.scorer.contrasts.file
 
 
 def _parse(path: Path, content: bytes) -> Manifest:

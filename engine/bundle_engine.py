@@ -58,8 +58,8 @@ class BundleEngine:
         )
         self._scorer: Scorer | None = None
         if self._manifest.scorer is not None:
-            image_graph, text_graph = graphs.get("scorer_image", anywhere), graphs.get("scorer_text", anywhere)
-            self._scorer = Scorer(folder, self._manifest.scorer, image_graph, text_graph)
+            both = graphs.get("scorer_image", anywhere), graphs.get("scorer_text", anywhere)
+            self._scorer = Scorer(folder, self._manifest.scorer, both, runtime, plan.geometries)
         self._pipeline: Pipeline | None = Pipeline(self._manifest, graphs, prompts, self._scorer)
 
     def capabilities(self) -> Capabilities:

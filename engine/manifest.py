@@ -182,11 +182,84 @@ class PreviewSpec(_Part):
     r_squared: float
 
 
-class ScorerSpec(_Part):
-    """The scorer. z = exp(``logit_scale_log``) · cosine + ``logit_bias``; score = 100 · sigmoid(slope · m + offset).
+class LanguageContrastSpec(_Part):
+    """What clauses of one language are held against.
 
-    m is z less the logarithm of the mean of e^z over the contrast sentences, whose embeddings are ``contrast_file``,
-    [sentences, size] float32 in numpy's format. ``resample`` is Pillow's number.
+    ``subjects`` and ``scenes`` are rows [start, end) of the contrasts' file. The templates make a sentence of a clause
+    in the place of ``{}``, as they made those of the rows; a subject and an action are joined by ``joint``. ``actions``
+    are joined to the subject of a sentence when it is scored.
+    """
+
+    language: Literal["en", "zh"]
+    subjects: tuple[int, int]
+    scenes: tuple[int, int]
+    subject_template: str = "{}"
+    scene_template: str = "{}"
+    joint: str = " "
+    actions: tuple[str, ...] = Field(min_length=1)
+
+
+class ContrastsSpec(_Part):
+    """``file`` holds unit embeddings [sentences, size] float32 in numpy's format."""
+
+    file: str
+    languages: tuple[LanguageContrastSpec, ...] = Field(min_length=1)
+
+
+class ClauseCalibrationSpec(_Part):
+    """Probability of a clause: sigmoid(slope · m + offset), fitted on ``pair_count`` labelled pairs."""
+
+    kind: Literal["subject", "action", "environment"]
+    language: Literal["en", "zh"]
+    slope: float = Field(gt=0)
+    offset: float
+    pair_count: int = Field(ge=0)
+
+
+class CalibrationSpec(_Part):
+    """What a scorer's probabilities were fitted on, and how good they are on pairs that the fit did not see."""
+
+    clauses: tuple[ClauseCalibrationSpec, ...]
+    pairs_sha256: str
+    pair_count: int
+    brier_score: float
+    expected_calibration_error: float
+
+
+class GroundingSpec(_Part):
+    """Heat of a patch: sigmoid(slope · m + offset). A noun whose presence is below ``absent_below`` is missing."""
+
+    slope: float = Field(default=1.0, gt=0)
+    offset: float = 0.0
+    absent_below: float = 0.5
+
+
+class VerdictSpec(_Part):
+    """Scores from which a match is called good, and doubtful."""
+
+    good_score: float = 70.0
+    doubtful_score: float = 40.0
+
+
+class SuccessSpec(_Part):
+    """Log odds of a good clip: offset + slope · score / 100, fitted on outcomes that were measured.
+
+    The other three say how many there were and how good the fit is on outcomes that it did not see.
+    """
+
+    slope: float
+    offset: float
+    outcome_count: int
+    brier_score: float
+    calibration_error: float
+
+
+class ScorerSpec(_Part):
+    """The scorer. z = exp(``logit_scale_log``) · cosine + ``logit_bias``.
+
+    m of a sentence is z less the logarithm of the mean of e^z over contrast sentences. For whole sentences their
+    embeddings are ``contrast_file``, [sentences, size] float32 in numpy's format, for clauses ``contrasts``; without
+    these the score is that of the whole sentence, 100 · sigmoid(slope · m + offset). ``resample`` is Pillow's number.
     """
 
     tokenizer: TokenizerSpec
@@ -200,6 +273,11 @@ class ScorerSpec(_Part):
     slope: float = 1.0
     offset: float = 0.0
     is_calibrated: bool = False
+    contrasts: ContrastsSpec | None = None
+    calibration: CalibrationSpec | None = None
+    grounding: GroundingSpec = GroundingSpec()
+    verdicts: VerdictSpec = VerdictSpec()
+    success: SuccessSpec | None = None
 
 
 class Manifest(_Part):

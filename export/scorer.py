@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.scoring.embedding import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
 from export.graph import TracedModule
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class ScorerImageGraph(nn.Module):
     """``forward(pixel_values) -> image_embeds, patch_embeds``.
 
-    [1, 3, side, side] to [1, D] and [1, patches, D], all of unit length.
+    [B, 3, side, side] to [B, D] and [B, patches, D], all of unit length.
     """
 
     def __init__(self, model: SiglipModel) -> None:
@@ -41,7 +42,7 @@ class ScorerImageGraph(nn.Module):
 
 
 class ScorerTextGraph(nn.Module):
-    """``forward(input_ids) -> text_embeds``: [1, tokens] int64 to [1, D], unit length."""
+    """``forward(input_ids) -> text_embeds``: [B, tokens] int64 to [B, D], unit length."""
 
     def __init__(self, model: SiglipModel) -> None:
         super().__init__()
@@ -53,12 +54,21 @@ class ScorerTextGraph(nn.Module):
 
 
 def scorer_graphs(model: SiglipModel) -> tuple[TracedModule, TracedModule]:
-    """The picture's graph and the sentence's."""
+    """The pictures' graph and the sentences', both for any number of them up to what the engine asks for at a time."""
     vision, text = model.config.vision_config, model.config.text_config
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.rand(1, 3, vision.image_size, vision.image_size, generator=generator) * 2 - 1
-    input_ids = torch.randint(0, text.vocab_size, (1, text.max_position_embeddings), generator=generator)
+    pixels = torch.rand(2, 3, vision.image_size, vision.image_size, generator=generator) * 2 - 1
+    input_ids = torch.randint(0, text.vocab_size, (2, text.max_position_embeddings), generator=generator)
+    pictures = torch.export.Dim("pictures", min=1, max=MAX_PICTURE_COUNT)
+    sentences = torch.export.Dim("sentences", min=1, max=MAX_SENTENCE_COUNT)
     return (
-        TracedModule(ScorerImageGraph(model), {"pixel_values": pixels}, ("image_embeds", "patch_embeds")),
-        TracedModule(ScorerTextGraph(model), {"input_ids": input_ids}, ("text_embeds",)),
+        TracedModule(
+            ScorerImageGraph(model),
+            {"pixel_values": pixels},
+            ("image_embeds", "patch_embeds"),
+            dynamic_axes={"pixel_values": (pictures,)},
+        ),
+        TracedModule(
+            ScorerTextGraph(model), {"input_ids": input_ids}, ("text_embeds",), dynamic_axes={"input_ids": (sentences,)}
+        ),
     )

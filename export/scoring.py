@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from engine.bundle import GraphSpec, ScorerSpec, StageName, TokenizerSpec
+from engine.bundle import ContrastsSpec, GraphSpec, LanguageContrastSpec, ScorerSpec, StageName, TokenizerSpec
 from export.checkpoint import files_identity
-from export.contrast import CONTRAST_SENTENCES
+from export.contrast import ContrastWords, contrast_sentences, load_contrasts
 from export.errors import ExportError
 from export.graph import export_graph
 from export.journal import Journal
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _STAGES: tuple[StageName, ...] = ("scorer_image", "scorer_text")
 CONTRAST_NAME = "scorer_contrast.npy"
+_BATCH_SIZE = 32  # sentences embedded at a time
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,22 @@ def _export(folder: Path, out: Path, report: Callable[[str], None]) -> tuple[dic
         export_graph(traced, weights, file)
         graphs.append(graph_spec(stage, None, file, "fp32", verify_against_torch(file, traced)))
         report(f"{file.name}: differs from torch by {graphs[-1].max_abs_error:.1e}")
-    spec = _scorer_spec(model, tokenizer, picture)
+    words = load_contrasts(folder)
+    spec = _scorer_spec(model, tokenizer, picture, words)
     save_tokenizer(tokenizer, out / spec.tokenizer.file)
-    _save_array(_contrast(model, tokenizer, spec.tokenizer), out / spec.contrast_file)
+    _save_array(_embed(model, tokenizer, spec.tokenizer, contrast_sentences(words)), out / CONTRAST_NAME)
     answer = {
         "spec": spec.model_dump(mode="json"),
         "graphs": [graph.model_dump(mode="json") for graph in graphs],
         "weight_files": [file.relative_to(out).as_posix() for file in stock.files],
     }
     written = () if planned.encodings is None else stock.files
-    return answer, [*(out / graph.file for graph in graphs), out / spec.tokenizer.file, out / CONTRAST_NAME, *written]
+    return answer, [
+        *(out / graph.file for graph in graphs),
+        out / spec.tokenizer.file,
+        out / CONTRAST_NAME,
+        *written,
+    ]
 
 
 def _load(folder: Path) -> tuple[SiglipModel, Any, dict[str, Any]]:
@@ -88,7 +95,9 @@ def _load(folder: Path) -> tuple[SiglipModel, Any, dict[str, Any]]:
     return model, tokenizer, picture
 
 
-def _scorer_spec(model: SiglipModel, tokenizer: Any, picture: dict[str, Any]) -> ScorerSpec:
+def _scorer_spec(
+    model: SiglipModel, tokenizer: Any, picture: dict[str, Any], words: tuple[ContrastWords, ...]
+) -> ScorerSpec:
     return ScorerSpec(
         tokenizer=TokenizerSpec(
             file="scorer_tokenizer.json",
@@ -104,7 +113,28 @@ def _scorer_spec(model: SiglipModel, tokenizer: Any, picture: dict[str, Any]) ->
         logit_scale_log=float(model.logit_scale.detach()),
         logit_bias=float(model.logit_bias.detach()),
         contrast_file=CONTRAST_NAME,
+        contrasts=ContrastsSpec(file=CONTRAST_NAME, languages=tuple(_language_specs(words))),
     )
+
+
+def _language_specs(contrasts: tuple[ContrastWords, ...]) -> Iterator[LanguageContrastSpec]:
+    """Where each language's rows are, in the order of ``contrast_sentences``."""
+    start = 0
+    for words in contrasts:
+        middle = start + len(words.subjects)
+        end = middle + len(words.scenes)
+        yield LanguageContrastSpec.model_validate(
+            {
+                "language": words.language,
+                "subjects": (start, middle),
+                "scenes": (middle, end),
+                "subject_template": words.subject_template,
+                "scene_template": words.scene_template,
+                "joint": words.joint,
+                "actions": words.actions,
+            }
+        )
+        start = end
 
 
 def _save_array(array: np.ndarray[Any, np.dtype[np.float32]], file: Path) -> None:
@@ -114,17 +144,19 @@ def _save_array(array: np.ndarray[Any, np.dtype[np.float32]], file: Path) -> Non
     partial.replace(file)
 
 
-def _contrast(model: SiglipModel, tokenizer: Any, text: TokenizerSpec) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Unit embeddings of the contrast sentences, [sentences, size]."""
+def _embed(
+    model: SiglipModel, tokenizer: Any, text: TokenizerSpec, sentences: Sequence[str]
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Unit embeddings, [sentences, size]."""
     tokenizer.padding_side = text.pad_side
     batch = tokenizer(
-        [sentence.lower() for sentence in CONTRAST_SENTENCES],
+        [sentence.lower() for sentence in sentences],
         padding="max_length",
         max_length=text.length,
         truncation=True,
         return_tensors="pt",
     )
     with torch.no_grad():
-        embeds = model.text_model(input_ids=batch["input_ids"]).pooler_output
-    unit: np.ndarray[Any, np.dtype[np.float32]] = torch.nn.functional.normalize(embeds, dim=-1).numpy()
+        embeds = [model.text_model(input_ids=ids).pooler_output for ids in batch["input_ids"].split(_BATCH_SIZE)]
+    unit: np.ndarray[Any, np.dtype[np.float32]] = torch.nn.functional.normalize(torch.cat(embeds), dim=-1).numpy()
     return unit

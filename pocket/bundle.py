@@ -1,25 +1,48 @@
 """`python -m pocket.bundle`: the trained checkpoint becomes the bundle around it, ready to serve.
 
-Knows the options that pocket is exported with. The work is the exporter's.
+Exports, then calibrates the match scorer on pairs drawn from the world and writes its figures beside the
+bundle. Knows the options that pocket is exported with. The work is the exporter's.
 """
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 
 from export.__main__ import main as export
+from export.calibrate.__main__ import main as calibrate
+from pocket.pairs import HALVES, write_pairs
 from pocket.settings import BUNDLE_FOLDER, CHECKPOINT_NAME
 from pocket.world import FRAME_COUNT, FRAMES_PER_SECOND, PICTURE_PX
 
+FIGURES_NAME = "scorer_evaluation.json"
 _STEP_COUNT = 20
 _GUIDANCE_SCALE = 3.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Export the checkpoint that lies in the bundle's folder; return the exporter's exit status."""
+    """Export the checkpoint that lies in the bundle's folder and calibrate; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pocket.bundle", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=BUNDLE_FOLDER, help="folder with checkpoint/ inside")
-    bundle = parser.parse_args(arguments).bundle
+    parser.add_argument("--pictures", type=int, default=150, help="of each half of the pairs; 0: no calibration")
+    parser.add_argument("--calibrate-only", action="store_true", help="leave the graphs as they are")
+    parser.add_argument("--plot", type=Path, help="reliability plot of the scorer, SVG")
+    options = parser.parse_args(arguments)
+    status = 0 if options.calibrate_only else _export(options.bundle)
+    if status == 0 and options.pictures:
+        return calibrate_scorer(options.bundle, options.pictures, options.plot)
+    return status
+
+
+def calibrate_scorer(bundle: Path, picture_count: int, plot: Path | None = None) -> int:
+    """Fit the scorer's probabilities on one half of the pairs, judge them on the other; return the exit status."""
+    with tempfile.TemporaryDirectory() as name:
+        fitting, held_out = (write_pairs(Path(name), half, picture_count) for half in HALVES)
+        options = ["--held-out", held_out, "--json", bundle / FIGURES_NAME, *(("--plot", plot) if plot else ())]
+        return calibrate([str(bundle), str(fitting), *map(str, options)])
+
+
+def _export(bundle: Path) -> int:
     options = {
         "--out": bundle,
         "--size": f"{PICTURE_PX}x{PICTURE_PX}",

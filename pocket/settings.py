@@ -14,6 +14,7 @@ CHECKPOINT_FOLDER = BUNDLE_FOLDER / CHECKPOINT_NAME
 LATENT_CHANNELS = 16
 TEXT_TOKENS = 512
 SCORER_TOKENS = 64
+SCORER_PATCH_PX = 8
 BOUNDARY_RATIO = 0.9
 FLOW_SHIFT = 5.0
 CLIP_COUNT = 3000
@@ -37,5 +38,5 @@ RUNS = {
     "transformer": RunLength(3000, 16, 0.01, 1e-3),
     "expert_high": RunLength(500, 16, 0.005, 5e-4),
     "expert_low": RunLength(1000, 16, 0.005, 5e-4),
-    "scorer": RunLength(500, 96, 0.01, 1e-3),
+    "scorer": RunLength(1500, 64, 0.01, 1e-3),
 }

@@ -108,7 +108,7 @@ def test_an_open_axis_needs_a_range(tmp_path: Path) -> None:
     graph = _write(tmp_path / "open.onnx", "g (float[length,8] x) => (float[length,8] y) { y = Add(x, x) }")
     assert _refusal(graph) == (
         f"{graph}: axis 0 of input x, 'length', has no fixed length and no range; ranges are given for batch, columns, "
-        "rows"
+        "pictures, rows, sentences"
     )
     (engine,) = compile_plans(graph, [_RTX3090], tmp_path, axes={"length": AxisRange(1, 4, 1000)})
     assert (engine.file, engine.activation_bytes, engine.weight_bytes) == ("open.sm_86.plan", 0, 0)

@@ -81,7 +81,12 @@ def test_a_new_export_gives_the_same_clip(
     tmp_path: Path, noise: NDArray[np.float32], engine_frames: NDArray[np.uint8]
 ) -> None:
     shutil.copytree(CHECKPOINT_FOLDER, tmp_path / "checkpoint")
-    assert pocket.bundle.main(["--bundle", str(tmp_path)]) == 0
+    assert pocket.bundle.main(["--bundle", str(tmp_path), "--pictures", "12"]) == 0
+    scorer = read_manifest(tmp_path)[0].scorer
+    assert scorer is not None
+    assert scorer.calibration is not None
+    assert {item.kind for item in scorer.calibration.clauses} == {"subject", "action", "environment"}
+    assert json.loads((tmp_path / pocket.bundle.FIGURES_NAME).read_text())["clauses"]["all"]["clause_count"] > 100
     assert np.abs(_engine_frames(tmp_path, noise).astype(int) - engine_frames).max() <= 1
 
 

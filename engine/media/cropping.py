@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.types import Box, CropProposal, Geometry
+from engine.types import Box, CropProposal, Geometry, Grounding
+
+MARGIN = 0.08  # beside the subject, as a share of its longer side
+MAX_SCALE = 1.5  # pixels of a clip for each of the picture
 
 Size = tuple[int, int]  # width and height of a clip in pixels
 
@@ -22,6 +25,40 @@ def center_window(width_px: int, height_px: int, size: Size) -> Box:
     width = max(min(width_px, round(height_px * size[0] / size[1])), 1)
     height = max(min(height_px, round(width_px * size[1] / size[0])), 1)
     return Box((width_px - width) // 2, (height_px - height) // 2, width, height)
+
+
+def subject_window(width_px: int, height_px: int, subject: Box, center: tuple[float, float], size: Size) -> Box:
+    """The smallest window of a clip's aspect that holds the subject's box and a margin, around its centre of mass.
+
+    The window stays inside the picture and is no smaller than the clip's size over ``MAX_SCALE``, so that nothing is
+    enlarged beyond it where the picture has the pixels. A subject that no window of the aspect can hold whole is cut
+    evenly around ``center``, in pixels.
+    """
+    aspect = size[0] / size[1]
+    largest = min(float(width_px), height_px * aspect)
+    margin = MARGIN * max(subject.width_px, subject.height_px)
+    # The centre of mass need not be the middle of the box: the window reaches to the farther side.
+    reach_x = max(center[0] - subject.left_px, subject.left_px + subject.width_px - center[0]) + margin
+    reach_y = max(center[1] - subject.top_px, subject.top_px + subject.height_px - center[1]) + margin
+    wanted = max(2 * reach_x, 2 * reach_y * aspect, size[0] / MAX_SCALE)
+    width = max(min(round(min(wanted, largest)), width_px), 1)
+    height = max(min(round(width / aspect), height_px), 1)
+    left = min(max(round(center[0] - width / 2), 0), width_px - width)
+    top = min(max(round(center[1] - height / 2), 0), height_px - height)
+    return Box(left, top, width, height)
+
+
+def propose_crops(
+    width_px: int, height_px: int, grounding: Grounding | None, sizes: Sequence[Size]
+) -> tuple[CropProposal, ...]:
+    """A proposal for each compiled size of a clip; the largest centred window where no subject was found."""
+    subject = None if grounding is None else grounding.box
+    if grounding is None or subject is None:
+        return tuple(proposal_of(center_window(width_px, height_px, size), None, *size) for size in sizes)
+    center = (grounding.center_x * width_px, grounding.center_y * height_px)
+    return tuple(
+        proposal_of(subject_window(width_px, height_px, subject, center, size), subject, *size) for size in sizes
+    )
 
 
 def proposal_of(crop: Box, subject: Box | None, width_px: int, height_px: int) -> CropProposal:

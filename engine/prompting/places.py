@@ -8,6 +8,8 @@ from engine.prompting.tokens import HAN, Token
 
 _WITHIN = ("preposition", "determiner", "adjective", "sky")
 _BEING_THERE = frozenset({"在", "于"})
+_PLACE_ADVERBS = frozenset({"indoors", "outdoors", "underwater"})  # need no preposition
+_OF = "的"  # belongs to a place right after it only: "房间里的 | 白色的猫"
 
 
 def leading_place(tokens: Sequence[Token]) -> int:
@@ -32,7 +34,7 @@ def trailing_place(tokens: Sequence[Token], *, with_sky: bool = False) -> int:
     """
     places = ("place", "sky") if with_sky else ("place",)
     for index in range(len(tokens)):
-        if tokens[index].is_in("resting") or tokens[index].text in _BEING_THERE:
+        if tokens[index].is_in("resting") or tokens[index].text in _BEING_THERE | _PLACE_ADVERBS:
             end = _place_phrase(tokens, index, places)
             if end == len(tokens) and index:
                 return index
@@ -44,8 +46,12 @@ def _place_phrase(tokens: Sequence[Token], start: int, places: Sequence[str] = (
     end = 0
     for index in range(start, len(tokens)):
         token = tokens[index]
-        if token.is_in(*places) or (end and token.is_in("localizer")):
+        if not end and index > start and token.text in _PLACE_ADVERBS:
+            return 0  # "in red indoors"
+        if token.is_in(*places) or (end and token.is_in("localizer") and (token.text != _OF or end == index)):
             end = index + 1
+        elif end and token.is_in("measure"):
+            break  # counts what is there: "海面上 | 一艘红色的船"
         elif not end and index > start and token.script != HAN and token.is_in("resting"):
             return 0  # "in purple on the lake"
         elif (token.is_noun and not token.is_in("sky")) or (end and token.script != HAN and not token.is_in(*_WITHIN)):

@@ -168,7 +168,7 @@ def _head(tokens: Sequence[Token]) -> Token | None:
     """The noun that a noun phrase is about: the last one before an English preposition."""
     head = None
     for token in tokens:
-        if token.is_in("preposition") and head is not None:
+        if token.is_in("preposition", "resting") and head is not None:
             break
         if token.is_noun:
             head = token

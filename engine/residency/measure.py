@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from engine.errors import BundleInvalid
 from engine.manifest import GraphSpec, Manifest, StageName, TensorSpec
 from engine.residency.demand import Amount, GraphDemand, JobDemand, StageDemand
+from engine.scoring.embedding import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
 from engine.types import Expert, Family, Geometry, Stage
 
 SCORER_STAGES: tuple[StageName, ...] = ("scorer_image", "scorer_text")
@@ -32,8 +33,6 @@ _5B_ORDER: tuple[tuple[Stage, Expert | None, tuple[StageName, ...]], ...] = (
 )
 _ORDER = {Family.WAN22_I2V_A14B: _A14B_ORDER, Family.WAN22_TI2V_5B: _5B_ORDER}
 _OF_TRANSFORMER: tuple[StageName, ...] = ("transformer", "transformer_high", "transformer_low")
-# The server scores in two threads, beside the engine's own.
-_CONCURRENT_SCORE_COUNT = 3
 _MAX_BATCH_COUNT = 2  # both halves of guidance in one call
 _DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8}
 # Folder or file of a stage's weights, as in the Diffusers layout.
@@ -132,6 +131,8 @@ class _Buffers:
             "batch": _MAX_BATCH_COUNT,
             "rows": manifest.tokenizer.length,
             "columns": manifest.schedule.order + 2 + _MAX_BATCH_COUNT,
+            "pictures": MAX_PICTURE_COUNT,
+            "sentences": MAX_SENTENCE_COUNT,
         }
 
     def of(self, stage: Stage, runs: tuple[StageName, ...]) -> Amount:
@@ -143,8 +144,8 @@ class _Buffers:
         return self._prompts() + Amount(by_area=self._recurrence(runs))
 
     def of_scores(self) -> Amount:
-        """Buffers of all scores that may be worked on at a time."""
-        return Amount(fixed=_CONCURRENT_SCORE_COUNT * self._all(SCORER_STAGES))
+        """Buffers of the one call that is made at a time of each graph, whoever asked for it."""
+        return Amount(fixed=self._all(SCORER_STAGES))
 
     def _all(self, stages: Iterable[StageName]) -> int:
         """Every input and output."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.scoring.embedding import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
+
 
 @dataclass(frozen=True, slots=True)
 class AxisRange:
@@ -26,6 +28,9 @@ class AxisRange:
 BATCH = AxisRange(1, 2, 2)
 # Text rows that count (docs/adr/0011), of the encoder's 512. A long prompt has some 120.
 TEXT_ROWS = AxisRange(2, 128, 512)
+# Rows of one call of the scorer: a lone request has one picture and some forty sentences.
+PICTURES = AxisRange(1, 1, MAX_PICTURE_COUNT)
+SENTENCES = AxisRange(1, 32, MAX_SENTENCE_COUNT)
 
 
 def graph_axes(input_names: Sequence[str], batch: AxisRange = BATCH) -> Mapping[str, AxisRange]:
@@ -36,4 +41,4 @@ def graph_axes(input_names: Sequence[str], batch: AxisRange = BATCH) -> Mapping[
     """
     state_count = max(len(input_names) - 2, 1)  # all but the prediction and the matrix
     columns = AxisRange(*(state_count + rows for rows in (batch.lowest, batch.tuned, batch.highest)))
-    return {"batch": batch, "rows": TEXT_ROWS, "columns": columns}
+    return {"batch": batch, "rows": TEXT_ROWS, "columns": columns, "pictures": PICTURES, "sentences": SENTENCES}

@@ -1,7 +1,8 @@
 """`python -m pocket.train {vae,text,transformer,experts,scorer,all}`.
 
 Parts build on each other; what is missing is trained first, what is finished is loaded, what was
-interrupted goes on. `checkpoint` writes what there is, from unfinished runs too.
+interrupted goes on. `checkpoint` writes what there is, from unfinished runs too; `scorer-checkpoint`
+writes the scorer alone and leaves the rest as it is.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import torch
 from pocket.settings import CHECKPOINT_FOLDER, WORK_FOLDER
 from pocket.train.workshop import Workshop
 
-_PARTS = ("vae", "latents", "text", "transformer", "experts", "scorer", "checkpoint", "all")
+_PARTS = ("vae", "latents", "text", "transformer", "experts", "scorer", "scorer-checkpoint", "checkpoint", "all")
 
 
 def main() -> None:
@@ -38,6 +39,8 @@ def main() -> None:
         workshop.experts()
     if arguments.part in ("scorer", "all"):
         workshop.scorer()
+    if arguments.part == "scorer-checkpoint":
+        workshop.write_scorer(arguments.checkpoint)
     if arguments.part in ("checkpoint", "all"):
         workshop.write_checkpoint(arguments.checkpoint)
 

@@ -17,9 +17,11 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import AutoTokenizer, SiglipImageProcessor, SiglipModel, UMT5EncoderModel
 
+from export.contrast import CONTRAST_FILE_NAME
 from pocket.settings import BOUNDARY_RATIO, FLOW_SHIFT, LATENT_CHANNELS
 from pocket.train.tokens import save_scorer_tokenizer, save_text_tokenizer
-from pocket.world import PICTURE_PX
+from pocket.world import ACTIONS, LANGUAGES, PICTURE_PX, SCENES, SUBJECTS, still_caption
+from pocket.world.wordings import SCENE_PHRASES
 
 _CARD = """---
 license: apache-2.0
@@ -28,6 +30,30 @@ pipeline_tag: image-to-video
 
 Pocket, trained by `python -m pocket.train all`. Its model card is the README.md of the bundle around this folder.
 """
+
+# Verbs that every subject shares, where there is one.
+_PLAIN_ACTIONS = {
+    "en": {
+        "moves_left": "moves to the left",
+        "moves_right": "moves to the right",
+        "jumps": "jumps",
+        "rises": "rises",
+        "sinks": "sinks",
+        "comes_closer": "comes closer",
+        "goes_away": "goes away",
+        "stays": "stays still",
+    },
+    "zh": {
+        "moves_left": "向左移动",
+        "moves_right": "向右移动",
+        "jumps": "跳起来",
+        "rises": "上升",
+        "sinks": "下沉",
+        "comes_closer": "靠近镜头",
+        "goes_away": "远离镜头",
+        "stays": "静止不动",
+    },
+}
 
 
 def finish_vae(trained: AutoencoderKLWan, mean: Tensor, std: Tensor) -> AutoencoderKLWan:
@@ -81,6 +107,8 @@ def write_scorer(folder: Path, pieces: Tokenizer, scorer: SiglipModel) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     scorer.half().save_pretrained(folder)
     save_scorer_tokenizer(pieces, folder)
+    words = json.dumps(contrast_words(), ensure_ascii=False, indent=1)
+    (folder / CONTRAST_FILE_NAME).write_text(words + "\n", encoding="utf-8")
     half = [0.5, 0.5, 0.5]
     SiglipImageProcessor(
         do_resize=True,
@@ -89,6 +117,24 @@ def write_scorer(folder: Path, pieces: Tokenizer, scorer: SiglipModel) -> None:
         image_mean=half,
         image_std=half,
     ).save_pretrained(folder)
+
+
+def contrast_words() -> list[dict[str, object]]:
+    """What the scorer's clauses are held against: everything there is in the world, told once in each language."""
+    return [
+        {
+            "language": language,
+            "subjects": [
+                still_caption(subject.name, colour, None, language, seed=2)
+                for subject in SUBJECTS.values()
+                for colour in subject.colours
+            ],
+            "scenes": [SCENE_PHRASES[language][scene][0] for scene in SCENES],
+            "actions": [_PLAIN_ACTIONS[language][action] for action in ACTIONS],
+            "joint": " " if language == "en" else "",
+        }
+        for language in LANGUAGES
+    ]
 
 
 def byte_count(folder: Path) -> int:

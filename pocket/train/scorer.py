@@ -1,53 +1,33 @@
-"""Training of the match scorer: a very small SigLIP with exact labels.
+"""Training of the match scorer: a very small SigLIP with exact labels, for pictures and for each of their patches.
 
-The world knows which caption fits which picture, so that every pair of a batch has a true label
-and none is a false negative. Knows pictures and captions. Does not know latents.
+The world knows which sentence fits which picture and where the subject is, so that every pair of a
+batch has a true label and none is a false negative. Knows pictures and claims. Does not know latents.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import SiglipConfig, SiglipModel
 
-from pocket.settings import CLIP_COUNT, RUNS, SCORER_TOKENS
-from pocket.train.clips import load_training_frames, training_spec
+from export.scorer import ScorerImageGraph, ScorerTextGraph
+from pocket.settings import CLIP_COUNT, RUNS, SCORER_PATCH_PX, SCORER_TOKENS
+from pocket.train.claims import Claim, draw_claim
 from pocket.train.loop import train
+from pocket.train.stills import load_stills
 from pocket.train.text import load_pieces, tokenise
-from pocket.world import (
-    LANGUAGES,
-    PICTURE_PX,
-    ClipSpec,
-    caption,
-    is_plausible,
-    scene_caption,
-    still_caption,
-)
+from pocket.world import PICTURE_PX, ClipSpec
 
 _POSITIVE_WEIGHT = 6.0
+_OWN_WEIGHT = 8.0
+"""Of a sentence against its own picture: the hard pairs, one in a row."""
+_PATCH_WEIGHT = 3.0
+_PATCH_POSITIVE_WEIGHT = 4.0
 _EMBEDDINGS = ("embedding", "probe", "heads", "in_proj")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a caption says; None where it says nothing."""
-
-    subject: str | None
-    colour: str | None
-    scene: str | None
-    action: str | None
-
-    def fits(self, spec: ClipSpec) -> bool:
-        """Tell whether a still picture of `spec` can be told this way."""
-        named = ((self.subject, spec.subject), (self.colour, spec.colour), (self.scene, spec.scene))
-        if any(said is not None and said != shown for said, shown in named):
-            return False
-        return self.action is None or is_plausible(spec.subject, spec.scene, self.action)
 
 
 def build_scorer(vocabulary_size: int) -> SiglipModel:
@@ -68,7 +48,7 @@ def build_scorer(vocabulary_size: int) -> SiglipModel:
             "bos_token_id": 2,
             "eos_token_id": 1,
         },
-        vision_config={**shared, "image_size": PICTURE_PX, "patch_size": 8},
+        vision_config={**shared, "image_size": PICTURE_PX, "patch_size": SCORER_PATCH_PX},
     )
     scorer = SiglipModel(config)
     torch.nn.init.constant_(scorer.logit_scale, np.log(10.0))
@@ -76,57 +56,82 @@ def build_scorer(vocabulary_size: int) -> SiglipModel:
     return scorer
 
 
+class JointEmbeddings(nn.Module):
+    """Sentences, pictures and patches of pictures in the joint space, with the same arithmetic as the bundle's."""
+
+    def __init__(self, scorer: SiglipModel) -> None:
+        super().__init__()
+        self.scorer = scorer
+        self._text, self._image = [ScorerTextGraph(scorer)], [ScorerImageGraph(scorer)]  # in lists: no parameters twice
+
+    def forward(self, ids: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits z: [captions, pictures] and [captions, pictures, patches]."""
+        texts = self._text[0](ids)
+        pictures, patches = self._image[0](pixels)
+        scale, bias = self.scorer.logit_scale.exp(), self.scorer.logit_bias
+        of_patches = torch.einsum("cd,ipd->cip", texts, patches)
+        return scale * (texts @ pictures.T) + bias, scale * of_patches + bias
+
+
 def train_scorer(folder: Path, device: torch.device) -> tuple[Tokenizer, SiglipModel]:
     """Train (or load) the scorer."""
-    frames = load_training_frames(folder / "cache", CLIP_COUNT)
+    stills = load_stills(folder / "cache", CLIP_COUNT)
     pieces = load_pieces(folder)
-    scorer = build_scorer(pieces.get_vocab_size()).to(device)
+    joint = JointEmbeddings(build_scorer(pieces.get_vocab_size())).to(device)
     batch = RUNS["scorer"].batch_size
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng([step, 7])
-        chosen = rng.integers(len(frames), size=batch)
-        times = rng.integers(frames.shape[1], size=batch)
-        pictures = np.stack([frames[c, t] for c, t in zip(chosen, times, strict=True)])
-        specs = [training_spec(int(index)) for index in chosen]
-        claims, texts = zip(*[_describe(spec, rng) for spec in specs], strict=True)
+        chosen = rng.integers(len(stills.pictures), size=batch)
+        specs = [stills.spec(int(index)) for index in chosen]
+        claims, texts = zip(*[draw_claim(spec, rng) for spec in specs], strict=True)
         labels = torch.tensor([[claim.fits(spec) for spec in specs] for claim in claims])
         ids, _ = tokenise(pieces, texts)
         ids = functional.pad(ids[:, :SCORER_TOKENS], (0, max(0, SCORER_TOKENS - ids.shape[1])))
-        output = scorer(input_ids=ids.to(device), pixel_values=to_scorer_pixels(pictures).to(device))
-        return sigmoid_loss(output.logits_per_text, labels.to(device))
+        pixels = to_scorer_pixels(stills.pictures[chosen])
+        of_pictures, of_patches = joint(ids.to(device), pixels.to(device))
+        loss, figures = sigmoid_loss(of_pictures, labels.to(device))
+        wanted = patch_targets(claims, specs, torch.from_numpy(stills.shares[chosen]))
+        of_place = patch_loss(of_patches, wanted.to(device))
+        return loss + _PATCH_WEIGHT * of_place, {**figures, "place": float(of_place.detach())}
 
-    train("scorer", scorer, loss_of_step, RUNS["scorer"], folder, adam_only=_EMBEDDINGS)
-    return pieces, scorer
+    train("scorer", joint, loss_of_step, RUNS["scorer"], folder, adam_only=_EMBEDDINGS)
+    return pieces, joint.scorer
 
 
 def sigmoid_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Sigmoid loss over all pairs. logits, labels: [captions, pictures]."""
+    """Sigmoid loss over all pairs. logits, labels: [captions, pictures], each caption's own picture on the diagonal."""
     weights = torch.where(labels, _POSITIVE_WEIGHT, 1.0)
+    weights = weights * torch.where(torch.eye(len(labels), dtype=torch.bool, device=labels.device), _OWN_WEIGHT, 1.0)
     loss = functional.binary_cross_entropy_with_logits(logits, labels.float(), weights)
     right = (logits > 0) == labels
+    own = right.diagonal()
     figures = {
         "hit": float(right[labels].float().mean()),
         "reject": float(right[~labels].float().mean()),
+        "own": float(own.float().mean()),
     }
     return loss, figures
+
+
+def patch_targets(claims: tuple[Claim, ...], specs: list[ClipSpec], shares: Tensor) -> Tensor:
+    """[captions, pictures, patches]: the share of a patch that shows what the caption is about.
+
+    The subject's share where it names one that is there, what is left of the patch where it names the scene alone.
+    shares: [pictures, patches].
+    """
+    shown = torch.tensor([[claim.fits(spec) for spec in specs] for claim in claims])
+    names_subject = torch.tensor([claim.subject is not None for claim in claims])[:, None, None]
+    wanted = torch.where(names_subject, shares[None], 1.0 - shares[None])
+    return torch.where(shown[..., None], wanted, 0.0)
+
+
+def patch_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Sigmoid loss over all patches. logits, wanted: [captions, pictures, patches]."""
+    weights = 1.0 + (_PATCH_POSITIVE_WEIGHT - 1.0) * wanted
+    return functional.binary_cross_entropy_with_logits(logits, wanted, weights)
 
 
 def to_scorer_pixels(pictures: NDArray[np.uint8]) -> Tensor:
     """[batch, height, width, 3] uint8 -> [batch, 3, height, width] in -1..1 (mean = std = 0.5)."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-
-
-def _describe(spec: ClipSpec, rng: np.random.Generator) -> tuple[Claim, str]:
-    language = LANGUAGES[int(rng.integers(len(LANGUAGES)))]
-    seed = int(rng.integers(2**31))
-    kind = rng.random()
-    if kind < 0.15:
-        return Claim(None, None, spec.scene, None), scene_caption(spec.scene, language, seed)
-    if kind < 0.35:
-        claim = Claim(spec.subject, spec.colour, spec.scene, spec.action)
-        return claim, caption(spec, language, seed, always_complete=True)
-    colour = spec.colour if rng.random() < 0.6 else None
-    scene = spec.scene if rng.random() < 0.5 else None
-    text = still_caption(spec.subject, colour, scene, language, seed)
-    return Claim(spec.subject, colour, scene, None), text

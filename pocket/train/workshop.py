@@ -17,7 +17,7 @@ from pocket.train.clips import load_training_frames
 from pocket.train.export import finish_vae, write_pipeline, write_scorer
 from pocket.train.flow import EXPERTS, build_transformer, train_experts, train_parent
 from pocket.train.latents import LatentSet, encode_training_set
-from pocket.train.scorer import build_scorer, train_scorer
+from pocket.train.scorer import JointEmbeddings, build_scorer, train_scorer
 from pocket.train.state import load_average
 from pocket.train.text import CaptionReader, load_pieces, train_text
 from pocket.train.vae import build_vae, train_vae
@@ -76,10 +76,15 @@ class Workshop:
             high=high,
             low=low,
         )
-        scorer = build_scorer(pieces.get_vocab_size())
         if (self.folder / "scorer.pt").exists():
-            load_average(self.folder / "scorer.pt", scorer)
-            write_scorer(target / "scorer", pieces, scorer)
+            self.write_scorer(target)
+
+    def write_scorer(self, target: Path) -> None:
+        """Write the averaged weights of the scorer alone; the rest of the checkpoint stays as it is."""
+        pieces = load_pieces(self.folder)
+        scorer = build_scorer(pieces.get_vocab_size())
+        load_average(self.folder / "scorer.pt", JointEmbeddings(scorer))
+        write_scorer(target / "scorer", pieces, scorer)
 
     def _latest(self, *names: str) -> Path:
         paths = [self.folder / f"{name}.pt" for name in names]

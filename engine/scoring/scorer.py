@@ -1,0 +1,60 @@
+"""A picture and a sentence become a match report. Knows the order of the work; every step has a module of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image as Pillow
+
+from engine.bundle import ScorerSpec
+from engine.execution import Execution
+from engine.media.cropping import sizes_of
+from engine.runtime.base import Graph, Runtime
+from engine.scoring.contrast import Contrasts
+from engine.scoring.embedding import PictureEncoder, SentenceEncoder
+from engine.scoring.judgement import Judge
+from engine.scoring.statements import question_of
+from engine.types import Geometry, MatchReport, Pixels
+
+
+class Scorer:
+    """Scores pictures against sentences. Safe to call from several threads; their graph calls are shared.
+
+    ``graphs`` are those of pictures and of sentences; ``geometries`` the sizes that crops are proposed for.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        spec: ScorerSpec,
+        graphs: tuple[Graph, Graph],
+        runtime: Runtime,
+        geometries: Sequence[Geometry] = (),
+    ) -> None:
+        self._spec = spec
+        self._sizes = sizes_of(geometries)
+        self._contrasts = Contrasts(folder, spec)
+        self._pictures = PictureEncoder(spec, graphs[0], runtime)
+        self._sentences = SentenceEncoder(folder, spec, graphs[1], runtime)
+
+    def score(self, execution: Execution, picture: Pillow.Image | Pixels, prompt: str) -> MatchReport:
+        """Scores an RGB picture of any size: a graph call for the picture and one for the sentences, or none."""
+        execution.cancel.check()
+        image = self._pictures.embed(picture)
+        execution.cancel.check()
+        question = question_of(prompt, self._contrasts)
+        texts = self._sentences.embed(question.texts)
+        return Judge(self._spec, self._contrasts, question, image, texts).report(*_size_of(picture), self._sizes)
+
+    def similarities(
+        self, execution: Execution, pictures: Sequence[Pillow.Image | Pixels], prompt: str
+    ) -> tuple[float, ...]:
+        """Cosines of several pictures, frames of a clip for example, with one sentence."""
+        execution.cancel.check()
+        text = self._sentences.embed([prompt])[prompt]
+        return tuple(float(item.whole @ text) for item in self._pictures.embed_all(pictures))
+
+
+def _size_of(picture: Pillow.Image | Pixels) -> tuple[int, int]:
+    return picture.size if isinstance(picture, Pillow.Image) else (picture.shape[1], picture.shape[0])

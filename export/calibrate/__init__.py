@@ -1,0 +1,1 @@
+"""A scorer's numbers become probabilities: fitted on labelled pairs, judged on others, written into the manifest."""

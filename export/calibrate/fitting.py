@@ -1,0 +1,126 @@
+"""A scorer's calibration from labelled pairs, and the figures that it reaches on others. Knows no file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from engine.bundle import CalibrationSpec, ClauseCalibrationSpec, ScorerSpec
+from engine.prompting import ClauseKind
+from export.calibrate.judging import KINDS, LANGUAGES, Judged, PairScorer, labelled
+from export.calibrate.pairs import MISMATCHES, PairFile
+from export.calibrate.placing import fit_grounding, placing_of
+from export.calibrate.statistics import (
+    area_under_curve,
+    brier_score,
+    expected_calibration_error,
+    fit_logistic,
+    reliability,
+)
+
+Figures = dict[str, Any]
+_FEWEST = 10  # labels of each sort, below which nothing is fitted
+
+
+def calibrate(
+    scorer: PairScorer, spec: ScorerSpec, fitting: PairFile, held_out: PairFile
+) -> tuple[ScorerSpec, Figures]:
+    """The spec with all that was fitted, and its figures on the pairs that were held out."""
+    plain = spec.model_copy(update={"calibration": None})
+    grounding = fit_grounding(scorer.judge(fitting, plain), plain.grounding)
+    plain = plain.model_copy(update={"grounding": grounding})
+    judged = scorer.judge(fitting, plain)
+    clauses = tuple(
+        fitted for kind in KINDS for language in LANGUAGES if (fitted := _fitted(judged, kind, language)) is not None
+    )
+    calibration = CalibrationSpec(
+        clauses=clauses,
+        pairs_sha256=fitting.sha256,
+        pair_count=len(fitting.pairs),
+        brier_score=0.0,
+        expected_calibration_error=0.0,
+    )
+    result = scorer.judge(held_out, plain.model_copy(update={"calibration": calibration}))
+    figures = figures_of(result)
+    measured = {
+        "brier_score": figures["clauses"]["all"]["brier_score"],
+        "expected_calibration_error": figures["clauses"]["all"]["expected_calibration_error"],
+    }
+    return plain.model_copy(update={"calibration": calibration.model_copy(update=measured)}), figures
+
+
+def _fitted(judged: Sequence[Judged], kind: ClauseKind, language: str) -> ClauseCalibrationSpec | None:
+    margins, _, labels = labelled(judged, kind, language)
+    if min(labels.sum(), (~labels).sum()) < _FEWEST:
+        return None
+    slope, offset = fit_logistic(margins, labels)
+    return ClauseCalibrationSpec.model_validate(
+        {
+            "kind": kind.value,
+            "language": language,
+            "slope": max(slope, 1e-6),
+            "offset": offset,
+            "pair_count": len(labels),
+        }
+    )
+
+
+def figures_of(judged: Sequence[Judged]) -> Figures:
+    """Discrimination by kind of mismatch and language, calibration by kind of clause, grounding, missing things."""
+    clauses = {"all": _calibration(judged, None, None)}
+    for kind in KINDS:
+        for language in LANGUAGES:
+            clauses[f"{kind.value} {language}"] = _calibration(judged, kind, language)
+    placing = placing_of(judged)
+    return {
+        "pair_count": len(judged),
+        "area_under_curve": {
+            f"{mismatch} {language}": _discrimination(judged, mismatch, language)
+            for mismatch in MISMATCHES
+            for language in LANGUAGES
+        },
+        "median_score": {
+            str(mismatch or "match"): _median([x for x in judged if x.pair.mismatch == mismatch])
+            for mismatch in (None, *MISMATCHES)
+        },
+        "clauses": clauses,
+        "grounding": None if placing is None else asdict(placing),
+        "missing_nouns": _missing(judged),
+    }
+
+
+def _discrimination(judged: Sequence[Judged], mismatch: str, language: str) -> float | None:
+    """How often a match scores higher than this mismatch."""
+    chosen = [item for item in judged if item.language == language and item.pair.mismatch in (None, mismatch)]
+    labels = np.array([item.pair.mismatch is None for item in chosen], bool)
+    if not len(labels) or labels.all() or not labels.any():
+        return None
+    return round(area_under_curve(np.array([item.report.score for item in chosen]), labels), 4)
+
+
+def _median(judged: Sequence[Judged]) -> float | None:
+    return round(float(np.median([item.report.score for item in judged])), 1) if judged else None
+
+
+def _calibration(judged: Sequence[Judged], kind: ClauseKind | None, language: str | None) -> Figures:
+    _, chances, labels = labelled(judged, kind, language)
+    if not len(labels):
+        return {"clause_count": 0}
+    return {
+        "clause_count": len(labels),
+        "brier_score": round(brier_score(chances, labels), 4),
+        "expected_calibration_error": round(expected_calibration_error(chances, labels), 4),
+        "reliability": [asdict(item) for item in reliability(chances, labels)],
+    }
+
+
+def _missing(judged: Sequence[Judged]) -> Figures:
+    """How often something is said to be missing where the subject is another, and where everything is there."""
+    shares = {}
+    for name, mismatch in (("named_where_the_subject_is_another", "subject"), ("named_where_all_is_there", None)):
+        chosen = [bool(item.report.missing_nouns) for item in judged if item.pair.mismatch == mismatch]
+        shares[name] = round(float(np.mean(chosen)), 4) if chosen else None
+    return shares

@@ -1,0 +1,86 @@
+"""Runs a bundle's scorer over labelled pairs. Knows the engine's reports; fits nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+
+from engine.bundle import Manifest, ScorerSpec
+from engine.cancellation import CancelFlag
+from engine.execution import Execution
+from engine.prompting import ClauseKind
+from engine.runtime.ort import OrtRuntime
+from engine.scoring import Scorer
+from engine.types import ClauseScore, MatchReport
+from export.calibrate.pairs import Pair, PairFile
+from export.calibrate.statistics import Labels, Values
+from export.errors import ExportError
+
+KINDS = (ClauseKind.SUBJECT, ClauseKind.ACTION, ClauseKind.ENVIRONMENT)
+LANGUAGES = ("en", "zh")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A pair and what the scorer says of it."""
+
+    pair: Pair
+    report: MatchReport
+
+    @property
+    def language(self) -> str:
+        """Of the sentence, where its line says so, else of its first judged clause."""
+        return self.pair.language or next((item.language.value for item in self.report.clauses), "en")
+
+
+class PairScorer:
+    """A bundle's scorer on ONNX Runtime, with another calibration where one is given."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        if manifest.scorer is None or manifest.scorer.contrasts is None:
+            raise ExportError(f"{folder} has no scorer with contrast sets; export it again")
+        self._folder, self._manifest = folder, manifest
+        self._runtime = OrtRuntime(thread_count=1)
+        graphs = {spec.stage: self._runtime.load(folder, spec) for spec in manifest.graphs if "scorer" in spec.stage}
+        self._graphs = graphs["scorer_image"], graphs["scorer_text"]
+
+    def judge(self, file: PairFile, spec: ScorerSpec) -> list[Judged]:
+        """Every pair, in order. Raises ``ExportError`` for a picture that cannot be read."""
+        scorer = Scorer(self._folder, spec, self._graphs, self._runtime)
+        execution = Execution(self._runtime, CancelFlag())
+        return [Judged(pair, scorer.score(execution, picture, pair.prompt)) for pair, picture in _with_pictures(file)]
+
+
+def _with_pictures(file: PairFile) -> Iterator[tuple[Pair, Pillow.Image]]:
+    for pair in file.pairs:
+        try:
+            with Pillow.open(file.folder / pair.image) as picture:
+                yield pair, picture.convert("RGB")
+        except OSError as error:
+            raise ExportError(f"cannot read the picture {file.folder / pair.image}: {error}") from error
+
+
+def labelled(
+    judged: Iterable[Judged], kind: ClauseKind | None = None, language: str | None = None
+) -> tuple[Values, Values, Labels]:
+    """Margins, probabilities and labels of all clauses whose label is known, of one kind and language or of all."""
+    found = [
+        (clause, label)
+        for item in judged
+        for clause in item.report.clauses
+        if kind in (None, clause.kind) and language in (None, item.language)
+        for label in [label_of(item.pair, clause)]
+        if label is not None
+    ]
+    margins = np.array([clause.contrast for clause, _ in found], np.float64)
+    chances = np.array([clause.probability for clause, _ in found], np.float64)
+    return margins, chances, np.array([label for _, label in found], bool)
+
+
+def label_of(pair: Pair, clause: ClauseScore) -> bool | None:
+    """Whether a clause is right; None where that is not known, or where it is not judged."""
+    return None if clause.probability is None else pair.label(clause.kind)

@@ -1,0 +1,92 @@
+"""Fits and measures of probabilities. Plain numpy; knows no scorer.
+
+Sources: J. Platt, "Probabilistic outputs for support vector machines" (1999), for the fit and its smoothed targets;
+M. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning" (2015), for the calibration error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+Labels = NDArray[np.bool_]
+BIN_COUNT = 10
+_ITERATIONS = 100
+_LARGEST_EXPONENT = 60.0
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Probabilities that lie together: how many, their mean, and how often it was so."""
+
+    count: int
+    predicted: float
+    observed: float
+
+
+def sigmoid(values: Values) -> Values:
+    """1 / (1 + e^-x) without overflow."""
+    result: Values = 1.0 / (1.0 + np.exp(-np.clip(values, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)))
+    return result
+
+
+def fit_logistic(values: Values, labels: Labels) -> tuple[float, float]:
+    """Slope and offset of sigmoid(slope · value + offset) of the highest likelihood, by Newton's method.
+
+    Targets are Platt's, so that values which labels separate completely do not drive the slope to infinity.
+    """
+    positive, negative = int(labels.sum()), int((~labels).sum())
+    if not positive or not negative:
+        raise ValueError("both labels must occur")
+    targets = np.where(labels, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    centre, spread = float(values.mean()), float(values.std()) or 1.0
+    design = np.stack([(values - centre) / spread, np.ones_like(values)], axis=1)  # [values, 2]
+    weights = np.zeros(2)
+    loss = _loss(design, targets, weights)
+    for _ in range(_ITERATIONS):
+        chances = sigmoid(design @ weights)
+        gradient = design.T @ (chances - targets)
+        curvature = design.T @ (design * (chances * (1 - chances))[:, None]) + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        while (new := _loss(design, targets, weights - step)) > loss + 1e-12 and np.abs(step).max() > 1e-9:
+            step = step / 2
+        weights, change, loss = weights - step, loss - new, new
+        if change < 1e-10:
+            break
+    return float(weights[0] / spread), float(weights[1] - weights[0] * centre / spread)
+
+
+def _loss(design: Values, targets: Values, weights: Values) -> float:
+    logits = design @ weights
+    return float(np.sum(np.logaddexp(0.0, logits) - targets * logits))
+
+
+def area_under_curve(scores: Values, labels: Labels) -> float:
+    """How often a positive stands above a negative; ties count half."""
+    positive, negative = np.sort(scores[labels]), np.sort(scores[~labels])
+    below = np.searchsorted(negative, positive, "left")
+    level = np.searchsorted(negative, positive, "right") - below
+    return float((below + 0.5 * level).sum() / (len(positive) * len(negative)))
+
+
+def brier_score(chances: Values, labels: Labels) -> float:
+    """Mean squared error of probabilities."""
+    return float(np.mean((chances - labels) ** 2))
+
+
+def reliability(chances: Values, labels: Labels) -> list[Bin]:
+    """Bins of equal width over 0..1; empty ones are left out."""
+    indices = np.minimum((chances * BIN_COUNT).astype(int), BIN_COUNT - 1)
+    return [
+        Bin(int(inside.sum()), float(chances[inside].mean()), float(labels[inside].mean()))
+        for inside in (indices == index for index in range(BIN_COUNT))
+        if inside.any()
+    ]
+
+
+def expected_calibration_error(chances: Values, labels: Labels) -> float:
+    """Mean distance of predicted and observed over the bins, by how many lie in each."""
+    return sum(item.count * abs(item.predicted - item.observed) for item in reliability(chances, labels)) / len(labels)
