@@ -182,7 +182,7 @@ def test_a_cancel_between_two_events_stops_the_next_call(bench: Bench, kind: typ
 def test_a_cancel_during_any_call_makes_it_the_last(bench: Bench) -> None:
     job = bench.prepare()
     expected = _frames(bench.run(job))
-    cached = [call for call in _ALL_CALLS if call != "text_encoder"]
+    cached = [call for call in _ALL_CALLS if call not in {"text_encoder", "scorer_image", "scorer_text"}]
     for last in range(1, len(cached)):
         cancel = CancelFlag()
         bench.runtime.after_call = lambda cancel=cancel, last=last: (  # type: ignore[misc]
@@ -193,6 +193,22 @@ def test_a_cancel_during_any_call_makes_it_the_last(bench: Bench) -> None:
         assert bench.runtime.calls == cached[:last]
     bench.runtime.after_call = lambda: None
     np.testing.assert_array_equal(_frames(bench.run(job)), expected)
+
+
+@pytest.mark.parametrize("last", [1, 2])
+def test_a_cancel_while_the_pair_is_scored_makes_that_call_the_last(bench: Bench, last: int) -> None:
+    cancel = CancelFlag()
+    bench.runtime.after_call = lambda: cancel.set() if len(bench.runtime.calls) == last else None
+    with pytest.raises(Cancelled):
+        list(bench.start(bench.prepare(), cancel))
+    assert bench.runtime.calls == ["scorer_image", "scorer_text"][:last]
+
+
+def test_a_pair_that_was_scored_costs_no_second_encoder_run(bench: Bench) -> None:
+    first = next(event for event in bench.run(bench.prepare()) if isinstance(event, MatchReport))
+    again = next(event for event in bench.run(bench.prepare()) if isinstance(event, MatchReport))
+    assert not {"scorer_image", "scorer_text"} & set(bench.runtime.calls)
+    assert again == first
 
 
 def test_closing_the_events_early_leaves_the_engine_ready(bench: Bench) -> None:

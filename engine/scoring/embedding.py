@@ -84,12 +84,14 @@ class SentenceEncoder:
 
     def __init__(self, folder: Path, spec: ScorerSpec, graph: Graph, runtime: Runtime) -> None:
         self._tokenizer = TextTokenizer(folder, spec.tokenizer)
+        self._lower_case = spec.tokenizer.lower_case
         self._cache: BoundedCache[str, Vectors] = BoundedCache(_SENTENCE_ENTRY_COUNT)
         self._batcher = Batcher(_GraphCall(graph, runtime), _row_limit(graph.spec, MAX_SENTENCE_COUNT))
 
     def embed(self, sentences: Sequence[str]) -> dict[str, Vectors]:
         """Unit vectors [size] by sentence. What is not kept goes into one graph call, or a few for many."""
-        wanted = list(dict.fromkeys(sentences))
+        read = {sentence: sentence.lower() if self._lower_case else sentence for sentence in sentences}
+        wanted = list(dict.fromkeys(read.values()))
         found = self._cache.find(wanted)
         missing = [sentence for sentence in wanted if sentence not in found]
         if missing:
@@ -98,7 +100,7 @@ class SentenceEncoder:
             new = dict(zip(missing, vectors, strict=True))
             self._cache.keep(new)
             found |= new
-        return found
+        return {sentence: found[key] for sentence, key in read.items()}
 
 
 class _GraphCall:

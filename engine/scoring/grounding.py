@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.types import Box, Grounding
 
 WARM = 0.5
-_FINE_COUNT = 96  # cells of the magnified map along the longer side, at least
+_FINE_COUNT = 64  # cells of the magnified map along the longer side, at least
 
 Map = NDArray[np.float64]
 

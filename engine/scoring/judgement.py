@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+
 from engine.bundle import ScorerSpec
 from engine.match import WEIGHTS, combined_score, logistic, report_of, success_prior, verdict_of
 from engine.media.cropping import Size, propose_crops
@@ -85,11 +87,19 @@ class Judge:
         sets = self._contrasts.of(statement.clause.language)
         match statement.clause.kind:
             case ClauseKind.ACTION:
-                return self._contrasts.margin(image, text, [self._texts[other] for other in statement.others])
+                return self._gain(statement.text, statement.base) - float(
+                    log_mean_exp(np.array([self._gain(other, statement.other_base) for other in statement.others]))
+                )
             case ClauseKind.ENVIRONMENT:
                 return self._contrasts.margin(image, text, sets.scenes)
             case _:
                 return self._contrasts.margin(image, text, sets.subjects)
+
+    def _gain(self, text: str, base: str) -> float:
+        """Δ = z(subject and action) − z(subject): what an action adds to its subject."""
+        asked = [self._texts[item] for item in (text, base) if item]
+        logits = self._contrasts.logits(self._image.whole, np.stack(asked))
+        return float(logits[0] - (logits[1] if base else 0.0))
 
     def _scored(self, absent: Sequence[tuple[Clause, Noun]]) -> tuple[ClauseScore, ...]:
         statements = self._question.statements

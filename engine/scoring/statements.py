@@ -22,20 +22,30 @@ _UNSEEN_CLASSES = frozenset({"place", "sky", "body", "worn"})
 _DETERMINERS = frozenset(
     ("a", "an", "the", "his", "her", "its", "their", "my", "your", "our", "this", "that", "these", "those")
 )
+_PREPOSITION = re.compile(r"\b(?:in|on|at|of|with|under|near|behind|beside|wearing|holding)\b", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z']+")
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One judged clause: ``text`` is asked, and ``others`` beside it where they depend on the sentence.
+    """One judged clause and the sentence that is asked about it.
 
-    ``subject`` is the clause whose action it is, None for other kinds and where nobody is named.
+    For an action, ``text`` says that ``subject`` does it and ``base`` names the subject alone; ``other_base`` names the
+    bare thing that the subject is, and ``others`` says that this does each of the contrast actions. All are empty for
+    other kinds, ``base`` and ``other_base`` also where nobody is named.
     """
 
     clause: Clause
     text: str
-    others: tuple[str, ...] = ()
     subject: Clause | None = None
+    base: str = ""
+    other_base: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Everything that is asked."""
+        return tuple(text for text in (self.text, self.base, self.other_base, *self.others) if text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ class Question:
     @property
     def texts(self) -> list[str]:
         """Every sentence that must be embedded."""
-        asked = [text for item in self.statements for text in (item.text, *item.others)]
+        asked = [text for item in self.statements for text in item.texts]
         return [self.prompt, *asked, *(text for _, _, text in self.things)]
 
 
@@ -69,7 +79,6 @@ def question_of(prompt: str, contrasts: Contrasts) -> Question:
 
 
 def _statements(prompt: str, clauses: Sequence[Clause], contrasts: Contrasts) -> Iterator[Statement]:
-    subjects = [clause for clause in clauses if clause.kind is ClauseKind.SUBJECT]
     for clause in clauses:
         spec = contrasts.of(clause.language).spec
         if clause.kind is ClauseKind.SUBJECT:
@@ -77,12 +86,28 @@ def _statements(prompt: str, clauses: Sequence[Clause], contrasts: Contrasts) ->
         elif clause.kind is ClauseKind.ENVIRONMENT and is_visible_place(clause):
             yield Statement(clause, spec.scene_template.format(clause.text))
         elif clause.kind is ClauseKind.ACTION:
-            before = [subject for subject in subjects if subject.span < clause.span]
-            owner = before[-1] if before else next(iter(subjects), None)
-            named = None if owner is None else owner.text
-            told = prompt[_first_action(clauses, owner, clause).span.start : clause.span.end]
-            text, *others = (doing(spec, named, action) for action in (told, *spec.actions))
-            yield Statement(clause, text, tuple(others), owner)
+            yield _action(prompt, clauses, clause, spec)
+
+
+def _action(prompt: str, clauses: Sequence[Clause], clause: Clause, spec: LanguageContrastSpec) -> Statement:
+    """The contrast actions are said of the bare thing, so that few subjects make many sentences of a prompt's own."""
+    subjects = [item for item in clauses if item.kind is ClauseKind.SUBJECT]
+    before = [subject for subject in subjects if subject.span < clause.span]
+    owner = before[-1] if before else next(iter(subjects), None)
+    told = prompt[_first_action(clauses, owner, clause).span.start : clause.span.end]
+    if owner is None:
+        return Statement(
+            clause, _doing(spec, "", told), others=tuple(_doing(spec, "", action) for action in spec.actions)
+        )
+    bare = _bare(owner)
+    return Statement(
+        clause,
+        _doing(spec, owner.text, told),
+        owner,
+        base=spec.subject_template.format(owner.text),
+        other_base=spec.subject_template.format(bare),
+        others=tuple(_doing(spec, bare, action) for action in spec.actions),
+    )
 
 
 def _first_action(clauses: Sequence[Clause], owner: Clause | None, last: Clause) -> Clause:
@@ -92,9 +117,21 @@ def _first_action(clauses: Sequence[Clause], owner: Clause | None, last: Clause)
     return min((item for item in actions if item.span <= last.span), key=lambda item: item.span)
 
 
-def doing(spec: LanguageContrastSpec, subject: str | None, action: str) -> str:
+def _doing(spec: LanguageContrastSpec, subject: str, action: str) -> str:
     """A sentence that says that the subject does this; of nobody in particular where there is none."""
     return spec.subject_template.format(f"{subject}{spec.joint}{action}" if subject else action)
+
+
+def _bare(subject: Clause) -> str:
+    """What a subject is, without colour, number or clothes: "a red sailing boat" is a sailing boat."""
+    things = [noun for noun in subject.nouns if noun.subject_class not in _UNSEEN_CLASSES and noun.subject_class]
+    if not things:
+        return subject.text
+    if subject.language is not Language.ZH:  # a noun behind a preposition is something about the subject
+        ends = [match.start() for match in _PREPOSITION.finditer(subject.text)]
+        first = [noun for noun in things if all(noun.span.start - subject.span.start < end for end in ends)]
+        things = first or things[:1]
+    return _named_alone(subject, things[-1])
 
 
 def is_visible_place(clause: Clause) -> bool:

@@ -1,0 +1,182 @@
+"""Match scores: this engine's scorer against the plain transformers model, called once a request, same weights.
+
+``python -m benchmarks.score --json FILE``. Every caller is a thread that sends its next pair when it has the answer to
+the last one. All sides decode the same PNG files and take turns in one run. Two plain sides: ``same`` gives the model
+the very sentences that a report asks about (the contrast sets, which ship as embeddings, are granted to it), ``single``
+only the caller's own, which makes a logit and no report. This side makes the whole report.
+
+Two streams of pairs: ``new``, where every picture is another one and every sentence is drawn anew from the world's
+wordings, and ``retry``, where each picture is asked again with other sentences, as people do who look for the right
+words. Nothing is in a cache when a take begins that the warm-up did not leave there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image as Pillow
+
+from benchmarks.report import Report
+
+CALLER_COUNTS = (1, 4, 16)
+_SENTENCES_OF_A_PICTURE = 4  # in the stream of retries
+_BUNDLE = Path("pocket/model")
+
+Pair = tuple[bytes, str]  # a PNG file and a sentence
+Score = Callable[[bytes, str], float]
+
+
+@dataclass(frozen=True)
+class Take:
+    """One side at one number of callers."""
+
+    scores_per_second: float
+    latency_seconds: float  # median over requests
+
+
+def main() -> None:
+    """Measures and writes the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.score", description=__doc__)
+    parser.add_argument("--json", type=Path, required=True)
+    parser.add_argument("--bundle", type=Path, default=_BUNDLE, help="with the scorer's checkpoint inside")
+    parser.add_argument("--pairs", type=int, default=240, help="of one take")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    checkpoint = options.bundle / "checkpoint" / "scorer"
+    sides = {
+        "same": plain_side(checkpoint, sentences_of(options.bundle)),
+        "single": plain_side(checkpoint, lambda sentence: [sentence]),
+        "stillcue": engine_side(options.bundle),
+    }
+    figures: dict[str, float] = {}
+    for stream in ("new", "retry"):
+        figures |= _measure(sides, stream, options.pairs, options.repeats)
+    figures["throughput_ratio_16"] = figures["new_throughput_ratio_same_16"]
+    report = Report("score", figures)
+    report.show()
+    report.write(options.json)
+
+
+def _measure(sides: dict[str, Score], stream: str, pair_count: int, repeat_count: int) -> dict[str, float]:
+    for score in sides.values():  # sessions, allocators and word lists warm up; pairs of its own
+        _take(score, pairs_of(stream, pair_count, seed=9_000), 4)
+    figures: dict[str, float] = {}
+    for callers in CALLER_COUNTS:
+        takes: dict[str, list[Take]] = {name: [] for name in sides}
+        for repeat in range(repeat_count):
+            pairs = pairs_of(stream, pair_count, seed=10_000 * (1 + repeat) + callers)
+            for name, score in sides.items():
+                takes[name].append(_take(score, pairs, callers))
+        for name, done in takes.items():
+            rate = statistics.median(take.scores_per_second for take in done)
+            figures[f"{stream}_{name}_scores_per_second_{callers}"] = rate
+            figures[f"{stream}_{name}_latency_{callers}_seconds"] = statistics.median(
+                take.latency_seconds for take in done
+            )
+        for plain in ("same", "single"):
+            ratios = [
+                ours.scores_per_second / theirs.scores_per_second
+                for ours, theirs in zip(takes["stillcue"], takes[plain], strict=True)
+            ]
+            figures[f"{stream}_throughput_ratio_{plain}_{callers}"] = statistics.median(ratios)
+    return figures
+
+
+def _take(score: Score, pairs: Sequence[Pair], callers: int) -> Take:
+    def timed(pair: Pair) -> float:
+        start = time.perf_counter()
+        score(*pair)
+        return time.perf_counter() - start
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(callers) as pool:
+        latencies = list(pool.map(timed, pairs))
+    return Take(len(pairs) / (time.perf_counter() - start), statistics.median(latencies))
+
+
+def pairs_of(stream: str, count: int, seed: int) -> list[Pair]:
+    """Pairs of the pocket world; the same seed gives the same ones."""
+    from pocket.world import LANGUAGES, caption, render_still, sample_spec
+
+    sentence_count = _SENTENCES_OF_A_PICTURE if stream == "retry" else 1
+    pairs = []
+    for index in range(-(-count // sentence_count)):
+        spec = sample_spec(seed + index)
+        buffer = io.BytesIO()
+        Pillow.fromarray(render_still(spec)[0]).save(buffer, "PNG")
+        for number in range(sentence_count):
+            words = seed + 31 * index + number
+            pairs.append((buffer.getvalue(), caption(spec, LANGUAGES[words % 2], words)))
+    return pairs[:count]
+
+
+def sentences_of(bundle: Path) -> Callable[[str], list[str]]:
+    """The sentences that a report on a sentence asks about."""
+    from engine.bundle import parse_manifest
+    from engine.scoring.contrast import Contrasts
+    from engine.scoring.statements import question_of
+
+    spec = parse_manifest(bundle).scorer
+    assert spec is not None
+    contrasts = Contrasts(bundle, spec)
+    return lambda sentence: list(dict.fromkeys(question_of(sentence, contrasts).texts))
+
+
+def plain_side(folder: Path, asked: Callable[[str], list[str]]) -> Score:
+    """``SiglipModel`` with its own processor and tokenizer: one picture and what is asked of it a call."""
+    import torch
+    from transformers import AutoTokenizer, SiglipImageProcessor, SiglipModel
+
+    model = SiglipModel.from_pretrained(folder, torch_dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    processor = SiglipImageProcessor.from_pretrained(folder)
+    length = model.config.text_config.max_position_embeddings
+
+    def score(data: bytes, sentence: str) -> float:
+        picture = Pillow.open(io.BytesIO(data)).convert("RGB")
+        pixels = processor(images=picture, return_tensors="pt")["pixel_values"]
+        ids = tokenizer(
+            [text.lower() for text in asked(sentence)],
+            padding="max_length",
+            max_length=length,
+            truncation=True,
+            return_tensors="pt",
+        )["input_ids"]
+        with torch.no_grad():
+            return float(model(input_ids=ids, pixel_values=pixels).logits_per_image[0, 0])
+
+    return score
+
+
+def engine_side(folder: Path) -> Score:
+    """The bundle's scorer on ONNX Runtime, all cores."""
+    from engine.bundle import read_manifest
+    from engine.cancellation import CancelFlag
+    from engine.execution import Execution
+    from engine.media.picture import decode_picture
+    from engine.runtime.ort import OrtRuntime
+    from engine.scoring import Scorer
+    from engine.types import Image, Limits
+
+    manifest, _ = read_manifest(folder)
+    assert manifest.scorer is not None
+    runtime = OrtRuntime(thread_count=0)
+    graphs = {spec.stage: runtime.load(folder, spec) for spec in manifest.graphs if spec.stage.startswith("scorer")}
+    scorer = Scorer(folder, manifest.scorer, (graphs["scorer_image"], graphs["scorer_text"]), runtime)
+    execution = Execution(runtime, CancelFlag())
+
+    def score(data: bytes, sentence: str) -> float:
+        return scorer.score(execution, decode_picture(Image(data), Limits()), sentence).score
+
+    return score
+
+
+if __name__ == "__main__":
+    main()
