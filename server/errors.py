@@ -12,6 +12,7 @@ The engine's errors are in ``engine.errors``; those below are the server's own::
     ├── ServerStarting    the engine is not open yet
     ├── ServerDraining    the server is about to stop
     ├── DeadlinePassed    the caller's deadline is over
+    ├── DeadlineTooShort  wait and work are known to take longer than the caller's deadline
     ├── ReaderStalled     the caller let a ready message wait for too long
     ├── BufferFull        the caller reads more slowly than frames come
     ├── MalformedRequest  the bytes are no such message
@@ -98,10 +99,13 @@ class QuotaExceeded(Refusal):
 
 
 class QueueFull(Refusal):
-    """As many jobs wait as may wait."""
+    """As many jobs wait as may wait. ``free_seconds``: when a place is likely to be free; None: nobody knows."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, free_seconds: float | None = None) -> None:
         super().__init__(f"the queue is full, {capacity} may wait; try again later or on another server")
+        self.capacity = capacity
+        # At once would only be refused again.
+        self.retry_seconds = RULES[QueueFull].retry_seconds if free_seconds is None else max(free_seconds, 1.0)
 
 
 class ServerStarting(Refusal):
@@ -123,6 +127,19 @@ class DeadlinePassed(Refusal):
 
     def __init__(self) -> None:
         super().__init__("the deadline was over before the work began; send a later one")
+
+
+class DeadlineTooShort(Refusal):
+    """Wait and work are known to take longer than the caller's deadline."""
+
+    def __init__(self, remaining_seconds: float, wait_seconds: float, work_seconds: float) -> None:
+        super().__init__(
+            f"the deadline is in {remaining_seconds:.3g} s, and the job is likely to wait {wait_seconds:.3g} s and to "
+            f"take {work_seconds:.3g} s; send a later deadline, or ask for fewer steps, fewer frames or a smaller size"
+        )
+        self.remaining_seconds = remaining_seconds
+        self.wait_seconds = wait_seconds
+        self.work_seconds = work_seconds
 
 
 class ReaderStalled(Refusal):
@@ -203,7 +220,10 @@ RULES: dict[type[BaseException], Rule] = {
         grpc.StatusCode.FAILED_PRECONDITION, "SCORER_MISSING", "A match was asked for and the bundle has no scorer."
     ),
     QueueFull: Rule(
-        grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", "As many jobs wait as may wait.", retry_seconds=5
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "QUEUE_FULL",
+        "As many jobs wait as may wait; how many is in `QuotaFailure`.",
+        retry_seconds=5,
     ),
     OutOfMemory: Rule(
         grpc.StatusCode.UNAVAILABLE,
@@ -242,6 +262,11 @@ RULES: dict[type[BaseException], Rule] = {
     BufferFull: Rule(grpc.StatusCode.ABORTED, "BUFFER_FULL", "The reader is slower than the frames."),
     Cancelled: Rule(grpc.StatusCode.CANCELLED, "CANCELLED", "The caller cancelled."),
     DeadlinePassed: Rule(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "The caller's deadline is over."),
+    DeadlineTooShort: Rule(
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "DEADLINE_TOO_SHORT",
+        "Wait and work are known to take longer than the caller's deadline; the figures are in the metadata.",
+    ),
     UnknownService: Rule(
         grpc.StatusCode.NOT_FOUND, "UNKNOWN_SERVICE", "Health was asked about a service that is not served here."
     ),
@@ -291,6 +316,12 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
         metadata |= {"score": f"{error.score:g}", "minimum_score": f"{error.minimum_score:g}"}
     if isinstance(error, QuotaExceeded):
         metadata |= {"quota": error.quota, "limit": str(error.limit)}
+    if isinstance(error, DeadlineTooShort):
+        metadata |= {
+            "remaining_seconds": f"{error.remaining_seconds:.3f}",
+            "wait_seconds": f"{error.wait_seconds:.3f}",
+            "work_seconds": f"{error.work_seconds:.3f}",
+        }
     yield error_details_pb2.ErrorInfo(reason=rule.reason, domain=DOMAIN, metadata=metadata)
     if isinstance(error, InvalidJob):
         yield _bad_request(error.violations)
@@ -302,8 +333,10 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
         yield _precondition_failure(error, rule, "match.mode")
     retry_seconds = rule.retry_seconds
     if isinstance(error, QuotaExceeded):
-        yield _quota_failure(error)
-    if isinstance(error, (QuotaExceeded, EngineLost, EngineRestarting)):
+        yield _quota_failure(f"caller:{error.caller_name}", error)
+    if isinstance(error, QueueFull):
+        yield _quota_failure("queue", error)
+    if isinstance(error, (QuotaExceeded, QueueFull, EngineLost, EngineRestarting)):
         retry_seconds = error.retry_seconds
     if retry_seconds:
         delay = duration_pb2.Duration()
@@ -320,8 +353,8 @@ def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequ
     )
 
 
-def _quota_failure(error: QuotaExceeded) -> error_details_pb2.QuotaFailure:
-    violation = error_details_pb2.QuotaFailure.Violation(subject=f"caller:{error.caller_name}", description=str(error))
+def _quota_failure(subject: str, error: Refusal) -> error_details_pb2.QuotaFailure:
+    violation = error_details_pb2.QuotaFailure.Violation(subject=subject, description=str(error))
     return error_details_pb2.QuotaFailure(violations=[violation])
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from concurrent.futures import Future
 
+    from server.estimates import Estimate
     from server.job_meter import JobMeter
     from server.serving import Serving
 
@@ -26,7 +27,19 @@ if TYPE_CHECKING:
 class Generation:
     """Takes its place when it is made: raises ``QueueFull`` or ``ServerDraining`` where there is none."""
 
-    def __init__(self, call: codec.GenerateCall, prepared: PreparedJob, serving: Serving, meter: JobMeter) -> None:
+    def __init__(
+        self,
+        call: codec.GenerateCall,
+        prepared: PreparedJob,
+        serving: Serving,
+        meter: JobMeter,
+        *,
+        caller_name: str,
+        estimate: Estimate,
+    ) -> None:
+        self.caller_name = caller_name
+        self.work_seconds = estimate.work_seconds
+        self._timer = serving.estimates.timer(prepared)
         self._call = call
         self._prepared = prepared
         self._serving = serving
@@ -36,21 +49,25 @@ class Generation:
         self._has_started = False
         self._has_waited = False
         self._outbox: Outbox[codec.Outgoing] = Outbox(serving.max_buffered_bytes, self.abandon)
-        self._put(codec.accepted_response(call.request_id, prepared.settings, prepared.warnings))
+        wait_seconds = serving.admission.wait_seconds(caller_name)
+        self._put(
+            codec.accepted_response(call.request_id, prepared.settings, prepared.warnings, estimate, wait_seconds)
+        )
         serving.admission.enter(self)
 
     def messages(self) -> AsyncGenerator[codec.Outgoing, None]:
         """Everything for the reader, in order; raises what the job failed with."""
         return self._outbox.messages()
 
-    def move(self, position: int) -> None:
+    def move(self, position: int, wait_seconds: float | None) -> None:
         """Tells the reader; at position 0 the work starts, whether or not somebody reads."""
         if position or self._has_waited:
             self._has_waited = True
-            self._put(codec.queue_update_response(position))
+            self._put(codec.queue_update_response(position, wait_seconds))
         if position == 0:
             self._has_started = True
             self._meter.work_started()
+            self._timer.work_started()
             work = self._serving.engine_thread.submit(self._drive)
             work.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._end, done))
 
@@ -76,6 +93,7 @@ class Generation:
 
     def _pass_on(self, event: Event) -> None:
         self._meter.event(event)
+        self._timer.event(event)
         if self._cancel.is_set:
             return  # nobody reads any more
         if isinstance(event, JobDone):

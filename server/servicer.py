@@ -96,8 +96,10 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
             raise DeadlinePassed
         serving.admission.check()
         prepared = await serving.preparers.run(_prepare, serving.engine, call)
+        caller_name, estimate = current_caller.get().name, serving.estimates.of(prepared)
+        deadline.check(estimate, serving.admission.wait_seconds(caller_name))
         meter = JobMeter(self._metrics, arrived_at, call.request_id)
-        return meter, Generation(call, prepared, serving, meter)
+        return meter, Generation(call, prepared, serving, meter, caller_name=caller_name, estimate=estimate)
 
     def _count_rejected(self, reason: str) -> None:
         self._metrics.jobs_rejected.labels(reason).inc()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from server.admission import Admission
+from server.estimates import Estimates
 from server.workers import BoundedPool
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Serving:
     engine: Engine
     capabilities: Capabilities
     admission: Admission
+    estimates: Estimates
     engine_thread: EngineThread
     preparers: BoundedPool
     scorers: BoundedPool
@@ -39,9 +41,11 @@ class Serving:
     def build(cls, engine: Engine, engine_thread: EngineThread, settings: Settings, metrics: Metrics) -> Serving:
         """Puts an open engine to work."""
         metrics.queue_capacity_jobs.set(settings.queue_capacity)
+        capabilities = engine.capabilities()
         return cls(
             engine=engine,
-            capabilities=engine.capabilities(),
+            capabilities=capabilities,
+            estimates=Estimates(capabilities),
             admission=Admission(settings.queue_capacity, metrics.queue_jobs.set),
             engine_thread=engine_thread,
             preparers=BoundedPool("prepare", _PREPARE_THREAD_COUNT, _WAITING_CAPACITY + settings.queue_capacity),

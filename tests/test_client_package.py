@@ -29,6 +29,7 @@ PUBLIC_NAMES = [
     "DeadlineExceeded",
     "DenoiseProgress",
     "ErrorDetails",
+    "Estimate",
     "Event",
     "EventStream",
     "Expert",

@@ -22,18 +22,31 @@ from engine.types import (
 from server import __version__
 from server.codec.enums import WIRE_BASES, WIRE_EXPERTS, WIRE_FAMILIES, WIRE_FRAME_ENCODINGS, WIRE_STAGES, WIRE_VERDICTS
 from server.codec.outgoing import Outgoing
+from server.estimates import Estimate
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
 
 
-def accepted_response(request_id: str, settings: Settings, warnings: tuple[str, ...]) -> Outgoing:
+def accepted_response(
+    request_id: str, settings: Settings, warnings: tuple[str, ...], estimate: Estimate, wait_seconds: float | None
+) -> Outgoing:
     """The first event of a stream."""
-    accepted = generate_pb2.Accepted(request_id=request_id, settings=_encode_settings(settings), warnings=warnings)
+    accepted = generate_pb2.Accepted(
+        request_id=request_id,
+        settings=_encode_settings(settings),
+        warnings=warnings,
+        estimate=generate_pb2.Estimate(
+            work_duration=_encode_known(estimate.work_seconds),
+            wait_duration=_encode_known(wait_seconds),
+            peak_memory_bytes=estimate.peak_memory_bytes,
+        ),
+    )
     return Outgoing(generate_pb2.GenerateResponse(accepted=accepted))
 
 
-def queue_update_response(position: int) -> Outgoing:
+def queue_update_response(position: int, wait_seconds: float | None) -> Outgoing:
     """A job moved in the queue."""
-    return Outgoing(generate_pb2.GenerateResponse(queue_update=generate_pb2.QueueUpdate(position=position)))
+    update = generate_pb2.QueueUpdate(position=position, wait_duration=_encode_known(wait_seconds))
+    return Outgoing(generate_pb2.GenerateResponse(queue_update=update))
 
 
 def event_response(
@@ -142,6 +155,10 @@ def encode_duration(seconds: float) -> Duration:
     duration = Duration()
     duration.FromNanoseconds(round(seconds * 1e9))
     return duration
+
+
+def _encode_known(seconds: float | None) -> Duration | None:
+    return None if seconds is None else encode_duration(seconds)
 
 
 def _encode_geometry(geometry: Geometry) -> capabilities_pb2.Geometry:

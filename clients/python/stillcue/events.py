@@ -105,6 +105,15 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a job will take: its work, the wait before it, and the device's memory. None: the server does not know."""
+
+    work_seconds: float | None = None
+    wait_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """The request is valid and has a place: the first event.
 
@@ -114,13 +123,18 @@ class Accepted:
     request_id: str
     settings: Settings
     warnings: tuple[str, ...]
+    estimate: Estimate = Estimate()
 
 
 @dataclass(frozen=True, slots=True)
 class QueueUpdate:
-    """The job's place in the queue: jobs ahead, the running one included; 0 means that this one runs next."""
+    """The job's place in the queue: jobs ahead, the running one included; 0 means that this one runs next.
+
+    Callers take turns, so it grows where somebody comes who has fewer jobs there. ``wait_seconds`` None: not known.
+    """
 
     position: int
+    wait_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,12 @@ def decode_event(response: generate_pb2.GenerateResponse) -> events.Event | None
     match response.WhichOneof("event"):
         case "accepted":
             message = response.accepted
-            return events.Accepted(message.request_id, _settings(message.settings), tuple(message.warnings))
+            return events.Accepted(
+                message.request_id, _settings(message.settings), tuple(message.warnings), _estimate(message.estimate)
+            )
         case "queue_update":
-            return events.QueueUpdate(response.queue_update.position)
+            update = response.queue_update
+            return events.QueueUpdate(update.position, _known_wait(update))
         case "stage_started":
             return events.StageStarted(_stage(response.stage_started.stage))
         case "match_report":
@@ -162,6 +165,18 @@ def _summary(message: generate_pb2.Summary) -> events.Summary:
 
 def _low_noise(message: generate_pb2.GenerateSettings | capabilities_pb2.SamplingDefaults) -> float | None:
     return message.guidance_scale_low_noise if message.HasField("guidance_scale_low_noise") else None
+
+
+def _estimate(message: generate_pb2.Estimate) -> events.Estimate:
+    return events.Estimate(
+        work_seconds=_seconds(message.work_duration) if message.HasField("work_duration") else None,
+        wait_seconds=_known_wait(message),
+        peak_memory_bytes=message.peak_memory_bytes if message.HasField("peak_memory_bytes") else None,
+    )
+
+
+def _known_wait(message: generate_pb2.Estimate | generate_pb2.QueueUpdate) -> float | None:
+    return _seconds(message.wait_duration) if message.HasField("wait_duration") else None
 
 
 def _seconds(duration: Duration) -> float:

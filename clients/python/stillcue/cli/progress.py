@@ -51,7 +51,7 @@ class ProgressDisplay:
                 for warning in event.warnings:
                     self._console.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
             case QueueUpdate():
-                self._begin("next in the queue" if event.position == 0 else f"in the queue, {event.position} ahead")
+                self._begin(_describe_place(event))
             case StageStarted():
                 label = STAGE_LABELS.get(event.stage, event.stage.value)
                 self._begin(label, self._total_by_stage.get(event.stage))
@@ -92,3 +92,10 @@ def progress_display(console: Console) -> Iterator[ProgressDisplay]:
 def describe_match(report: MatchReport) -> str:
     """A match report in one line."""
     return f"match {report.score:.0f} of 100, {report.verdict} ({report.basis} score)"
+
+
+def _describe_place(update: QueueUpdate) -> str:
+    if update.position == 0:
+        return "next in the queue"
+    wait = "" if update.wait_seconds is None else f", about {update.wait_seconds:.0f} s"
+    return f"in the queue, {update.position} ahead{wait}"

@@ -117,14 +117,26 @@ class GenerateResponse(_message.Message):
     def __init__(self, sequence_number: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queue_update: _Optional[_Union[QueueUpdate, _Mapping]] = ..., stage_started: _Optional[_Union[StageStarted, _Mapping]] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., denoise_progress: _Optional[_Union[DenoiseProgress, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ...) -> None: ...
 
 class Accepted(_message.Message):
-    __slots__ = ("request_id", "settings", "warnings")
+    __slots__ = ("request_id", "settings", "warnings", "estimate")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     settings: GenerateSettings
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    estimate: Estimate
+    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ...) -> None: ...
+
+class Estimate(_message.Message):
+    __slots__ = ("work_duration", "wait_duration", "peak_memory_bytes")
+    WORK_DURATION_FIELD_NUMBER: _ClassVar[int]
+    WAIT_DURATION_FIELD_NUMBER: _ClassVar[int]
+    PEAK_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    work_duration: _duration_pb2.Duration
+    wait_duration: _duration_pb2.Duration
+    peak_memory_bytes: int
+    def __init__(self, work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., wait_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
 
 class GenerateSettings(_message.Message):
     __slots__ = ("width_px", "height_px", "frame_count", "frame_rate", "step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift", "negative_prompt", "crop")
@@ -153,10 +165,12 @@ class GenerateSettings(_message.Message):
     def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ..., negative_prompt: _Optional[str] = ..., crop: _Optional[_Union[_media_pb2.Box, _Mapping]] = ...) -> None: ...
 
 class QueueUpdate(_message.Message):
-    __slots__ = ("position",)
+    __slots__ = ("position", "wait_duration")
     POSITION_FIELD_NUMBER: _ClassVar[int]
+    WAIT_DURATION_FIELD_NUMBER: _ClassVar[int]
     position: int
-    def __init__(self, position: _Optional[int] = ...) -> None: ...
+    wait_duration: _duration_pb2.Duration
+    def __init__(self, position: _Optional[int] = ..., wait_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class StageStarted(_message.Message):
     __slots__ = ("stage",)
