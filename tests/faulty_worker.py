@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +21,7 @@ def open_faulty(folder: Path) -> FaultyEngine:
 class FaultyEngine(FakeEngine):
     """After the first denoising step it does what the prompt's first word says.
 
-    ``crash``: the process is killed; ``full``: the device has no memory left; ``allocate``: Python has none;
+    ``full``: the device has no memory left; ``allocate``: Python has none;
     ``wrong``: a mistake in the engine; ``stall``: it waits until the folder holds a file ``go-on``.
     """
 
@@ -40,8 +38,6 @@ class FaultyEngine(FakeEngine):
 
     def _go_wrong(self, fault: str) -> None:
         match fault:
-            case "crash":
-                os.kill(os.getpid(), signal.SIGKILL)
             case "full":
                 raise OutOfMemory("cudaMalloc of /secret/path")
             case "allocate":

@@ -78,7 +78,11 @@ def raw_frame(index: int) -> Response:
 
 def expected_stream() -> list[Response]:
     return [
-        Response(accepted=generate_pb2.Accepted(request_id=REQUEST_ID, settings=SETTINGS)),
+        Response(
+            accepted=generate_pb2.Accepted(
+                request_id=REQUEST_ID, settings=SETTINGS, estimate=generate_pb2.Estimate(wait_duration=Duration())
+            )
+        ),
         stage_started(generate_pb2.STAGE_MATCH),
         Response(match_report=REPORT),
         stage_started(generate_pb2.STAGE_ENCODE_TEXT),
@@ -116,6 +120,7 @@ def without_clocks(messages: list[Response]) -> list[Response]:
         copy.ClearField("sequence_number")
         copy.ClearField("elapsed")
         copy.summary.ClearField("queue_duration") if copy.HasField("summary") else None
+        copy.accepted.estimate.ClearField("work_duration") if copy.HasField("accepted") else None
         plain.append(copy)
     return plain
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +23,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from engine import FakeEngine, WorkerEngine
 from engine.cancellation import CancelFlag
 from engine.errors import Cancelled, EngineHung, EngineLost
-from engine.types import Image, Job
+from engine.types import Image, Job, JobDone
 from engine.worker import WorkerSettings
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.faulty_worker import open_faulty
@@ -39,8 +42,10 @@ from tests.serving import (
     served,
     violations,
 )
+from tests.test_server_generate import without_clocks
 
 ROOT = Path(__file__).parent.parent
+DOWN_COUNT = "stillcue_worker_down_seconds_count"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -78,6 +83,12 @@ async def isolated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Is
         yield Isolated(server, engine, folder)
 
 
+async def until_it_stalls(call: Any) -> None:
+    messages = aiter(call)
+    while (await anext(messages)).WhichOneof("event") != "denoise_progress":
+        pass
+
+
 async def status_after(watch: Any) -> int:
     message = await asyncio.wait_for(anext(aiter(watch)), PATIENCE_SECONDS)
     return int(message.status)
@@ -89,10 +100,7 @@ async def test_a_clip_is_the_same_as_from_an_engine_in_this_process(isolated: Is
     async with served(FakeEngine()) as here:
         expected = await read_all(here.stub.Generate(request))
     actual = await read_all(isolated.stub.Generate(request))
-    for message in (*expected, *actual):
-        message.ClearField("elapsed")
-        message.summary.ClearField("queue_duration")
-    assert actual == expected
+    assert without_clocks(actual) == without_clocks(expected)
 
 
 async def test_a_score_and_a_refused_score(isolated: Isolated) -> None:
@@ -106,17 +114,16 @@ async def test_a_score_and_a_refused_score(isolated: Isolated) -> None:
 
 
 async def test_a_score_does_not_wait_for_the_clip_and_a_cancel_takes_effect_after_the_call(isolated: Isolated) -> None:
+    idle_count = await isolated.served.sample("stillcue_cancel_latency_seconds_count")
     running = isolated.generate("stall here")
-    messages = aiter(running)
-    while (await anext(messages)).WhichOneof("event") != "denoise_progress":
-        pass
+    await until_it_stalls(running)
     picture = media_pb2.Image(data=png())
     await isolated.stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=picture, prompt=PROMPT))
     running.cancel()
     await isolated.served.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
-    assert await isolated.served.sample("stillcue_cancel_latency_seconds_count") == 0  # the call still runs
+    assert await isolated.served.sample("stillcue_cancel_latency_seconds_count") == idle_count  # the call still runs
     (isolated.folder / "go-on").touch()
-    await isolated.served.reaches("stillcue_cancel_latency_seconds_count", 1)
+    await isolated.served.reaches("stillcue_cancel_latency_seconds_count", idle_count + 1)
     (isolated.folder / "go-on").unlink()
     assert kinds(await read_all(isolated.generate(PROMPT)))[-1] == "summary"
 
@@ -126,7 +133,13 @@ async def test_a_crash_costs_the_running_job_only(isolated: Isolated) -> None:
     assert await status_after(watch) == SERVING
     (isolated.folder / "may-open").unlink()
     process_id = isolated.engine.process_id
-    running, waiting = isolated.generate("crash now"), isolated.generate(PROMPT)
+    assert process_id is not None
+    restarts, down_count = await isolated.restarts("crashed"), await isolated.served.sample(DOWN_COUNT)
+    running = isolated.generate("stall here")
+    await until_it_stalls(running)
+    waiting = isolated.generate(PROMPT)
+    assert (await anext(aiter(waiting))).WhichOneof("event") == "accepted"
+    os.kill(process_id, signal.SIGKILL)
     error = await failure_of(running)
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert reason(error) == "ENGINE_LOST"
@@ -140,7 +153,7 @@ async def test_a_crash_costs_the_running_job_only(isolated: Isolated) -> None:
     picture = media_pb2.Image(data=png())
     score = isolated.stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=picture, prompt=PROMPT))
     assert reason(await failure_of(score)) == "ENGINE_RESTARTING"
-    assert await isolated.restarts("crashed") == 1
+    assert await isolated.restarts("crashed") == restarts + 1
     assert await isolated.served.sample("stillcue_worker_resident_memory_bytes") == 0
     assert await isolated.served.sample("stillcue_serving") == 0
     (isolated.folder / "may-open").touch()
@@ -148,7 +161,7 @@ async def test_a_crash_costs_the_running_job_only(isolated: Isolated) -> None:
     messages = await read_all(waiting)
     assert kinds(messages)[-1] == "summary"
     assert kinds(messages).count("frame") == 9
-    assert await isolated.served.sample("stillcue_worker_down_seconds_count") == 1
+    assert await isolated.served.sample(DOWN_COUNT) == down_count + 1
     assert await isolated.served.sample("stillcue_worker_resident_memory_bytes") > 0
     assert isolated.engine.process_id != process_id
     watch.cancel()
@@ -188,49 +201,53 @@ async def test_the_shared_memory_has_no_name(isolated: Isolated) -> None:
     assert all(line.endswith("(deleted)") for line in shared)
 
 
-async def test_a_stop_kills_a_worker_that_does_not_come_to_rest(isolated: Isolated) -> None:
-    """The last test of this server: it ends it."""
-    running = isolated.generate("stall for good")
-    messages = aiter(running)
-    while (await anext(messages)).WhichOneof("event") != "denoise_progress":
-        pass
-    process_id = isolated.engine.process_id
-    assert await isolated.served.server.stop()
-    assert reason(await failure_of(running)) == "SERVER_DRAINING"
-    assert not psutil.pid_exists(process_id or 0)
-
-
 @pytest.fixture(scope="module")
 def job() -> Job:
     return Job(Image(png()), "stall for good")
 
 
-@pytest.fixture
-def stalling(tmp_path: Path) -> Iterator[WorkerEngine]:
-    (tmp_path / "may-open").touch()
-    engine = WorkerEngine(partial(open_faulty, tmp_path), WorkerSettings(max_step_seconds=5.0, restart_seconds=60.0))
+@contextmanager
+def stalling(folder: Path, max_step_seconds: float) -> Iterator[WorkerEngine]:
+    (folder / "may-open").touch()
+    engine = WorkerEngine(partial(open_faulty, folder), WorkerSettings(max_step_seconds, restart_seconds=60.0))
     try:
         yield engine
     finally:
         engine.close()
 
 
-async def test_a_hang_past_the_limit_ends_the_process(stalling: WorkerEngine, job: Job) -> None:
-    fine = stalling.prepare(replace(job, prompt=PROMPT))
-    cancel = CancelFlag()
-    events = stalling.generate(fine, cancel)
+async def test_a_stop_kills_a_worker_that_does_not_come_to_rest(tmp_path: Path) -> None:
+    with stalling(tmp_path, 600.0) as engine:
+        async with served(engine) as server:
+            running = server.stub.Generate(generate_request(prompt="stall for good"))
+            await until_it_stalls(running)
+            process_id = engine.process_id
+            assert await server.server.stop()
+            assert reason(await failure_of(running)) == "SERVER_DRAINING"
+            assert not psutil.pid_exists(process_id or 0)
+
+
+async def test_a_hang_past_the_limit_ends_the_process(tmp_path: Path, job: Job) -> None:
+    with stalling(tmp_path, 5.0) as engine:
+        process_id = engine.process_id
+        with pytest.raises(EngineHung, match="one step took longer than 5 s") as caught:
+            list(engine.generate(engine.prepare(job), CancelFlag()))
+        assert isinstance(caught.value, EngineLost)
+        await eventually(lambda: not psutil.pid_exists(process_id or 0))
+
+
+async def test_an_iterator_can_be_cancelled_or_left(isolated: Isolated, job: Job) -> None:
+    engine, cancel = isolated.engine, CancelFlag()
+    fine = engine.prepare(replace(job, prompt=PROMPT))
+    events = engine.generate(fine, cancel)
     next(events)
     cancel.set()
     with pytest.raises(Cancelled):
         list(events)
-    given_up = stalling.generate(fine, CancelFlag())
-    next(given_up)
-    given_up.close()  # type: ignore[attr-defined]  # a generator
-    process_id = stalling.process_id
-    with pytest.raises(EngineHung, match="one step took longer than 5 s") as caught:
-        list(stalling.generate(stalling.prepare(job), CancelFlag()))
-    assert isinstance(caught.value, EngineLost)
-    await eventually(lambda: not psutil.pid_exists(process_id or 0))
+    left = engine.generate(fine, CancelFlag())
+    next(left)
+    left.close()  # type: ignore[attr-defined]  # a generator
+    assert isinstance(list(engine.generate(fine, CancelFlag()))[-1], JobDone)
 
 
 async def test_the_worker_and_its_memory_end_with_a_server_that_is_killed() -> None:
