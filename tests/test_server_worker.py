@@ -23,7 +23,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from engine import FakeEngine, WorkerEngine
 from engine.cancellation import CancelFlag
 from engine.errors import Cancelled, EngineHung, EngineLost
-from engine.types import Image, Job, JobDone
+from engine.types import Image, Job, JobDone, StepDone
 from engine.worker import WorkerSettings
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.faulty_worker import open_faulty
@@ -238,12 +238,14 @@ async def test_a_hang_past_the_limit_ends_the_process(tmp_path: Path, job: Job) 
 
 async def test_an_iterator_can_be_cancelled_or_left(isolated: Isolated, job: Job) -> None:
     engine, cancel = isolated.engine, CancelFlag()
-    fine = engine.prepare(replace(job, prompt=PROMPT))
-    events = engine.generate(fine, cancel)
-    next(events)
+    events = engine.generate(engine.prepare(job), cancel)
+    assert any(isinstance(event, StepDone) for event in events)  # the first one: now it stalls
     cancel.set()
+    (isolated.folder / "go-on").touch()
     with pytest.raises(Cancelled):
         list(events)
+    (isolated.folder / "go-on").unlink()
+    fine = engine.prepare(replace(job, prompt=PROMPT))
     left = engine.generate(fine, CancelFlag())
     next(left)
     left.close()  # type: ignore[attr-defined]  # a generator
