@@ -15,6 +15,10 @@ The engine's errors are in ``engine.errors``; those below are the server's own::
     ├── DeadlineTooShort  wait and work are known to take longer than the caller's deadline
     ├── ReaderStalled     the caller let a ready message wait for too long
     ├── BufferFull        the caller reads more slowly than frames come
+    ├── ReaderGone        the caller did not come back for its stream
+    ├── JobNotFound       the caller has no such job, or has it no more
+    ├── EventsDropped     the stream's next events were dropped to keep memory bounded
+    ├── RequestIdReused   another request of the caller has this request_id
     ├── MalformedRequest  the bytes are no such message
     └── UnknownService    health was asked about a service that is not served here
 
@@ -159,6 +163,40 @@ class BufferFull(Refusal):
         )
 
 
+class ReaderGone(Refusal):
+    """The caller did not come back for its stream."""
+
+    def __init__(self) -> None:
+        super().__init__("nobody took the stream up again within stream.resume_window")
+
+
+class JobNotFound(Refusal):
+    """The caller has no such job, or has it no more."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this server holds no job of this request_id for the caller: it was cancelled, its resume_window is over, "
+            "or it ran elsewhere; send the request again without resume_token"
+        )
+
+
+class EventsDropped(Refusal):
+    """The stream's next events were dropped to keep memory bounded."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the events after this resume_token are not held any more, to keep memory bounded; send the request again "
+            "under a new request_id, or with a smaller stream.frame_encoding"
+        )
+
+
+class RequestIdReused(Refusal):
+    """Another request of the caller has this request_id."""
+
+    def __init__(self) -> None:
+        super().__init__("another request was sent under this request_id; send this one under a new UUID")
+
+
 class MalformedRequest(Refusal):
     """The bytes are no such message."""
 
@@ -260,6 +298,22 @@ RULES: dict[type[BaseException], Rule] = {
         grpc.StatusCode.ABORTED, "READER_STALLED", "The reader let a ready message wait longer than it may."
     ),
     BufferFull: Rule(grpc.StatusCode.ABORTED, "BUFFER_FULL", "The reader is slower than the frames."),
+    ReaderGone: Rule(
+        grpc.StatusCode.ABORTED, "READER_GONE", "Nobody took the stream up again within its window; only counted."
+    ),
+    JobNotFound: Rule(
+        grpc.StatusCode.NOT_FOUND,
+        "JOB_NOT_FOUND",
+        "The caller has no such job to take up or to cancel, or has it no more.",
+    ),
+    EventsDropped: Rule(
+        grpc.StatusCode.OUT_OF_RANGE,
+        "EVENTS_DROPPED",
+        "The events after the resume token were dropped to keep memory bounded.",
+    ),
+    RequestIdReused: Rule(
+        grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED", "Another request of the caller has this `request_id`."
+    ),
     Cancelled: Rule(grpc.StatusCode.CANCELLED, "CANCELLED", "The caller cancelled."),
     DeadlinePassed: Rule(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "The caller's deadline is over."),
     DeadlineTooShort: Rule(

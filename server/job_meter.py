@@ -18,10 +18,11 @@ class JobMeter:
     def __init__(self, metrics: Metrics, arrived_at: float, request_id: str) -> None:
         self._metrics = metrics
         self._exemplar = exemplar_of(request_id)
-        self._arrived_at = arrived_at
+        self.arrived_at = arrived_at
         self._queued_at = time.perf_counter()
         self._last_frame_at: float | None = None
         self._has_preview = False
+        self._has_ended = False
         self._stopped_at: float | None = None
         self._score: float | None = None
         self.queue_seconds = 0.0
@@ -44,7 +45,7 @@ class JobMeter:
                 )
                 if event.preview is not None and not self._has_preview:
                     self._has_preview = True
-                    self._metrics.first_preview_seconds.observe(time.perf_counter() - self._arrived_at, self._exemplar)
+                    self._metrics.first_preview_seconds.observe(time.perf_counter() - self.arrived_at, self._exemplar)
             case FrameReady():
                 self._frame()
             case JobDone():
@@ -57,14 +58,25 @@ class JobMeter:
         if self._stopped_at is None:
             self._stopped_at = time.perf_counter()
 
-    def work_ended(self) -> None:
-        """The engine is idle again."""
+    def work_ended(self, ended_at: float) -> None:
+        """The engine is idle again, since ``ended_at`` on the clock of ``time.perf_counter``."""
         self._metrics.running_jobs.dec()
-        if self._stopped_at is not None:
-            self._metrics.cancel_latency_seconds.observe(time.perf_counter() - self._stopped_at, self._exemplar)
+        if self._stopped_at is not None and self._stopped_at <= ended_at:
+            self._metrics.cancel_latency_seconds.observe(ended_at - self._stopped_at, self._exemplar)
+
+    def joined(self) -> None:
+        """A stream of the job was taken up again, or joined."""
+        self._metrics.streams_resumed.inc()
+
+    def detached(self, change: int) -> None:
+        """1: nobody reads the job any more, and its caller may come back; -1: that is over."""
+        self._metrics.detached_jobs.inc(change)
 
     def job_ended(self, outcome: str) -> None:
-        """The caller was told how the job ended: ``completed`` or a reason."""
+        """The caller was told how the job ended: ``completed`` or a reason. The first call counts."""
+        if self._has_ended:
+            return
+        self._has_ended = True
         self._metrics.jobs.labels(outcome).inc()
         if self._score is not None:
             self._metrics.job_match_score.labels(outcome).observe(self._score, self._exemplar)
@@ -72,7 +84,7 @@ class JobMeter:
     def _frame(self) -> None:
         now = time.perf_counter()
         if self._last_frame_at is None:
-            self._metrics.first_frame_seconds.observe(now - self._arrived_at, self._exemplar)
+            self._metrics.first_frame_seconds.observe(now - self.arrived_at, self._exemplar)
         else:
             self._metrics.frame_interval_seconds.observe(now - self._last_frame_at, self._exemplar)
         self._last_frame_at = now

@@ -1,7 +1,8 @@
 """Start, drain, stop. Knows the order of things; does not know what a call does.
 
 Start: metrics port, gRPC port with health NOT_SERVING, engine opened on its thread, SERVING.
-Drain: health NOT_SERVING, new calls refused, waiting jobs refused, the running one finishes within the grace.
+Drain: health NOT_SERVING, new calls refused, waiting jobs and those that nobody reads ended, the running one finishes
+within the grace.
 Stop: what still runs is ended, ports are closed, the engine is closed on its thread; one that has a process of its own
 and does not come to rest is killed.
 """
@@ -113,6 +114,7 @@ class Server:
         self._gate.close()
         if self._serving is not None:
             self._serving.admission.close()
+            self._serving.replays.close()
         waits = [asyncio.create_task(self._gate.wait_empty()), asyncio.create_task(hurry.wait())]
         await asyncio.wait(waits, timeout=self._settings.drain_grace_seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
@@ -124,6 +126,7 @@ class Server:
         if self._serving is not None:
             self._serving.admission.close()
             self._serving.admission.refuse_running()
+            self._serving.replays.close()
         self._health.finish()
         await self._grpc.stop(_LAST_WORDS_SECONDS)
         if self._health_grpc is not None:

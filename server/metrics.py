@@ -125,6 +125,15 @@ class Metrics:
         self.stream_stall_seconds = self._histogram(
             "stillcue_stream_stall_seconds", "Time that a ready message of Generate waited for its reader."
         )
+        self.streams_resumed = self._counter(
+            "stillcue_streams_resumed_total", "Streams that were taken up again, or joined by the same request."
+        )
+        self.detached_jobs = self._gauge(
+            "stillcue_detached_jobs", "Jobs, over or not, that nobody reads and whose caller may come back."
+        )
+        self.replay_bytes = self._gauge(
+            "stillcue_replay_bytes", "Bytes that jobs hold after their end for callers that may come back."
+        )
         self.match_score = self._histogram(
             "stillcue_match_score", "Match scores of Generate and ScoreMatch, 0 to 100.", buckets=_SCORES
         )

@@ -11,19 +11,20 @@ import time
 from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import EngineError, InvalidJob
+from engine.errors import Cancelled, EngineError, InvalidJob
 from server import codec
 from server.deadline import Deadline
 from server.errors import DeadlinePassed, ReaderStalled, rule_of
 from server.generation import Generation
 from server.job_meter import JobMeter
 from server.logs import current_request_id
-from server.metrics import COMPLETED, exemplar_of
+from server.metrics import exemplar_of
+from server.replays import JobKey
 from server.security.caller import current_caller
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from grpc.aio import ServicerContext
 
@@ -50,24 +51,28 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
     ) -> AsyncIterator[codec.Outgoing]:
         arrived_at = time.perf_counter()
         deadline = Deadline(context)
-        call = codec.decode_generate(request, self._settings.max_stall_seconds)
+        call = codec.decode_generate(request, self._settings.max_stall_seconds, self._settings.max_resume_seconds)
         current_request_id.set(call.request_id)
         with ExitStack() as inside:
-            with _counting_failures(self._count_rejected, deadline):
+            with self._counting_rejections(deadline):
                 serving = inside.enter_context(self._gate.enter())
-                inside.enter_context(self._quotas.job(current_caller.get()))
-                meter, generation = await self._admit(call, serving, deadline, arrived_at)
-            inside.callback(generation.abandon)
-            with _counting_failures(meter.job_ended, deadline):
-                sequence_number = 0
-                async with aclosing(generation.messages()) as messages:
+                generation, number = await self._find_or_admit(call, request, serving, deadline, arrived_at)
+            with generation.reading(deadline):
+                async with aclosing(generation.messages(number)) as messages:
                     async for message in messages:
-                        message.response.sequence_number = sequence_number
-                        message.response.elapsed.CopyFrom(codec.encode_duration(time.perf_counter() - arrived_at))
                         async with self._patience(call.max_stall_seconds):
                             yield message
-                        sequence_number += 1
-            meter.job_ended(COMPLETED)
+
+    async def CancelGenerate(  # noqa: N802, D102
+        self,
+        request: generate_pb2.CancelGenerateRequest,
+        context: ServicerContext[Any, Any],  # noqa: ARG002
+    ) -> generate_pb2.CancelGenerateResponse:
+        with self._gate.enter() as serving:
+            job = serving.replays.find(JobKey(current_caller.get().name, request.request_id))
+            current_request_id.set(request.request_id)
+            job.give_up(Cancelled("the caller cancelled the job"))
+            return generate_pb2.CancelGenerateResponse()
 
     async def ScoreMatch(  # noqa: N802, D102
         self, request: match_pb2.ScoreMatchRequest, context: ServicerContext[Any, Any]
@@ -89,20 +94,59 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         with self._gate.enter() as serving:
             return codec.capabilities_response(serving.capabilities, self._settings.queue_capacity)
 
-    async def _admit(
-        self, call: codec.GenerateCall, serving: Serving, deadline: Deadline, arrived_at: float
-    ) -> tuple[JobMeter, Generation]:
-        if deadline.is_over:
-            raise DeadlinePassed
-        serving.admission.check()
-        prepared = await serving.preparers.run(_prepare, serving.engine, call)
-        caller_name, estimate = current_caller.get().name, serving.estimates.of(prepared)
-        deadline.check(estimate, serving.admission.wait_seconds(caller_name))
-        meter = JobMeter(self._metrics, arrived_at, call.request_id)
-        return meter, Generation(call, prepared, serving, meter, caller_name=caller_name, estimate=estimate)
+    async def _find_or_admit(
+        self,
+        call: codec.GenerateCall,
+        request: generate_pb2.GenerateRequest,
+        serving: Serving,
+        deadline: Deadline,
+        arrived_at: float,
+    ) -> tuple[Generation, int]:
+        """The job of a call, and the number of the event that its stream begins with."""
+        key = JobKey(current_caller.get().name, call.request_id)
+        if request.resume_token:
+            if call.violations or call.resume_token is None:
+                raise InvalidJob(*call.violations)
+            generation = serving.replays.find(key)
+            return generation, generation.join(call.resume_token)
+        digest = b""
+        if call.resume_window_seconds:
+            digest = await serving.preparers.run(codec.request_digest, request)
+            if (same := serving.replays.find_same(key, digest)) is not None:
+                return same, same.join(None)
+        held = ExitStack()
+        with ExitStack() as unless_placed:
+            unless_placed.callback(held.close)
+            held.enter_context(self._quotas.job(current_caller.get()))
+            prepared = await _prepare_in_turn(call, serving, deadline)
+            if call.resume_window_seconds and (same := serving.replays.find_same(key, digest)) is not None:
+                return same, same.join(None)  # its own first call was prepared at the same time
+            estimate = serving.estimates.of(prepared)
+            deadline.check(estimate, serving.admission.wait_seconds(key.caller_name))
+            generation = Generation(
+                call,
+                prepared,
+                serving,
+                JobMeter(self._metrics, arrived_at, call.request_id),
+                key=key,
+                request_digest=digest,
+                estimate=estimate,
+                on_over=held.close,
+            )
+            unless_placed.pop_all()
+        return generation, 0
 
-    def _count_rejected(self, reason: str) -> None:
-        self._metrics.jobs_rejected.labels(reason).inc()
+    @contextmanager
+    def _counting_rejections(self, deadline: Deadline) -> Iterator[None]:
+        """Counts an error under its reason, in lower case."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._metrics.jobs_rejected.labels(deadline.code_of_cancel.name.lower()).inc()
+            raise
+        except Exception as error:
+            self._metrics.jobs_rejected.labels(rule_of(error).reason.lower()).inc()
+            raise
 
     @asynccontextmanager
     async def _patience(self, max_stall_seconds: float) -> AsyncIterator[None]:
@@ -115,6 +159,13 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         finally:
             stall_seconds = time.perf_counter() - ready_at
             self._metrics.stream_stall_seconds.observe(stall_seconds, exemplar_of(current_request_id.get()))
+
+
+async def _prepare_in_turn(call: codec.GenerateCall, serving: Serving, deadline: Deadline) -> PreparedJob:
+    if deadline.is_over:
+        raise DeadlinePassed
+    serving.admission.check()
+    return await serving.preparers.run(_prepare, serving.engine, call)
 
 
 def _prepare(engine: Engine, call: codec.GenerateCall) -> PreparedJob:
@@ -130,16 +181,3 @@ def _prepare(engine: Engine, call: codec.GenerateCall) -> PreparedJob:
         if not call.violations:
             return prepared
     raise InvalidJob(*call.violations)
-
-
-@contextmanager
-def _counting_failures(count: Callable[[str], None], deadline: Deadline) -> Iterator[None]:
-    """Counts an error under its reason, in lower case."""
-    try:
-        yield
-    except (asyncio.CancelledError, GeneratorExit):
-        count(deadline.code_of_cancel.name.lower())
-        raise
-    except Exception as error:
-        count(rule_of(error).reason.lower())
-        raise

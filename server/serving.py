@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from server.admission import Admission
 from server.estimates import Estimates
+from server.replays import Replays
 from server.workers import BoundedPool
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Serving:
     preparers: BoundedPool
     scorers: BoundedPool
     encoders: ThreadPoolExecutor
+    replays: Replays
     max_buffered_bytes: int
 
     @classmethod
@@ -51,6 +53,7 @@ class Serving:
             preparers=BoundedPool("prepare", _PREPARE_THREAD_COUNT, _WAITING_CAPACITY + settings.queue_capacity),
             scorers=BoundedPool("score", _SCORE_THREAD_COUNT, _WAITING_CAPACITY),
             encoders=ThreadPoolExecutor(_ENCODE_THREAD_COUNT, thread_name_prefix="encode"),
+            replays=Replays(settings.max_resume_bytes, metrics),
             max_buffered_bytes=settings.max_buffered_bytes,
         )
 

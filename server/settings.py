@@ -165,7 +165,19 @@ class Settings:
     max_buffered_bytes: int = _setting(
         _whole_number(16 * 2**20, 2**40),
         str(256 * 2**20),
-        "Bytes of frames that one stream may hold for its reader, those still being encoded included.",
+        "Bytes of frames that one stream may hold for its reader, those still being encoded included, and those "
+        "that are kept for one who comes back.",
+    )
+    max_resume_seconds: float = _setting(
+        _seconds(0, 3_600),
+        "60",
+        "How long a job may go on after its stream broke, and its events be kept after its end, for a caller that "
+        "comes back. A request asks for it by `stream.resume_window`; 0: never.",
+    )
+    max_resume_bytes: int = _setting(
+        _whole_number(0, 2**40),
+        str(512 * 2**20),
+        "Bytes that jobs may hold together after their end for callers that come back; the oldest is dropped first.",
     )
     drain_grace_seconds: float = _setting(
         _seconds(0, 86_400), "300", "How long the running job may go on after SIGTERM before it is ended."

@@ -74,7 +74,7 @@ STATUSES = {
     grpc.StatusCode.UNIMPLEMENTED: stillcue.Unsupported,
     grpc.StatusCode.INTERNAL: stillcue.ServerError,
     grpc.StatusCode.DATA_LOSS: stillcue.ServerError,
-    grpc.StatusCode.ALREADY_EXISTS: stillcue.ServerError,
+    grpc.StatusCode.ALREADY_EXISTS: stillcue.InvalidRequest,
 }
 
 
@@ -100,8 +100,7 @@ async def test_a_status_without_details(
 
 
 def test_every_status_has_its_error() -> None:
-    assert set(STATUSES) - set(ERROR_BY_STATUS) == {grpc.StatusCode.ALREADY_EXISTS}
-    assert set(ERROR_BY_STATUS) <= set(STATUSES)
+    assert set(STATUSES) == set(ERROR_BY_STATUS)
 
 
 async def test_wrong_fields(server: ScriptedServer) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.codec.outgoing import Outgoing
-from server.codec.requests import GenerateCall, decode_generate, decode_score_match
+from server.codec.requests import GenerateCall, decode_generate, decode_score_match, request_digest
 from server.codec.responses import (
     accepted_response,
     capabilities_response,
@@ -28,6 +28,7 @@ __all__ = [
     "must_compress",
     "pixel_bytes",
     "queue_update_response",
+    "request_digest",
     "score_match_response",
     "summary_response",
 ]

@@ -5,6 +5,7 @@ The values themselves are checked by ``Engine.prepare``.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import uuid
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from engine.errors import InvalidJob, Violation
 from engine.types import FrameEncoding, Image, Job, MatchPolicy, SamplingSpec, VideoSpec
 from server.codec.enums import FRAME_ENCODINGS, IMAGE_FORMATS, MATCH_MODES
+from server.resume_token import ResumeToken
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 
 if TYPE_CHECKING:
@@ -26,17 +28,25 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 @dataclass(frozen=True, slots=True)
 class GenerateCall:
-    """A Generate request as the domain sees it. ``violations`` is what the wire got wrong."""
+    """A Generate request as the domain sees it. ``violations`` is what the wire got wrong.
+
+    ``resume_window_seconds`` 0: the stream cannot be taken up again. With a ``resume_token`` nothing but the request's
+    id counts.
+    """
 
     request_id: str
     job: Job
     frame_encoding: FrameEncoding
     max_stall_seconds: float
+    resume_window_seconds: float
+    resume_token: ResumeToken | None
     violations: tuple[Violation, ...]
 
 
-def decode_generate(request: generate_pb2.GenerateRequest, max_stall_seconds: float) -> GenerateCall:
-    """Reads a Generate request; a request may ask for less than ``max_stall_seconds``, not for more."""
+def decode_generate(
+    request: generate_pb2.GenerateRequest, max_stall_seconds: float, max_resume_seconds: float
+) -> GenerateCall:
+    """Reads a Generate request, which may ask for less than the maxima, not for more."""
     violations: list[Violation] = []
     request_id = request.request_id or str(uuid.uuid4())
     if not _UUID.fullmatch(request_id):
@@ -52,6 +62,7 @@ def decode_generate(request: generate_pb2.GenerateRequest, max_stall_seconds: fl
     if request.stream.HasField("max_stall_duration"):
         seconds = _decode_seconds(request.stream.max_stall_duration, "stream.max_stall_duration", violations)
         max_stall_seconds = min(max_stall_seconds, seconds)
+    window_seconds = _decode_window(request.stream.resume_window, violations)
     job = Job(
         image=image,
         prompt=request.prompt,
@@ -61,7 +72,20 @@ def decode_generate(request: generate_pb2.GenerateRequest, max_stall_seconds: fl
         match=MatchPolicy(mode, request.match.minimum_score),
         preview_every_step_count=request.stream.preview_every_step_count,
     )
-    return GenerateCall(request_id, job, encoding or FrameEncoding.PNG, max_stall_seconds, tuple(violations))
+    return GenerateCall(
+        request_id,
+        job,
+        encoding or FrameEncoding.PNG,
+        max_stall_seconds,
+        min(max_resume_seconds, window_seconds),
+        _decode_token(request.resume_token, violations),
+        tuple(violations),
+    )
+
+
+def request_digest(request: generate_pb2.GenerateRequest) -> bytes:
+    """Tells the same request from another one. Hashes the picture: call it off the event loop."""
+    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
 def decode_score_match(request: match_pb2.ScoreMatchRequest) -> tuple[Image, str]:
@@ -96,6 +120,26 @@ def _decode_enum(table: Mapping[int, _T], number: int, field: str, violations: l
         known = ", ".join(str(item) for item in table)
         violations.append(Violation(field, f"is {number}; this server knows {known}"))
     return table.get(number)
+
+
+def _decode_token(text: str, violations: list[Violation]) -> ResumeToken | None:
+    if not text:
+        return None
+    try:
+        return ResumeToken.decode(text)
+    except ValueError:
+        violations.append(
+            Violation(
+                "resume_token", "is none of this service; send that of the last event received, or leave it empty"
+            )
+        )
+        return None
+
+
+def _decode_window(duration: Duration, violations: list[Violation]) -> float:
+    if not duration.seconds and not duration.nanos:
+        return 0.0
+    return _decode_seconds(duration, "stream.resume_window", violations)
 
 
 def _decode_seconds(duration: Duration, field: str, violations: list[Violation]) -> float:

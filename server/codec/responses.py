@@ -13,6 +13,7 @@ from engine.types import (
     JobDone,
     MatchReport,
     MemoryPlan,
+    PreparedJob,
     Settings,
     Stage,
     StageMemory,
@@ -22,23 +23,25 @@ from engine.types import (
 from server import __version__
 from server.codec.enums import WIRE_BASES, WIRE_EXPERTS, WIRE_FAMILIES, WIRE_FRAME_ENCODINGS, WIRE_STAGES, WIRE_VERDICTS
 from server.codec.outgoing import Outgoing
+from server.codec.requests import GenerateCall
 from server.estimates import Estimate
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
 
 
 def accepted_response(
-    request_id: str, settings: Settings, warnings: tuple[str, ...], estimate: Estimate, wait_seconds: float | None
+    call: GenerateCall, prepared: PreparedJob, estimate: Estimate, wait_seconds: float | None
 ) -> Outgoing:
     """The first event of a stream."""
     accepted = generate_pb2.Accepted(
-        request_id=request_id,
-        settings=_encode_settings(settings),
-        warnings=warnings,
+        request_id=call.request_id,
+        settings=_encode_settings(prepared.settings),
+        warnings=prepared.warnings,
         estimate=generate_pb2.Estimate(
             work_duration=_encode_known(estimate.work_seconds),
             wait_duration=_encode_known(wait_seconds),
             peak_memory_bytes=estimate.peak_memory_bytes,
         ),
+        resume_window=encode_duration(call.resume_window_seconds) if call.resume_window_seconds else None,
     )
     return Outgoing(generate_pb2.GenerateResponse(accepted=accepted))
 

@@ -34,6 +34,7 @@ from stillcue.errors import (
 ERROR_BY_STATUS: dict[grpc.StatusCode, type[StillcueError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.OUT_OF_RANGE: InvalidRequest,
+    grpc.StatusCode.ALREADY_EXISTS: InvalidRequest,
     grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
     grpc.StatusCode.NOT_FOUND: FailedPrecondition,
     grpc.StatusCode.UNAUTHENTICATED: AccessDenied,

@@ -42,6 +42,31 @@ CANCELS = Question(
             has_exemplars=True,
         ),
         Lines(
+            "Streams taken up again",
+            "`stillcue_streams_resumed_total`: connections that broke and came back, or the same request sent twice. "
+            "Many: look at the network, or at a proxy that ends long calls. `stillcue_jobs_rejected_total`: those that "
+            "came too late. `stillcue_jobs_total`: jobs that ended because nobody came.",
+            (
+                Query(increase("stillcue_streams_resumed_total", ""), "taken up again"),
+                Query(
+                    increase("stillcue_jobs_rejected_total", "reason", 'reason=~"job_not_found|events_dropped"'),
+                    "{{reason}}",
+                ),
+                Query(increase("stillcue_jobs_total", "outcome", 'outcome="reader_gone"'), "{{outcome}}"),
+            ),
+        ),
+        Lines(
+            "Jobs that wait for their reader",
+            "`stillcue_detached_jobs`: their caller may come back, or they end with their window.",
+            (Query(f"sum(stillcue_detached_jobs{{{SERVER}}})", "jobs"),),
+        ),
+        Lines(
+            "Memory of clips that are kept",
+            "`stillcue_replay_bytes`: at most `--max-resume-bytes`; at that limit the oldest clip goes.",
+            (Query(f"sum(stillcue_replay_bytes{{{SERVER}}})", "bytes"),),
+            unit="bytes",
+        ),
+        Lines(
             "Messages sent",
             "`grpc_server_msg_sent_total`: falls to 0 while jobs run: nothing reaches callers.",
             (Query(rate("grpc_server_msg_sent_total", "grpc_method", OUR_CALLS), "{{grpc_method}}"),),

@@ -39,7 +39,7 @@ EXPERT_LOW_NOISE: Expert
 EXPERT_SINGLE: Expert
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("request_id", "image", "prompt", "negative_prompt", "video", "sampling", "match", "stream")
+    __slots__ = ("request_id", "image", "prompt", "negative_prompt", "video", "sampling", "match", "stream", "resume_token")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +48,7 @@ class GenerateRequest(_message.Message):
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
     MATCH_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     image: _media_pb2.Image
     prompt: str
@@ -56,7 +57,18 @@ class GenerateRequest(_message.Message):
     sampling: SamplingSpec
     match: _match_pb2.MatchPolicy
     stream: StreamSpec
-    def __init__(self, request_id: _Optional[str] = ..., image: _Optional[_Union[_media_pb2.Image, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., video: _Optional[_Union[VideoSpec, _Mapping]] = ..., sampling: _Optional[_Union[SamplingSpec, _Mapping]] = ..., match: _Optional[_Union[_match_pb2.MatchPolicy, _Mapping]] = ..., stream: _Optional[_Union[StreamSpec, _Mapping]] = ...) -> None: ...
+    resume_token: str
+    def __init__(self, request_id: _Optional[str] = ..., image: _Optional[_Union[_media_pb2.Image, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., video: _Optional[_Union[VideoSpec, _Mapping]] = ..., sampling: _Optional[_Union[SamplingSpec, _Mapping]] = ..., match: _Optional[_Union[_match_pb2.MatchPolicy, _Mapping]] = ..., stream: _Optional[_Union[StreamSpec, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
+
+class CancelGenerateRequest(_message.Message):
+    __slots__ = ("request_id",)
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    def __init__(self, request_id: _Optional[str] = ...) -> None: ...
+
+class CancelGenerateResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class VideoSpec(_message.Message):
     __slots__ = ("width_px", "height_px", "frame_count", "frame_rate")
@@ -85,17 +97,19 @@ class SamplingSpec(_message.Message):
     def __init__(self, step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ...) -> None: ...
 
 class StreamSpec(_message.Message):
-    __slots__ = ("preview_every_step_count", "frame_encoding", "max_stall_duration")
+    __slots__ = ("preview_every_step_count", "frame_encoding", "max_stall_duration", "resume_window")
     PREVIEW_EVERY_STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
     FRAME_ENCODING_FIELD_NUMBER: _ClassVar[int]
     MAX_STALL_DURATION_FIELD_NUMBER: _ClassVar[int]
+    RESUME_WINDOW_FIELD_NUMBER: _ClassVar[int]
     preview_every_step_count: int
     frame_encoding: _media_pb2.FrameEncoding
     max_stall_duration: _duration_pb2.Duration
-    def __init__(self, preview_every_step_count: _Optional[int] = ..., frame_encoding: _Optional[_Union[_media_pb2.FrameEncoding, str]] = ..., max_stall_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    resume_window: _duration_pb2.Duration
+    def __init__(self, preview_every_step_count: _Optional[int] = ..., frame_encoding: _Optional[_Union[_media_pb2.FrameEncoding, str]] = ..., max_stall_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., resume_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("sequence_number", "elapsed", "accepted", "queue_update", "stage_started", "match_report", "denoise_progress", "frame", "summary")
+    __slots__ = ("sequence_number", "elapsed", "accepted", "queue_update", "stage_started", "match_report", "denoise_progress", "frame", "summary", "resume_token")
     SEQUENCE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     ELAPSED_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +119,7 @@ class GenerateResponse(_message.Message):
     DENOISE_PROGRESS_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     sequence_number: int
     elapsed: _duration_pb2.Duration
     accepted: Accepted
@@ -114,19 +129,22 @@ class GenerateResponse(_message.Message):
     denoise_progress: DenoiseProgress
     frame: Frame
     summary: Summary
-    def __init__(self, sequence_number: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queue_update: _Optional[_Union[QueueUpdate, _Mapping]] = ..., stage_started: _Optional[_Union[StageStarted, _Mapping]] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., denoise_progress: _Optional[_Union[DenoiseProgress, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ...) -> None: ...
+    resume_token: str
+    def __init__(self, sequence_number: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queue_update: _Optional[_Union[QueueUpdate, _Mapping]] = ..., stage_started: _Optional[_Union[StageStarted, _Mapping]] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., denoise_progress: _Optional[_Union[DenoiseProgress, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
 
 class Accepted(_message.Message):
-    __slots__ = ("request_id", "settings", "warnings", "estimate")
+    __slots__ = ("request_id", "settings", "warnings", "resume_window", "estimate")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    RESUME_WINDOW_FIELD_NUMBER: _ClassVar[int]
     ESTIMATE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     settings: GenerateSettings
     warnings: _containers.RepeatedScalarFieldContainer[str]
+    resume_window: _duration_pb2.Duration
     estimate: Estimate
-    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., resume_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ...) -> None: ...
 
 class Estimate(_message.Message):
     __slots__ = ("work_duration", "wait_duration", "peak_memory_bytes")

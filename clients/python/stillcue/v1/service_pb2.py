@@ -27,7 +27,7 @@ from stillcue.v1 import generate_pb2 as stillcue_dot_v1_dot_generate__pb2
 from stillcue.v1 import match_pb2 as stillcue_dot_v1_dot_match__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19stillcue/v1/service.proto\x12\x0bstillcue.v1\x1a\x1estillcue/v1/capabilities.proto\x1a\x1astillcue/v1/generate.proto\x1a\x17stillcue/v1/match.proto2\x89\x02\n\x0fStillcueService\x12I\n\x08Generate\x12\x1c.stillcue.v1.GenerateRequest\x1a\x1d.stillcue.v1.GenerateResponse0\x01\x12M\n\nScoreMatch\x12\x1e.stillcue.v1.ScoreMatchRequest\x1a\x1f.stillcue.v1.ScoreMatchResponse\x12\\\n\x0fGetCapabilities\x12#.stillcue.v1.GetCapabilitiesRequest\x1a$.stillcue.v1.GetCapabilitiesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19stillcue/v1/service.proto\x12\x0bstillcue.v1\x1a\x1estillcue/v1/capabilities.proto\x1a\x1astillcue/v1/generate.proto\x1a\x17stillcue/v1/match.proto2\xe4\x02\n\x0fStillcueService\x12I\n\x08Generate\x12\x1c.stillcue.v1.GenerateRequest\x1a\x1d.stillcue.v1.GenerateResponse0\x01\x12Y\n\x0e\x43\x61ncelGenerate\x12\".stillcue.v1.CancelGenerateRequest\x1a#.stillcue.v1.CancelGenerateResponse\x12M\n\nScoreMatch\x12\x1e.stillcue.v1.ScoreMatchRequest\x1a\x1f.stillcue.v1.ScoreMatchResponse\x12\\\n\x0fGetCapabilities\x12#.stillcue.v1.GetCapabilitiesRequest\x1a$.stillcue.v1.GetCapabilitiesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stillcue.v1.service_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STILLCUESERVICE']._serialized_start=128
-  _globals['_STILLCUESERVICE']._serialized_end=393
+  _globals['_STILLCUESERVICE']._serialized_end=484
 # @@protoc_insertion_point(module_scope)

@@ -46,6 +46,11 @@ class StillcueServiceStub(object):
                 request_serializer=stillcue_dot_v1_dot_generate__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=stillcue_dot_v1_dot_generate__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.CancelGenerate = channel.unary_unary(
+                '/stillcue.v1.StillcueService/CancelGenerate',
+                request_serializer=stillcue_dot_v1_dot_generate__pb2.CancelGenerateRequest.SerializeToString,
+                response_deserializer=stillcue_dot_v1_dot_generate__pb2.CancelGenerateResponse.FromString,
+                _registered_method=True)
         self.ScoreMatch = channel.unary_unary(
                 '/stillcue.v1.StillcueService/ScoreMatch',
                 request_serializer=stillcue_dot_v1_dot_match__pb2.ScoreMatchRequest.SerializeToString,
@@ -69,7 +74,16 @@ class StillcueServiceServicer(object):
     def Generate(self, request, context):
         """Generates a clip. The stream opens with `Accepted` and ends with `Summary`; between them come queue
         positions, the match report, denoising progress with previews, and every frame in order as it is decoded.
-        Cancelling the call stops the engine within one graph call.
+        Cancelling the call stops the engine within one graph call, unless the request has a `resume_window`: such
+        a stream can be taken up again, and CancelGenerate ends its job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelGenerate(self, request, context):
+        """Ends a job that was begun with a `resume_window`, whoever reads it, within one graph call. NOT_FOUND where the
+        caller has no such job, or has it no more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +110,11 @@ def add_StillcueServiceServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=stillcue_dot_v1_dot_generate__pb2.GenerateRequest.FromString,
                     response_serializer=stillcue_dot_v1_dot_generate__pb2.GenerateResponse.SerializeToString,
+            ),
+            'CancelGenerate': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelGenerate,
+                    request_deserializer=stillcue_dot_v1_dot_generate__pb2.CancelGenerateRequest.FromString,
+                    response_serializer=stillcue_dot_v1_dot_generate__pb2.CancelGenerateResponse.SerializeToString,
             ),
             'ScoreMatch': grpc.unary_unary_rpc_method_handler(
                     servicer.ScoreMatch,
@@ -140,6 +159,33 @@ class StillcueService(object):
             '/stillcue.v1.StillcueService/Generate',
             stillcue_dot_v1_dot_generate__pb2.GenerateRequest.SerializeToString,
             stillcue_dot_v1_dot_generate__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelGenerate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stillcue.v1.StillcueService/CancelGenerate',
+            stillcue_dot_v1_dot_generate__pb2.CancelGenerateRequest.SerializeToString,
+            stillcue_dot_v1_dot_generate__pb2.CancelGenerateResponse.FromString,
             options,
             channel_credentials,
             insecure,

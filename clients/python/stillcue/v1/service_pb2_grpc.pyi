@@ -34,7 +34,16 @@ class StillcueServiceStub:
     ]
     """Generates a clip. The stream opens with `Accepted` and ends with `Summary`; between them come queue
     positions, the match report, denoising progress with previews, and every frame in order as it is decoded.
-    Cancelling the call stops the engine within one graph call.
+    Cancelling the call stops the engine within one graph call, unless the request has a `resume_window`: such
+    a stream can be taken up again, and CancelGenerate ends its job.
+    """
+
+    CancelGenerate: grpc.UnaryUnaryMultiCallable[
+        stillcue.v1.generate_pb2.CancelGenerateRequest,
+        stillcue.v1.generate_pb2.CancelGenerateResponse,
+    ]
+    """Ends a job that was begun with a `resume_window`, whoever reads it, within one graph call. NOT_FOUND where the
+    caller has no such job, or has it no more.
     """
 
     ScoreMatch: grpc.UnaryUnaryMultiCallable[
@@ -63,7 +72,16 @@ class StillcueServiceAsyncStub:
     ]
     """Generates a clip. The stream opens with `Accepted` and ends with `Summary`; between them come queue
     positions, the match report, denoising progress with previews, and every frame in order as it is decoded.
-    Cancelling the call stops the engine within one graph call.
+    Cancelling the call stops the engine within one graph call, unless the request has a `resume_window`: such
+    a stream can be taken up again, and CancelGenerate ends its job.
+    """
+
+    CancelGenerate: grpc.aio.UnaryUnaryMultiCallable[
+        stillcue.v1.generate_pb2.CancelGenerateRequest,
+        stillcue.v1.generate_pb2.CancelGenerateResponse,
+    ]
+    """Ends a job that was begun with a `resume_window`, whoever reads it, within one graph call. NOT_FOUND where the
+    caller has no such job, or has it no more.
     """
 
     ScoreMatch: grpc.aio.UnaryUnaryMultiCallable[
@@ -94,7 +112,18 @@ class StillcueServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[collections.abc.Iterator[stillcue.v1.generate_pb2.GenerateResponse], collections.abc.AsyncIterator[stillcue.v1.generate_pb2.GenerateResponse]]:
         """Generates a clip. The stream opens with `Accepted` and ends with `Summary`; between them come queue
         positions, the match report, denoising progress with previews, and every frame in order as it is decoded.
-        Cancelling the call stops the engine within one graph call.
+        Cancelling the call stops the engine within one graph call, unless the request has a `resume_window`: such
+        a stream can be taken up again, and CancelGenerate ends its job.
+        """
+
+    @abc.abstractmethod
+    def CancelGenerate(
+        self,
+        request: stillcue.v1.generate_pb2.CancelGenerateRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[stillcue.v1.generate_pb2.CancelGenerateResponse, collections.abc.Awaitable[stillcue.v1.generate_pb2.CancelGenerateResponse]]:
+        """Ends a job that was begun with a `resume_window`, whoever reads it, within one graph call. NOT_FOUND where the
+        caller has no such job, or has it no more.
         """
 
     @abc.abstractmethod

@@ -1,0 +1,152 @@
+"""The bounded record of one stream: between the engine, which never waits, and readers, who may come back.
+
+Lives in the event loop; knows no gRPC and no engine. Messages get their numbers in the order in which their slots
+were reserved, and are sealed in that order, once, so that every reader gets the same bytes.
+
+A record that ``keeps`` holds messages after they were read, for a reader who takes the stream up again. When more
+bytes are held than may be, those that every reader is past go first. Where that is not enough the readers are too
+slow: of several the slowest loses its stream, and the last one takes the record with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from server.errors import BufferFull, EventsDropped
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+_T = TypeVar("_T")
+
+
+class Slot(Generic[_T]):
+    """The place of one message in the order; ``byte_count`` is what it holds at the moment."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.byte_count = 0
+        self.message: _T | None = None
+
+
+class _Reader:
+    """One who reads: ``number`` is that of its next message, ``error`` why it gets no more."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.error: BaseException | None = None
+
+
+class Journal(Generic[_T]):
+    """``seal`` completes a message, given its number. ``on_overflow`` is called once, when everything was dropped."""
+
+    def __init__(
+        self, max_bytes: int, *, keeps: bool, seal: Callable[[_T, int], None], on_overflow: Callable[[], None]
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._keeps = keeps
+        self._seal = seal
+        self._on_overflow = on_overflow
+        self._slots: dict[int, Slot[_T]] = {}
+        self._first_number = 0  # of those that are held
+        self._sealed_count = 0
+        self._reserved_count = 0
+        self._read_count = 0  # by whoever got furthest
+        self._readers: list[_Reader] = []
+        self.held_bytes = 0
+        self.is_finished = False
+        self._error: BaseException | None = None
+        self._changed = asyncio.Event()
+
+    def reserve(self, byte_count: int) -> Slot[_T]:
+        """Takes the next place in the order for a message that is not ready yet and holds so many bytes."""
+        slot: Slot[_T] = Slot(self._reserved_count)
+        if not self.is_finished:
+            self._reserved_count += 1
+            self._slots[slot.number] = slot
+            self._hold(slot, byte_count)
+        return slot
+
+    def fill(self, slot: Slot[_T], message: _T, byte_count: int) -> None:
+        """Makes a reserved message ready; ``byte_count`` replaces what was reserved."""
+        if self._slots.get(slot.number) is not slot:
+            return
+        slot.message = message
+        while (following := self._slots.get(self._sealed_count)) is not None and following.message is not None:
+            self._seal(following.message, following.number)
+            self._sealed_count += 1
+        self._hold(slot, byte_count)
+        self._announce()
+
+    def put(self, message: _T, byte_count: int) -> None:
+        """Appends a message that is ready."""
+        self.fill(self.reserve(byte_count), message, byte_count)
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Ends the stream after the messages that are in it, with an error or without. The first call counts."""
+        if not self.is_finished:
+            self.is_finished = True
+            self._error = error
+            self._announce()
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the stream now: what has not left is dropped."""
+        self._slots.clear()
+        self._first_number = self._sealed_count = self._reserved_count
+        self.held_bytes = 0
+        self.is_finished = True
+        self._error = error
+        for reader in self._readers:
+            reader.error = error
+        self._announce()
+
+    def check(self, number: int) -> None:
+        """Raises ``EventsDropped`` where a reader cannot begin with this message."""
+        if not self._first_number <= number <= self._sealed_count:
+            raise EventsDropped
+
+    async def messages(self, number: int = 0) -> AsyncGenerator[_T, None]:
+        """Yields the messages in order, from this one on; raises the error that the stream ended with."""
+        reader = _Reader(number)
+        self._readers.append(reader)
+        try:
+            while reader.error is None:
+                slot = self._slots.get(reader.number)
+                if slot is not None and slot.message is not None and slot.number < self._sealed_count:
+                    reader.number += 1
+                    self._read_count = max(self._read_count, reader.number)
+                    if not self._keeps:
+                        self._drop_first()
+                    yield slot.message
+                elif self.is_finished and reader.number >= self._reserved_count:
+                    reader.error = self._error
+                    break
+                else:
+                    await self._changed.wait()
+        finally:
+            self._readers.remove(reader)
+        if reader.error is not None:
+            raise reader.error
+
+    def _hold(self, slot: Slot[_T], byte_count: int) -> None:
+        self.held_bytes += byte_count - slot.byte_count
+        slot.byte_count = byte_count
+        while self.held_bytes > self._max_bytes:
+            readers = [reader for reader in self._readers if reader.error is None]
+            if self._first_number < min((reader.number for reader in readers), default=self._read_count):
+                self._drop_first()
+            elif len(readers) > 1:
+                min(readers, key=lambda reader: reader.number).error = BufferFull(self._max_bytes)
+                self._announce()
+            else:
+                self.fail(BufferFull(self._max_bytes))
+                self._on_overflow()
+
+    def _drop_first(self) -> None:
+        self.held_bytes -= self._slots.pop(self._first_number).byte_count
+        self._first_number += 1
+
+    def _announce(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
