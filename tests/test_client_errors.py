@@ -215,6 +215,11 @@ async def test_a_stream_that_does_not_open_with_accepted_is_a_fault(server: Scri
 
 
 async def test_the_deadline(server: ScriptedServer) -> None:
+    def script(request: generate_pb2.GenerateRequest, _context: Any) -> Iterator[Response]:
+        yield accepted(request)
+        server.cancelled.wait()  # or a clip that is quicker than gRPC's clock comes to its end
+
+    server.generate = script
     with pytest.raises(stillcue.DeadlineExceeded):
         generate(server.target, timeout_seconds=0.0)
     with pytest.raises(stillcue.DeadlineExceeded):
