@@ -219,6 +219,12 @@ class ScriptedServer(service_pb2_grpc.StillcueServiceServicer):
         yield from self.generate(request, context)
         is_over.set()
 
+    def CancelGenerate(
+        self, request: generate_pb2.CancelGenerateRequest, context: Any
+    ) -> generate_pb2.CancelGenerateResponse:
+        self._keep(request, context)
+        return generate_pb2.CancelGenerateResponse()
+
     def ScoreMatch(self, request: match_pb2.ScoreMatchRequest, context: Any) -> match_pb2.ScoreMatchResponse:
         self._keep(request, context)
         return match_pb2.ScoreMatchResponse(report=self.score(request, context))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -215,9 +216,11 @@ async def test_a_stream_that_does_not_open_with_accepted_is_a_fault(server: Scri
 
 
 async def test_the_deadline(server: ScriptedServer) -> None:
-    def script(request: generate_pb2.GenerateRequest, _context: Any) -> Iterator[Response]:
+    def script(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
         yield accepted(request)
-        server.cancelled.wait()  # or a clip that is quicker than gRPC's clock comes to its end
+        is_over = threading.Event()
+        if context.add_callback(is_over.set):
+            is_over.wait()  # or a clip that is quicker than gRPC's clock comes to its end
 
     server.generate = script
     with pytest.raises(stillcue.DeadlineExceeded):
