@@ -4,37 +4,45 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from engine import FakeEngine
 from engine.cancellation import CancelFlag
-from engine.errors import OutOfMemory
-from engine.types import Event, PreparedJob, StepDone
+from engine.errors import BundleInvalid, OutOfMemory
+from engine.fake import FAKE_CAPABILITIES
+from engine.types import Capabilities, Event, PreparedJob, StepDone
 
 
 def open_faulty(folder: Path) -> FaultyEngine:
-    """Opens the engine as soon as the folder holds a file ``may-open``."""
+    """Opens the engine as soon as the folder holds a file ``may-open``.
+
+    With a file ``broken`` it refuses, with a file ``replaced`` it is another model.
+    """
     _wait_for(folder / "may-open")
-    return FaultyEngine(folder)
+    if (folder / "broken").exists():
+        raise BundleInvalid("bundle.json is missing")
+    name = "replaced" if (folder / "replaced").exists() else "fake"
+    return FaultyEngine(folder, replace(FAKE_CAPABILITIES, model_name=name))
 
 
 class FaultyEngine(FakeEngine):
-    """After the first denoising step it does what the prompt's first word says.
+    """After the first denoising step it does what the prompt's words say, one after the other.
 
     ``full``: the device has no memory left; ``allocate``: Python has none;
     ``wrong``: a mistake in the engine; ``stall``: it waits until the folder holds a file ``go-on``.
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
+    def __init__(self, folder: Path, capabilities: Capabilities) -> None:
+        super().__init__(capabilities=capabilities)
         self._folder = folder
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
-        fault = job.prompt.split()[0]
         for event in super().generate(job, cancel):
             yield event
             if isinstance(event, StepDone) and event.completed_step_count == 1:
-                self._go_wrong(fault)
+                for fault in job.prompt.split():
+                    self._go_wrong(fault)
 
     def _go_wrong(self, fault: str) -> None:
         match fault:

@@ -22,9 +22,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from engine import FakeEngine, WorkerEngine
 from engine.cancellation import CancelFlag
-from engine.errors import Cancelled, EngineHung, EngineLost
+from engine.errors import BundleInvalid, Cancelled, EngineHung, EngineLost, EngineRestarting
 from engine.types import Image, Job, JobDone, StepDone
 from engine.worker import WorkerSettings
+from engine.worker.arena import Arena, Layout
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.faulty_worker import open_faulty
 from tests.serving import (
@@ -167,16 +168,23 @@ async def test_a_crash_costs_the_running_job_only(isolated: Isolated) -> None:
     watch.cancel()
 
 
-@pytest.mark.parametrize("fault", ["full of it", "allocate more"])
+@pytest.mark.parametrize("fault", ["full", "allocate"])
 async def test_a_lack_of_memory_has_its_own_reason_and_gives_memory_back(isolated: Isolated, fault: str) -> None:
     process_id, before = isolated.engine.process_id, await isolated.restarts("out_of_memory")
-    error = await failure_of(isolated.generate(fault))
+    running = isolated.generate(f"stall {fault}")
+    await until_it_stalls(running)
+    waiting = isolated.generate(PROMPT)
+    assert (await anext(aiter(waiting))).WhichOneof("event") == "accepted"
+    (isolated.folder / "go-on").touch()
+    error = await failure_of(running)
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert reason(error) == "OUT_OF_MEMORY"
     assert detail(error, error_details_pb2.RetryInfo) is not None
     assert "secret" not in (error.details() or "")
     await eventually(lambda: isolated.engine.process_id not in {None, process_id})
     await isolated.served.reaches("stillcue_worker_restarts_total{reason=out_of_memory}", before + 1)
+    assert kinds(await read_all(waiting))[-1] == "summary"
+    (isolated.folder / "go-on").unlink()
     await isolated.served.reaches("stillcue_serving", 1)
     assert not psutil.pid_exists(process_id or 0)
 
@@ -234,6 +242,51 @@ async def test_a_hang_past_the_limit_ends_the_process(tmp_path: Path, job: Job) 
             list(engine.generate(engine.prepare(job), CancelFlag()))
         assert isinstance(caught.value, EngineLost)
         await eventually(lambda: not psutil.pid_exists(process_id or 0))
+
+
+async def test_a_drain_lets_the_job_in_the_worker_finish_and_refuses_those_who_wait(tmp_path: Path) -> None:
+    with stalling(tmp_path, 600.0) as engine:
+        async with served(engine) as server:
+            running = server.stub.Generate(generate_request(prompt="stall a while"))
+            await until_it_stalls(running)
+            waiting = server.stub.Generate(generate_request())
+            assert (await anext(aiter(waiting))).WhichOneof("event") == "accepted"
+            draining = asyncio.create_task(server.server.drain(asyncio.Event()))
+            error = await failure_of(waiting)
+            assert reason(error) == "SERVER_DRAINING"
+            assert detail(error, error_details_pb2.RetryInfo) is not None
+            assert await server.sample("stillcue_serving") == 0
+            assert not draining.done()
+            (tmp_path / "go-on").touch()
+            assert kinds(await read_all(running))[-1] == "summary"
+            await draining
+
+
+async def test_a_worker_that_does_not_come_back_holds_nobody(
+    tmp_path: Path, job: Job, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "may-open").touch()
+    engine = await asyncio.to_thread(WorkerEngine, partial(open_faulty, tmp_path), WorkerSettings(restart_seconds=0.01))
+    try:
+        for fault, told in (("broken", "bundle.json is missing"), ("replaced", "is another one now")):
+            (tmp_path / fault).touch()
+            os.kill(engine.process_id or 0, signal.SIGKILL)
+            await eventually(lambda: engine.process_id is None)
+            with pytest.raises(EngineRestarting):  # whoever waits is told when the next start fails too
+                await asyncio.to_thread(list, engine.generate(engine.prepare(job), CancelFlag()))
+            assert told in caplog.text
+            (tmp_path / fault).unlink()
+            await eventually(lambda: engine.process_id is not None)
+        fine = engine.prepare(replace(job, prompt=PROMPT))
+        assert isinstance(list(engine.generate(fine, CancelFlag()))[-1], JobDone)
+    finally:
+        await asyncio.to_thread(engine.close)
+
+
+async def test_too_little_shared_memory_stops_the_start_and_leaves_nothing() -> None:
+    with pytest.raises(BundleInvalid, match=r"give /dev/shm more room \(docker run --shm-size\)"):
+        Arena.create(Layout.of(1, 2**44, 1, 2**44))
+    assert not [path for path in Path("/dev/shm").iterdir() if path.is_file() and path.stat().st_size >= 2**44]
 
 
 async def test_an_iterator_can_be_cancelled_or_left(isolated: Isolated, job: Job) -> None:

@@ -60,18 +60,18 @@ class Arena:
     @classmethod
     def create(cls, layout: Layout) -> Arena:
         """Makes it. Raises ``BundleInvalid`` where the system has no room for it."""
-        memory = SharedMemory(create=True, size=layout.to_server.end)
-        arena = cls(memory)
+        byte_count = layout.to_server.end
+        try:
+            memory = SharedMemory(create=True, size=byte_count)
+        except OSError as error:
+            raise _no_room(byte_count, error) from None
         try:
             _reserve(memory)
         except OSError as error:
-            arena.forget_name()
-            arena.close()
-            raise BundleInvalid(
-                f"no {layout.to_server.end} bytes of shared memory can be had ({(error.strerror or '').lower()}); give "
-                "/dev/shm more room (docker run --shm-size), or set --engine-process server"
-            ) from None
-        return arena
+            memory.unlink()
+            memory.close()
+            raise _no_room(byte_count, error) from None
+        return cls(memory)
 
     @classmethod
     def attach(cls, name: str) -> Arena:
@@ -135,6 +135,14 @@ def _reserve(memory: SharedMemory) -> None:
         os.posix_fallocate(descriptor, 0, memory.size)
     finally:
         os.close(descriptor)
+
+
+def _no_room(byte_count: int, error: OSError) -> BundleInvalid:
+    reason = (error.strerror or str(error)).lower()
+    return BundleInvalid(
+        f"no {byte_count} bytes of shared memory can be had ({reason}); give /dev/shm more room (docker run "
+        "--shm-size), or set --engine-process server"
+    )
 
 
 def _aligned(byte_count: int) -> int:

@@ -104,6 +104,11 @@ class WorkerProcess:
         """Of the worker."""
         return self._process.pid or 0
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is of no use to a new call."""
+        return self.lost.is_set() or self._verdict is not None
+
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
         """See ``Engine.generate``; raises ``ProcessLost`` too. Returns when the worker is done with the job."""
         with self._call() as (number, inbox):
@@ -237,10 +242,11 @@ class WorkerProcess:
                 reply: Happened | Done | Failed = self._channel.receive()
                 with self._lock:
                     inbox = self._inboxes.get(reply.number)
+                if isinstance(reply, Failed) and issubclass(reply.failure.kind, OutOfMemory):
+                    # Its end is what gives the memory back. The next job comes when this one is answered.
+                    self._condemn(LossReason.OUT_OF_MEMORY)
                 if inbox is not None:
                     inbox.put(reply)
-                if isinstance(reply, Failed) and issubclass(reply.failure.kind, OutOfMemory):
-                    self._condemn(LossReason.OUT_OF_MEMORY)  # its end is what gives the memory back
         self._process.join(_EXIT_CODE_SECONDS)
         self._verdict = self._verdict or self._reason_of_end()
         with self._lock:

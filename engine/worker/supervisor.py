@@ -88,7 +88,7 @@ class Supervisor:
 
     @property
     def _is_running(self) -> bool:
-        return self._process is not None and not self._process.lost.is_set()
+        return self._process is not None and not self._process.is_ending
 
     @property
     def process_id(self) -> int | None:
@@ -201,6 +201,8 @@ class Supervisor:
         return process
 
     def _give_up(self, error: Exception, is_first: bool) -> None:
+        if not is_first and not self._is_closed:
+            _log.error("the engine's process does not start: %s", error)
         with self._changed:
             self._opening = None
             self._is_given_up = True
@@ -208,8 +210,6 @@ class Supervisor:
         if is_first:
             was_lost = isinstance(error, ProcessLost)
             self._first.set_exception(BundleInvalid(_START_LOST.format(error)) if was_lost else error)
-        elif not self._is_closed:
-            _log.error("the engine's process does not start: %s", error)
 
     def _announce(self, down_seconds: float) -> None:
         _log.info("the engine's process is ready again after %.3f s", down_seconds)
