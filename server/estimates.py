@@ -99,13 +99,20 @@ class JobTimer:
         self._clock = clock
         self._started_at = self._denoise_started_at = self._last_step_at = 0.0
         self._step_count = 0
+        self._is_given_up = False
 
     def work_started(self) -> None:
         """The engine is the job's."""
         self._started_at = self._clock()
 
+    def give_up(self) -> None:
+        """The job takes longer than it should; nothing is to be learned from it."""
+        self._is_given_up = True
+
     def event(self, event: Event) -> None:
         """The engine reported something."""
+        if self._is_given_up:
+            return
         match event:
             case StageStarted(stage=Stage.DENOISE):
                 self._denoise_started_at = self._clock()

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.cancellation import CancelFlag
+from engine.errors import EngineHung, EngineLost, OutOfMemory
 from engine.types import Event, JobDone, PreparedJob
 from server import codec
 from server.attendance import Attendance
@@ -146,8 +147,33 @@ class Generation:
             self._meter.stop_requested()
 
     def _drive(self) -> None:
-        for event in self._serving.engine.generate(self._prepared, self._cancel):
-            self._loop.call_soon_threadsafe(self._pass_on, event)
+        """A job that outlives a broken stream outlives a lost engine too: it is done again, and only what is new told.
+
+        The same seed gives the same events on the next engine, so the reader sees a pause and no seam. Once: a job that
+        takes its engine with it twice is likely to be the cause. One that hung would hang as long again.
+        """
+        told_count = self._drive_from(0, is_last_try=not self._run_id)
+        if told_count is not None:
+            self._loop.call_soon_threadsafe(self._begin_again)
+            self._drive_from(told_count, is_last_try=True)
+
+    def _drive_from(self, told_count: int, *, is_last_try: bool) -> int | None:
+        """Tells events but for the first ones; how many are told where the engine was lost, None at the job's end."""
+        count = 0
+        try:
+            for event in self._serving.engine.generate(self._prepared, self._cancel):
+                count += 1
+                if count > told_count:
+                    self._loop.call_soon_threadsafe(self._pass_on, event)
+        except (EngineLost, OutOfMemory) as error:
+            if is_last_try or isinstance(error, EngineHung):
+                raise
+            return count
+        return None
+
+    def _begin_again(self) -> None:
+        self._meter.begun_again()
+        self._timer.give_up()
 
     def _pass_on(self, event: Event) -> None:
         self._meter.event(event)

@@ -53,6 +53,11 @@ class JobMeter:
                     self._metrics.stage_seconds.labels(stage.value).observe(seconds, self._exemplar)
                 self._metrics.memory_peak_bytes.set(event.peak_memory_bytes)
 
+    def begun_again(self) -> None:
+        """The engine was lost and the next one does the job from its beginning."""
+        self._metrics.jobs_begun_again.inc()
+        self._last_frame_at = None
+
     def stop_requested(self) -> None:
         """The running job was asked to stop."""
         if self._stopped_at is None:

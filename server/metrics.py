@@ -149,6 +149,10 @@ class Metrics:
             ("reason",),
             tuple(reason.value for reason in LossReason),
         )
+        self.jobs_begun_again = self._counter(
+            "stillcue_jobs_begun_again_total",
+            "Jobs with a resume window that were begun again, because the engine's process was lost under them.",
+        )
         self.worker_down_seconds = self._histogram(
             "stillcue_worker_down_seconds", "Time from the loss of the engine's process to the next one that is ready."
         )

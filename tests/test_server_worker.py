@@ -17,6 +17,7 @@ import grpc
 import psutil
 import pytest
 import pytest_asyncio
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -84,10 +85,13 @@ async def isolated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Is
         yield Isolated(server, engine, folder)
 
 
-async def until_it_stalls(call: Any) -> None:
-    messages = aiter(call)
-    while (await anext(messages)).WhichOneof("event") != "denoise_progress":
-        pass
+async def until_it_stalls(call: Any) -> list[generate_pb2.GenerateResponse]:
+    messages = []
+    async for message in call:
+        messages.append(message)
+        if message.WhichOneof("event") == "denoise_progress":
+            return messages
+    raise AssertionError("the stream ended")
 
 
 async def status_after(watch: Any) -> int:
@@ -187,6 +191,26 @@ async def test_a_lack_of_memory_has_its_own_reason_and_gives_memory_back(isolate
     (isolated.folder / "go-on").unlink()
     await isolated.served.reaches("stillcue_serving", 1)
     assert not psutil.pid_exists(process_id or 0)
+
+
+async def test_a_job_with_a_resume_window_goes_on_in_the_next_process_without_a_seam(isolated: Isolated) -> None:
+    stream = generate_pb2.StreamSpec(resume_window=Duration(seconds=60), preview_every_step_count=1)
+    request = generate_request(prompt="stall here", stream=stream)
+    begun_again = await isolated.served.sample("stillcue_jobs_begun_again_total")
+    call = isolated.stub.Generate(request)
+    messages = await until_it_stalls(call)
+    os.kill(isolated.engine.process_id or 0, signal.SIGKILL)
+    (isolated.folder / "go-on").touch()
+    messages += await read_all(call)
+    assert await isolated.served.sample("stillcue_jobs_begun_again_total") == begun_again + 1
+    request.request_id = ""
+    unbroken = await read_all(isolated.stub.Generate(request))
+    (isolated.folder / "go-on").unlink()
+    assert kinds(messages) == kinds(unbroken)
+    assert [message.sequence_number for message in messages] == list(range(len(messages)))
+    assert [message.frame for message in messages] == [message.frame for message in unbroken]
+    previews = [message.denoise_progress.preview for message in messages]
+    assert previews == [message.denoise_progress.preview for message in unbroken]
 
 
 async def test_a_mistake_of_the_engine_costs_no_process_and_stays_in_the_log(

@@ -29,9 +29,13 @@ UP = Question(
         ),
         Lines(
             "Engines lost",
-            "`stillcue_worker_restarts_total`: the engine's process ended under a job and was started again. More than "
-            "once: StillcueEngineRestarts in docs/operations.md.",
-            (Query(increase("stillcue_worker_restarts_total", "instance, reason"), "{{instance}} {{reason}}"),),
+            "`stillcue_worker_restarts_total`, `stillcue_jobs_begun_again_total`: the engine's process ended and was "
+            "started again, and a job with a resume window too. More than once: StillcueEngineRestarts in "
+            "docs/operations.md.",
+            (
+                Query(increase("stillcue_worker_restarts_total", "instance, reason"), "{{instance}} {{reason}}"),
+                Query(increase("stillcue_jobs_begun_again_total", "instance"), "{{instance}} job begun again"),
+            ),
         ),
         Lines(
             "Time without an engine",
