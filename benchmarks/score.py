@@ -7,7 +7,8 @@ only the caller's own, which makes a logit and no report. This side makes the wh
 
 Two streams of pairs: ``new``, where every picture is another one and every sentence is drawn anew from the world's
 wordings, and ``retry``, where each picture is asked again with other sentences, as people do who look for the right
-words. Nothing is in a cache when a take begins that the warm-up did not leave there.
+words. Nothing is in a cache when a take begins that the warm-up did not leave there. Each call computes on one thread,
+on every side: callers are what fills the cores, and torch's threads would spin against each other's callers.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from benchmarks.report import Report
 
 CALLER_COUNTS = (1, 4, 16)
 _SENTENCES_OF_A_PICTURE = 4  # in the stream of retries
+_THREAD_COUNT = 1
 _BUNDLE = Path("pocket/model")
 
 Pair = tuple[bytes, str]  # a PNG file and a sentence
@@ -134,6 +136,7 @@ def plain_side(folder: Path, asked: Callable[[str], list[str]]) -> Score:
     import torch
     from transformers import AutoTokenizer, SiglipImageProcessor, SiglipModel
 
+    torch.set_num_threads(_THREAD_COUNT)
     model = SiglipModel.from_pretrained(folder, torch_dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     processor = SiglipImageProcessor.from_pretrained(folder)
@@ -156,7 +159,7 @@ def plain_side(folder: Path, asked: Callable[[str], list[str]]) -> Score:
 
 
 def engine_side(folder: Path) -> Score:
-    """The bundle's scorer on ONNX Runtime, all cores."""
+    """The bundle's scorer on ONNX Runtime."""
     from engine.bundle import read_manifest
     from engine.cancellation import CancelFlag
     from engine.execution import Execution
@@ -167,7 +170,7 @@ def engine_side(folder: Path) -> Score:
 
     manifest, _ = read_manifest(folder)
     assert manifest.scorer is not None
-    runtime = OrtRuntime(thread_count=0)
+    runtime = OrtRuntime(_THREAD_COUNT)
     graphs = {spec.stage: runtime.load(folder, spec) for spec in manifest.graphs if spec.stage.startswith("scorer")}
     scorer = Scorer(folder, manifest.scorer, (graphs["scorer_image"], graphs["scorer_text"]), runtime)
     execution = Execution(runtime, CancelFlag())

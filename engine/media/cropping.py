@@ -32,7 +32,7 @@ def subject_window(width_px: int, height_px: int, subject: Box, center: tuple[fl
 
     The window stays inside the picture and is no smaller than the clip's size over ``MAX_SCALE``, so that nothing is
     enlarged beyond it where the picture has the pixels. A subject that no window of the aspect can hold whole is cut
-    evenly around ``center``, in pixels.
+    around ``center``, in pixels.
     """
     aspect = size[0] / size[1]
     largest = min(float(width_px), height_px * aspect)
@@ -43,9 +43,17 @@ def subject_window(width_px: int, height_px: int, subject: Box, center: tuple[fl
     wanted = max(2 * reach_x, 2 * reach_y * aspect, size[0] / MAX_SCALE)
     width = max(min(round(min(wanted, largest)), width_px), 1)
     height = max(min(round(width / aspect), height_px), 1)
-    left = min(max(round(center[0] - width / 2), 0), width_px - width)
-    top = min(max(round(center[1] - height / 2), 0), height_px - height)
+    left = _start(center[0] - width / 2, width, subject.left_px, subject.width_px, width_px)
+    top = _start(center[1] - height / 2, height, subject.top_px, subject.height_px, height_px)
     return Box(left, top, width, height)
+
+
+def _start(wanted: float, length: int, subject_start: int, subject_length: int, whole: int) -> int:
+    """Where a window begins along one side: so that the subject is inside if it can be, and the window always."""
+    start = round(wanted)
+    if subject_length <= length:
+        start = min(max(start, subject_start + subject_length - length), subject_start)
+    return min(max(start, 0), whole - length)
 
 
 def propose_crops(

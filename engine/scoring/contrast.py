@@ -24,7 +24,8 @@ Logits = NDArray[np.float64]
 def log_mean_exp(logits: Logits) -> Logits:
     """ln(mean of e^z) over the last axis."""
     highest = logits.max(axis=-1, keepdims=True)
-    level: Logits = np.log(np.mean(np.exp(logits - highest), axis=-1)) + highest[..., 0]
+    total = np.exp(logits - highest).sum(axis=-1)
+    level: Logits = np.log(total / logits.shape[-1]) + highest[..., 0]
     return level
 
 

@@ -87,40 +87,48 @@ class Judge:
         sets = self._contrasts.of(statement.clause.language)
         match statement.clause.kind:
             case ClauseKind.ACTION:
-                return self._gain(statement.text, statement.base) - float(
-                    log_mean_exp(np.array([self._gain(other, statement.other_base) for other in statement.others]))
-                )
+                return self._gain_margin(statement)
             case ClauseKind.ENVIRONMENT:
                 return self._contrasts.margin(image, text, sets.scenes)
             case _:
                 return self._contrasts.margin(image, text, sets.subjects)
 
-    def _gain(self, text: str, base: str) -> float:
-        """Δ = z(subject and action) − z(subject): what an action adds to its subject."""
-        asked = [self._texts[item] for item in (text, base) if item]
-        logits = self._contrasts.logits(self._image.whole, np.stack(asked))
-        return float(logits[0] - (logits[1] if base else 0.0))
+    def _gain_margin(self, statement: Statement) -> float:
+        """M of what an action adds to its subject, Δ = z(subject and action) − z(subject), against contrast actions."""
+        asked = np.stack([self._texts[text] for text in statement.texts])
+        logits = self._contrasts.logits(self._image.whole, asked)
+        if statement.subject is None:
+            return float(logits[0] - log_mean_exp(logits[1:]))
+        own, base, other_base, others = logits[0], logits[1], logits[2], logits[3:]
+        return float(own - base - log_mean_exp(others - other_base))
 
     def _scored(self, absent: Sequence[tuple[Clause, Noun]]) -> tuple[ClauseScore, ...]:
         statements = self._question.statements
         counts = Counter(item.clause.kind for item in statements)
-        margins = {item.clause: self._margin(item) - _NOUN_PENALTY * _lacks(item, absent) for item in statements}
-        chances = {clause: self._probability(clause, margin) for clause, margin in margins.items()}
-        gates = {item.clause: chances.get(item.subject, 1.0) if item.subject else 1.0 for item in statements}
-        return tuple(
-            ClauseScore(
-                kind=clause.kind,
-                span=clause.span,
-                text=clause.text,
-                language=clause.language,
-                stage=clause.stage,
-                contrast=margins.get(clause),
-                probability=chances.get(clause),
-                gated_probability=chances[clause] * gates[clause] if clause in chances else None,
-                weight=WEIGHTS[clause.kind] / counts[clause.kind] if clause in chances else 0.0,
+        margins = [self._margin(item) - _NOUN_PENALTY * _lacks(item, absent) for item in statements]
+        chances = [self._probability(item.clause, margin) for item, margin in zip(statements, margins, strict=True)]
+        by_span = {item.clause.span: index for index, item in enumerate(statements)}
+        scored = []
+        for clause in self._question.clauses:
+            index = by_span.get(clause.span)
+            owner = statements[index].subject if index is not None else None
+            gate = by_span.get(owner.span) if owner is not None else None
+            scored.append(
+                ClauseScore(
+                    kind=clause.kind,
+                    span=clause.span,
+                    text=clause.text,
+                    language=clause.language,
+                    stage=clause.stage,
+                    contrast=None if index is None else margins[index],
+                    probability=None if index is None else chances[index],
+                    gated_probability=None
+                    if index is None
+                    else chances[index] * (1.0 if gate is None else chances[gate]),
+                    weight=0.0 if index is None else WEIGHTS[clause.kind] / counts[clause.kind],
+                )
             )
-            for clause in self._question.clauses
-        )
+        return tuple(scored)
 
     def _probability(self, clause: Clause, margin: float) -> float:
         calibration = self._spec.calibration

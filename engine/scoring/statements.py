@@ -7,6 +7,7 @@ makes it likely. Camera, style and changes with time cannot be seen and are not 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ _UNSEEN_CLASSES = frozenset({"place", "sky", "body", "worn"})
 _DETERMINERS = frozenset(
     ("a", "an", "the", "his", "her", "its", "their", "my", "your", "our", "this", "that", "these", "those")
 )
+_MOST_OF_A_KIND = 8  # clauses that are judged
+_MOST_THINGS = 16  # that are looked for
 _PREPOSITION = re.compile(r"\b(?:in|on|at|of|with|under|near|behind|beside|wearing|holding)\b", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z']+")
 
@@ -69,12 +72,12 @@ def question_of(prompt: str, contrasts: Contrasts) -> Question:
     if not contrasts.can_judge_clauses:
         return Question(prompt)
     clauses = parse_clauses(prompt)
-    statements = tuple(_statements(prompt, clauses, contrasts))
+    statements = tuple(_first_of_each_kind(_statements(prompt, clauses, contrasts)))
     things = tuple(
         (clause, noun, contrasts.of(clause.language).spec.subject_template.format(_named_alone(clause, noun)))
         for clause in clauses
         for noun in things_of(clause)
-    )
+    )[:_MOST_THINGS]
     return Question(prompt, clauses, statements, things) if statements else Question(prompt)
 
 
@@ -87,6 +90,15 @@ def _statements(prompt: str, clauses: Sequence[Clause], contrasts: Contrasts) ->
             yield Statement(clause, spec.scene_template.format(clause.text))
         elif clause.kind is ClauseKind.ACTION:
             yield _action(prompt, clauses, clause, spec)
+
+
+def _first_of_each_kind(statements: Iterator[Statement]) -> Iterator[Statement]:
+    """A sentence of hundreds of clauses must not cost hundreds of encoder runs."""
+    counts: Counter[ClauseKind] = Counter()
+    for statement in statements:
+        counts[statement.clause.kind] += 1
+        if counts[statement.clause.kind] <= _MOST_OF_A_KIND:
+            yield statement
 
 
 def _action(prompt: str, clauses: Sequence[Clause], clause: Clause, spec: LanguageContrastSpec) -> Statement:
