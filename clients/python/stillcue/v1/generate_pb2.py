@@ -23,53 +23,56 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from stillcue.v1 import diagnosis_pb2 as stillcue_dot_v1_dot_diagnosis__pb2
 from stillcue.v1 import match_pb2 as stillcue_dot_v1_dot_match__pb2
 from stillcue.v1 import media_pb2 as stillcue_dot_v1_dot_media__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astillcue/v1/generate.proto\x12\x0bstillcue.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17stillcue/v1/match.proto\x1a\x17stillcue/v1/media.proto\"\xc6\x02\n\x0fGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x05image\x18\x02 \x01(\x0b\x32\x12.stillcue.v1.Image\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12\x1c\n\x0fnegative_prompt\x18\x04 \x01(\tH\x00\x88\x01\x01\x12%\n\x05video\x18\x05 \x01(\x0b\x32\x16.stillcue.v1.VideoSpec\x12+\n\x08sampling\x18\x06 \x01(\x0b\x32\x19.stillcue.v1.SamplingSpec\x12\'\n\x05match\x18\x07 \x01(\x0b\x32\x18.stillcue.v1.MatchPolicy\x12\'\n\x06stream\x18\x08 \x01(\x0b\x32\x17.stillcue.v1.StreamSpec\x12\x14\n\x0cresume_token\x18\t \x01(\tB\x12\n\x10_negative_prompt\"+\n\x15\x43\x61ncelGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\x18\n\x16\x43\x61ncelGenerateResponse\"m\n\tVideoSpec\x12\x10\n\x08width_px\x18\x01 \x01(\x05\x12\x11\n\theight_px\x18\x02 \x01(\x05\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x05\x12\x17\n\nframe_rate\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_frame_rate\"\xe4\x01\n\x0cSamplingSpec\x12\x17\n\nstep_count\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1b\n\x0eguidance_scale\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12%\n\x18guidance_scale_low_noise\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x12\n\x05shift\x18\x05 \x01(\x01H\x04\x88\x01\x01\x42\r\n\x0b_step_countB\x11\n\x0f_guidance_scaleB\x1b\n\x19_guidance_scale_low_noiseB\x07\n\x05_seedB\x08\n\x06_shift\"\xcb\x01\n\nStreamSpec\x12 \n\x18preview_every_step_count\x18\x01 \x01(\x05\x12\x32\n\x0e\x66rame_encoding\x18\x02 \x01(\x0e\x32\x1a.stillcue.v1.FrameEncoding\x12\x35\n\x12max_stall_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rresume_window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc1\x03\n\x10GenerateResponse\x12\x17\n\x0fsequence_number\x18\x01 \x01(\x03\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\x15.stillcue.v1.AcceptedH\x00\x12\x30\n\x0cqueue_update\x18\x04 \x01(\x0b\x32\x18.stillcue.v1.QueueUpdateH\x00\x12\x32\n\rstage_started\x18\x05 \x01(\x0b\x32\x19.stillcue.v1.StageStartedH\x00\x12\x30\n\x0cmatch_report\x18\x06 \x01(\x0b\x32\x18.stillcue.v1.MatchReportH\x00\x12\x38\n\x10\x64\x65noise_progress\x18\x07 \x01(\x0b\x32\x1c.stillcue.v1.DenoiseProgressH\x00\x12#\n\x05\x66rame\x18\x08 \x01(\x0b\x32\x12.stillcue.v1.FrameH\x00\x12\'\n\x07summary\x18\t \x01(\x0b\x32\x14.stillcue.v1.SummaryH\x00\x12\x14\n\x0cresume_token\x18\n \x01(\tB\x07\n\x05\x65vent\"\xbc\x01\n\x08\x41\x63\x63\x65pted\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12/\n\x08settings\x18\x02 \x01(\x0b\x32\x1d.stillcue.v1.GenerateSettings\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12\x30\n\rresume_window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x08\x65stimate\x18\x05 \x01(\x0b\x32\x15.stillcue.v1.Estimate\"\xa4\x01\n\x08\x45stimate\x12\x30\n\rwork_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rwait_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1e\n\x11peak_memory_bytes\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x14\n\x12_peak_memory_bytes\"\xa6\x02\n\x10GenerateSettings\x12\x10\n\x08width_px\x18\x01 \x01(\x05\x12\x11\n\theight_px\x18\x02 \x01(\x05\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x05\x12\x12\n\nframe_rate\x18\x04 \x01(\x01\x12\x12\n\nstep_count\x18\x05 \x01(\x05\x12\x16\n\x0eguidance_scale\x18\x06 \x01(\x01\x12%\n\x18guidance_scale_low_noise\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0c\n\x04seed\x18\x08 \x01(\x03\x12\r\n\x05shift\x18\t \x01(\x01\x12\x17\n\x0fnegative_prompt\x18\n \x01(\t\x12\x1e\n\x04\x63rop\x18\x0b \x01(\x0b\x32\x10.stillcue.v1.BoxB\x1b\n\x19_guidance_scale_low_noise\"Q\n\x0bQueueUpdate\x12\x10\n\x08position\x18\x01 \x01(\x05\x12\x30\n\rwait_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"1\n\x0cStageStarted\x12!\n\x05stage\x18\x01 \x01(\x0e\x32\x12.stillcue.v1.Stage\"\xd2\x01\n\x0f\x44\x65noiseProgress\x12\x1c\n\x14\x63ompleted_step_count\x18\x01 \x01(\x05\x12\x12\n\nstep_count\x18\x02 \x01(\x05\x12#\n\x06\x65xpert\x18\x03 \x01(\x0e\x32\x13.stillcue.v1.Expert\x12\x30\n\rstep_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07preview\x18\x05 \x01(\x0b\x32\x14.stillcue.v1.PreviewH\x00\x88\x01\x01\x42\n\n\x08_preview\"<\n\x07Preview\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x10\n\x08width_px\x18\x02 \x01(\x05\x12\x11\n\theight_px\x18\x03 \x01(\x05\"w\n\x05\x46rame\x12\r\n\x05index\x18\x01 \x01(\x05\x12,\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x1a.stillcue.v1.FrameEncoding\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x10\n\x08width_px\x18\x04 \x01(\x05\x12\x11\n\theight_px\x18\x05 \x01(\x05\"\xdf\x03\n\x07Summary\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12/\n\x08settings\x18\x02 \x01(\x0b\x32\x1d.stillcue.v1.GenerateSettings\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x19\n\x11\x63heckpoint_digest\x18\x04 \x01(\t\x12/\n\rstage_timings\x18\x05 \x03(\x0b\x32\x18.stillcue.v1.StageTiming\x12\x31\n\x0equeue_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rwork_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x14\x66irst_frame_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11peak_memory_bytes\x18\t \x01(\x03\x12\x1b\n\x13\x66irst_frame_psnr_db\x18\n \x01(\x01\x12\x33\n\x0cmatch_report\x18\x0b \x01(\x0b\x32\x18.stillcue.v1.MatchReportH\x00\x88\x01\x01\x12\x10\n\x08warnings\x18\x0c \x03(\tB\x0f\n\r_match_report\"]\n\x0bStageTiming\x12!\n\x05stage\x18\x01 \x01(\x0e\x32\x12.stillcue.v1.Stage\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration*\x83\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTAGE_MATCH\x10\x01\x12\x15\n\x11STAGE_ENCODE_TEXT\x10\x02\x12\x16\n\x12STAGE_ENCODE_IMAGE\x10\x03\x12\x11\n\rSTAGE_DENOISE\x10\x04\x12\x10\n\x0cSTAGE_DECODE\x10\x05*`\n\x06\x45xpert\x12\x16\n\x12\x45XPERT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPERT_HIGH_NOISE\x10\x01\x12\x14\n\x10\x45XPERT_LOW_NOISE\x10\x02\x12\x11\n\rEXPERT_SINGLE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astillcue/v1/generate.proto\x12\x0bstillcue.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bstillcue/v1/diagnosis.proto\x1a\x17stillcue/v1/match.proto\x1a\x17stillcue/v1/media.proto\"\xc6\x02\n\x0fGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x05image\x18\x02 \x01(\x0b\x32\x12.stillcue.v1.Image\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12\x1c\n\x0fnegative_prompt\x18\x04 \x01(\tH\x00\x88\x01\x01\x12%\n\x05video\x18\x05 \x01(\x0b\x32\x16.stillcue.v1.VideoSpec\x12+\n\x08sampling\x18\x06 \x01(\x0b\x32\x19.stillcue.v1.SamplingSpec\x12\'\n\x05match\x18\x07 \x01(\x0b\x32\x18.stillcue.v1.MatchPolicy\x12\'\n\x06stream\x18\x08 \x01(\x0b\x32\x17.stillcue.v1.StreamSpec\x12\x14\n\x0cresume_token\x18\t \x01(\tB\x12\n\x10_negative_prompt\"+\n\x15\x43\x61ncelGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\x18\n\x16\x43\x61ncelGenerateResponse\"\x9b\x01\n\tVideoSpec\x12\x10\n\x08width_px\x18\x01 \x01(\x05\x12\x11\n\theight_px\x18\x02 \x01(\x05\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x05\x12\x17\n\nframe_rate\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12,\n\x0bpicture_fit\x18\x05 \x01(\x0e\x32\x17.stillcue.v1.PictureFitB\r\n\x0b_frame_rate\"\xe4\x01\n\x0cSamplingSpec\x12\x17\n\nstep_count\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1b\n\x0eguidance_scale\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12%\n\x18guidance_scale_low_noise\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x12\n\x05shift\x18\x05 \x01(\x01H\x04\x88\x01\x01\x42\r\n\x0b_step_countB\x11\n\x0f_guidance_scaleB\x1b\n\x19_guidance_scale_low_noiseB\x07\n\x05_seedB\x08\n\x06_shift\"\xcb\x01\n\nStreamSpec\x12 \n\x18preview_every_step_count\x18\x01 \x01(\x05\x12\x32\n\x0e\x66rame_encoding\x18\x02 \x01(\x0e\x32\x1a.stillcue.v1.FrameEncoding\x12\x35\n\x12max_stall_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rresume_window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc1\x03\n\x10GenerateResponse\x12\x17\n\x0fsequence_number\x18\x01 \x01(\x03\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\x15.stillcue.v1.AcceptedH\x00\x12\x30\n\x0cqueue_update\x18\x04 \x01(\x0b\x32\x18.stillcue.v1.QueueUpdateH\x00\x12\x32\n\rstage_started\x18\x05 \x01(\x0b\x32\x19.stillcue.v1.StageStartedH\x00\x12\x30\n\x0cmatch_report\x18\x06 \x01(\x0b\x32\x18.stillcue.v1.MatchReportH\x00\x12\x38\n\x10\x64\x65noise_progress\x18\x07 \x01(\x0b\x32\x1c.stillcue.v1.DenoiseProgressH\x00\x12#\n\x05\x66rame\x18\x08 \x01(\x0b\x32\x12.stillcue.v1.FrameH\x00\x12\'\n\x07summary\x18\t \x01(\x0b\x32\x14.stillcue.v1.SummaryH\x00\x12\x14\n\x0cresume_token\x18\n \x01(\tB\x07\n\x05\x65vent\"\xbc\x01\n\x08\x41\x63\x63\x65pted\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12/\n\x08settings\x18\x02 \x01(\x0b\x32\x1d.stillcue.v1.GenerateSettings\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12\x30\n\rresume_window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x08\x65stimate\x18\x05 \x01(\x0b\x32\x15.stillcue.v1.Estimate\"\xa4\x01\n\x08\x45stimate\x12\x30\n\rwork_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rwait_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1e\n\x11peak_memory_bytes\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x14\n\x12_peak_memory_bytes\"\xd4\x02\n\x10GenerateSettings\x12\x10\n\x08width_px\x18\x01 \x01(\x05\x12\x11\n\theight_px\x18\x02 \x01(\x05\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x05\x12\x12\n\nframe_rate\x18\x04 \x01(\x01\x12\x12\n\nstep_count\x18\x05 \x01(\x05\x12\x16\n\x0eguidance_scale\x18\x06 \x01(\x01\x12%\n\x18guidance_scale_low_noise\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0c\n\x04seed\x18\x08 \x01(\x03\x12\r\n\x05shift\x18\t \x01(\x01\x12\x17\n\x0fnegative_prompt\x18\n \x01(\t\x12\x1e\n\x04\x63rop\x18\x0b \x01(\x0b\x32\x10.stillcue.v1.Box\x12,\n\x0bpicture_fit\x18\x0c \x01(\x0e\x32\x17.stillcue.v1.PictureFitB\x1b\n\x19_guidance_scale_low_noise\"Q\n\x0bQueueUpdate\x12\x10\n\x08position\x18\x01 \x01(\x05\x12\x30\n\rwait_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"1\n\x0cStageStarted\x12!\n\x05stage\x18\x01 \x01(\x0e\x32\x12.stillcue.v1.Stage\"\xd2\x01\n\x0f\x44\x65noiseProgress\x12\x1c\n\x14\x63ompleted_step_count\x18\x01 \x01(\x05\x12\x12\n\nstep_count\x18\x02 \x01(\x05\x12#\n\x06\x65xpert\x18\x03 \x01(\x0e\x32\x13.stillcue.v1.Expert\x12\x30\n\rstep_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07preview\x18\x05 \x01(\x0b\x32\x14.stillcue.v1.PreviewH\x00\x88\x01\x01\x42\n\n\x08_preview\"<\n\x07Preview\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x10\n\x08width_px\x18\x02 \x01(\x05\x12\x11\n\theight_px\x18\x03 \x01(\x05\"w\n\x05\x46rame\x12\r\n\x05index\x18\x01 \x01(\x05\x12,\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x1a.stillcue.v1.FrameEncoding\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x10\n\x08width_px\x18\x04 \x01(\x05\x12\x11\n\theight_px\x18\x05 \x01(\x05\"\xcd\x04\n\x07Summary\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12/\n\x08settings\x18\x02 \x01(\x0b\x32\x1d.stillcue.v1.GenerateSettings\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x19\n\x11\x63heckpoint_digest\x18\x04 \x01(\t\x12/\n\rstage_timings\x18\x05 \x03(\x0b\x32\x18.stillcue.v1.StageTiming\x12\x31\n\x0equeue_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rwork_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x14\x66irst_frame_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11peak_memory_bytes\x18\t \x01(\x03\x12\x1b\n\x13\x66irst_frame_psnr_db\x18\n \x01(\x01\x12\x33\n\x0cmatch_report\x18\x0b \x01(\x0b\x32\x18.stillcue.v1.MatchReportH\x00\x88\x01\x01\x12\x10\n\x08warnings\x18\x0c \x03(\t\x12.\n\rframe_matches\x18\r \x03(\x0b\x32\x17.stillcue.v1.FrameMatch\x12.\n\tdiagnosis\x18\x0e \x01(\x0b\x32\x16.stillcue.v1.DiagnosisH\x01\x88\x01\x01\x42\x0f\n\r_match_reportB\x0c\n\n_diagnosis\"0\n\nFrameMatch\x12\x13\n\x0b\x66rame_index\x18\x01 \x01(\x05\x12\r\n\x05score\x18\x02 \x01(\x01\"]\n\x0bStageTiming\x12!\n\x05stage\x18\x01 \x01(\x0e\x32\x12.stillcue.v1.Stage\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration*\x83\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTAGE_MATCH\x10\x01\x12\x15\n\x11STAGE_ENCODE_TEXT\x10\x02\x12\x16\n\x12STAGE_ENCODE_IMAGE\x10\x03\x12\x11\n\rSTAGE_DENOISE\x10\x04\x12\x10\n\x0cSTAGE_DECODE\x10\x05*`\n\x06\x45xpert\x12\x16\n\x12\x45XPERT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPERT_HIGH_NOISE\x10\x01\x12\x14\n\x10\x45XPERT_LOW_NOISE\x10\x02\x12\x11\n\rEXPERT_SINGLE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stillcue.v1.generate_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STAGE']._serialized_start=3288
-  _globals['_STAGE']._serialized_end=3419
-  _globals['_EXPERT']._serialized_start=3421
-  _globals['_EXPERT']._serialized_end=3517
-  _globals['_GENERATEREQUEST']._serialized_start=126
-  _globals['_GENERATEREQUEST']._serialized_end=452
-  _globals['_CANCELGENERATEREQUEST']._serialized_start=454
-  _globals['_CANCELGENERATEREQUEST']._serialized_end=497
-  _globals['_CANCELGENERATERESPONSE']._serialized_start=499
-  _globals['_CANCELGENERATERESPONSE']._serialized_end=523
-  _globals['_VIDEOSPEC']._serialized_start=525
-  _globals['_VIDEOSPEC']._serialized_end=634
-  _globals['_SAMPLINGSPEC']._serialized_start=637
-  _globals['_SAMPLINGSPEC']._serialized_end=865
-  _globals['_STREAMSPEC']._serialized_start=868
-  _globals['_STREAMSPEC']._serialized_end=1071
-  _globals['_GENERATERESPONSE']._serialized_start=1074
-  _globals['_GENERATERESPONSE']._serialized_end=1523
-  _globals['_ACCEPTED']._serialized_start=1526
-  _globals['_ACCEPTED']._serialized_end=1714
-  _globals['_ESTIMATE']._serialized_start=1717
-  _globals['_ESTIMATE']._serialized_end=1881
-  _globals['_GENERATESETTINGS']._serialized_start=1884
-  _globals['_GENERATESETTINGS']._serialized_end=2178
-  _globals['_QUEUEUPDATE']._serialized_start=2180
-  _globals['_QUEUEUPDATE']._serialized_end=2261
-  _globals['_STAGESTARTED']._serialized_start=2263
-  _globals['_STAGESTARTED']._serialized_end=2312
-  _globals['_DENOISEPROGRESS']._serialized_start=2315
-  _globals['_DENOISEPROGRESS']._serialized_end=2525
-  _globals['_PREVIEW']._serialized_start=2527
-  _globals['_PREVIEW']._serialized_end=2587
-  _globals['_FRAME']._serialized_start=2589
-  _globals['_FRAME']._serialized_end=2708
-  _globals['_SUMMARY']._serialized_start=2711
-  _globals['_SUMMARY']._serialized_end=3190
-  _globals['_STAGETIMING']._serialized_start=3192
-  _globals['_STAGETIMING']._serialized_end=3285
+  _globals['_STAGE']._serialized_start=3570
+  _globals['_STAGE']._serialized_end=3701
+  _globals['_EXPERT']._serialized_start=3703
+  _globals['_EXPERT']._serialized_end=3799
+  _globals['_GENERATEREQUEST']._serialized_start=155
+  _globals['_GENERATEREQUEST']._serialized_end=481
+  _globals['_CANCELGENERATEREQUEST']._serialized_start=483
+  _globals['_CANCELGENERATEREQUEST']._serialized_end=526
+  _globals['_CANCELGENERATERESPONSE']._serialized_start=528
+  _globals['_CANCELGENERATERESPONSE']._serialized_end=552
+  _globals['_VIDEOSPEC']._serialized_start=555
+  _globals['_VIDEOSPEC']._serialized_end=710
+  _globals['_SAMPLINGSPEC']._serialized_start=713
+  _globals['_SAMPLINGSPEC']._serialized_end=941
+  _globals['_STREAMSPEC']._serialized_start=944
+  _globals['_STREAMSPEC']._serialized_end=1147
+  _globals['_GENERATERESPONSE']._serialized_start=1150
+  _globals['_GENERATERESPONSE']._serialized_end=1599
+  _globals['_ACCEPTED']._serialized_start=1602
+  _globals['_ACCEPTED']._serialized_end=1790
+  _globals['_ESTIMATE']._serialized_start=1793
+  _globals['_ESTIMATE']._serialized_end=1957
+  _globals['_GENERATESETTINGS']._serialized_start=1960
+  _globals['_GENERATESETTINGS']._serialized_end=2300
+  _globals['_QUEUEUPDATE']._serialized_start=2302
+  _globals['_QUEUEUPDATE']._serialized_end=2383
+  _globals['_STAGESTARTED']._serialized_start=2385
+  _globals['_STAGESTARTED']._serialized_end=2434
+  _globals['_DENOISEPROGRESS']._serialized_start=2437
+  _globals['_DENOISEPROGRESS']._serialized_end=2647
+  _globals['_PREVIEW']._serialized_start=2649
+  _globals['_PREVIEW']._serialized_end=2709
+  _globals['_FRAME']._serialized_start=2711
+  _globals['_FRAME']._serialized_end=2830
+  _globals['_SUMMARY']._serialized_start=2833
+  _globals['_SUMMARY']._serialized_end=3422
+  _globals['_FRAMEMATCH']._serialized_start=3424
+  _globals['_FRAMEMATCH']._serialized_end=3472
+  _globals['_STAGETIMING']._serialized_start=3474
+  _globals['_STAGETIMING']._serialized_end=3567
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
+from stillcue.v1 import diagnosis_pb2 as _diagnosis_pb2
 from stillcue.v1 import match_pb2 as _match_pb2
 from stillcue.v1 import media_pb2 as _media_pb2
 from google.protobuf.internal import containers as _containers
@@ -71,16 +72,18 @@ class CancelGenerateResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class VideoSpec(_message.Message):
-    __slots__ = ("width_px", "height_px", "frame_count", "frame_rate")
+    __slots__ = ("width_px", "height_px", "frame_count", "frame_rate", "picture_fit")
     WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
     FRAME_COUNT_FIELD_NUMBER: _ClassVar[int]
     FRAME_RATE_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIT_FIELD_NUMBER: _ClassVar[int]
     width_px: int
     height_px: int
     frame_count: int
     frame_rate: float
-    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ...) -> None: ...
+    picture_fit: _media_pb2.PictureFit
+    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., picture_fit: _Optional[_Union[_media_pb2.PictureFit, str]] = ...) -> None: ...
 
 class SamplingSpec(_message.Message):
     __slots__ = ("step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift")
@@ -157,7 +160,7 @@ class Estimate(_message.Message):
     def __init__(self, work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., wait_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
 
 class GenerateSettings(_message.Message):
-    __slots__ = ("width_px", "height_px", "frame_count", "frame_rate", "step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift", "negative_prompt", "crop")
+    __slots__ = ("width_px", "height_px", "frame_count", "frame_rate", "step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift", "negative_prompt", "crop", "picture_fit")
     WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
     FRAME_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -169,6 +172,7 @@ class GenerateSettings(_message.Message):
     SHIFT_FIELD_NUMBER: _ClassVar[int]
     NEGATIVE_PROMPT_FIELD_NUMBER: _ClassVar[int]
     CROP_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIT_FIELD_NUMBER: _ClassVar[int]
     width_px: int
     height_px: int
     frame_count: int
@@ -180,7 +184,8 @@ class GenerateSettings(_message.Message):
     shift: float
     negative_prompt: str
     crop: _media_pb2.Box
-    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ..., negative_prompt: _Optional[str] = ..., crop: _Optional[_Union[_media_pb2.Box, _Mapping]] = ...) -> None: ...
+    picture_fit: _media_pb2.PictureFit
+    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ..., negative_prompt: _Optional[str] = ..., crop: _Optional[_Union[_media_pb2.Box, _Mapping]] = ..., picture_fit: _Optional[_Union[_media_pb2.PictureFit, str]] = ...) -> None: ...
 
 class QueueUpdate(_message.Message):
     __slots__ = ("position", "wait_duration")
@@ -235,7 +240,7 @@ class Frame(_message.Message):
     def __init__(self, index: _Optional[int] = ..., encoding: _Optional[_Union[_media_pb2.FrameEncoding, str]] = ..., data: _Optional[bytes] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ...) -> None: ...
 
 class Summary(_message.Message):
-    __slots__ = ("request_id", "settings", "bundle_digest", "checkpoint_digest", "stage_timings", "queue_duration", "work_duration", "first_frame_duration", "peak_memory_bytes", "first_frame_psnr_db", "match_report", "warnings")
+    __slots__ = ("request_id", "settings", "bundle_digest", "checkpoint_digest", "stage_timings", "queue_duration", "work_duration", "first_frame_duration", "peak_memory_bytes", "first_frame_psnr_db", "match_report", "warnings", "frame_matches", "diagnosis")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -248,6 +253,8 @@ class Summary(_message.Message):
     FIRST_FRAME_PSNR_DB_FIELD_NUMBER: _ClassVar[int]
     MATCH_REPORT_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    FRAME_MATCHES_FIELD_NUMBER: _ClassVar[int]
+    DIAGNOSIS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     settings: GenerateSettings
     bundle_digest: str
@@ -260,7 +267,17 @@ class Summary(_message.Message):
     first_frame_psnr_db: float
     match_report: _match_pb2.MatchReport
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., bundle_digest: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., stage_timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., queue_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., first_frame_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ..., first_frame_psnr_db: _Optional[float] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    frame_matches: _containers.RepeatedCompositeFieldContainer[FrameMatch]
+    diagnosis: _diagnosis_pb2.Diagnosis
+    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., bundle_digest: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., stage_timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., queue_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., first_frame_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ..., first_frame_psnr_db: _Optional[float] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., frame_matches: _Optional[_Iterable[_Union[FrameMatch, _Mapping]]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ...) -> None: ...
+
+class FrameMatch(_message.Message):
+    __slots__ = ("frame_index", "score")
+    FRAME_INDEX_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    frame_index: int
+    score: float
+    def __init__(self, frame_index: _Optional[int] = ..., score: _Optional[float] = ...) -> None: ...
 
 class StageTiming(_message.Message):
     __slots__ = ("stage", "duration")

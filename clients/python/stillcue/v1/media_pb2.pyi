@@ -19,6 +19,14 @@ class FrameEncoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FRAME_ENCODING_PNG: _ClassVar[FrameEncoding]
     FRAME_ENCODING_JPEG: _ClassVar[FrameEncoding]
     FRAME_ENCODING_WEBP: _ClassVar[FrameEncoding]
+
+class PictureFit(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PICTURE_FIT_UNSPECIFIED: _ClassVar[PictureFit]
+    PICTURE_FIT_CROP_SUBJECT: _ClassVar[PictureFit]
+    PICTURE_FIT_CROP_CENTER: _ClassVar[PictureFit]
+    PICTURE_FIT_PAD: _ClassVar[PictureFit]
+    PICTURE_FIT_REFUSE: _ClassVar[PictureFit]
 IMAGE_FORMAT_UNSPECIFIED: ImageFormat
 IMAGE_FORMAT_PNG: ImageFormat
 IMAGE_FORMAT_JPEG: ImageFormat
@@ -28,6 +36,11 @@ FRAME_ENCODING_RAW_RGB: FrameEncoding
 FRAME_ENCODING_PNG: FrameEncoding
 FRAME_ENCODING_JPEG: FrameEncoding
 FRAME_ENCODING_WEBP: FrameEncoding
+PICTURE_FIT_UNSPECIFIED: PictureFit
+PICTURE_FIT_CROP_SUBJECT: PictureFit
+PICTURE_FIT_CROP_CENTER: PictureFit
+PICTURE_FIT_PAD: PictureFit
+PICTURE_FIT_REFUSE: PictureFit
 
 class Image(_message.Message):
     __slots__ = ("data", "format")
