@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image as Pillow
 
 from engine.bundle import Manifest, read_manifest
 from engine.cancellation import CancelFlag
@@ -14,14 +15,16 @@ from engine.execution import Execution
 from engine.graphs import BundleGraphs
 from engine.media.picture import decode_picture
 from engine.pipeline import Pipeline
-from engine.preparation import check_prompt, prepare_job
+from engine.preparation import check_prompt, crop_for, prepare_job
 from engine.prompts import PromptEncoder
 from engine.residency import ResidencyPlan, plan_residency
 from engine.runtime.base import Array, Runtime
 from engine.scoring import Scorer
 from engine.types import (
+    Box,
     Capabilities,
     Event,
+    Geometry,
     Image,
     Job,
     Limits,
@@ -68,7 +71,7 @@ class BundleEngine:
 
     def prepare(self, job: Job) -> PreparedJob:
         """See ``Engine.prepare``."""
-        return prepare_job(job, self._capabilities)
+        return prepare_job(job, self._capabilities, self._subject_crop if self._scorer is not None else None)
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
         """See ``Engine.generate``."""
@@ -92,6 +95,12 @@ class BundleEngine:
         if violations:
             raise InvalidJob(*violations)
         return self._scorer.score(Execution(self._runtime, CancelFlag()), picture, prompt)
+
+    def _subject_crop(self, picture: Pillow.Image, prompt: str, geometry: Geometry) -> Box | None:
+        if self._scorer is None:  # closed meanwhile
+            raise ScorerMissing
+        report = self._scorer.score(Execution(self._runtime, CancelFlag()), picture, prompt)
+        return crop_for(report, geometry)
 
     def close(self) -> None:
         """Lets go of graphs and caches."""

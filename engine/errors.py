@@ -71,10 +71,11 @@ class MatchRefused(EngineError):
 
 
 class ScorerMissing(EngineError):
-    """A match score was asked for and the bundle holds no scorer."""
+    """Something was asked for that needs a scorer, and the bundle holds none. ``field`` asked for it."""
 
-    def __init__(self) -> None:
-        super().__init__("this bundle holds no scorer; export it with --scorer, or send match.mode OFF")
+    def __init__(self, field: str = "match.mode", otherwise: str = "OFF") -> None:
+        self.field = field
+        super().__init__(f"this bundle holds no scorer; export it with --scorer, or send {field} {otherwise}")
 
 
 class Cancelled(EngineError):

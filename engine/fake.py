@@ -18,13 +18,15 @@ from collections.abc import Iterator
 from threading import Semaphore
 
 import numpy as np
+from PIL import Image as Pillow
 
 from engine.cancellation import CancelFlag
 from engine.errors import InvalidJob, MatchRefused
 from engine.fake_match import fake_match_report
 from engine.media.picture import decode_picture
-from engine.preparation import check_prompt, prepare_job
+from engine.preparation import check_prompt, crop_for, prepare_job
 from engine.types import (
+    Box,
     Capabilities,
     Event,
     Expert,
@@ -92,7 +94,7 @@ class FakeEngine:
 
     def prepare(self, job: Job) -> PreparedJob:
         """Checks a job by the real engine's rules."""
-        return prepare_job(job, self._capabilities)
+        return prepare_job(job, self._capabilities, self._subject_crop)
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
         """Yields the events that the module's docstring describes."""
@@ -150,6 +152,9 @@ class FakeEngine:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+    def _subject_crop(self, picture: Pillow.Image, prompt: str, geometry: Geometry) -> Box | None:
+        return crop_for(self._report(prompt, picture.width, picture.height), geometry)
 
     def _report(self, prompt: str, width_px: int, height_px: int) -> MatchReport:
         return fake_match_report(prompt, width_px, height_px, self._capabilities.geometries)

@@ -5,24 +5,29 @@ from __future__ import annotations
 import html
 import math
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from PIL import Image as Pillow
 
 from engine.errors import InvalidJob, NotCompiled, ScorerMissing, Violation
-from engine.media.picture import center_crop, choose_geometry, decode_picture, fit_picture
+from engine.media.picture import center_crop, choose_geometry, decode_picture, fit_picture, pad_picture
 from engine.types import (
     Box,
     Capabilities,
     Geometry,
     Job,
     MatchMode,
+    MatchReport,
+    PictureFit,
     PreparedJob,
     SamplingSpec,
     Settings,
     VideoSpec,
 )
+
+# A picture, a prompt and a size to the part that holds the subject; None where the scorer does not find it.
+SubjectCrop = Callable[[Pillow.Image, str, Geometry], Box | None]
 
 MAX_GUIDANCE_SCALE = 30.0
 MIN_SHIFT, MAX_SHIFT = 0.01, 100.0
@@ -34,8 +39,8 @@ _GUIDANCE_WARNING_FACTOR = 2.0
 _UPSCALE_WARNING_FACTOR = 1.5
 
 
-def prepare_job(job: Job, capabilities: Capabilities) -> PreparedJob:
-    """Checks every field, fills in defaults, cuts the picture. Milliseconds, no graph call.
+def prepare_job(job: Job, capabilities: Capabilities, subject_crop: SubjectCrop | None = None) -> PreparedJob:
+    """Checks every field, fills in defaults, fits the picture. ``subject_crop`` is asked for ``CROP_SUBJECT`` alone.
 
     Raises ``InvalidJob`` with all wrong fields at once, ``NotCompiled`` or ``ScorerMissing``.
     """
@@ -49,16 +54,17 @@ def prepare_job(job: Job, capabilities: Capabilities) -> PreparedJob:
         raise InvalidJob(*violations)
     match_mode = _resolve_match_mode(job.match.mode, capabilities)
     geometry = _resolve_geometry(job.video, picture, capabilities)
-    crop = center_crop(picture, geometry)
+    fit = job.video.picture_fit or PictureFit.CROP_CENTER
+    crop, fit_warnings = _resolve_crop(fit, picture, job.prompt, geometry, subject_crop)
     settings = _resolve_settings(job, geometry, crop, capabilities)
     return PreparedJob(
         prompt=job.prompt,
-        picture=fit_picture(picture, crop, geometry),
+        picture=pad_picture(picture, geometry) if fit is PictureFit.PAD else fit_picture(picture, crop, geometry),
         settings=settings,
         match_mode=match_mode,
         minimum_score=job.match.minimum_score,
         preview_every_step_count=job.preview_every_step_count,
-        warnings=tuple(_warnings(settings, crop, capabilities)),
+        warnings=(*fit_warnings, *_warnings(settings, crop, capabilities)),
     )
 
 
@@ -67,6 +73,14 @@ def check_prompt(prompt: str, capabilities: Capabilities) -> Iterator[Violation]
     if not html.unescape(html.unescape(prompt)).strip():  # as it will be cleaned for the model
         yield Violation("prompt", "is empty; say who is in the picture and what they do")
     yield from _check_length("prompt", prompt, capabilities)
+
+
+def crop_for(report: MatchReport, geometry: Geometry) -> Box | None:
+    """The part that a match report proposes for clips of a size; None where it does not know where the subject is."""
+    if report.grounding is None or report.grounding.box is None:
+        return None
+    size = (geometry.width_px, geometry.height_px)
+    return next((item.crop for item in report.crops if (item.width_px, item.height_px) == size), None)
 
 
 def _check_length(field: str, text: str, capabilities: Capabilities) -> Iterator[Violation]:
@@ -159,6 +173,36 @@ def _resolve_geometry(video: VideoSpec, picture: Pillow.Image, capabilities: Cap
     )
 
 
+def _resolve_crop(
+    fit: PictureFit, picture: Pillow.Image, prompt: str, geometry: Geometry, subject_crop: SubjectCrop | None
+) -> tuple[Box, tuple[str, ...]]:
+    """The part of the picture to use, and what the caller should know about it."""
+    center = center_crop(picture, geometry)
+    match fit:
+        case PictureFit.CROP_CENTER:
+            return center, ()
+        case PictureFit.PAD:
+            return Box(0, 0, picture.width, picture.height), ()
+        case PictureFit.REFUSE:
+            if picture.width - center.width_px > 1 or picture.height - center.height_px > 1:
+                raise InvalidJob(Violation("image.data", _wrong_aspect(picture, geometry)))
+            return center, ()
+        case PictureFit.CROP_SUBJECT:
+            if subject_crop is None:
+                raise ScorerMissing("video.picture_fit", "CROP_CENTER")
+            found = subject_crop(picture, prompt, geometry)
+            if found is None:
+                return center, ("the subject was not found in the picture, so it is cut from the centre",)
+            return found, ()
+
+
+def _wrong_aspect(picture: Pillow.Image, geometry: Geometry) -> str:
+    return (
+        f"is {picture.width}x{picture.height} pixels, not of the aspect of {geometry.width_px}x{geometry.height_px}; "
+        "crop it, or send another video.picture_fit"
+    )
+
+
 def _resolve_settings(job: Job, geometry: Geometry, crop: Box, capabilities: Capabilities) -> Settings:
     defaults, sampling = capabilities.defaults, job.sampling
     guidance_scale = _default(sampling.guidance_scale, defaults.guidance_scale)
@@ -177,6 +221,7 @@ def _resolve_settings(job: Job, geometry: Geometry, crop: Box, capabilities: Cap
         shift=_default(sampling.shift, defaults.shift),
         negative_prompt=_default(job.negative_prompt, defaults.negative_prompt),
         crop=crop,
+        picture_fit=job.video.picture_fit or PictureFit.CROP_CENTER,
     )
 
 
@@ -187,7 +232,10 @@ def _warnings(settings: Settings, crop: Box, capabilities: Capabilities) -> Iter
             f"guidance_scale {settings.guidance_scale:g} is far above this model's own {usual:g}: "
             "expect burnt colours and stiff motion"
         )
-    if settings.width_px > crop.width_px * _UPSCALE_WARNING_FACTOR:
+    scale = settings.width_px / crop.width_px
+    if settings.picture_fit is PictureFit.PAD:
+        scale = min(scale, settings.height_px / crop.height_px)
+    if scale > _UPSCALE_WARNING_FACTOR:
         yield (
             f"the picture gives only {crop.width_px}x{crop.height_px} pixels for a clip of "
             f"{settings.width_px}x{settings.height_px}: expect a soft clip, send a larger picture"

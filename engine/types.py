@@ -51,6 +51,7 @@ __all__ = [
     "MatchReport",
     "MatchVerdict",
     "MemoryPlan",
+    "PictureFit",
     "Pixels",
     "PreparedJob",
     "SamplingDefaults",
@@ -118,6 +119,15 @@ class MatchMode(enum.Enum):
     REQUIRE = "require"
 
 
+class PictureFit(enum.Enum):
+    """How a picture is brought to a clip's aspect; it is never stretched."""
+
+    CROP_SUBJECT = "crop_subject"
+    CROP_CENTER = "crop_center"
+    PAD = "pad"
+    REFUSE = "refuse"
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """An encoded picture file; ``format`` None means that it is recognised from the data."""
@@ -128,12 +138,13 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class VideoSpec:
-    """Size and length; 0 and None take the bundle's defaults."""
+    """Size and length; 0 and None take the bundle's defaults (picture fit: ``CROP_CENTER``)."""
 
     width_px: int = 0
     height_px: int = 0
     frame_count: int = 0
     frame_rate: float | None = None
+    picture_fit: PictureFit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +204,7 @@ class Settings:
     shift: float
     negative_prompt: str
     crop: Box
+    picture_fit: PictureFit
 
 
 @dataclass(frozen=True, slots=True)

@@ -384,7 +384,7 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
     if isinstance(error, MatchRefused):
         yield _precondition_failure(error, rule, "match.minimum_score")
     if isinstance(error, ScorerMissing):
-        yield _precondition_failure(error, rule, "match.mode")
+        yield _precondition_failure(error, rule, error.field)
     retry_seconds = rule.retry_seconds
     if isinstance(error, QuotaExceeded):
         yield _quota_failure(f"caller:{error.caller_name}", error)

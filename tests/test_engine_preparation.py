@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image as Pillow
 
 from engine.errors import InvalidJob, NotCompiled, ScorerMissing
 from engine.fake import FAKE_CAPABILITIES
@@ -21,6 +25,7 @@ from engine.types import (
     Job,
     MatchMode,
     MatchPolicy,
+    PictureFit,
     PreparedJob,
     SamplingDefaults,
     SamplingSpec,
@@ -75,6 +80,7 @@ def test_what_a_job_leaves_open_is_filled_in(job: Job) -> None:
         shift=5.0,
         negative_prompt="blurred",
         crop=Box(0, 0, 64, 64),
+        picture_fit=PictureFit.CROP_CENTER,
     )
     assert prepared.match_mode is MatchMode.REPORT
     assert prepared.picture.shape == (32, 32, 3)
@@ -92,7 +98,9 @@ def test_what_a_job_says_is_kept(job: Job, png: Callable[..., bytes]) -> None:
         preview_every_step_count=3,
     )
     prepared = prepare_job(spoken, _TWO_EXPERTS)
-    assert prepared.settings == Settings(32, 32, 17, 24.0, 7, 2.0, 4.0, 2**63 - 1, 3.0, "", Box(30, 0, 40, 40))
+    assert prepared.settings == Settings(
+        32, 32, 17, 24.0, 7, 2.0, 4.0, 2**63 - 1, 3.0, "", Box(30, 0, 40, 40), PictureFit.CROP_CENTER
+    )
     assert (prepared.match_mode, prepared.minimum_score) == (MatchMode.REQUIRE, 55.0)
     assert prepared.preview_every_step_count == 3
 
@@ -263,3 +271,69 @@ def test_a_small_picture_is_warned_of(job: Job, png: Callable[..., bytes]) -> No
     assert _prepare(replace(job, image=Image(png(22, 22)))).warnings == ()
     (warning,) = _prepare(replace(job, image=Image(png(21, 21)))).warnings
     assert warning.startswith("the picture gives only 21x21 pixels for a clip of 32x32")
+
+
+_HALVES = np.repeat(np.array([[[200, 0, 0], [0, 0, 100]]], np.uint8), 40, axis=0).repeat(40, axis=1)  # 80x40
+
+
+def _fitted(fit: PictureFit, picture: NDArray[np.uint8] = _HALVES, crop: Box | None = None) -> PreparedJob:
+    buffer = io.BytesIO()
+    Pillow.fromarray(picture).save(buffer, "PNG")
+    job = Job(Image(buffer.getvalue()), "a cat jumps", video=VideoSpec(32, 32, 9, picture_fit=fit))
+    return prepare_job(job, _TWO_EXPERTS, lambda _picture, _prompt, _geometry: crop)
+
+
+def test_padding_keeps_the_whole_picture_between_bars_of_its_edges() -> None:
+    prepared = _fitted(PictureFit.PAD)
+    assert prepared.settings.crop == Box(0, 0, 80, 40)
+    assert prepared.settings.picture_fit is PictureFit.PAD
+    inner = prepared.picture[8:24]  # 32x16
+    assert np.abs(inner[:, :14].astype(int) - [200, 0, 0]).max() <= 1
+    assert np.abs(inner[:, 18:].astype(int) - [0, 0, 100]).max() <= 1
+    for bar in (prepared.picture[:8], prepared.picture[24:]):
+        assert np.abs(bar.astype(int) - [100, 0, 50]).max() <= 2
+
+
+def test_padding_a_picture_of_the_size_changes_nothing() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    np.testing.assert_array_equal(_fitted(PictureFit.PAD, picture).picture, picture)
+
+
+@pytest.mark.parametrize(("size", "is_refused"), [((40, 80), True), ((64, 64), False), ((64, 65), False)], ids=str)
+def test_another_aspect_is_refused_where_that_is_asked_for(size: tuple[int, int], is_refused: bool) -> None:
+    picture = np.zeros((*size, 3), np.uint8)
+    if not is_refused:
+        assert _fitted(PictureFit.REFUSE, picture).picture.shape == (32, 32, 3)
+        return
+    with pytest.raises(InvalidJob) as refused:
+        _fitted(PictureFit.REFUSE, picture)
+    assert [str(item.field) for item in refused.value.violations] == ["image.data"]
+    assert "is 80x40 pixels, not of the aspect of 32x32" in str(refused.value)
+
+
+def test_the_part_around_the_subject() -> None:
+    prepared = _fitted(PictureFit.CROP_SUBJECT, crop=Box(44, 4, 32, 32))
+    assert prepared.settings.crop == Box(44, 4, 32, 32)
+    assert (prepared.picture == [0, 0, 100]).all()
+    assert prepared.warnings == ()
+
+
+def test_a_small_part_of_a_picture_of_the_size_is_enlarged() -> None:
+    """A picture of the clip's size is not taken whole where a part of it was asked for."""
+    picture = np.zeros((32, 32, 3), np.uint8)
+    picture[:22, :22] = 255
+    prepared = _fitted(PictureFit.CROP_SUBJECT, picture, crop=Box(0, 0, 22, 22))
+    assert prepared.picture.min() > 180  # the filter reaches a little beyond the part
+
+
+def test_a_subject_that_is_not_found_is_no_reason_to_refuse() -> None:
+    prepared = _fitted(PictureFit.CROP_SUBJECT)
+    assert prepared.settings.crop == Box(20, 0, 40, 40)
+    assert prepared.warnings == ("the subject was not found in the picture, so it is cut from the centre",)
+
+
+def test_the_subject_needs_a_scorer(job: Job) -> None:
+    with pytest.raises(ScorerMissing) as missing:
+        prepare_job(replace(job, video=VideoSpec(picture_fit=PictureFit.CROP_SUBJECT)), _WITHOUT_SCORER)
+    assert missing.value.field == "video.picture_fit"
+    assert str(missing.value).endswith("or send video.picture_fit CROP_CENTER")

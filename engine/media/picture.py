@@ -65,12 +65,29 @@ def center_crop(picture: Pillow.Image, geometry: Geometry) -> Box:
 
 
 def fit_picture(picture: Pillow.Image, crop: Box, geometry: Geometry) -> Pixels:
-    """Cuts and resizes with antialiasing (Lanczos); a picture that has the size already is left untouched."""
+    """Cuts and resizes with antialiasing (Lanczos); a part that has the size already is left untouched."""
     edges = (crop.left_px, crop.top_px, crop.left_px + crop.width_px, crop.top_px + crop.height_px)
     size = (geometry.width_px, geometry.height_px)
-    if picture.size != size:
+    if (crop.width_px, crop.height_px) == size:
+        picture = picture.crop(edges)
+    else:
         picture = picture.resize(size, Pillow.Resampling.LANCZOS, box=edges)
     return np.asarray(picture, dtype=np.uint8)  # [height, width, 3]
+
+
+def pad_picture(picture: Pillow.Image, geometry: Geometry) -> Pixels:
+    """The whole picture in the middle, between bars of the mean colour of the edges that they touch."""
+    scale = min(geometry.width_px / picture.width, geometry.height_px / picture.height)
+    width = min(max(round(picture.width * scale), 1), geometry.width_px)
+    height = min(max(round(picture.height * scale), 1), geometry.height_px)
+    whole = Box(0, 0, picture.width, picture.height)
+    inner = fit_picture(picture, whole, Geometry(width, height, geometry.frame_count))
+    edges = inner[:, [0, -1]] if width < geometry.width_px else inner[[0, -1]]
+    padded = np.empty((geometry.height_px, geometry.width_px, 3), np.uint8)
+    padded[:] = np.round(edges.mean(axis=(0, 1)))
+    left, top = (geometry.width_px - width) // 2, (geometry.height_px - height) // 2
+    padded[top : top + height, left : left + width] = inner
+    return padded
 
 
 def _open(data: bytes) -> Pillow.Image:
