@@ -6,25 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Pillow
 
+from engine.advice import Adviser
 from engine.bundle import Manifest, read_manifest
 from engine.cancellation import CancelFlag
-from engine.errors import InvalidJob, ScorerMissing
+from engine.errors import ScorerMissing
 from engine.execution import Execution
 from engine.graphs import BundleGraphs
-from engine.media.picture import decode_picture
+from engine.match_query import prepare_query
+from engine.media.report import report_decoded
 from engine.pipeline import Pipeline
-from engine.preparation import check_prompt, crop_for, prepare_job
+from engine.preparation import prepare_job
 from engine.prompts import PromptEncoder
 from engine.residency import ResidencyPlan, plan_residency
 from engine.runtime.base import Array, Runtime
 from engine.scoring import Scorer
 from engine.types import (
-    Box,
     Capabilities,
+    ClipPlan,
     Event,
-    Geometry,
     Image,
     Job,
     Limits,
@@ -63,7 +63,8 @@ class BundleEngine:
         if self._manifest.scorer is not None:
             both = graphs.get("scorer_image", anywhere), graphs.get("scorer_text", anywhere)
             self._scorer = Scorer(folder, self._manifest.scorer, both, runtime, plan.geometries)
-        self._pipeline: Pipeline | None = Pipeline(self._manifest, graphs, prompts, self._scorer)
+        self._adviser = Adviser(self._capabilities, prompts.token_count)
+        self._pipeline: Pipeline | None = Pipeline(self._manifest, graphs, prompts, self._scorer, self._adviser)
 
     def capabilities(self) -> Capabilities:
         """What is loaded."""
@@ -71,7 +72,7 @@ class BundleEngine:
 
     def prepare(self, job: Job) -> PreparedJob:
         """See ``Engine.prepare``."""
-        return prepare_job(job, self._capabilities, self._subject_crop if self._scorer is not None else None)
+        return prepare_job(job, self._capabilities, self.score_match)
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
         """See ``Engine.generate``."""
@@ -83,24 +84,13 @@ class BundleEngine:
             raise RuntimeError("the engine is closed")
         return self._pipeline.generate(job, noise, Execution(self._runtime, cancel))
 
-    def score_match(self, image: Image, prompt: str) -> MatchReport:
+    def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         """See ``Engine.score_match``."""
         if self._scorer is None:
             raise ScorerMissing
-        violations = list(check_prompt(prompt, self._capabilities))
-        try:
-            picture = decode_picture(image, self._capabilities.limits)
-        except InvalidJob as error:
-            raise InvalidJob(*violations, *error.violations) from error
-        if violations:
-            raise InvalidJob(*violations)
-        return self._scorer.score(Execution(self._runtime, CancelFlag()), picture, prompt)
-
-    def _subject_crop(self, picture: Pillow.Image, prompt: str, geometry: Geometry) -> Box | None:
-        if self._scorer is None:  # closed meanwhile
-            raise ScorerMissing
+        picture, clip = prepare_query(image, prompt, plan, self._capabilities)
         report = self._scorer.score(Execution(self._runtime, CancelFlag()), picture, prompt)
-        return crop_for(report, geometry)
+        return self._adviser.advise(report, prompt, report_decoded(image, picture), clip)
 
     def close(self) -> None:
         """Lets go of graphs and caches."""

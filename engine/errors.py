@@ -24,6 +24,10 @@ no stack trace and no prompt. ``BundleInvalid`` alone is read by operators and d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.match_report import MatchReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,14 @@ class NotCompiled(EngineError):
 
 
 class MatchRefused(EngineError):
-    """Picture and sentence match less than the caller required. Scores are 0..100."""
+    """Picture and sentence match less than the caller required. ``report`` says how, scores are 0..100."""
 
-    def __init__(self, score: float, minimum_score: float) -> None:
-        self.score = score
+    def __init__(self, report: MatchReport, minimum_score: float) -> None:
+        self.report = report
+        self.score = report.score
         self.minimum_score = minimum_score
         super().__init__(
-            f"the picture and the sentence match with score {score:.0f}, below the required {minimum_score:.0f}; "
+            f"the picture and the sentence match with score {self.score:.0f}, below the required {minimum_score:.0f}; "
             "describe what the picture shows, or send match.mode REPORT to generate all the same"
         )
 

@@ -8,7 +8,8 @@ graph call by a line in ``graph_calls``:
 * a preview after step ``k`` is one colour, ``k`` in all three channels, at an eighth of the clip's size;
 * the match score is 10 for each word of the prompt, at most 100; the rest of the report is in ``engine.fake_match``;
 * a clip of 4n + 1 frames takes one call for the text, one for the picture, one a step, and n + 1 to decode;
-* every stage is reported to take 1 second, peak memory to be 1,000 bytes, the first frame to have 40 dB.
+* every stage is reported to take 1 second, peak memory to be 1,000 bytes, the first frame to have 40 dB;
+* the first and the last frame match as well as the picture, and the diagnosis is that nothing was noticed.
 """
 
 from __future__ import annotations
@@ -18,19 +19,23 @@ from collections.abc import Iterator
 from threading import Semaphore
 
 import numpy as np
-from PIL import Image as Pillow
 
+from engine.advice import Adviser, clip_of
 from engine.cancellation import CancelFlag
-from engine.errors import InvalidJob, MatchRefused
+from engine.diagnosis import ClipMetrics, Diagnosis
+from engine.errors import MatchRefused
 from engine.fake_match import fake_match_report
-from engine.media.picture import decode_picture
-from engine.preparation import check_prompt, crop_for, prepare_job
+from engine.match import in_file
+from engine.match_query import prepare_query
+from engine.media.report import report_decoded
+from engine.preparation import prepare_job
 from engine.types import (
-    Box,
     Capabilities,
+    ClipPlan,
     Event,
     Expert,
     Family,
+    FrameMatch,
     FrameReady,
     Geometry,
     Image,
@@ -69,6 +74,11 @@ FAKE_CAPABILITIES = Capabilities(
 )
 
 
+FAKE_METRICS = ClipMetrics(
+    dynamic_degree=1.0, motion_speed=0.5, temporal_flicker=1.0, largest_change=0.0, burnt_gain=0.0
+)
+
+
 class FakeEngine:
     """An engine without a model; see the module.
 
@@ -87,6 +97,7 @@ class FakeEngine:
         self._call_seconds = call_seconds
         self._gate = gate
         self._capabilities = capabilities
+        self._adviser = Adviser(capabilities)
 
     def capabilities(self) -> Capabilities:
         """What the fake pretends to have loaded."""
@@ -94,7 +105,7 @@ class FakeEngine:
 
     def prepare(self, job: Job) -> PreparedJob:
         """Checks a job by the real engine's rules."""
-        return prepare_job(job, self._capabilities, self._subject_crop)
+        return prepare_job(job, self._capabilities, self.score_match)
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
         """Yields the events that the module's docstring describes."""
@@ -103,10 +114,11 @@ class FakeEngine:
         if job.match_mode is not MatchMode.OFF:
             yield StageStarted(Stage.MATCH)
             self._call("match", cancel)
-            report = self._report(job.prompt, settings.width_px, settings.height_px)
+            scored = in_file(self._report(job.prompt, settings.width_px, settings.height_px), job)
+            report = self._adviser.advise(scored, job.prompt, job.picture_report, clip_of(settings))
             yield report
             if job.match_mode is MatchMode.REQUIRE and report.score < job.minimum_score:
-                raise MatchRefused(report.score, job.minimum_score)
+                raise MatchRefused(report, job.minimum_score)
         yield StageStarted(Stage.ENCODE_TEXT)
         self._call("encode_text", cancel)
         yield StageStarted(Stage.ENCODE_IMAGE)
@@ -131,6 +143,7 @@ class FakeEngine:
                 self._call(f"decode {(index + 3) // 4}", cancel)
             colour = ((settings.seed + index) % 256, index % 256, len(job.prompt) % 256)
             yield FrameReady(index, _plain(settings.width_px, settings.height_px, colour))
+        last = settings.frame_count - 1
         stages = [stage for stage in Stage if stage is not Stage.MATCH or report is not None]
         yield JobDone(
             stage_seconds=dict.fromkeys(stages, 1.0),
@@ -140,21 +153,18 @@ class FakeEngine:
             first_frame_psnr_db=40.0,
             match_report=report,
             warnings=job.warnings,
+            frame_matches=() if report is None else (FrameMatch(0, report.score), FrameMatch(last, report.score)),
+            diagnosis=Diagnosis((), (), FAKE_METRICS),
         )
 
-    def score_match(self, image: Image, prompt: str) -> MatchReport:
+    def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         """Ten points for each word."""
-        violations = list(check_prompt(prompt, self._capabilities))
-        if violations:
-            raise InvalidJob(*violations)
-        picture = decode_picture(image, self._capabilities.limits)
-        return self._report(prompt, picture.width, picture.height)
+        picture, clip = prepare_query(image, prompt, plan, self._capabilities)
+        report = self._report(prompt, picture.width, picture.height)
+        return self._adviser.advise(report, prompt, report_decoded(image, picture), clip)
 
     def close(self) -> None:
         """Nothing to give back."""
-
-    def _subject_crop(self, picture: Pillow.Image, prompt: str, geometry: Geometry) -> Box | None:
-        return crop_for(self._report(prompt, picture.width, picture.height), geometry)
 
     def _report(self, prompt: str, width_px: int, height_px: int) -> MatchReport:
         return fake_match_report(prompt, width_px, height_px, self._capabilities.geometries)

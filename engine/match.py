@@ -8,9 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from engine.prompting import ClauseKind
-from engine.types import ClauseScore, MatchBasis, MatchReport, MatchVerdict, SuccessBasis, SuccessEstimate
+from engine.types import (
+    Box,
+    ClauseScore,
+    MatchBasis,
+    MatchReport,
+    MatchVerdict,
+    PictureFit,
+    PreparedJob,
+    SuccessBasis,
+    SuccessEstimate,
+)
 
 # What a kind of clause counts in the score; camera and style cannot be seen in a still picture.
 WEIGHTS = {ClauseKind.SUBJECT: 0.5, ClauseKind.ACTION: 0.3, ClauseKind.ENVIRONMENT: 0.2}
@@ -52,3 +63,35 @@ def report_of(similarity: float, contrast: float, slope: float, offset: float, i
     score = 100.0 * logistic(contrast, slope, offset)
     basis = MatchBasis.CALIBRATED if is_calibrated else MatchBasis.UNCALIBRATED
     return MatchReport(score, verdict_of(score), similarity, contrast, basis, success=success_prior(score))
+
+
+def in_file(report: MatchReport, job: PreparedJob) -> MatchReport:
+    """A report on a job's prepared picture with its boxes in pixels of the picture file.
+
+    Crops are left out: what they would be cut from is cut already.
+    """
+    grounding = report.grounding
+    if grounding is None or grounding.box is None:
+        return replace(report, crops=())
+    crop, settings = job.settings.crop, job.settings
+    scale_x, scale_y = crop.width_px / settings.width_px, crop.height_px / settings.height_px
+    left, top = crop.left_px, crop.top_px
+    if settings.picture_fit is PictureFit.PAD:  # one scale, and bars of equal width on both sides
+        scale_x = scale_y = max(scale_x, scale_y)
+        left = round((crop.width_px - settings.width_px * scale_x) / 2)
+        top = round((crop.height_px - settings.height_px * scale_y) / 2)
+    box = _clamped(
+        left + grounding.box.left_px * scale_x,
+        top + grounding.box.top_px * scale_y,
+        left + (grounding.box.left_px + grounding.box.width_px) * scale_x,
+        top + (grounding.box.top_px + grounding.box.height_px) * scale_y,
+        crop,
+    )
+    return replace(report, grounding=replace(grounding, box=box), crops=())
+
+
+def _clamped(left: float, top: float, right: float, bottom: float, bounds: Box) -> Box:
+    first_x, last_x = bounds.left_px, bounds.left_px + bounds.width_px
+    first_y, last_y = bounds.top_px, bounds.top_px + bounds.height_px
+    x, y = min(max(round(left), first_x), last_x - 1), min(max(round(top), first_y), last_y - 1)
+    return Box(x, y, max(min(round(right), last_x) - x, 1), max(min(round(bottom), last_y) - y, 1))

@@ -10,20 +10,25 @@ from functools import partial
 
 import numpy as np
 
+from engine.advice import Adviser, clip_of
 from engine.bundle import Manifest, StageName
 from engine.condition import picture_as_channels, picture_as_first_frame
 from engine.denoising import ExpertRun, denoise
+from engine.diagnosis import ClipWatch
 from engine.errors import MatchRefused
 from engine.execution import Execution
 from engine.graphs import BundleGraphs
+from engine.match import in_file
 from engine.preview import preview_of, to_pixels
 from engine.prompts import PromptEncoder, join_prompts
 from engine.recurrence import Recurrence
+from engine.review import review_clip
 from engine.runtime.base import Array, Graph
 from engine.schedule import flow_schedule
 from engine.scoring import Scorer
 from engine.stopwatch import Stopwatch
 from engine.types import (
+    Box,
     Event,
     Expert,
     FrameReady,
@@ -44,7 +49,15 @@ MAX_PSNR_DB = 100.0  # of two equal pictures
 class Pipeline:
     """Runs jobs on the graphs of one bundle, one job at a time."""
 
-    def __init__(self, manifest: Manifest, graphs: BundleGraphs, prompts: PromptEncoder, scorer: Scorer | None) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        graphs: BundleGraphs,
+        prompts: PromptEncoder,
+        scorer: Scorer | None,
+        adviser: Adviser,
+    ) -> None:
+        self._adviser = adviser
         self._manifest = manifest
         self._graphs = graphs
         self._prompts = prompts
@@ -54,13 +67,17 @@ class Pipeline:
         """Generates a clip from noise, float32 [1, z, T, h, w]. See ``Engine.generate`` for events and errors."""
         watch, geometry = Stopwatch(), _geometry(job)
         report: MatchReport | None = None
+        subject: Box | None = None  # in pixels of the clip
         if self._scorer is not None and job.match_mode is not MatchMode.OFF:
             yield StageStarted(Stage.MATCH)
             with watch.stage(Stage.MATCH):
-                report = self._scorer.score(execution, job.picture, job.prompt)
+                scored = self._scorer.score(execution, job.picture, job.prompt)
+                subject = scored.grounding.box if scored.grounding is not None else None
+                clip = clip_of(job.settings)
+                report = self._adviser.advise(in_file(scored, job), job.prompt, job.picture_report, clip)
             yield report
             if job.match_mode is MatchMode.REQUIRE and report.score < job.minimum_score:
-                raise MatchRefused(report.score, job.minimum_score)
+                raise MatchRefused(report, job.minimum_score)
         yield StageStarted(Stage.ENCODE_TEXT)
         with watch.stage(Stage.ENCODE_TEXT):
             self._graphs.enter(geometry, Stage.ENCODE_TEXT)
@@ -76,11 +93,23 @@ class Pipeline:
         with watch.stage(Stage.DECODE):
             self._graphs.enter(geometry, Stage.DECODE)
             first_frame_seconds, first_frame_psnr_db = 0.0, 0.0
+            seen = ClipWatch(job.settings.frame_count, job.settings.frame_rate)
             for frame in self._decode(job, latents, execution):
+                seen.add(frame.pixels)
                 if frame.index == 0:
                     first_frame_seconds = watch.elapsed_seconds
                     first_frame_psnr_db = _psnr_db(frame.pixels, job.picture)
                 yield frame
+        matches, diagnosis = review_clip(
+            seen,
+            job,
+            self._scorer,
+            execution,
+            report=report,
+            subject=subject,
+            first_frame_psnr_db=first_frame_psnr_db,
+            default_guidance_scale=self._manifest.guidance.scale,
+        )
         yield JobDone(
             stage_seconds=watch.stage_seconds,
             work_seconds=watch.elapsed_seconds,
@@ -89,6 +118,8 @@ class Pipeline:
             first_frame_psnr_db=first_frame_psnr_db,
             match_report=report,
             warnings=job.warnings,
+            frame_matches=matches,
+            diagnosis=diagnosis,
         )
 
     def _experts(self, job: PreparedJob, execution: Execution) -> dict[Expert, ExpertRun]:

@@ -12,10 +12,12 @@ from PIL import Image as Pillow
 
 from engine.errors import InvalidJob, NotCompiled, ScorerMissing, Violation
 from engine.media.picture import center_crop, choose_geometry, decode_picture, fit_picture, pad_picture
+from engine.media.report import report_decoded
 from engine.types import (
     Box,
     Capabilities,
     Geometry,
+    Image,
     Job,
     MatchMode,
     MatchReport,
@@ -26,8 +28,7 @@ from engine.types import (
     VideoSpec,
 )
 
-# A picture, a prompt and a size to the part that holds the subject; None where the scorer does not find it.
-SubjectCrop = Callable[[Pillow.Image, str, Geometry], Box | None]
+ScoreMatch = Callable[[Image, str], MatchReport]
 
 MAX_GUIDANCE_SCALE = 30.0
 MIN_SHIFT, MAX_SHIFT = 0.01, 100.0
@@ -39,8 +40,8 @@ _GUIDANCE_WARNING_FACTOR = 2.0
 _UPSCALE_WARNING_FACTOR = 1.5
 
 
-def prepare_job(job: Job, capabilities: Capabilities, subject_crop: SubjectCrop | None = None) -> PreparedJob:
-    """Checks every field, fills in defaults, fits the picture. ``subject_crop`` is asked for ``CROP_SUBJECT`` alone.
+def prepare_job(job: Job, capabilities: Capabilities, score_match: ScoreMatch | None = None) -> PreparedJob:
+    """Checks every field, fills in defaults, fits the picture. ``score_match`` is called for ``CROP_SUBJECT`` alone.
 
     Raises ``InvalidJob`` with all wrong fields at once, ``NotCompiled`` or ``ScorerMissing``.
     """
@@ -53,9 +54,14 @@ def prepare_job(job: Job, capabilities: Capabilities, subject_crop: SubjectCrop 
     if violations or picture is None:
         raise InvalidJob(*violations)
     match_mode = _resolve_match_mode(job.match.mode, capabilities)
-    geometry = _resolve_geometry(job.video, picture, capabilities)
+    geometry = resolve_geometry(job.video, picture, capabilities)
     fit = job.video.picture_fit or PictureFit.CROP_CENTER
-    crop, fit_warnings = _resolve_crop(fit, picture, job.prompt, geometry, subject_crop)
+    report: MatchReport | None = None
+    if fit is PictureFit.CROP_SUBJECT:
+        if score_match is None or not capabilities.match_supported:
+            raise ScorerMissing("video.picture_fit", "CROP_CENTER")
+        report = score_match(job.image, job.prompt)
+    crop, fit_warnings = _resolve_crop(fit, picture, geometry, report)
     settings = _resolve_settings(job, geometry, crop, capabilities)
     return PreparedJob(
         prompt=job.prompt,
@@ -64,6 +70,7 @@ def prepare_job(job: Job, capabilities: Capabilities, subject_crop: SubjectCrop 
         match_mode=match_mode,
         minimum_score=job.match.minimum_score,
         preview_every_step_count=job.preview_every_step_count,
+        picture_report=None if match_mode is MatchMode.OFF else report_decoded(job.image, picture),
         warnings=(*fit_warnings, *_warnings(settings, crop, capabilities)),
     )
 
@@ -72,33 +79,35 @@ def check_prompt(prompt: str, capabilities: Capabilities) -> Iterator[Violation]
     """Yields what is wrong with a prompt."""
     if not html.unescape(html.unescape(prompt)).strip():  # as it will be cleaned for the model
         yield Violation("prompt", "is empty; say who is in the picture and what they do")
-    yield from _check_length("prompt", prompt, capabilities)
+    yield from check_length("prompt", prompt, capabilities)
 
 
-def crop_for(report: MatchReport, geometry: Geometry) -> Box | None:
+def _proposed_crop(report: MatchReport | None, geometry: Geometry) -> Box | None:
     """The part that a match report proposes for clips of a size; None where it does not know where the subject is."""
-    if report.grounding is None or report.grounding.box is None:
+    if report is None or report.grounding is None or report.grounding.box is None:
         return None
     size = (geometry.width_px, geometry.height_px)
     return next((item.crop for item in report.crops if (item.width_px, item.height_px) == size), None)
 
 
-def _check_length(field: str, text: str, capabilities: Capabilities) -> Iterator[Violation]:
+def check_length(field: str, text: str, capabilities: Capabilities) -> Iterator[Violation]:
+    """Yields a violation where a text is longer than the limit."""
     limit = capabilities.limits.max_prompt_character_count
     if len(text) > limit:
         yield Violation(field, f"has {len(text)} characters, more than the limit of {limit}; shorten it")
 
 
 def _check_numbers(job: Job, capabilities: Capabilities) -> Iterator[Violation]:
-    yield from _check_length("negative_prompt", job.negative_prompt or "", capabilities)
-    yield from _check_video(job.video)
+    yield from check_length("negative_prompt", job.negative_prompt or "", capabilities)
+    yield from check_video(job.video)
     yield from _check_sampling(job.sampling, capabilities)
-    yield from _check_range("match.minimum_score", job.match.minimum_score, 0.0, 100.0)
+    yield from check_range("match.minimum_score", job.match.minimum_score, 0.0, 100.0)
     if job.preview_every_step_count < 0:
         yield Violation("stream.preview_every_step_count", "is negative; send 0 for no previews")
 
 
-def _check_video(video: VideoSpec) -> Iterator[Violation]:
+def check_video(video: VideoSpec) -> Iterator[Violation]:
+    """Yields what is wrong with a size and length, whatever is compiled."""
     if video.width_px < 0 or video.height_px < 0 or (video.width_px == 0) != (video.height_px == 0):
         yield Violation(
             "video.width_px",
@@ -109,28 +118,29 @@ def _check_video(video: VideoSpec) -> Iterator[Violation]:
         nearest = max(round((video.frame_count - 1) / 4) * 4 + 1, 1)
         yield Violation("video.frame_count", f"is {video.frame_count}, not 4n + 1; the nearest is {nearest}")
     if video.frame_rate is not None:
-        yield from _check_range("video.frame_rate", video.frame_rate, 1.0, MAX_FRAME_RATE)
+        yield from check_range("video.frame_rate", video.frame_rate, 1.0, MAX_FRAME_RATE)
 
 
 def _check_sampling(sampling: SamplingSpec, capabilities: Capabilities) -> Iterator[Violation]:
     if sampling.step_count is not None:
         limit = capabilities.limits.max_step_count
-        yield from _check_range("sampling.step_count", sampling.step_count, 1, limit)
+        yield from check_range("sampling.step_count", sampling.step_count, 1, limit)
     if sampling.guidance_scale is not None:
-        yield from _check_range("sampling.guidance_scale", sampling.guidance_scale, 1.0, MAX_GUIDANCE_SCALE)
+        yield from check_range("sampling.guidance_scale", sampling.guidance_scale, 1.0, MAX_GUIDANCE_SCALE)
     if sampling.guidance_scale_low_noise is not None:
         field = "sampling.guidance_scale_low_noise"
         if capabilities.defaults.guidance_scale_low_noise is None:
             yield Violation(field, "is set but this model has one transformer; leave it unset")
         else:
-            yield from _check_range(field, sampling.guidance_scale_low_noise, 1.0, MAX_GUIDANCE_SCALE)
+            yield from check_range(field, sampling.guidance_scale_low_noise, 1.0, MAX_GUIDANCE_SCALE)
     if sampling.seed is not None:
-        yield from _check_range("sampling.seed", sampling.seed, 0, _MAX_SEED)
+        yield from check_range("sampling.seed", sampling.seed, 0, _MAX_SEED)
     if sampling.shift is not None:
-        yield from _check_range("sampling.shift", sampling.shift, MIN_SHIFT, MAX_SHIFT)
+        yield from check_range("sampling.shift", sampling.shift, MIN_SHIFT, MAX_SHIFT)
 
 
-def _check_range(field: str, value: float, lowest: float, highest: float) -> Iterator[Violation]:
+def check_range(field: str, value: float, lowest: float, highest: float) -> Iterator[Violation]:
+    """Yields a violation where a number is none, or outside both ends."""
     if not math.isfinite(value):
         yield Violation(field, f"is {value}; send a number from {_short(lowest)} to {_short(highest)}")
     elif not lowest <= value <= highest:
@@ -150,7 +160,8 @@ def _resolve_match_mode(mode: MatchMode | None, capabilities: Capabilities) -> M
     return mode
 
 
-def _resolve_geometry(video: VideoSpec, picture: Pillow.Image, capabilities: Capabilities) -> Geometry:
+def resolve_geometry(video: VideoSpec, picture: Pillow.Image, capabilities: Capabilities) -> Geometry:
+    """The compiled size and length that is asked for, or that suits the picture. Raises ``NotCompiled``."""
     frame_count = video.frame_count or capabilities.geometries[0].frame_count
     of_length = [item for item in capabilities.geometries if item.frame_count == frame_count]
     if not of_length:
@@ -174,7 +185,7 @@ def _resolve_geometry(video: VideoSpec, picture: Pillow.Image, capabilities: Cap
 
 
 def _resolve_crop(
-    fit: PictureFit, picture: Pillow.Image, prompt: str, geometry: Geometry, subject_crop: SubjectCrop | None
+    fit: PictureFit, picture: Pillow.Image, geometry: Geometry, report: MatchReport | None
 ) -> tuple[Box, tuple[str, ...]]:
     """The part of the picture to use, and what the caller should know about it."""
     center = center_crop(picture, geometry)
@@ -188,9 +199,7 @@ def _resolve_crop(
                 raise InvalidJob(Violation("image.data", _wrong_aspect(picture, geometry)))
             return center, ()
         case PictureFit.CROP_SUBJECT:
-            if subject_crop is None:
-                raise ScorerMissing("video.picture_fit", "CROP_CENTER")
-            found = subject_crop(picture, prompt, geometry)
+            found = _proposed_crop(report, geometry)
             if found is None:
                 return center, ("the subject was not found in the picture, so it is cut from the centre",)
             return found, ()

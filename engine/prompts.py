@@ -33,6 +33,10 @@ class PromptEncoder:
         """Rows that the transformer was trained on, padding included."""
         return self._tokenizer.length
 
+    def token_count(self, prompt: str) -> int:
+        """Tokens of a prompt, those beyond the rows among them."""
+        return self._tokenizer.token_count(clean_prompt(prompt))
+
     def encode(self, prompt: str, execution: Execution) -> Array:
         """Embeddings of a prompt, [1, tokens, text size], without padding. One graph call, or none."""
         prompt = clean_prompt(prompt)

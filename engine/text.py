@@ -40,3 +40,9 @@ class TextTokenizer:
         """Ids and attention mask, [1, length] each; the mask is 0 on padding."""
         encoding = self._tokenizer.encode(text.lower() if self._lower_case else text)
         return np.array([encoding.ids], np.int64), np.array([encoding.attention_mask], np.int64)
+
+    def token_count(self, text: str) -> int:
+        """Tokens of a text, those that ``encode`` would cut off among them."""
+        encoding = self._tokenizer.encode(text.lower() if self._lower_case else text)
+        rest = sum(part.special_tokens_mask.count(0) for part in encoding.overflowing)
+        return sum(encoding.attention_mask) + rest

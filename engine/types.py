@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +26,23 @@ from engine.match_report import (
     SuccessEstimate,
 )
 
+if TYPE_CHECKING:
+    from engine.diagnosis.types import Diagnosis
+    from engine.media.report import PictureReport
+
 # What a match report is made of counts among the engine's words, though it stands in a file of its own.
 __all__ = [
     "Box",
     "Capabilities",
     "ClauseScore",
+    "ClipPlan",
     "CropProposal",
     "Engine",
     "Event",
     "Expert",
     "Family",
     "FrameEncoding",
+    "FrameMatch",
     "FrameReady",
     "Geometry",
     "Grounding",
@@ -159,6 +165,15 @@ class SamplingSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipPlan:
+    """What a clip of a scored pair would be made with, for the prompt report; None and 0 take the defaults."""
+
+    video: VideoSpec = VideoSpec()
+    guidance_scale: float | None = None
+    negative_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MatchPolicy:
     """``mode`` None: report where the bundle holds a scorer, else off. ``minimum_score`` is 0..100."""
 
@@ -211,7 +226,7 @@ class Settings:
 class PreparedJob:
     """A job that passed every check: nothing in it can be refused any more.
 
-    ``picture`` is cut and resized to the clip's size. ``match`` has no None left.
+    ``picture`` is brought to the clip's size. ``picture_report`` is on the file, None where no match is scored.
     """
 
     prompt: str
@@ -221,6 +236,7 @@ class PreparedJob:
     minimum_score: float
     preview_every_step_count: int
     warnings: tuple[str, ...] = ()
+    picture_report: PictureReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +266,19 @@ class FrameReady:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameMatch:
+    """Match score, 0..100, of one frame and the sentence."""
+
+    frame_index: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobDone:
-    """The clip is complete. ``first_frame_psnr_db`` compares the first frame with the prepared picture."""
+    """The clip is complete. ``first_frame_psnr_db`` compares the first frame with the prepared picture.
+
+    ``frame_matches`` are of some frames, in order; none without a scorer or where no match was scored.
+    """
 
     stage_seconds: Mapping[Stage, float]
     work_seconds: float
@@ -260,6 +287,8 @@ class JobDone:
     first_frame_psnr_db: float
     match_report: MatchReport | None
     warnings: tuple[str, ...]
+    frame_matches: tuple[FrameMatch, ...] = ()
+    diagnosis: Diagnosis | None = None
 
 
 Event = StageStarted | MatchReport | StepDone | FrameReady | JobDone
@@ -372,10 +401,10 @@ class Engine(Protocol):
         ...
 
     def prepare(self, job: Job) -> PreparedJob:
-        """Checks a job, fills in its defaults and prepares its picture: milliseconds, no graph call.
+        """Checks a job, fills in its defaults and prepares its picture.
 
-        Needs nothing but the job and ``capabilities``, so that it can be done in another process than ``generate``.
-        Raises ``InvalidJob``, ``NotCompiled`` or ``ScorerMissing``.
+        Needs nothing but the job and ``capabilities``, so that it can be done in another process than ``generate``; for
+        ``CROP_SUBJECT`` alone it asks ``score_match``. Raises ``InvalidJob``, ``NotCompiled`` or ``ScorerMissing``.
         """
         ...
 
@@ -388,8 +417,11 @@ class Engine(Protocol):
         """
         ...
 
-    def score_match(self, image: Image, prompt: str) -> MatchReport:
-        """Scores a picture against a sentence. Raises ``InvalidJob`` or ``ScorerMissing``."""
+    def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
+        """Scores a picture against a sentence, and reports on both and on ``plan``.
+
+        Raises ``InvalidJob``, ``NotCompiled`` or ``ScorerMissing``.
+        """
         ...
 
     def close(self) -> None:

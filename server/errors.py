@@ -50,6 +50,7 @@ from engine.errors import (
     ScorerMissing,
     Violation,
 )
+from server.codec.reports import encode_match_report, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 DOMAIN = "stillcue"
+_MAX_REPORT_BYTES = 4_000  # details travel as metadata, of which clients take 8 KiB
 
 
 class Refusal(Exception):
@@ -252,7 +254,7 @@ RULES: dict[type[BaseException], Rule] = {
     MatchRefused: Rule(
         grpc.StatusCode.FAILED_PRECONDITION,
         "MATCH_REFUSED",
-        "The match score is below `match.minimum_score`; both are in the metadata.",
+        "The match score is below `match.minimum_score`; both are in the metadata, the `MatchReport` in the details.",
     ),
     ScorerMissing: Rule(
         grpc.StatusCode.FAILED_PRECONDITION, "SCORER_MISSING", "A match was asked for and the bundle has no scorer."
@@ -383,6 +385,7 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
         yield _bad_request((error.violation,))
     if isinstance(error, MatchRefused):
         yield _precondition_failure(error, rule, "match.minimum_score")
+        yield shortened(encode_match_report(error.report), _MAX_REPORT_BYTES)
     if isinstance(error, ScorerMissing):
         yield _precondition_failure(error, rule, error.field)
     retry_seconds = rule.retry_seconds

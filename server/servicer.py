@@ -11,7 +11,8 @@ import time
 from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import Cancelled, EngineError, InvalidJob
+from engine import render_crop, render_heat_map
+from engine.errors import Cancelled, EngineError, InvalidJob, NotCompiled
 from server import codec
 from server.deadline import Deadline
 from server.errors import DeadlinePassed, ReaderStalled, rule_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from grpc.aio import ServicerContext
 
     from engine import Engine
-    from engine.types import PreparedJob
+    from engine.types import MatchReport, PreparedJob
     from server.gate import Gate
     from server.metrics import Metrics
     from server.security.quotas import Quotas
@@ -81,10 +82,10 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         with self._gate.enter() as serving:
             if deadline.is_over:
                 raise DeadlinePassed
-            image, prompt = codec.decode_score_match(request)
-            report = await serving.scorers.run(serving.engine.score_match, image, prompt)
+            call = codec.decode_score_match(request)
+            report, response = await serving.scorers.run(_score, serving.engine, call)
             self._metrics.match_score.observe(report.score, exemplar_of(current_request_id.get()))
-            return codec.score_match_response(report)
+            return response
 
     async def GetCapabilities(  # noqa: N802, D102
         self,
@@ -181,3 +182,19 @@ def _prepare(engine: Engine, call: codec.GenerateCall) -> PreparedJob:
         if not call.violations:
             return prepared
     raise InvalidJob(*call.violations)
+
+
+def _score(engine: Engine, call: codec.ScoreCall) -> tuple[MatchReport, match_pb2.ScoreMatchResponse]:
+    """Scores a pair and draws what was asked for."""
+    try:
+        report = engine.score_match(call.image, call.prompt, call.plan)
+    except InvalidJob as error:
+        raise InvalidJob(*call.violations, *map(codec.flat_field, error.violations)) from error
+    except NotCompiled as error:
+        if not call.violations:
+            raise NotCompiled(codec.flat_field(error.violation)) from error
+    if call.violations:
+        raise InvalidJob(*call.violations)
+    heat_map = render_heat_map(report) if call.include_heat_map else b""
+    crop = render_crop(call.image, report, call.plan, engine.capabilities()) if call.include_crop else b""
+    return report, codec.score_match_response(report, heat_map, crop)

@@ -21,6 +21,7 @@ from grpc_status import rpc_status
 from PIL import Image
 
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2, service_pb2_grpc
+from tests.scripted_report import DIAGNOSIS_MESSAGE, REPORT_MESSAGE
 
 Response = generate_pb2.GenerateResponse
 GenerateScript = Callable[[generate_pb2.GenerateRequest, Any], Iterator[Response]]
@@ -46,14 +47,9 @@ SETTINGS = generate_pb2.GenerateSettings(
     shift=5.0,
     negative_prompt="blurred",
     crop=media_pb2.Box(left_px=1, top_px=2, width_px=3, height_px=4),
+    picture_fit=media_pb2.PICTURE_FIT_PAD,
 )
-MATCH_REPORT = match_pb2.MatchReport(
-    score=62.5,
-    verdict=match_pb2.MATCH_VERDICT_DOUBTFUL,
-    similarity=0.25,
-    contrast=-1.5,
-    basis=match_pb2.MATCH_BASIS_UNCALIBRATED,
-)
+MATCH_REPORT = REPORT_MESSAGE
 CAPABILITIES = capabilities_pb2.GetCapabilitiesResponse(
     server_version="1.2.3",
     model=capabilities_pb2.Model(
@@ -155,6 +151,8 @@ def summary(request: generate_pb2.GenerateRequest, *warnings: str) -> Response:
         first_frame_psnr_db=float("inf"),
         match_report=MATCH_REPORT,
         warnings=warnings,
+        frame_matches=[generate_pb2.FrameMatch(frame_index=4, score=50.0)],
+        diagnosis=DIAGNOSIS_MESSAGE,
     )
     return Response(summary=message)
 
@@ -203,6 +201,8 @@ class ScriptedServer(service_pb2_grpc.StillcueServiceServicer):
 
     generate: GenerateScript = a_clip
     score: Callable[[match_pb2.ScoreMatchRequest, Any], match_pb2.MatchReport] = lambda _request, _context: MATCH_REPORT
+    heat_map_png: bytes = b""
+    crop_png: bytes = b""
     requests: list[Message] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -227,7 +227,8 @@ class ScriptedServer(service_pb2_grpc.StillcueServiceServicer):
 
     def ScoreMatch(self, request: match_pb2.ScoreMatchRequest, context: Any) -> match_pb2.ScoreMatchResponse:
         self._keep(request, context)
-        return match_pb2.ScoreMatchResponse(report=self.score(request, context))
+        report = self.score(request, context)
+        return match_pb2.ScoreMatchResponse(report=report, heat_map_png=self.heat_map_png, crop_png=self.crop_png)
 
     def GetCapabilities(
         self, request: capabilities_pb2.GetCapabilitiesRequest, context: Any

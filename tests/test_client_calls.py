@@ -7,9 +7,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.message import Message
 
 import stillcue
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+from tests.scripted_report import DIAGNOSIS, DIAGNOSIS_MESSAGE, REPORT, REPORT_MESSAGE
 from tests.scripted_server import (
     FRAME_COUNT,
     HEIGHT_PX,
@@ -41,8 +43,8 @@ SETTINGS = stillcue.Settings(
     shift=5.0,
     negative_prompt="blurred",
     crop=stillcue.Box(1, 2, 3, 4),
+    picture_fit=stillcue.PictureFit.PAD,
 )
-REPORT = stillcue.MatchReport(62.5, stillcue.MatchVerdict.DOUBTFUL, 0.25, -1.5, stillcue.MatchBasis.UNCALIBRATED)
 PREVIEW = stillcue.Preview(PREVIEW_JPEG, 6, 4)
 CLIP: list[stillcue.Event] = [
     stillcue.Accepted("an-id", SETTINGS, ("soft picture",)),
@@ -76,6 +78,8 @@ CLIP: list[stillcue.Event] = [
         first_frame_psnr_db=float("inf"),
         match_report=REPORT,
         warnings=("soft picture", "dark frames"),
+        frame_matches=(stillcue.FrameMatch(4, 50.0),),
+        diagnosis=DIAGNOSIS,
     ),
 ]
 CAPABILITIES = stillcue.Capabilities(
@@ -183,6 +187,7 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
         "height_px": 480,
         "frame_count": 81,
         "frame_rate": 16.0,
+        "picture_fit": stillcue.PictureFit.CROP_SUBJECT,
         "step_count": 20,
         "guidance_scale": 4.0,
         "guidance_scale_low_noise": 3.0,
@@ -202,7 +207,13 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
         image=media_pb2.Image(data=b"a picture"),
         prompt="一只小船离开港口。",
         negative_prompt="",
-        video=generate_pb2.VideoSpec(width_px=832, height_px=480, frame_count=81, frame_rate=16.0),
+        video=generate_pb2.VideoSpec(
+            width_px=832,
+            height_px=480,
+            frame_count=81,
+            frame_rate=16.0,
+            picture_fit=media_pb2.PICTURE_FIT_CROP_SUBJECT,
+        ),
         sampling=generate_pb2.SamplingSpec(
             step_count=20, guidance_scale=4.0, guidance_scale_low_noise=3.0, seed=0, shift=5.0
         ),
@@ -211,6 +222,45 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
     )
     request.stream.max_stall_duration.FromMilliseconds(2500)
     assert server.requests == [request]
+
+
+def test_every_option_of_a_score_reaches_its_field(client: stillcue.Client, server: ScriptedServer) -> None:
+    options: stillcue.ScoreOptions = {
+        "negative_prompt": "",
+        "width_px": 832,
+        "height_px": 480,
+        "frame_count": 81,
+        "frame_rate": 16.0,
+        "guidance_scale": 4.0,
+        "include_heat_map": True,
+        "include_crop": True,
+    }
+    assert options.keys() == stillcue.ScoreOptions.__annotations__.keys()
+    client.score_match(b"a picture", "A boat.", **options)
+    assert server.requests == [
+        match_pb2.ScoreMatchRequest(image=media_pb2.Image(data=b"a picture"), prompt="A boat.", **options)
+    ]
+    with pytest.raises(TypeError, match="'size'"):
+        client.score_match(b"a picture", "A boat.", size=5)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("message", [REPORT_MESSAGE, DIAGNOSIS_MESSAGE])
+def test_the_scripted_messages_leave_no_field_out(message: Message) -> None:
+    """So that a field that the client forgets to read shows in the tests above."""
+    told: dict[str, set[str]] = {}
+    known: dict[str, set[str]] = {}
+
+    def look(part: Message) -> None:
+        name = part.DESCRIPTOR.name
+        known.setdefault(name, set()).update(field.name for field in part.DESCRIPTOR.fields)
+        told.setdefault(name, set()).update(field.name for field, _ in part.ListFields())
+        for field, value in part.ListFields():
+            if field.message_type is not None:
+                for item in value if field.is_repeated else [value]:
+                    look(item)
+
+    look(message)
+    assert told == known
 
 
 def test_an_option_that_does_not_exist_is_named(client: stillcue.Client, server: ScriptedServer) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ import stillcue
 from stillcue.cli import main, sheet
 from stillcue.cli.failures import OPTION_BY_FIELD
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+from tests.scripted_report import DIAGNOSIS, REPORT
 from tests.scripted_server import FRAME_COUNT, HEIGHT_PX, WIDTH_PX, Response, ScriptedServer, refuse, serving
 from tests.test_client_calls import a_clip_that_halts
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CLIENT_FOLDER = Path(stillcue.__file__).parents[1]
+MATCH_LINE = "match 62 of 100, doubtful (uncalibrated score), a clip succeeds with 88 % (measured)"
 CLIP_LINE = "5 frames of 48x32 at 8 frames/s, seed 7, 3.00 s of work"
 
 
@@ -68,7 +71,15 @@ def test_generate_writes_clip_summary_and_sheet(folder: Path, server: ScriptedSe
         *("--json", "clip.json", "--sheet", "clip.png"),
     )
     assert (done.returncode, done.stdout) == (0, f"clip.mp4: {CLIP_LINE}\n")
-    assert done.stderr.splitlines()[-2:] == ["decoding frames", "note: dark frames"]
+    assert done.stderr.splitlines()[-6:] == [
+        "decoding frames",
+        "note: dark frames",
+        "clip: 12 % of the clip moves, subject drift 25 %",
+        "  ! Hardly anything moves.",
+        "  try first: One action.",
+        "  then (2): More guidance.",
+    ]
+    assert "W09 Nobody can film epic." in done.stderr.splitlines()
     assert names(folder) == {"boat.png", "clip.mp4", "clip.json", "clip.png"}
     with av.open("clip.mp4") as container:
         frames = list(container.decode(video=0))
@@ -78,6 +89,7 @@ def test_generate_writes_clip_summary_and_sheet(folder: Path, server: ScriptedSe
     request = server.requests[0]
     assert isinstance(request, generate_pb2.GenerateRequest)
     assert request.image.data == Path("boat.png").read_bytes()
+    without_pictures = json.loads(json.dumps(asdict(REPORT), default=lambda _picture: None))
     assert json.loads(Path("clip.json").read_text()) == {
         "request_id": request.request_id,
         "settings": {
@@ -92,6 +104,7 @@ def test_generate_writes_clip_summary_and_sheet(folder: Path, server: ScriptedSe
             "shift": 5.0,
             "negative_prompt": "blurred",
             "crop": {"left_px": 1, "top_px": 2, "width_px": 3, "height_px": 4},
+            "picture_fit": "pad",
         },
         "bundle_digest": "ab" * 32,
         "checkpoint_digest": "cd" * 32,
@@ -101,14 +114,10 @@ def test_generate_writes_clip_summary_and_sheet(folder: Path, server: ScriptedSe
         "first_frame_seconds": 2.75,
         "peak_memory_bytes": 12_345_678_901,
         "first_frame_psnr_db": None,
-        "match_report": {
-            "score": 62.5,
-            "verdict": "doubtful",
-            "similarity": 0.25,
-            "contrast": -1.5,
-            "basis": "uncalibrated",
-        },
+        "match_report": without_pictures,
         "warnings": ["soft picture", "dark frames"],
+        "frame_matches": [{"frame_index": 4, "score": 50.0}],
+        "diagnosis": json.loads(json.dumps(asdict(DIAGNOSIS))),
     }
 
 
@@ -118,7 +127,7 @@ def test_every_option_reaches_its_field(
     monkeypatch.setenv("STILLCUE_TOKEN", "secret")
     options = (
         "--size 832x480 --frames 81 --fps 16 --steps 20 --guidance 4 --guidance-low 3 --shift 5 --seed 0 "
-        "--require-match 60 --previews 4 --timeout 100 --lossless"
+        "--require-match 60 --previews 4 --timeout 100 --lossless --fit crop-subject"
     )
     negative = ("--negative", "blurred, dark")
     assert main(["generate", "boat.png", "一只小船离开。", "-o", "clip.mp4", *options.split(), *negative]) == 0
@@ -129,7 +138,13 @@ def test_every_option_reaches_its_field(
         image=media_pb2.Image(data=(folder / "boat.png").read_bytes()),
         prompt="一只小船离开。",
         negative_prompt="blurred, dark",
-        video=generate_pb2.VideoSpec(width_px=832, height_px=480, frame_count=81, frame_rate=16.0),
+        video=generate_pb2.VideoSpec(
+            width_px=832,
+            height_px=480,
+            frame_count=81,
+            frame_rate=16.0,
+            picture_fit=media_pb2.PICTURE_FIT_CROP_SUBJECT,
+        ),
         sampling=generate_pb2.SamplingSpec(
             step_count=20, guidance_scale=4.0, guidance_scale_low_noise=3.0, seed=0, shift=5.0
         ),
@@ -147,9 +162,80 @@ def test_every_option_reaches_its_field(
 @pytest.mark.usefixtures("folder")
 def test_score(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", "boat.png", "A boat leaves."]) == 0
-    assert capsys.readouterr().out == "match 62 of 100, doubtful (uncalibrated score)\n"
+    assert capsys.readouterr().out.splitlines()[0] == MATCH_LINE
     assert main(["score", "boat.png", "A boat leaves.", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["score"] == 62.5
+
+
+def test_a_score_tells_clauses_findings_picture_and_crops(
+    folder: Path, server: ScriptedServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main(["score", "boat.png", "A boat leaves the harbour, make it epic."]) == 0
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        MATCH_LINE,
+        "",
+        "  A boat leaves the harbour, make it epic.",
+        "",
+        "  part                tells     fits the picture         counts",
+        "────────────────────────────────────────────────────────────────",
+        "  leaves the harbour  action 1  █████·····  50 %           30 %",
+        "  make it epic        style     a still cannot show it",
+        "",
+        "not in the picture",
+        "  harbour",
+        "",
+        "sentence",
+        "  W09 warning  Nobody can film epic.",
+        "  → Leave it out.",
+        "  W19 error  Guidance 12.",
+        "  → Lower it.",
+        "",
+        "better",
+        "  A boat leaves the harbour.",
+        "  and in the negative prompt: lettering",
+        "",
+        "picture",
+        "  JPEG 640x480, sharpness 100, blockiness 1.25",
+        "  subject at 1,2, 3x4 px: 50 % of a side, 12 % off the middle",
+        "  lettering info  A watermark.",
+        "  → Crop it.",
+        "",
+        "crops",
+        "  48x32: 11x12 px at 9,10, scaled by 1.50, subject 75 % of a side",
+    ]
+
+
+def test_a_score_in_a_terminal_has_colours_and_underlines(
+    folder: Path, server: ScriptedServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(["score", "boat.png", "A boat leaves the harbour, make it epic."]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b[2;4;33mepic\x1b[0m" in out  # style of no weight, and underlined for its finding
+    assert "\x1b[9;31mharbour\x1b[0m" in out  # not in the picture
+    assert "\x1b[33m█████\x1b[0m" in out
+
+
+def test_pictures_of_a_score_are_written(
+    folder: Path, server: ScriptedServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server that gives none is no reason to fail, and leaves no empty file."""
+    command = ["score", "boat.png", "A boat.", "--heat-map", "heat.png", "--crop", "crop.png", "--size", "832x480"]
+    assert main(command) == 0
+    assert "heat.png was not written" in capsys.readouterr().err
+    assert names(folder) == {"boat.png"}
+    request = server.requests[0]
+    assert isinstance(request, match_pb2.ScoreMatchRequest)
+    assert (request.include_heat_map, request.include_crop, request.width_px) == (True, True, 832)
+    server.heat_map_png = server.crop_png = b"a PNG file"
+    assert main(command) == 0
+    assert {path: (folder / path).read_bytes() for path in ("heat.png", "crop.png")} == {
+        "heat.png": b"a PNG file",
+        "crop.png": b"a PNG file",
+    }
 
 
 @pytest.mark.usefixtures("folder")
@@ -291,6 +377,8 @@ def test_messages_name_options_that_exist(capsys: pytest.CaptureFixture[str]) ->
 def test_messages_name_fields_that_exist() -> None:
     for path in OPTION_BY_FIELD:
         descriptor: Any = generate_pb2.GenerateRequest.DESCRIPTOR
+        if path in match_pb2.ScoreMatchRequest.DESCRIPTOR.fields_by_name:
+            continue
         for name in path.split("."):
             field = descriptor.fields_by_name[name]
             descriptor = field.message_type

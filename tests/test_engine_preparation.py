@@ -19,12 +19,17 @@ from engine.preparation import prepare_job
 from engine.types import (
     Box,
     Capabilities,
+    CropProposal,
     Geometry,
+    Grounding,
     Image,
     ImageFormat,
     Job,
+    MatchBasis,
     MatchMode,
     MatchPolicy,
+    MatchReport,
+    MatchVerdict,
     PictureFit,
     PreparedJob,
     SamplingDefaults,
@@ -280,7 +285,12 @@ def _fitted(fit: PictureFit, picture: NDArray[np.uint8] = _HALVES, crop: Box | N
     buffer = io.BytesIO()
     Pillow.fromarray(picture).save(buffer, "PNG")
     job = Job(Image(buffer.getvalue()), "a cat jumps", video=VideoSpec(32, 32, 9, picture_fit=fit))
-    return prepare_job(job, _TWO_EXPERTS, lambda _picture, _prompt, _geometry: crop)
+    grounding = Grounding((), crop, 0.0, 0.0, 0.5, 0.5, 0.0)
+    proposal = CropProposal(32, 32, crop or Box(0, 0, 1, 1), 1.0, 1.0, 1.0, 1.0)
+    report = MatchReport(
+        50.0, MatchVerdict.POOR, 0.0, 0.0, MatchBasis.CALIBRATED, grounding=grounding, crops=(proposal,)
+    )
+    return prepare_job(job, _TWO_EXPERTS, lambda _image, _prompt: report)
 
 
 def test_padding_keeps_the_whole_picture_between_bars_of_its_edges() -> None:

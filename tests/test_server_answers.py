@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import tomllib
 from pathlib import Path
 from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 
 import server
 from engine import FakeEngine
+from engine.diagnosis import RemedyKind, SymptomKind
 from engine.fake import FAKE_CAPABILITIES
+from engine.prompting import ClauseKind, Severity
 from engine.types import (
     Expert,
     Family,
@@ -22,11 +26,14 @@ from engine.types import (
     MatchMode,
     MatchVerdict,
     MemoryPlan,
+    PictureFit,
     Stage,
     StageMemory,
+    SuccessBasis,
 )
 from server.codec import enums
-from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from stillcue.v1 import capabilities_pb2, diagnosis_pb2, generate_pb2, match_pb2, media_pb2, prompt_report_pb2
+from tests.fake_match_messages import CROPS, REPORT
 from tests.serving import PROMPT, failure_of, generate_request, kinds, png, read_all, reason, served, violations
 
 if TYPE_CHECKING:
@@ -49,16 +56,54 @@ def score_request(prompt: str = PROMPT) -> match_pb2.ScoreMatchRequest:
 )
 async def test_a_score(prompt: str, score: float, verdict: match_pb2.MatchVerdict) -> None:
     async with served(FakeEngine()) as running:
-        response = await running.stub.ScoreMatch(score_request(prompt))
-    assert response == match_pb2.ScoreMatchResponse(
-        report=match_pb2.MatchReport(
-            score=score,
-            verdict=verdict,
-            similarity=score / 100,
-            contrast=0.0,
-            basis=match_pb2.MATCH_BASIS_UNCALIBRATED,
-        )
+        report = (await running.stub.ScoreMatch(score_request(prompt))).report
+    assert (report.score, report.verdict, report.similarity) == (score, verdict, score / 100)
+
+
+async def test_the_whole_report_is_exact() -> None:
+    expected = match_pb2.ScoreMatchResponse(report=REPORT)
+    expected.report.crops.extend(CROPS)
+    async with served(FakeEngine()) as running:
+        assert await running.stub.ScoreMatch(score_request()) == expected
+
+
+async def test_a_plan_is_judged_as_it_is_sent() -> None:
+    request = score_request("a red fox turns its head, no lettering")
+    request.MergeFrom(
+        match_pb2.ScoreMatchRequest(frame_count=17, frame_rate=1.5, guidance_scale=12.0, negative_prompt="fox, blur")
     )
+    async with served(FakeEngine()) as running:
+        found = (await running.stub.ScoreMatch(request)).report.prompt_report
+    said = {(item.code, item.case_name, item.field) for item in found.findings}
+    assert {("W18", "long", "video.frame_count"), ("W19", "extreme", "sampling.guidance_scale")} <= said
+    negation = next(item for item in found.findings if item.code == "W13")
+    assert (negation.span.start, negation.span.end) == (26, 38)
+    assert {code for code, _, _ in said} >= {"I15"}
+
+
+async def test_pictures_come_where_they_are_asked_for() -> None:
+    request = score_request()
+    request.MergeFrom(match_pb2.ScoreMatchRequest(include_heat_map=True, include_crop=True, width_px=48, height_px=32))
+    async with served(FakeEngine()) as running:
+        answer = await running.stub.ScoreMatch(request)
+    heat_map, crop = (Image.open(io.BytesIO(data)) for data in (answer.heat_map_png, answer.crop_png))
+    assert (heat_map.format, heat_map.mode, heat_map.size) == ("PNG", "L", (512, 512))
+    assert heat_map.getpixel((256, 256)) == 255
+    assert heat_map.getpixel((10, 10)) == 0
+    assert (crop.format, crop.size, crop.getpixel((24, 16))) == ("PNG", (48, 32), (128, 128, 128))
+
+
+async def test_wrong_fields_of_a_plan_are_named_as_they_were_sent() -> None:
+    request = score_request()
+    request.MergeFrom(match_pb2.ScoreMatchRequest(width_px=5, frame_count=10, guidance_scale=0.5))
+    async with served(FakeEngine()) as running:
+        error = await failure_of(running.stub.ScoreMatch(request))
+        assert [field for field, _ in violations(error)] == ["width_px", "frame_count", "guidance_scale"]
+        request = score_request()
+        request.width_px = request.height_px = 64
+        error = await failure_of(running.stub.ScoreMatch(request))
+    assert reason(error) == "NOT_COMPILED"
+    assert [field for field, _ in violations(error)] == ["width_px"]
 
 
 async def test_a_score_does_not_wait_for_the_running_job() -> None:
@@ -186,6 +231,13 @@ async def test_a_model_without_experts_has_no_second_guidance_scale() -> None:
         (enums.WIRE_EXPERTS, generate_pb2.Expert, Expert),
         (enums.WIRE_VERDICTS, match_pb2.MatchVerdict, MatchVerdict),
         (enums.WIRE_BASES, match_pb2.MatchBasis, MatchBasis),
+        (enums.WIRE_SUCCESS_BASES, match_pb2.SuccessBasis, SuccessBasis),
+        (enums.WIRE_PICTURE_FITS, media_pb2.PictureFit, PictureFit),
+        (enums.WIRE_IMAGE_FORMATS, media_pb2.ImageFormat, ImageFormat),
+        (enums.WIRE_CLAUSE_KINDS, prompt_report_pb2.ClauseKind, ClauseKind),
+        (enums.WIRE_SEVERITIES, prompt_report_pb2.FindingSeverity, Severity),
+        (enums.WIRE_SYMPTOMS, diagnosis_pb2.SymptomKind, SymptomKind),
+        (enums.WIRE_REMEDIES, diagnosis_pb2.RemedyKind, RemedyKind),
         (enums.WIRE_FAMILIES, capabilities_pb2.ModelFamily, Family),
     ],
 )
@@ -202,6 +254,7 @@ def test_everything_of_the_domain_has_its_own_number(
     [
         (enums.IMAGE_FORMATS, media_pb2.ImageFormat, ImageFormat, None),
         (enums.MATCH_MODES, match_pb2.MatchMode, MatchMode, None),
+        (enums.PICTURE_FITS, media_pb2.PictureFit, PictureFit, None),
         (enums.FRAME_ENCODINGS, media_pb2.FrameEncoding, FrameEncoding, FrameEncoding.PNG),
     ],
 )

@@ -10,7 +10,8 @@ from google.protobuf.duration_pb2 import Duration
 from PIL import Image
 
 from engine import FakeEngine
-from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+from stillcue.v1 import diagnosis_pb2, generate_pb2, match_pb2, media_pb2
+from tests.fake_match_messages import REPORT
 from tests.serving import PROMPT, REQUEST_ID, Served, eventually, generate_request, kinds, read_all, served
 
 SETTINGS = generate_pb2.GenerateSettings(
@@ -25,13 +26,7 @@ SETTINGS = generate_pb2.GenerateSettings(
     shift=5.0,
     negative_prompt="blurred",
     crop=media_pb2.Box(left_px=0, top_px=0, width_px=32, height_px=32),
-)
-REPORT = match_pb2.MatchReport(
-    score=60.0,
-    verdict=match_pb2.MATCH_VERDICT_DOUBTFUL,
-    similarity=0.6,
-    contrast=0.0,
-    basis=match_pb2.MATCH_BASIS_UNCALIBRATED,
+    picture_fit=media_pb2.PICTURE_FIT_CROP_CENTER,
 )
 STAGES = (
     generate_pb2.STAGE_MATCH,
@@ -106,6 +101,16 @@ def expected_stream() -> list[Response]:
                 peak_memory_bytes=1_000,
                 first_frame_psnr_db=40.0,
                 match_report=REPORT,
+                frame_matches=[
+                    generate_pb2.FrameMatch(frame_index=0, score=60.0),
+                    generate_pb2.FrameMatch(frame_index=8, score=60.0),
+                ],
+                diagnosis=diagnosis_pb2.Diagnosis(
+                    outcome=diagnosis_pb2.DIAGNOSIS_OUTCOME_CLEAN,
+                    metrics=diagnosis_pb2.ClipMetrics(
+                        vbench_like_dynamic_degree=1.0, motion_speed=0.5, vbench_like_temporal_flicker=1.0
+                    ),
+                ),
             )
         ),
     ]
@@ -136,6 +141,19 @@ async def test_the_whole_stream_is_exact() -> None:
     assert elapsed[0] > 0
     assert messages[-1].summary.HasField("queue_duration")
     assert engine.graph_calls == GRAPH_CALLS
+
+
+async def test_a_subject_is_cut_out_where_the_scorer_finds_it() -> None:
+    """The fake finds it in the middle, and proposes the largest window there."""
+    fit = generate_pb2.VideoSpec(width_px=48, height_px=32, picture_fit=media_pb2.PICTURE_FIT_CROP_SUBJECT)
+    async with served(FakeEngine()) as server:
+        messages = await read_all(server.stub.Generate(generate_request(video=fit)))
+    settings = messages[0].accepted.settings
+    assert settings.picture_fit == media_pb2.PICTURE_FIT_CROP_SUBJECT
+    assert settings.crop == media_pb2.Box(left_px=0, top_px=5, width_px=32, height_px=21)
+    # Found at (12, 8, 24, 16) of the clip's 48x32, told in pixels of the file.
+    report = messages[2].match_report
+    assert report.grounding.box == media_pb2.Box(left_px=8, top_px=10, width_px=16, height_px=11)
 
 
 async def test_a_restarted_server_gives_the_same_bytes() -> None:
@@ -198,7 +216,9 @@ async def test_frames_come_in_order_in_the_encoding_that_was_asked_for(
 async def test_every_setting_of_the_request_reaches_the_engine() -> None:
     request = generate_request(
         negative_prompt="",
-        video=generate_pb2.VideoSpec(width_px=48, height_px=32, frame_count=9, frame_rate=24.0),
+        video=generate_pb2.VideoSpec(
+            width_px=48, height_px=32, frame_count=9, frame_rate=24.0, picture_fit=media_pb2.PICTURE_FIT_PAD
+        ),
         sampling=generate_pb2.SamplingSpec(
             step_count=2, guidance_scale=1.0, guidance_scale_low_noise=2.0, seed=0, shift=3.0
         ),
@@ -217,7 +237,8 @@ async def test_every_setting_of_the_request_reaches_the_engine() -> None:
         seed=0,
         shift=3.0,
         negative_prompt="",
-        crop=media_pb2.Box(left_px=0, top_px=5, width_px=32, height_px=21),
+        crop=media_pb2.Box(left_px=0, top_px=0, width_px=32, height_px=32),
+        picture_fit=media_pb2.PICTURE_FIT_PAD,
     )
     assert "match_report" not in kinds(messages)
     assert not messages[-1].summary.HasField("match_report")

@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2
 from engine import FakeEngine
 from engine.errors import GraphFailed, OutOfMemory
 from engine.fake import FAKE_CAPABILITIES
+from engine.types import ClipPlan
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.serving import (
     PROMPT,
@@ -274,6 +275,28 @@ async def test_a_low_match_is_refused_after_its_report() -> None:
     assert failure is not None
     assert [(item.type, item.subject) for item in failure.violations] == [("MATCH_REFUSED", "match.minimum_score")]
     assert engine.graph_calls == ["match"]
+    report = detail(error, match_pb2.MatchReport)
+    assert report == messages[-1].match_report
+
+
+async def test_the_report_of_a_refused_match_fits_into_metadata() -> None:
+    """Details travel in trailing metadata, of which clients take 8 KiB; the stream's own event is whole."""
+    prompt = "然后小猫跳起来，不要模糊，" * 100
+    policy = match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REQUIRE, minimum_score=70)
+    async with served(FakeEngine()) as server:
+        call = server.stub.Generate(generate_request(prompt=prompt, match=policy))
+        messages = [await anext(aiter(call)) for _ in range(3)]
+        error = await failure_of(call)
+    assert reason(error) == "MATCH_REFUSED"
+    report = detail(error, match_pb2.MatchReport)
+    assert report is not None
+    assert report.ByteSize() <= 4_000
+    whole = messages[-1].match_report
+    assert whole.ByteSize() > 8_192
+    assert (report.score, report.grounding) == (whole.score, whole.grounding)
+    assert (
+        list(report.prompt_report.findings) == list(whole.prompt_report.findings)[: len(report.prompt_report.findings)]
+    )
 
 
 async def test_a_match_without_a_scorer_is_refused() -> None:
@@ -317,7 +340,7 @@ class FaultyEngine(FakeEngine):
         yield next(super().generate(job, cancel))
         raise self._fault
 
-    def score_match(self, image: Image, prompt: str) -> MatchReport:
+    def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         raise self._fault
 
 

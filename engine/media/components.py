@@ -44,8 +44,8 @@ class Components:
         """Height in pixels."""
         return self.bottom - self.top
 
-    def where(self, chosen: Mask) -> Components:
-        """Those that are chosen."""
+    def where(self, chosen: Mask | Ints) -> Components:
+        """Those that a mask or indices choose."""
         return Components(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 

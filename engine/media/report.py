@@ -16,7 +16,10 @@ from PIL import ExifTags
 from PIL import Image as Pillow
 
 from engine.errors import InvalidJob, Violation
-from engine.types import Image, ImageFormat, Limits
+from engine.media.lettering import find_lettering
+from engine.media.picture import decode_picture
+from engine.prompting.types import Severity
+from engine.types import Box, Image, ImageFormat, Limits
 
 _SIDE_PX = 512  # sharpness is compared at one size, because a large picture looks softer pixel by pixel
 # Measured on drawn pictures with the spectrum of photographs (tests/test_picture_report.py): the variance of the
@@ -44,6 +47,21 @@ class PictureIssue(enum.Enum):
     ANIMATED = "animated"
     BLURRED = "blurred"
     BLOCKY = "blocky"
+    LETTERING = "lettering"
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFinding:
+    """One piece of advice on a picture: a row of ``findings.toml`` in one language.
+
+    ``boxes`` say where in the picture, in its pixels, for findings that have a place.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    suggestion: str
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +70,9 @@ class PictureReport:
 
     ``sharpness`` is the variance of the Laplacian of the luminance (0..255) at a longest side of at most 512 px.
     ``blockiness`` is the mean step across the lines of an 8 px grid over the mean step elsewhere: 1 without JPEG.
-    Both are None for a file that is animated or has 16 bits a channel, which is not served.
+    ``lettering`` are lines of lettering, ``lettering_coverage`` their share of the area.
+    Sharpness and blockiness are None for a file that is animated or has 16 bits a channel, which is not served; no
+    lettering is looked for there. ``findings`` is what ``engine.media.advice`` says about it all.
     """
 
     format: ImageFormat | None
@@ -62,6 +82,9 @@ class PictureReport:
     sharpness: float | None
     blockiness: float | None
     issues: tuple[PictureIssue, ...]
+    lettering: tuple[Box, ...] = ()
+    lettering_coverage: float = 0.0
+    findings: tuple[PictureFinding, ...] = ()
 
 
 def report_picture(image: Image, limits: Limits) -> PictureReport:
@@ -84,17 +107,47 @@ def report_picture(image: Image, limits: Limits) -> PictureReport:
     frame_count = 1 if picture.format == "MPO" else int(getattr(picture, "n_frames", 1))
     if frame_count > 1:
         issues.append(PictureIssue.ANIMATED)
-    sharpness = blockiness = None
+    upright: Pillow.Image | None = None
     if not {PictureIssue.ANIMATED, PictureIssue.SIXTEEN_BIT} & set(issues):
-        luminance = _luminance(picture)
+        upright = decode_picture(image, limits)
+    return _report(picture, upright, frame_count, issues)
+
+
+def report_decoded(image: Image, upright: Pillow.Image) -> PictureReport:
+    """The same for a file that ``decode_picture`` has made ``upright`` of: reads the file's header only."""
+    picture = Pillow.open(io.BytesIO(image.data), formats=[item.value for item in ImageFormat])
+    return _report(picture, upright, 1, _issues_of_header(picture, image.data))
+
+
+def _report(
+    picture: Pillow.Image, upright: Pillow.Image | None, frame_count: int, issues: list[PictureIssue]
+) -> PictureReport:
+    sharpness = blockiness = None
+    lettering: tuple[Box, ...] = ()
+    lettering_coverage = 0.0
+    width, height = picture.size
+    if upright is not None:
+        width, height = upright.size
+        luminance = np.asarray(upright.convert("L"), np.uint8)
         sharpness, blockiness = sharpness_of(luminance), blockiness_of(luminance)
         issues += [PictureIssue.BLURRED] if sharpness < _BLURRED_BELOW else []
         issues += [PictureIssue.BLOCKY] if blockiness > _BLOCKY_ABOVE else []
-    width, height = picture.size
-    if PictureIssue.ROTATED in issues and _orientation(picture) >= 5:
+        found = find_lettering(upright)
+        lettering, lettering_coverage = found.lines, found.coverage
+        issues += [PictureIssue.LETTERING] if lettering else []
+    elif _orientation(picture) >= 5:
         width, height = height, width
-    found = "JPEG" if picture.format == "MPO" else picture.format
-    return PictureReport(ImageFormat(found), width, height, frame_count, sharpness, blockiness, tuple(issues))
+    return PictureReport(
+        ImageFormat("JPEG" if picture.format == "MPO" else picture.format),
+        width,
+        height,
+        frame_count,
+        sharpness,
+        blockiness,
+        tuple(issues),
+        lettering,
+        lettering_coverage,
+    )
 
 
 def sharpness_of(luminance: NDArray[np.uint8]) -> float:
@@ -147,13 +200,6 @@ def _orientation(picture: Pillow.Image) -> int:
     except Exception:  # noqa: BLE001 - damaged metadata raises anything and is no reason to refuse a picture
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _luminance(picture: Pillow.Image) -> NDArray[np.uint8]:
-    try:
-        return np.asarray(picture.convert("L"), np.uint8)
-    except Exception as error:  # see report_picture
-        raise _refuse("is damaged or cut short; send the whole file again") from error
 
 
 def _refuse(description: str) -> InvalidJob:

@@ -93,11 +93,13 @@ class Finding:
 class ModelRange:
     """What a model was made for.
 
-    ``default_guidance_scale`` is its own value, ``native_seconds`` the length of the clips that it was trained on.
+    ``default_guidance_scale`` is its own value, ``native_seconds`` the length of the clips that it was trained on,
+    ``longest_seconds`` that of the longest clip that can be had of it; longer ones are not advised.
     """
 
     default_guidance_scale: float | None = None
     native_seconds: float | None = None
+    longest_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

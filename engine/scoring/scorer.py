@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image as Pillow
 
 from engine.bundle import ScorerSpec
@@ -12,7 +13,7 @@ from engine.execution import Execution
 from engine.media.cropping import sizes_of
 from engine.runtime.base import Graph, Runtime
 from engine.scoring.contrast import Contrasts
-from engine.scoring.embedding import PictureEncoder, SentenceEncoder
+from engine.scoring.embedding import PictureEncoder, SentenceEncoder, Vectors
 from engine.scoring.judgement import Judge
 from engine.scoring.statements import question_of
 from engine.types import Geometry, MatchReport, Pixels
@@ -54,6 +55,11 @@ class Scorer:
         execution.cancel.check()
         text = self._sentences.embed([prompt])[prompt]
         return tuple(float(item.whole @ text) for item in self._pictures.embed_all(pictures))
+
+    def features(self, execution: Execution, pictures: Sequence[Pillow.Image | Pixels]) -> Vectors:
+        """Patch vectors of several pictures, [pictures, patches, size] of unit length, row by row from the top."""
+        execution.cancel.check()
+        return np.stack([item.patches for item in self._pictures.embed_all(pictures)])
 
 
 def _size_of(picture: Pillow.Image | Pixels) -> tuple[int, int]:

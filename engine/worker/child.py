@@ -117,7 +117,7 @@ class _Worker:
 
     def _score(self, asked: Score) -> None:
         try:
-            report = self._engine.score_match(asked.image, asked.prompt)
+            report = self._engine.score_match(asked.image, asked.prompt, asked.plan)
         except Exception as error:  # noqa: BLE001  the server tells
             self._channel.send(Failed(asked.number, Failure.of(error)))
         else:

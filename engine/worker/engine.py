@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from engine.cancellation import CancelFlag
 from engine.memory import resident_bytes
 from engine.preparation import prepare_job
-from engine.types import Capabilities, Engine, Event, Image, Job, MatchReport, PreparedJob
+from engine.types import Capabilities, ClipPlan, Engine, Event, Image, Job, MatchReport, PreparedJob
 from engine.worker.process import ProcessLost
 from engine.worker.supervisor import Supervisor, WorkerSettings, WorkerWatcher
 
@@ -28,7 +28,7 @@ class WorkerEngine:
 
     def prepare(self, job: Job) -> PreparedJob:
         """See ``Engine.prepare``."""
-        return prepare_job(job, self._supervisor.capabilities)
+        return prepare_job(job, self._supervisor.capabilities, self.score_match)
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
         """See ``Engine.generate``. While no worker runs it waits for the next one."""
@@ -37,10 +37,10 @@ class WorkerEngine:
         except ProcessLost as lost:
             raise self._supervisor.error_of(lost) from None
 
-    def score_match(self, image: Image, prompt: str) -> MatchReport:
+    def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         """See ``Engine.score_match``. Raises ``EngineRestarting`` while no worker runs."""
         try:
-            return self._supervisor.process().score_match(image, prompt)
+            return self._supervisor.process().score_match(image, prompt, plan)
         except ProcessLost as lost:
             raise self._supervisor.error_of(lost) from None
 

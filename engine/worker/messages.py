@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import EngineError, GraphFailed, OutOfMemory
-from engine.types import Capabilities, Event, Image, MatchReport, PreparedJob
+from engine.types import Capabilities, ClipPlan, Event, Image, MatchReport, PreparedJob
 from engine.worker.arena import Layout
 
 
@@ -79,6 +79,7 @@ class Score:
     number: int
     image: Image
     prompt: str
+    plan: ClipPlan
 
 
 @dataclass(frozen=True, slots=True)

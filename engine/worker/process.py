@@ -20,7 +20,7 @@ from typing import Any
 from engine.cancellation import CancelFlag
 from engine.errors import OutOfMemory
 from engine.memory import memory_kill_count
-from engine.types import Capabilities, Engine, Event, Image, MatchReport, PreparedJob
+from engine.types import Capabilities, ClipPlan, Engine, Event, Image, MatchReport, PreparedJob
 from engine.worker.arena import Arena, Layout
 from engine.worker.channel import Channel, SlotReader, SlotWriter
 from engine.worker.child import SCORE_THREAD_COUNT, work
@@ -129,10 +129,10 @@ class WorkerProcess:
                     while isinstance(inbox.get(), Happened):
                         pass
 
-    def score_match(self, image: Image, prompt: str) -> MatchReport:
+    def score_match(self, image: Image, prompt: str, plan: ClipPlan) -> MatchReport:
         """See ``Engine.score_match``; raises ``ProcessLost`` too."""
         with self._call() as (number, inbox):
-            self._send(Score(number, image, prompt))
+            self._send(Score(number, image, prompt, plan))
             report = _result(inbox.get())
         if report is None:
             raise RuntimeError("the worker answered a score without a report")

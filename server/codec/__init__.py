@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from server.codec.outgoing import Outgoing
-from server.codec.requests import GenerateCall, decode_generate, decode_score_match, request_digest
+from server.codec.reports import encode_match_report
+from server.codec.requests import (
+    GenerateCall,
+    ScoreCall,
+    decode_generate,
+    decode_score_match,
+    flat_field,
+    request_digest,
+)
 from server.codec.responses import (
     accepted_response,
     capabilities_response,
@@ -19,12 +27,15 @@ from server.codec.responses import (
 __all__ = [
     "GenerateCall",
     "Outgoing",
+    "ScoreCall",
     "accepted_response",
     "capabilities_response",
     "decode_generate",
     "decode_score_match",
     "encode_duration",
+    "encode_match_report",
     "event_response",
+    "flat_field",
     "must_compress",
     "pixel_bytes",
     "queue_update_response",

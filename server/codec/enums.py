@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from engine.diagnosis import RemedyKind, SymptomKind
+from engine.prompting import ClauseKind, Severity
 from engine.types import (
     Expert,
     Family,
@@ -10,9 +12,11 @@ from engine.types import (
     MatchBasis,
     MatchMode,
     MatchVerdict,
+    PictureFit,
     Stage,
+    SuccessBasis,
 )
-from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from stillcue.v1 import capabilities_pb2, diagnosis_pb2, generate_pb2, match_pb2, media_pb2, prompt_report_pb2
 
 IMAGE_FORMATS: dict[int, ImageFormat | None] = {
     media_pb2.IMAGE_FORMAT_UNSPECIFIED: None,
@@ -32,6 +36,56 @@ MATCH_MODES: dict[int, MatchMode | None] = {
     match_pb2.MATCH_MODE_OFF: MatchMode.OFF,
     match_pb2.MATCH_MODE_REPORT: MatchMode.REPORT,
     match_pb2.MATCH_MODE_REQUIRE: MatchMode.REQUIRE,
+}
+PICTURE_FITS: dict[int, PictureFit | None] = {
+    media_pb2.PICTURE_FIT_UNSPECIFIED: None,
+    media_pb2.PICTURE_FIT_CROP_SUBJECT: PictureFit.CROP_SUBJECT,
+    media_pb2.PICTURE_FIT_CROP_CENTER: PictureFit.CROP_CENTER,
+    media_pb2.PICTURE_FIT_PAD: PictureFit.PAD,
+    media_pb2.PICTURE_FIT_REFUSE: PictureFit.REFUSE,
+}
+WIRE_IMAGE_FORMATS: dict[ImageFormat, media_pb2.ImageFormat] = {
+    ImageFormat.PNG: media_pb2.IMAGE_FORMAT_PNG,
+    ImageFormat.JPEG: media_pb2.IMAGE_FORMAT_JPEG,
+    ImageFormat.WEBP: media_pb2.IMAGE_FORMAT_WEBP,
+}
+WIRE_PICTURE_FITS: dict[PictureFit, media_pb2.PictureFit] = {
+    PictureFit.CROP_SUBJECT: media_pb2.PICTURE_FIT_CROP_SUBJECT,
+    PictureFit.CROP_CENTER: media_pb2.PICTURE_FIT_CROP_CENTER,
+    PictureFit.PAD: media_pb2.PICTURE_FIT_PAD,
+    PictureFit.REFUSE: media_pb2.PICTURE_FIT_REFUSE,
+}
+WIRE_CLAUSE_KINDS: dict[ClauseKind, prompt_report_pb2.ClauseKind] = {
+    ClauseKind.SUBJECT: prompt_report_pb2.CLAUSE_KIND_SUBJECT,
+    ClauseKind.ACTION: prompt_report_pb2.CLAUSE_KIND_ACTION,
+    ClauseKind.ENVIRONMENT: prompt_report_pb2.CLAUSE_KIND_ENVIRONMENT,
+    ClauseKind.CAMERA: prompt_report_pb2.CLAUSE_KIND_CAMERA,
+    ClauseKind.STYLE: prompt_report_pb2.CLAUSE_KIND_STYLE,
+}
+WIRE_SEVERITIES: dict[Severity, prompt_report_pb2.FindingSeverity] = {
+    Severity.ERROR: prompt_report_pb2.FINDING_SEVERITY_ERROR,
+    Severity.WARNING: prompt_report_pb2.FINDING_SEVERITY_WARNING,
+    Severity.INFO: prompt_report_pb2.FINDING_SEVERITY_INFO,
+}
+WIRE_SUCCESS_BASES: dict[SuccessBasis, match_pb2.SuccessBasis] = {
+    SuccessBasis.ARTICLE_PRIOR: match_pb2.SUCCESS_BASIS_ARTICLE_PRIOR,
+    SuccessBasis.MEASURED: match_pb2.SUCCESS_BASIS_MEASURED,
+}
+WIRE_SYMPTOMS: dict[SymptomKind, diagnosis_pb2.SymptomKind] = {
+    SymptomKind.SCENE_CUT: diagnosis_pb2.SYMPTOM_KIND_SCENE_CUT,
+    SymptomKind.SUBJECT_DRIFT: diagnosis_pb2.SYMPTOM_KIND_SUBJECT_DRIFT,
+    SymptomKind.MATCH_LOSS: diagnosis_pb2.SYMPTOM_KIND_MATCH_LOSS,
+    SymptomKind.FROZEN: diagnosis_pb2.SYMPTOM_KIND_FROZEN,
+    SymptomKind.FLICKER: diagnosis_pb2.SYMPTOM_KIND_FLICKER,
+    SymptomKind.BURNT_COLOURS: diagnosis_pb2.SYMPTOM_KIND_BURNT_COLOURS,
+    SymptomKind.FIRST_FRAME: diagnosis_pb2.SYMPTOM_KIND_FIRST_FRAME,
+    SymptomKind.POOR_MATCH: diagnosis_pb2.SYMPTOM_KIND_POOR_MATCH,
+}
+WIRE_REMEDIES: dict[RemedyKind, diagnosis_pb2.RemedyKind] = {
+    RemedyKind.MATCH: diagnosis_pb2.REMEDY_KIND_MATCH,
+    RemedyKind.SHORTEN: diagnosis_pb2.REMEDY_KIND_SHORTEN,
+    RemedyKind.PICTURE: diagnosis_pb2.REMEDY_KIND_PICTURE,
+    RemedyKind.GUIDANCE: diagnosis_pb2.REMEDY_KIND_GUIDANCE,
 }
 WIRE_FRAME_ENCODINGS: dict[FrameEncoding, media_pb2.FrameEncoding] = {
     FrameEncoding.RAW_RGB: media_pb2.FRAME_ENCODING_RAW_RGB,

@@ -11,9 +11,9 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from engine.errors import InvalidJob, Violation
-from engine.types import FrameEncoding, Image, Job, MatchPolicy, SamplingSpec, VideoSpec
-from server.codec.enums import FRAME_ENCODINGS, IMAGE_FORMATS, MATCH_MODES
+from engine.errors import Violation
+from engine.types import ClipPlan, FrameEncoding, Image, Job, MatchPolicy, SamplingSpec, VideoSpec
+from server.codec.enums import FRAME_ENCODINGS, IMAGE_FORMATS, MATCH_MODES, PICTURE_FITS
 from server.resume_token import ResumeToken
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 
@@ -67,7 +67,7 @@ def decode_generate(
         image=image,
         prompt=request.prompt,
         negative_prompt=request.negative_prompt if request.HasField("negative_prompt") else None,
-        video=_decode_video(request.video),
+        video=_decode_video(request.video, violations),
         sampling=_decode_sampling(request.sampling),
         match=MatchPolicy(mode, request.match.minimum_score),
         preview_every_step_count=request.stream.preview_every_step_count,
@@ -88,25 +88,55 @@ def request_digest(request: generate_pb2.GenerateRequest) -> bytes:
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
-def decode_score_match(request: match_pb2.ScoreMatchRequest) -> tuple[Image, str]:
-    """Reads a ScoreMatch request. Raises ``InvalidJob``."""
+@dataclass(frozen=True, slots=True)
+class ScoreCall:
+    """A ScoreMatch request as the domain sees it. ``violations`` is what the wire got wrong."""
+
+    image: Image
+    prompt: str
+    plan: ClipPlan
+    include_heat_map: bool
+    include_crop: bool
+    violations: tuple[Violation, ...]
+
+
+def decode_score_match(request: match_pb2.ScoreMatchRequest) -> ScoreCall:
+    """Reads a ScoreMatch request."""
     violations: list[Violation] = []
+    video = VideoSpec(
+        width_px=request.width_px,
+        height_px=request.height_px,
+        frame_count=request.frame_count,
+        frame_rate=request.frame_rate if request.HasField("frame_rate") else None,
+    )
+    plan = ClipPlan(
+        video=video,
+        guidance_scale=request.guidance_scale if request.HasField("guidance_scale") else None,
+        negative_prompt=request.negative_prompt if request.HasField("negative_prompt") else None,
+    )
     image = _decode_image(request.image, violations)
-    if violations:
-        raise InvalidJob(*violations)
-    return image, request.prompt
+    return ScoreCall(image, request.prompt, plan, request.include_heat_map, request.include_crop, tuple(violations))
+
+
+def flat_field(violation: Violation) -> Violation:
+    """A violation of a ScoreMatch request, whose fields stand in no group: ``video.width_px`` is ``width_px``."""
+    for group in ("video.", "sampling."):
+        if violation.field.startswith(group):
+            return Violation(violation.field.removeprefix(group), violation.description)
+    return violation
 
 
 def _decode_image(image: media_pb2.Image, violations: list[Violation]) -> Image:
     return Image(image.data, _decode_enum(IMAGE_FORMATS, image.format, "image.format", violations))
 
 
-def _decode_video(video: generate_pb2.VideoSpec) -> VideoSpec:
+def _decode_video(video: generate_pb2.VideoSpec, violations: list[Violation]) -> VideoSpec:
     return VideoSpec(
         width_px=video.width_px,
         height_px=video.height_px,
         frame_count=video.frame_count,
         frame_rate=video.frame_rate if video.HasField("frame_rate") else None,
+        picture_fit=_decode_enum(PICTURE_FITS, video.picture_fit, "video.picture_fit", violations),
     )
 
 

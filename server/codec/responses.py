@@ -21,11 +21,12 @@ from engine.types import (
     StepDone,
 )
 from server import __version__
-from server.codec.enums import WIRE_BASES, WIRE_EXPERTS, WIRE_FAMILIES, WIRE_FRAME_ENCODINGS, WIRE_STAGES, WIRE_VERDICTS
+from server.codec.enums import WIRE_EXPERTS, WIRE_FAMILIES, WIRE_FRAME_ENCODINGS, WIRE_PICTURE_FITS, WIRE_STAGES
 from server.codec.outgoing import Outgoing
+from server.codec.reports import encode_box, encode_diagnosis, encode_match_report
 from server.codec.requests import GenerateCall
 from server.estimates import Estimate
-from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2
 
 
 def accepted_response(
@@ -61,7 +62,7 @@ def event_response(
             started = generate_pb2.StageStarted(stage=WIRE_STAGES[event.stage])
             return Outgoing(generate_pb2.GenerateResponse(stage_started=started))
         case MatchReport():
-            return Outgoing(generate_pb2.GenerateResponse(match_report=_encode_match_report(event)))
+            return Outgoing(generate_pb2.GenerateResponse(match_report=encode_match_report(event)))
         case StepDone():
             return Outgoing(generate_pb2.GenerateResponse(denoise_progress=_encode_step(event)))
         case FrameReady():
@@ -105,15 +106,23 @@ def summary_response(
         first_frame_duration=encode_duration(done.first_frame_seconds),
         peak_memory_bytes=done.peak_memory_bytes,
         first_frame_psnr_db=done.first_frame_psnr_db,
-        match_report=_encode_match_report(done.match_report) if done.match_report else None,
+        match_report=encode_match_report(done.match_report) if done.match_report else None,
         warnings=done.warnings,
+        frame_matches=[
+            generate_pb2.FrameMatch(frame_index=item.frame_index, score=item.score) for item in done.frame_matches
+        ],
+        diagnosis=encode_diagnosis(done.diagnosis) if done.diagnosis is not None else None,
     )
     return Outgoing(generate_pb2.GenerateResponse(summary=summary))
 
 
-def score_match_response(report: MatchReport) -> match_pb2.ScoreMatchResponse:
-    """The answer of ScoreMatch."""
-    return match_pb2.ScoreMatchResponse(report=_encode_match_report(report))
+def score_match_response(
+    report: MatchReport, heat_map_png: bytes = b"", crop_png: bytes = b""
+) -> match_pb2.ScoreMatchResponse:
+    """The answer of ScoreMatch, with the pictures that were asked for."""
+    return match_pb2.ScoreMatchResponse(
+        report=encode_match_report(report), heat_map_png=heat_map_png, crop_png=crop_png
+    )
 
 
 def capabilities_response(capabilities: Capabilities, queue_capacity: int) -> capabilities_pb2.GetCapabilitiesResponse:
@@ -205,22 +214,8 @@ def _encode_settings(settings: Settings) -> generate_pb2.GenerateSettings:
         seed=settings.seed,
         shift=settings.shift,
         negative_prompt=settings.negative_prompt,
-        crop=media_pb2.Box(
-            left_px=settings.crop.left_px,
-            top_px=settings.crop.top_px,
-            width_px=settings.crop.width_px,
-            height_px=settings.crop.height_px,
-        ),
-    )
-
-
-def _encode_match_report(report: MatchReport) -> match_pb2.MatchReport:
-    return match_pb2.MatchReport(
-        score=report.score,
-        verdict=WIRE_VERDICTS[report.verdict],
-        similarity=report.similarity,
-        contrast=report.contrast,
-        basis=WIRE_BASES[report.basis],
+        crop=encode_box(settings.crop),
+        picture_fit=WIRE_PICTURE_FITS[settings.picture_fit],
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stillcue.aio import AsyncClient, AsyncEventStream
     from stillcue.client import Client, EventStream
-    from stillcue.request import GenerateOptions
+    from stillcue.request import GenerateOptions, ScoreOptions
 
 from stillcue.capabilities import (
     Capabilities,
@@ -27,6 +27,7 @@ from stillcue.capabilities import (
     SamplingDefaults,
     StageMemory,
 )
+from stillcue.diagnosis import ClipMetrics, Diagnosis, DiagnosisOutcome, Remedy, RemedyKind, Symptom, SymptomKind
 from stillcue.errors import (
     AccessDenied,
     Cancelled,
@@ -53,16 +54,33 @@ from stillcue.events import (
     Expert,
     Frame,
     FrameEncoding,
+    FrameMatch,
     MatchBasis,
     MatchMode,
     MatchReport,
     MatchVerdict,
+    PictureFit,
     Preview,
     QueueUpdate,
     Settings,
     Stage,
     StageStarted,
     Summary,
+)
+from stillcue.match import (
+    ClauseKind,
+    ClauseScore,
+    CropProposal,
+    FindingSeverity,
+    Grounding,
+    MissingNoun,
+    PictureFinding,
+    PictureReport,
+    PromptFinding,
+    PromptReport,
+    SuccessBasis,
+    SuccessEstimate,
+    TextSpan,
 )
 
 __version__ = "0.1.0"
@@ -74,19 +92,28 @@ __all__ = [
     "Box",
     "Cancelled",
     "Capabilities",
+    "ClauseKind",
+    "ClauseScore",
     "Client",
+    "ClipMetrics",
+    "CropProposal",
     "DeadlineExceeded",
     "DenoiseProgress",
+    "Diagnosis",
+    "DiagnosisOutcome",
     "ErrorDetails",
     "Estimate",
     "Event",
     "EventStream",
     "Expert",
     "FailedPrecondition",
+    "FindingSeverity",
     "Frame",
     "FrameEncoding",
+    "FrameMatch",
     "GenerateOptions",
     "Geometry",
+    "Grounding",
     "InvalidRequest",
     "Limits",
     "MatchBasis",
@@ -95,21 +122,35 @@ __all__ = [
     "MatchReport",
     "MatchVerdict",
     "MemoryPlan",
+    "MissingNoun",
     "Model",
     "ModelFamily",
     "OutOfMemory",
     "Overloaded",
+    "PictureFinding",
+    "PictureFit",
+    "PictureReport",
     "Preview",
+    "PromptFinding",
+    "PromptReport",
     "QueueUpdate",
     "ReaderTooSlow",
+    "Remedy",
+    "RemedyKind",
     "SamplingDefaults",
+    "ScoreOptions",
     "ServerError",
     "Settings",
     "Stage",
     "StageMemory",
     "StageStarted",
     "StillcueError",
+    "SuccessBasis",
+    "SuccessEstimate",
     "Summary",
+    "Symptom",
+    "SymptomKind",
+    "TextSpan",
     "Unavailable",
     "Unsupported",
     "Violation",
@@ -121,6 +162,7 @@ _MODULE_BY_LAZY_NAME = {
     "Client": "stillcue.client",
     "EventStream": "stillcue.client",
     "GenerateOptions": "stillcue.request",
+    "ScoreOptions": "stillcue.request",
 }
 
 

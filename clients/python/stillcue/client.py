@@ -11,8 +11,9 @@ import grpc
 
 from stillcue.channel import CHANNEL_OPTIONS, call_metadata, channel_credentials
 from stillcue.ordering import OrderedDecoder
+from stillcue.reports import decode_score
 from stillcue.request import generate_request, score_match_request
-from stillcue.response import decode_capabilities, decode_match_report
+from stillcue.response import decode_capabilities
 from stillcue.status import error_of
 from stillcue.v1 import capabilities_pb2, service_pb2_grpc
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from stillcue.capabilities import Capabilities
     from stillcue.events import Event, MatchReport
-    from stillcue.request import GenerateOptions, Picture
+    from stillcue.request import GenerateOptions, Picture, ScoreOptions
     from stillcue.v1 import generate_pb2
 
 
@@ -129,14 +130,24 @@ class Client:
         call = self._stub.Generate(request, timeout=timeout_seconds, metadata=self._metadata)
         return EventStream(call, request.request_id)
 
-    def score_match(self, picture: Picture, prompt: str, *, timeout_seconds: float | None = None) -> MatchReport:
-        """Scores how well a picture and a sentence match, without generating anything."""
-        request = score_match_request(picture, prompt)
+    def score_match(
+        self,
+        picture: Picture,
+        prompt: str,
+        *,
+        timeout_seconds: float | None = None,
+        **options: Unpack[ScoreOptions],
+    ) -> MatchReport:
+        """Scores how well a picture and a sentence match, and says what to change, without generating anything.
+
+        For the options see ``stillcue.ScoreOptions``.
+        """
+        request = score_match_request(picture, prompt, options)
         try:
             response = self._stub.ScoreMatch(request, timeout=timeout_seconds, metadata=self._metadata)
         except grpc.RpcError as error:
             raise error_of(error) from error
-        return decode_match_report(response.report)
+        return decode_score(response)
 
     def capabilities(self, *, timeout_seconds: float | None = None) -> Capabilities:
         """Tells what the server has loaded: model, sizes, defaults and limits."""

@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from stillcue.match import MatchReport
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -42,6 +44,7 @@ class ErrorDetails:
 
     ``status`` is the name of the gRPC status, ``reason`` the server's own more exact name, ``metadata`` figures
     that go with the reason. ``retry_after_seconds`` None: nobody said that trying again helps, nor when.
+    ``match_report`` is what a refused match was like; of a long one the last findings are left out.
     """
 
     status: str
@@ -50,6 +53,7 @@ class ErrorDetails:
     violations: tuple[Violation, ...] = ()
     retry_after_seconds: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    match_report: MatchReport | None = None
 
 
 class StillcueError(Exception):
@@ -98,7 +102,12 @@ class FailedPrecondition(StillcueError):
 
 
 class MatchRefused(FailedPrecondition):
-    """Picture and sentence match less than ``minimum_match_score``."""
+    """Picture and sentence match less than ``minimum_match_score``; ``report`` says why and what to change."""
+
+    @property
+    def report(self) -> MatchReport | None:
+        """The match report, where the server sent it along."""
+        return self.details.match_report
 
 
 class AccessDenied(StillcueError):

@@ -11,8 +11,35 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stillcue.match import Box, MatchBasis, MatchMode, MatchReport, MatchVerdict
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from stillcue.diagnosis import Diagnosis
+
+# A match report is an event too, though it stands in a file of its own.
+__all__ = [
+    "Accepted",
+    "Box",
+    "DenoiseProgress",
+    "Event",
+    "Expert",
+    "Frame",
+    "FrameEncoding",
+    "FrameMatch",
+    "MatchBasis",
+    "MatchMode",
+    "MatchReport",
+    "MatchVerdict",
+    "PictureFit",
+    "Preview",
+    "QueueUpdate",
+    "Settings",
+    "Stage",
+    "StageStarted",
+    "Summary",
+]
 
 
 class Stage(enum.StrEnum):
@@ -48,39 +75,18 @@ class FrameEncoding(enum.StrEnum):
     WEBP = "webp"
 
 
-class MatchMode(enum.StrEnum):
-    """What Generate does with the match of picture and sentence."""
+class PictureFit(enum.StrEnum):
+    """How a picture is brought to a clip's aspect; it is never stretched.
 
-    OFF = "off"
-    REPORT = "report"
-    REQUIRE = "require"
-
-
-class MatchVerdict(enum.StrEnum):
-    """A match score in words: good from 70, doubtful from 40, poor below."""
+    ``CROP_SUBJECT`` cuts around the subject that the sentence names, ``CROP_CENTER`` from the centre; ``PAD`` keeps
+    the whole picture between bars; ``REFUSE`` refuses a picture of another aspect.
+    """
 
     UNKNOWN = "unknown"
-    GOOD = "good"
-    DOUBTFUL = "doubtful"
-    POOR = "poor"
-
-
-class MatchBasis(enum.StrEnum):
-    """What a match score rests on; ``UNCALIBRATED`` scores were never fitted on labelled pairs."""
-
-    UNKNOWN = "unknown"
-    UNCALIBRATED = "uncalibrated"
-    CALIBRATED = "calibrated"
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in pixels of the picture as it was sent, after its EXIF rotation was applied."""
-
-    left_px: int
-    top_px: int
-    width_px: int
-    height_px: int
+    CROP_SUBJECT = "crop_subject"
+    CROP_CENTER = "crop_center"
+    PAD = "pad"
+    REFUSE = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ class Settings:
     """Every setting of a job with the defaults filled in.
 
     ``frame_rate`` is frames per second. ``guidance_scale_low_noise`` is None for models with one transformer.
-    ``crop`` is the part of the picture that is used.
+    ``crop`` is the part of the picture that is used, ``picture_fit`` says how it was chosen.
     """
 
     width_px: int
@@ -102,6 +108,7 @@ class Settings:
     shift: float
     negative_prompt: str
     crop: Box
+    picture_fit: PictureFit = PictureFit.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,21 +152,6 @@ class StageStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class MatchReport:
-    """How well a picture and a sentence match.
-
-    ``score`` is 0 to 100; ``similarity`` a cosine, -1 to 1; ``contrast`` the natural logarithm of how much
-    better the sentence fits than the bundle's contrast sentences do on average.
-    """
-
-    score: float
-    verdict: MatchVerdict
-    similarity: float
-    contrast: float
-    basis: MatchBasis
-
-
-@dataclass(frozen=True, slots=True)
 class Preview:
     """A small JPEG file of what the middle of the clip looks like by now."""
 
@@ -191,12 +183,21 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameMatch:
+    """Match score, 0 to 100, of one frame and the sentence."""
+
+    frame_index: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The clip is complete: the last event.
 
     Digests are SHA-256 in hexadecimal. ``work_seconds`` and ``first_frame_seconds`` count from the start of the
     work, without the queue. ``first_frame_psnr_db`` compares the first frame with the picture as it was
-    prepared, in decibels. ``match_report`` is None where nothing was scored.
+    prepared, in decibels. ``match_report`` is None where nothing was scored, ``frame_matches`` are empty then.
+    ``diagnosis`` says how the clip came out and what to try next.
     """
 
     request_id: str
@@ -211,6 +212,8 @@ class Summary:
     first_frame_psnr_db: float
     match_report: MatchReport | None
     warnings: tuple[str, ...]
+    frame_matches: tuple[FrameMatch, ...] = ()
+    diagnosis: Diagnosis | None = None
 
 
 Event = Accepted | QueueUpdate | StageStarted | MatchReport | DenoiseProgress | Frame | Summary

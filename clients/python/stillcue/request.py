@@ -35,6 +35,8 @@ class GenerateOptions(TypedDict, total=False):
     """Number of frames, 4n + 1; 0: the server's default."""
     frame_rate: float | None
     """Frames per second that the clip is meant to be shown at. Does not change what is generated."""
+    picture_fit: events.PictureFit | None
+    """How the picture is brought to the clip's aspect; None: cut from the centre."""
     step_count: int | None
     """Number of denoising steps."""
     guidance_scale: float | None
@@ -73,6 +75,7 @@ def generate_request(picture: Picture, prompt: str, options: GenerateOptions) ->
         height_px=options.get("height_px", 0),
         frame_count=options.get("frame_count", 0),
         frame_rate=options.get("frame_rate"),
+        picture_fit=_wire_name("PICTURE_FIT", options.get("picture_fit")),
     )
     sampling = generate_pb2.SamplingSpec(
         step_count=options.get("step_count"),
@@ -104,9 +107,33 @@ def generate_request(picture: Picture, prompt: str, options: GenerateOptions) ->
     )
 
 
-def score_match_request(picture: Picture, prompt: str) -> match_pb2.ScoreMatchRequest:
-    """The request that stands for the arguments of ``score_match``."""
-    return match_pb2.ScoreMatchRequest(image=_image(picture), prompt=prompt)
+class ScoreOptions(TypedDict, total=False):
+    """Keyword arguments of ``score_match``: what a clip of the pair would be made with, and what to draw."""
+
+    negative_prompt: str | None
+    """What the clip would not show; None: the server's default."""
+    width_px: int
+    """Width that the clip would have; 0 together with ``height_px`` 0: by the picture's aspect."""
+    height_px: int
+    """Height; see ``width_px``."""
+    frame_count: int
+    """Number of frames that the clip would have; 0: the server's default."""
+    frame_rate: float | None
+    """Frames per second that the clip would be shown at; None: the model's own."""
+    guidance_scale: float | None
+    """Guidance scale that the clip would be made with; None: the server's default."""
+    include_heat_map: bool
+    """Whether the report holds a PNG of where the subject is."""
+    include_crop: bool
+    """Whether the report holds a PNG of the picture cut around its subject."""
+
+
+def score_match_request(picture: Picture, prompt: str, options: ScoreOptions) -> match_pb2.ScoreMatchRequest:
+    """The request that stands for the arguments of ``score_match``. Raises as ``generate_request`` does."""
+    unknown = options.keys() - ScoreOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"score_match() got an unexpected keyword argument {min(unknown)!r}")
+    return match_pb2.ScoreMatchRequest(image=_image(picture), prompt=prompt, **options)
 
 
 def _image(picture: Picture) -> media_pb2.Image:

@@ -1,18 +1,16 @@
-"""Messages of the contract become events, match reports and capabilities. Pure."""
+"""Messages of the contract become events and capabilities. Pure."""
 
 from __future__ import annotations
 
-import enum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from stillcue import capabilities, events
-from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from stillcue.reports import decode_box, decode_diagnosis, decode_match_report
+from stillcue.v1 import capabilities_pb2, generate_pb2, media_pb2
+from stillcue.wire_enums import member
 
 if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
-    from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
-
-_Enum = TypeVar("_Enum", bound=enum.StrEnum)
 
 
 def decode_event(response: generate_pb2.GenerateResponse) -> events.Event | None:
@@ -41,17 +39,6 @@ def decode_event(response: generate_pb2.GenerateResponse) -> events.Event | None
     return None
 
 
-def decode_match_report(message: match_pb2.MatchReport) -> events.MatchReport:
-    """A match report."""
-    return events.MatchReport(
-        score=message.score,
-        verdict=_member(events.MatchVerdict, match_pb2.MatchVerdict, "MATCH_VERDICT", message.verdict),
-        similarity=message.similarity,
-        contrast=message.contrast,
-        basis=_member(events.MatchBasis, match_pb2.MatchBasis, "MATCH_BASIS", message.basis),
-    )
-
-
 def decode_capabilities(message: capabilities_pb2.GetCapabilitiesResponse) -> capabilities.Capabilities:
     """What a server has loaded."""
     model, defaults, limits = message.model, message.sampling_defaults, message.limits
@@ -59,7 +46,7 @@ def decode_capabilities(message: capabilities_pb2.GetCapabilitiesResponse) -> ca
         server_version=message.server_version,
         model=capabilities.Model(
             name=model.name,
-            family=_member(capabilities.ModelFamily, capabilities_pb2.ModelFamily, "MODEL_FAMILY", model.family),
+            family=member(capabilities.ModelFamily, capabilities_pb2.ModelFamily, "MODEL_FAMILY", model.family),
             bundle_digest=model.bundle_digest,
             checkpoint_digest=model.checkpoint_digest,
             runtime=model.runtime,
@@ -105,7 +92,7 @@ def _memory_plan(message: capabilities_pb2.MemoryPlan) -> capabilities.MemoryPla
 def _stage_memory(message: capabilities_pb2.StageMemory) -> capabilities.StageMemory:
     return capabilities.StageMemory(
         stage=_stage(message.stage),
-        expert=_member(events.Expert, generate_pb2.Expert, "EXPERT", message.expert) if message.expert else None,
+        expert=member(events.Expert, generate_pb2.Expert, "EXPERT", message.expert) if message.expert else None,
         resident_graphs=tuple(message.resident_graphs),
         loaded_graphs=tuple(message.loaded_graphs),
         prefetched_graphs=tuple(message.prefetched_graphs),
@@ -117,7 +104,6 @@ def _stage_memory(message: capabilities_pb2.StageMemory) -> capabilities.StageMe
 
 
 def _settings(message: generate_pb2.GenerateSettings) -> events.Settings:
-    crop = message.crop
     return events.Settings(
         width_px=message.width_px,
         height_px=message.height_px,
@@ -129,7 +115,8 @@ def _settings(message: generate_pb2.GenerateSettings) -> events.Settings:
         seed=message.seed,
         shift=message.shift,
         negative_prompt=message.negative_prompt,
-        crop=events.Box(crop.left_px, crop.top_px, crop.width_px, crop.height_px),
+        crop=decode_box(message.crop),
+        picture_fit=member(events.PictureFit, media_pb2.PictureFit, "PICTURE_FIT", message.picture_fit),
     )
 
 
@@ -138,7 +125,7 @@ def _denoise_progress(message: generate_pb2.DenoiseProgress) -> events.DenoisePr
     return events.DenoiseProgress(
         completed_step_count=message.completed_step_count,
         step_count=message.step_count,
-        expert=_member(events.Expert, generate_pb2.Expert, "EXPERT", message.expert),
+        expert=member(events.Expert, generate_pb2.Expert, "EXPERT", message.expert),
         step_seconds=_seconds(message.step_duration),
         preview=events.Preview(preview.data, preview.width_px, preview.height_px)
         if message.HasField("preview")
@@ -160,6 +147,8 @@ def _summary(message: generate_pb2.Summary) -> events.Summary:
         first_frame_psnr_db=message.first_frame_psnr_db,
         match_report=decode_match_report(message.match_report) if message.HasField("match_report") else None,
         warnings=tuple(message.warnings),
+        frame_matches=tuple(events.FrameMatch(item.frame_index, item.score) for item in message.frame_matches),
+        diagnosis=decode_diagnosis(message.diagnosis) if message.HasField("diagnosis") else None,
     )
 
 
@@ -184,16 +173,8 @@ def _seconds(duration: Duration) -> float:
 
 
 def _stage(number: int) -> events.Stage:
-    return _member(events.Stage, generate_pb2.Stage, "STAGE", number)
+    return member(events.Stage, generate_pb2.Stage, "STAGE", number)
 
 
 def _encoding(number: int) -> events.FrameEncoding:
-    return _member(events.FrameEncoding, media_pb2.FrameEncoding, "FRAME_ENCODING", number)
-
-
-def _member(kind: type[_Enum], wire: EnumTypeWrapper, prefix: str, number: int) -> _Enum:
-    """The member with the name of a wire's value; ``UNKNOWN`` for values of newer servers and for none."""
-    try:
-        return kind[wire.Name(number).removeprefix(f"{prefix}_")]
-    except (ValueError, KeyError):
-        return kind["UNKNOWN"]
+    return member(events.FrameEncoding, media_pb2.FrameEncoding, "FRAME_ENCODING", number)

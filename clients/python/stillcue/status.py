@@ -1,7 +1,8 @@
 """gRPC errors become ``stillcue.errors``: one table of statuses, one of reasons.
 
-Reads the details of google.rpc where there are any (ErrorInfo, BadRequest, RetryInfo, RequestInfo); a server or
-proxy that sends none is understood by its status alone. The only file that knows both kinds of error.
+Reads the details of google.rpc where there are any (ErrorInfo, BadRequest, RetryInfo, RequestInfo), and the report of a
+refused match; a server or proxy that sends none is understood by its status alone. The only file that knows both kinds
+of error.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from stillcue.errors import (
     Unsupported,
     Violation,
 )
+from stillcue.reports import decode_match_report
+from stillcue.v1 import match_pb2
 
 ERROR_BY_STATUS: dict[grpc.StatusCode, type[StillcueError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
@@ -82,6 +85,7 @@ def _details(call: grpc.RpcError, code: grpc.StatusCode, request_id: str | None)
         fields = _unpack(packed, error_details_pb2.BadRequest).field_violations
         retry = _unpack(packed, error_details_pb2.RetryInfo)
         request = _unpack(packed, error_details_pb2.RequestInfo)
+        report = _unpack(packed, match_pb2.MatchReport)
     except (ValueError, DecodeError):  # details that nobody can read count as none
         return ErrorDetails(status=code.name, request_id=request_id)
     return ErrorDetails(
@@ -91,6 +95,7 @@ def _details(call: grpc.RpcError, code: grpc.StatusCode, request_id: str | None)
         violations=tuple(Violation(item.field, item.description) for item in fields),
         retry_after_seconds=retry.retry_delay.ToNanoseconds() / 1e9 if retry.HasField("retry_delay") else None,
         metadata=dict(info.metadata),
+        match_report=decode_match_report(report) if report.ByteSize() else None,
     )
 
 

@@ -18,7 +18,9 @@ def check_length_of_clip(draft: Draft) -> Iterator[Issue]:
     seconds, native = draft.settings.duration_seconds, draft.settings.model.native_seconds
     if seconds is None:
         return
-    if seconds < _SHORTEST_SECONDS - _SLACK_SECONDS:
+    longest = draft.settings.model.longest_seconds
+    shortest = _SHORTEST_SECONDS if longest is None else min(_SHORTEST_SECONDS, longest)
+    if seconds < shortest - _SLACK_SECONDS:
         yield Issue("W18", "short", None, {"seconds": seconds})
     elif seconds > _LONGEST_SECONDS + _SLACK_SECONDS:
         yield Issue("W18", "long", None, {"seconds": seconds})

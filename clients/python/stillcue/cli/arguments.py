@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from stillcue import __version__
 from stillcue.cli.connection import add_connection, check_connection
+from stillcue.events import PictureFit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +39,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_generate(commands.add_parser("generate", help="make a clip", description="Make a clip."))
     score = commands.add_parser("score", help="does the sentence match the picture?")
     _add_picture_and_prompt(score)
+    _add_clip(score)
     score.add_argument("--json", action="store_true", help="print the report as JSON")
+    score.add_argument("--heat-map", type=_output("png"), metavar="FILE.png", help="write where the subject is")
+    score.add_argument(
+        "--crop", type=_output("png"), metavar="FILE.png", help="write the picture as it is cut around the subject"
+    )
     add_connection(score)
     capabilities = commands.add_parser("capabilities", help="what the server has loaded")
     capabilities.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -51,15 +57,17 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=_output("mp4"), required=True, metavar="CLIP.mp4", help="replaced if it exists"
     )
-    parser.add_argument("--size", type=_size, default=(0, 0), metavar="WxH", help="default: by the picture's aspect")
-    parser.add_argument("--frames", type=_integer(1, _LARGEST_INT32), default=0, metavar="N", help="4n + 1")
-    parser.add_argument("--fps", type=float, metavar="F", help="frames per second that the clip is shown at")
+    _add_clip(parser)
+    parser.add_argument(
+        "--fit",
+        type=_fit,
+        metavar="HOW",
+        help="crop-subject, crop-center (the default), pad or refuse: how the picture is brought to the size",
+    )
     parser.add_argument("--steps", type=_integer(1, _LARGEST_INT32), metavar="N", help="denoising steps")
-    parser.add_argument("--guidance", type=float, metavar="G", help="guidance scale; 1 switches guidance off")
     parser.add_argument("--guidance-low", type=float, metavar="G", help="guidance scale of the low-noise expert")
     parser.add_argument("--shift", type=float, metavar="S", help="shift of the flow schedule")
     parser.add_argument("--seed", type=_integer(0, _LARGEST_INT64), metavar="N", help="default: drawn and reported")
-    parser.add_argument("--negative", type=_text, metavar="TEXT", help="what the clip must not show")
     match = parser.add_mutually_exclusive_group()
     match.add_argument("--require-match", type=float, metavar="SCORE", help="refuse below this score, 0 to 100")
     match.add_argument("--no-match", action="store_true", help="do not score picture and sentence")
@@ -84,6 +92,15 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         "--font", type=_input, metavar="FILE.ttf", help="font of the sheet's caption, for example for Chinese"
     )
     add_connection(parser)
+
+
+def _add_clip(parser: argparse.ArgumentParser) -> None:
+    """Options that describe a clip, whether it is made or only thought of."""
+    parser.add_argument("--size", type=_size, default=(0, 0), metavar="WxH", help="default: by the picture's aspect")
+    parser.add_argument("--frames", type=_integer(1, _LARGEST_INT32), default=0, metavar="N", help="4n + 1")
+    parser.add_argument("--fps", type=float, metavar="F", help="frames per second that the clip is shown at")
+    parser.add_argument("--guidance", type=float, metavar="G", help="guidance scale; 1 switches guidance off")
+    parser.add_argument("--negative", type=_text, metavar="TEXT", help="what the clip must not show")
 
 
 def _add_picture_and_prompt(parser: argparse.ArgumentParser) -> None:
@@ -115,6 +132,13 @@ def _size(text: str) -> tuple[int, int]:
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, for example 832x480")
     return int(found[1]), int(found[2])
+
+
+def _fit(text: str) -> PictureFit:
+    names = [item.value.replace("_", "-") for item in PictureFit if item is not PictureFit.UNKNOWN]
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}")
+    return PictureFit(text.replace("-", "_"))
 
 
 def _integer(lowest: int, highest: int) -> Callable[[str], int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -13,7 +13,8 @@ from stillcue.cli.arguments import DEFAULT_CRF
 from stillcue.cli.connection import connect
 from stillcue.cli.files import replacing
 from stillcue.cli.preview import can_show_previews
-from stillcue.cli.progress import ProgressDisplay, describe_match, progress_display
+from stillcue.cli.progress import ProgressDisplay, progress_display
+from stillcue.cli.report_view import diagnosis_view, print_match
 from stillcue.cli.sheet import Font, caption_font, sheet_indices, write_sheet
 from stillcue.cli.video import Pixels, decode_frame, open_mp4
 from stillcue.events import Accepted, Frame, MatchMode, Summary
@@ -57,14 +58,42 @@ def generate(options: argparse.Namespace) -> None:
     for warning in summary.warnings:
         if warning not in received.accepted.warnings:
             _say(console, f"note: {warning}")
+    if summary.diagnosis is not None:
+        console.print(diagnosis_view(summary.diagnosis), highlight=False, soft_wrap=True)
     _say(Console(), f"{options.output}: {_describe_clip(summary)}")
 
 
 def score(options: argparse.Namespace) -> None:
     """Prints how well a picture and a sentence match."""
+    width_px, height_px = options.size
     with connect(options) as client:
-        report = client.score_match(options.picture, options.prompt, timeout_seconds=options.timeout)
-    _say(Console(), _to_json(asdict(report)) if options.json else describe_match(report))
+        report = client.score_match(
+            options.picture,
+            options.prompt,
+            timeout_seconds=options.timeout,
+            negative_prompt=options.negative,
+            width_px=width_px,
+            height_px=height_px,
+            frame_count=options.frames,
+            frame_rate=options.fps,
+            guidance_scale=options.guidance,
+            include_heat_map=options.heat_map is not None,
+            include_crop=options.crop is not None,
+        )
+    console = Console(stderr=True)
+    for path, data, name in (
+        (options.heat_map, report.heat_map_png, "heat map"),
+        (options.crop, report.crop_png, "crop"),
+    ):
+        if path is not None and data:
+            with replacing(path) as temporary:
+                temporary.write_bytes(data)
+        elif path is not None:
+            _say(console, f"note: this server's scorer gives no {name}, {path} was not written")
+    if options.json:
+        _say(Console(), _to_json(asdict(replace(report, heat_map_png=b"", crop_png=b""))))
+    else:
+        print_match(Console(), report, options.prompt)
 
 
 def capabilities(options: argparse.Namespace) -> None:
@@ -124,6 +153,7 @@ def _start(client: Client, options: argparse.Namespace, console: Console) -> Eve
         height_px=height_px,
         frame_count=options.frames,
         frame_rate=options.fps,
+        picture_fit=options.fit,
         step_count=options.steps,
         guidance_scale=options.guidance,
         guidance_scale_low_noise=options.guidance_low,
@@ -198,6 +228,8 @@ def _finite(value: Any) -> Any:
     match value:
         case float():
             return value if math.isfinite(value) else None
+        case bytes():  # pictures, which have files of their own
+            return None
         case dict():
             return {key: _finite(item) for key, item in value.items()}
         case list() | tuple():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from stillcue.errors import (
     AccessDenied,
     Cancelled,
     DeadlineExceeded,
     FailedPrecondition,
     InvalidRequest,
+    MatchRefused,
     OutOfMemory,
     Overloaded,
     ReaderTooSlow,
@@ -17,6 +20,11 @@ from stillcue.errors import (
     Unsupported,
     Violation,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stillcue.match import MatchReport
 
 OPTION_BY_FIELD = {
     "image": "PICTURE",
@@ -28,6 +36,7 @@ OPTION_BY_FIELD = {
     "video.height_px": "--size",
     "video.frame_count": "--frames",
     "video.frame_rate": "--fps",
+    "video.picture_fit": "--fit",
     "sampling.step_count": "--steps",
     "sampling.guidance_scale": "--guidance",
     "sampling.guidance_scale_low_noise": "--guidance-low",
@@ -36,6 +45,12 @@ OPTION_BY_FIELD = {
     "match.mode": "--no-match",
     "match.minimum_score": "--require-match",
     "stream.preview_every_step_count": "--previews",
+    # Of ScoreMatch.
+    "width_px": "--size",
+    "height_px": "--size",
+    "frame_count": "--frames",
+    "frame_rate": "--fps",
+    "guidance_scale": "--guidance",
 }
 _HEADING_BY_ERROR: dict[type[StillcueError], str] = {
     InvalidRequest: "the request is wrong",
@@ -67,6 +82,8 @@ def describe(error: StillcueError, server: str) -> str:
         lines = [f"{_HEADING_BY_ERROR[kind]}:", *(f"  {_describe_violation(item)}" for item in error.violations)]
     else:
         lines = [f"{_HEADING_BY_ERROR[kind]}: {error.message}"]
+    if isinstance(error, MatchRefused) and error.report is not None:
+        lines += [f"  {line}" for line in _describe_refused_match(error.report)]
     if error.retry_after_seconds is not None:
         lines.append(f"  try again in {error.retry_after_seconds:g} s")
     elif kind in _REMEDY_BY_ERROR:
@@ -79,3 +96,14 @@ def describe(error: StillcueError, server: str) -> str:
 def _describe_violation(violation: Violation) -> str:
     option = OPTION_BY_FIELD.get(violation.field)
     return f"{option or violation.field} {violation.description}"
+
+
+def _describe_refused_match(report: MatchReport) -> Iterator[str]:
+    """What does not fit, and the sentence as rules would put it."""
+    for clause in report.clauses:
+        if clause.probability is not None and clause.probability < 0.5:
+            yield f"{clause.kind.value} “{clause.text}” fits with {100 * clause.probability:.0f} %"
+    if report.missing_nouns:
+        yield f"not in the picture: {', '.join(dict.fromkeys(noun.text for noun in report.missing_nouns))}"
+    if report.prompt_report is not None and report.prompt_report.rewritten_prompt is not None:
+        yield f"better: {report.prompt_report.rewritten_prompt}"

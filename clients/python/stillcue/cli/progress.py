@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stillcue.cli.preview import PreviewBlocks
+from stillcue.cli.report_view import describe_match, summarise_findings
 from stillcue.events import Accepted, DenoiseProgress, Event, Frame, MatchReport, QueueUpdate, Stage, StageStarted
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class ProgressDisplay:
                 self._begin(label, self._total_by_stage.get(event.stage))
             case MatchReport():
                 self._console.print(describe_match(event), markup=False, highlight=False, soft_wrap=True)
+                for line in summarise_findings(event):
+                    self._console.print(line, soft_wrap=True)
             case DenoiseProgress():
                 pace = f", {event.step_seconds:.2f} s/step"
                 self._advance(event.completed_step_count, event.step_count, pace)
@@ -87,11 +90,6 @@ def progress_display(console: Console) -> Iterator[ProgressDisplay]:
         return
     with Live(console=console, refresh_per_second=10, transient=True) as live:
         yield ProgressDisplay(console, live)
-
-
-def describe_match(report: MatchReport) -> str:
-    """A match report in one line."""
-    return f"match {report.score:.0f} of 100, {report.verdict} ({report.basis} score)"
 
 
 def _describe_place(update: QueueUpdate) -> str:

@@ -23,6 +23,7 @@ class SymptomKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SYMPTOM_KIND_FIRST_FRAME: _ClassVar[SymptomKind]
     SYMPTOM_KIND_MATCH_LOSS: _ClassVar[SymptomKind]
     SYMPTOM_KIND_BURNT_COLOURS: _ClassVar[SymptomKind]
+    SYMPTOM_KIND_POOR_MATCH: _ClassVar[SymptomKind]
 
 class RemedyKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -42,6 +43,7 @@ SYMPTOM_KIND_SCENE_CUT: SymptomKind
 SYMPTOM_KIND_FIRST_FRAME: SymptomKind
 SYMPTOM_KIND_MATCH_LOSS: SymptomKind
 SYMPTOM_KIND_BURNT_COLOURS: SymptomKind
+SYMPTOM_KIND_POOR_MATCH: SymptomKind
 REMEDY_KIND_UNSPECIFIED: RemedyKind
 REMEDY_KIND_MATCH: RemedyKind
 REMEDY_KIND_SHORTEN: RemedyKind

@@ -1,0 +1,205 @@
+"""A match report and a diagnosis as a person would like to read them: colours in a terminal, plain lines in a pipe."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from stillcue.match import ClauseKind, FindingSeverity, MatchVerdict, SuccessBasis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console, RenderableType
+
+    from stillcue.diagnosis import Diagnosis
+    from stillcue.match import (
+        ClauseScore,
+        MatchReport,
+        PictureFinding,
+        PictureReport,
+        PromptFinding,
+        PromptReport,
+        TextSpan,
+    )
+
+_VERDICT_STYLES = {MatchVerdict.GOOD: "green", MatchVerdict.DOUBTFUL: "yellow", MatchVerdict.POOR: "red"}
+_SEVERITY_STYLES = {
+    FindingSeverity.ERROR: "red",
+    FindingSeverity.WARNING: "yellow",
+    FindingSeverity.INFO: "cyan",
+}
+_BAR_CELLS = 10
+_LONGEST_SENTENCE = 600  # characters that are shown of a sentence
+
+
+def describe_match(report: MatchReport) -> str:
+    """A match report in one line."""
+    return f"match {report.score:.0f} of 100, {report.verdict} ({report.basis} score){_success(report)}"
+
+
+def print_match(console: Console, report: MatchReport, prompt: str) -> None:
+    """A match report on some lines: score, sentence, clauses, findings, picture, crops.
+
+    In a terminal lines are folded and keep their indent; in a pipe each is one line, however long.
+    """
+    style = f"bold {_VERDICT_STYLES.get(report.verdict, '')}"
+    findings = report.prompt_report.findings if report.prompt_report is not None else ()
+    parts: list[RenderableType] = [Text(describe_match(report), style=style)]
+    parts += ["", Padding(_sentence(prompt, report, findings), (0, 0, 0, 2), expand=False)]
+    if report.clauses:
+        parts += ["", _clause_table(report.clauses)]
+    parts += _indented("not in the picture", _missing(report))
+    parts += _indented("sentence", [line for item in findings for line in _finding(item, item.code)])
+    parts += _rewritten(report.prompt_report)
+    parts += _indented("picture", _picture(report))
+    parts += _indented("crops", _crops(report))
+    for part in parts:
+        if isinstance(part, Padding) and not console.is_terminal:
+            console.print(Text.assemble(" " * part.left, part.renderable), highlight=False, soft_wrap=True)  # type: ignore[arg-type]
+        else:
+            console.print(part, highlight=False, soft_wrap=isinstance(part, Text) and not console.is_terminal)
+
+
+def diagnosis_view(diagnosis: Diagnosis) -> RenderableType:
+    """What was noticed on a clip and what to try first; one line where that is nothing."""
+    metrics = diagnosis.metrics
+    drift = "" if metrics.subject_drift is None else f", subject drift {100 * metrics.subject_drift:.0f} %"
+    figures = f"{100 * metrics.vbench_like_dynamic_degree:.0f} % of the clip moves{drift}"
+    if not diagnosis.symptoms:
+        return Text(f"clip: nothing was noticed ({figures})", style="green")
+    lines = [Text(f"clip: {figures}", style="yellow")]
+    lines += [Text.assemble("  ", ("! ", "yellow"), item.message) for item in diagnosis.symptoms]
+    for number, remedy in enumerate(diagnosis.remedies, start=1):
+        heads = "try first: " if number == 1 else f"then ({number}): "
+        lines.append(Text.assemble("  ", (heads, "bold" if number == 1 else "dim"), remedy.message))
+    return Group(*lines)
+
+
+def summarise_findings(report: MatchReport) -> Iterator[Text]:
+    """One line for each finding that may spoil a clip, for display while it is made."""
+    findings: list[PromptFinding | PictureFinding] = []
+    findings += report.prompt_report.findings if report.prompt_report is not None else ()
+    findings += report.picture_report.findings if report.picture_report is not None else ()
+    for finding in findings:
+        if finding.severity in {FindingSeverity.ERROR, FindingSeverity.WARNING}:
+            yield Text.assemble((f"{finding.code} ", _SEVERITY_STYLES[finding.severity]), finding.message)
+
+
+def _success(report: MatchReport) -> str:
+    if report.success is None:
+        return ""
+    bases = {SuccessBasis.ARTICLE_PRIOR: "published figures, not measured here", SuccessBasis.MEASURED: "measured"}
+    basis = bases.get(report.success.basis, report.success.basis)
+    return f", a clip succeeds with {100 * report.success.probability:.0f} % ({basis})"
+
+
+def _sentence(prompt: str, report: MatchReport, findings: tuple[PromptFinding, ...]) -> Text:
+    """The sentence, coloured by clause; what a finding means is underlined in the colour of its severity."""
+    text = Text("".join(" " if unicodedata.category(mark) == "Cc" else mark for mark in prompt))
+    for clause in report.clauses:
+        text.stylize("dim" if clause.probability is None else _fit_style(clause.probability), *_edges(clause.span))
+    for noun in report.missing_nouns:
+        text.stylize("red strike", *_edges(noun.span))
+    for finding in sorted(findings, key=lambda item: item.severity is FindingSeverity.ERROR):
+        if finding.span is not None:
+            style = f"underline {_SEVERITY_STYLES.get(finding.severity, '')}"
+            text.stylize(style, *_edges(finding.span))
+    if len(text) > _LONGEST_SENTENCE:
+        text = text[:_LONGEST_SENTENCE] + Text("…")
+    return text
+
+
+def _edges(span: TextSpan) -> tuple[int, int]:
+    return span.start, span.end
+
+
+def _clause_table(clauses: tuple[ClauseScore, ...]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("  part", overflow="fold", max_width=44)
+    table.add_column("tells")
+    table.add_column("fits the picture", no_wrap=True)
+    table.add_column("counts", justify="right")
+    for clause in clauses:
+        kind = f"action {clause.stage}" if clause.kind is ClauseKind.ACTION else clause.kind.value
+        counts = f"{100 * clause.weight:.0f} %" if clause.weight else ""
+        table.add_row(Text(f"  {clause.text}"), kind, _bar(clause.probability), counts)
+    return table
+
+
+def _bar(probability: float | None) -> Text:
+    if probability is None:
+        return Text("a still cannot show it", style="dim")
+    filled = round(_BAR_CELLS * probability)
+    return Text.assemble(
+        ("█" * filled, _fit_style(probability)), ("·" * (_BAR_CELLS - filled), "dim"), f" {100 * probability:3.0f} %"
+    )
+
+
+def _fit_style(probability: float) -> str:
+    return "green" if probability >= 0.7 else "yellow" if probability >= 0.4 else "red"
+
+
+def _missing(report: MatchReport) -> list[Text]:
+    words = dict.fromkeys(noun.text for noun in report.missing_nouns)
+    return [Text(", ".join(words), style="red")] if words else []
+
+
+def _finding(finding: PromptFinding | PictureFinding, code: str) -> Iterator[Text]:
+    style = _SEVERITY_STYLES.get(finding.severity, "")
+    yield Text.assemble((f"{code} {finding.severity.value}", style), f"  {finding.message}")
+    yield Text(f"→ {finding.suggestion}", style="dim")
+
+
+def _rewritten(report: PromptReport | None) -> list[RenderableType]:
+    if report is None or report.rewritten_prompt is None:
+        return []
+    lines = [Text(report.rewritten_prompt, style="bold")]
+    if report.negative_prompt_additions:
+        lines.append(Text(f"and in the negative prompt: {', '.join(report.negative_prompt_additions)}", style="dim"))
+    return _indented("better", lines)
+
+
+def _picture(report: MatchReport) -> list[Text]:
+    lines = [] if report.picture_report is None else [_picture_line(report.picture_report)]
+    grounding = report.grounding
+    if grounding is not None and grounding.box is not None:
+        place = grounding.box
+        lines.append(
+            Text(
+                f"subject at {place.left_px},{place.top_px}, {place.width_px}x{place.height_px} px: "
+                f"{100 * grounding.coverage:.0f} % of a side, {100 * grounding.center_offset:.0f} % off the middle"
+            )
+        )
+    findings = report.picture_report.findings if report.picture_report is not None else ()
+    return lines + [line for item in findings for line in _finding(item, item.code)]
+
+
+def _picture_line(report: PictureReport) -> Text:
+    figures = f"sharpness {report.sharpness:.0f}, blockiness {report.blockiness:.2f}"
+    return Text(f"{report.format} {report.width_px}x{report.height_px}, {figures}")
+
+
+def _crops(report: MatchReport) -> list[Text]:
+    return [
+        Text(
+            f"{item.width_px}x{item.height_px}: {item.crop.width_px}x{item.crop.height_px} px at "
+            f"{item.crop.left_px},{item.crop.top_px}, scaled by {item.scale:.2f}, "
+            f"subject {100 * item.coverage:.0f} % of a side"
+        )
+        for item in report.crops
+    ]
+
+
+def _indented(heading: str, lines: list[Text]) -> list[RenderableType]:
+    return (
+        ["", Text(heading, style="bold"), *(Padding(line, (0, 0, 0, 2), expand=False) for line in lines)]
+        if lines
+        else []
+    )
