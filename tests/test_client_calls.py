@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 import stillcue
@@ -173,7 +174,7 @@ def test_unset_options_stay_unset_and_the_client_draws_an_id(client: stillcue.Cl
             video=generate_pb2.VideoSpec(),
             sampling=generate_pb2.SamplingSpec(),
             match=match_pb2.MatchPolicy(),
-            stream=generate_pb2.StreamSpec(),
+            stream=generate_pb2.StreamSpec(resume_window=Duration(seconds=30)),
         )
     ]
 
@@ -198,6 +199,7 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
         "preview_every_step_count": 2,
         "frame_encoding": stillcue.FrameEncoding.RAW_RGB,
         "max_stall_seconds": 2.5,
+        "resume_window_seconds": 12.5,
         "request_id": "an-id",
     }
     assert options.keys() == stillcue.GenerateOptions.__annotations__.keys()
@@ -221,6 +223,7 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
         stream=generate_pb2.StreamSpec(preview_every_step_count=2, frame_encoding=media_pb2.FRAME_ENCODING_RAW_RGB),
     )
     request.stream.max_stall_duration.FromMilliseconds(2500)
+    request.stream.resume_window.FromMilliseconds(12_500)
     assert server.requests == [request]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 from PIL import Image
 
@@ -149,7 +150,7 @@ def test_every_option_reaches_its_field(
             step_count=20, guidance_scale=4.0, guidance_scale_low_noise=3.0, seed=0, shift=5.0
         ),
         match=match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REQUIRE, minimum_score=60.0),
-        stream=generate_pb2.StreamSpec(),  # nothing is piped previews
+        stream=generate_pb2.StreamSpec(resume_window=Duration(seconds=30)),  # nothing is piped previews
     )
     assert server.metadata[0]["authorization"] == "Bearer secret"
     assert capsys.readouterr().out == f"clip.mp4: {CLIP_LINE}\n"

@@ -70,6 +70,7 @@ PUBLIC_NAMES = [
     "ReaderTooSlow",
     "Remedy",
     "RemedyKind",
+    "ResumeFailed",
     "SamplingDefaults",
     "ScoreOptions",
     "ServerError",

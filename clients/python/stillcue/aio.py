@@ -6,47 +6,57 @@ One client and its streams belong to one event loop.
 from __future__ import annotations
 
 import asyncio
+import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import grpc.aio
 
 from stillcue.channel import CHANNEL_OPTIONS, call_metadata, channel_credentials
+from stillcue.errors import ServerError, StillcueError
 from stillcue.ordering import OrderedDecoder
 from stillcue.reports import decode_score
 from stillcue.request import generate_request, score_match_request
 from stillcue.response import decode_capabilities
+from stillcue.resumption import CANCEL_SECONDS, Resumption
 from stillcue.status import closed_client, error_of
-from stillcue.v1 import capabilities_pb2, service_pb2_grpc
+from stillcue.v1 import capabilities_pb2, generate_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import Self, TypeVar, Unpack
 
     from stillcue.capabilities import Capabilities
     from stillcue.events import Event, MatchReport
     from stillcue.request import GenerateOptions, Picture, ScoreOptions
-    from stillcue.v1 import generate_pb2
 
     _Response = TypeVar("_Response")
 
 
 class AsyncEventStream:
-    """The events of one Generate call, in order: an asynchronous iterator that is also a context manager.
+    """The events of one clip, in order: an asynchronous iterator that is also a context manager.
 
-    Closing it before its end cancels the call on the server, and so does leaving its ``async with`` block,
-    cancelling the task that waits on it, or closing its client. ``request_id`` is the job's name in the
-    server's logs.
+    A connection that breaks is made again, as in ``stillcue.client``. Closing the stream before its end cancels the
+    job on the server, and so does leaving its ``async with`` block, cancelling the task that waits on it, or closing
+    its client. ``request_id`` is the job's name in the server's logs.
     """
 
     def __init__(
         self,
-        call: grpc.aio.UnaryStreamCall[generate_pb2.GenerateRequest, generate_pb2.GenerateResponse],
-        request_id: str,
+        resumption: Resumption,
+        call: Callable[
+            [Resumption], grpc.aio.UnaryStreamCall[generate_pb2.GenerateRequest, generate_pb2.GenerateResponse]
+        ],
+        cancel_job: Callable[[str], Awaitable[None]],
     ) -> None:
-        self.request_id = request_id
-        self._call = call
-        self._decoder = OrderedDecoder(request_id)
+        self.request_id = resumption.request.request_id
+        self._make_call = call
+        self._cancel_job = cancel_job
+        self._resumption = resumption
+        self._decoder = OrderedDecoder(self.request_id)
         self._has_ended = False
+        self._is_closed = asyncio.Event()
+        self._call = call(resumption)
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -56,11 +66,17 @@ class AsyncEventStream:
         if self._has_ended:
             raise StopAsyncIteration
         try:
-            while (response := await _translated(self._call.read(), self.request_id)) is not grpc.aio.EOF:  # type: ignore[attr-defined]
-                event = self._decoder.decode(cast("generate_pb2.GenerateResponse", response))
+            while (response := await self._next_response()) is not None:
+                self._resumption.received(response)
+                event = self._decoder.decode(response)
                 if event is not None:
                     return event
-        except BaseException:  # the call is over, or out of order, or its reader was cancelled
+        except StillcueError as error:
+            if isinstance(error, ServerError) and error.status == "DATA_LOSS":  # nobody reads this call to its end
+                await self.aclose()
+            self._has_ended = True
+            raise
+        except BaseException:  # its reader was cancelled
             await self.aclose()
             raise
         self._has_ended = True
@@ -68,9 +84,47 @@ class AsyncEventStream:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Cancels the call unless it is over. Iterating ends."""
-        self._has_ended = True
+        """Cancels the job unless it is over. Iterating ends."""
+        is_over, self._has_ended = self._has_ended, True
+        await self._cancel(is_over)
+
+    async def cancel(self) -> None:
+        """Cancels the job unless it is over. Iterating raises ``Cancelled``."""
+        await self._cancel(self._has_ended)
+
+    async def _cancel(self, is_over: bool) -> None:
+        was_closed = self._is_closed.is_set()
+        self._is_closed.set()
         self._call.cancel()
+        if not is_over and not was_closed and self._resumption.outlives_its_call:
+            await self._cancel_job(self.request_id)
+
+    async def _next_response(self) -> generate_pb2.GenerateResponse | None:
+        """None at the end."""
+        while True:
+            try:
+                response = await _translated(self._call.read(), self.request_id)
+            except StillcueError as error:
+                if self._is_closed.is_set() or await self._is_closed_within(self._delay_after(error)):
+                    raise
+            else:
+                is_end = response is grpc.aio.EOF  # type: ignore[attr-defined]
+                return None if is_end else cast("generate_pb2.GenerateResponse", response)
+            self._call = self._make_call(self._resumption)
+
+    def _delay_after(self, error: StillcueError) -> float:
+        try:
+            return self._resumption.delay_after(error)
+        except StillcueError as told:
+            if told is error:
+                raise
+            raise told from error.__cause__
+
+    async def _is_closed_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self._is_closed.wait()
+        return False
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,6 +166,7 @@ class AsyncClient:
         self._stub = cast(
             "service_pb2_grpc.StillcueServiceAsyncStub", service_pb2_grpc.StillcueServiceStub(self._channel)
         )
+        self._streams: weakref.WeakSet[AsyncEventStream] = weakref.WeakSet()
 
     def generate(
         self,
@@ -126,9 +181,10 @@ class AsyncClient:
         The call starts at once; its events are read from the stream that this returns. For the options see
         ``stillcue.GenerateOptions``.
         """
-        request = generate_request(picture, prompt, options)
-        call = self._stub.Generate(request, timeout=timeout_seconds, metadata=self._metadata)
-        return AsyncEventStream(call, request.request_id)
+        resumption = Resumption(generate_request(picture, prompt, options), timeout_seconds)
+        stream = AsyncEventStream(resumption, self._call, self._cancel_job)
+        self._streams.add(stream)
+        return stream
 
     async def score_match(
         self,
@@ -155,8 +211,21 @@ class AsyncClient:
         return decode_capabilities(response)
 
     async def aclose(self) -> None:
-        """Closes the connection and cancels calls that still run."""
+        """Closes the connection and cancels what still runs."""
+        await asyncio.gather(*(stream.cancel() for stream in list(self._streams)))
         await self._channel.close(grace=None)
+
+    def _call(
+        self, resumption: Resumption
+    ) -> grpc.aio.UnaryStreamCall[generate_pb2.GenerateRequest, generate_pb2.GenerateResponse]:
+        return self._stub.Generate(resumption.request, timeout=resumption.timeout_seconds, metadata=self._metadata)
+
+    async def _cancel_job(self, request_id: str) -> None:
+        """Tells the server that nobody comes back. Where it cannot be told, it finds out when the window is over."""
+        request = generate_pb2.CancelGenerateRequest(request_id=request_id)
+        with suppress(StillcueError):
+            call = self._stub.CancelGenerate(request, timeout=CANCEL_SECONDS, metadata=self._metadata)
+            await _translated(call)
 
     async def __aenter__(self) -> Self:
         return self

@@ -16,12 +16,15 @@ MAX_RECEIVED_MESSAGE_BYTES = 64 * 1024 * 1024
 # client much sooner by pings of its own.
 KEEPALIVE_SECONDS = 310
 KEEPALIVE_TIMEOUT_SECONDS = 20
+# gRPC's own waits grow to two minutes; a stream that broke waits for less than one.
+LONGEST_RECONNECT_SECONDS = 2
 
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_RECEIVED_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
     ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
+    ("grpc.max_reconnect_backoff_ms", LONGEST_RECONNECT_SECONDS * 1000),
 )
 
 

@@ -5,41 +5,55 @@ One client may be used by many threads; one stream is read by one thread and may
 
 from __future__ import annotations
 
+import threading
+import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import grpc
 
 from stillcue.channel import CHANNEL_OPTIONS, call_metadata, channel_credentials
+from stillcue.errors import ServerError, StillcueError
 from stillcue.ordering import OrderedDecoder
 from stillcue.reports import decode_score
 from stillcue.request import generate_request, score_match_request
 from stillcue.response import decode_capabilities
+from stillcue.resumption import CANCEL_SECONDS, Resumption
 from stillcue.status import error_of
-from stillcue.v1 import capabilities_pb2, service_pb2_grpc
+from stillcue.v1 import capabilities_pb2, generate_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Self, Unpack
 
     from stillcue.capabilities import Capabilities
     from stillcue.events import Event, MatchReport
     from stillcue.request import GenerateOptions, Picture, ScoreOptions
-    from stillcue.v1 import generate_pb2
 
 
 class EventStream:
-    """The events of one Generate call, in order: an iterator that is also a context manager.
+    """The events of one clip, in order: an iterator that is also a context manager.
 
-    Closing it before its end cancels the call on the server, and so does leaving its ``with`` block, an
-    interrupt while it waits, or closing its client. ``request_id`` is the job's name in the server's logs.
+    A connection that breaks is made again, and the stream goes on with the event that comes next; see
+    ``resume_window_seconds`` of ``GenerateOptions``. Closing the stream before its end cancels the job on the server,
+    and so does leaving its ``with`` block, an interrupt while it waits, or closing its client. ``request_id`` is the
+    job's name in the server's logs.
     """
 
-    def __init__(self, call: grpc.CallIterator[generate_pb2.GenerateResponse], request_id: str) -> None:
-        self.request_id = request_id
-        self._call = call
-        self._responses = iter(call)
-        self._decoder = OrderedDecoder(request_id)
+    def __init__(
+        self,
+        resumption: Resumption,
+        call: Callable[[Resumption], grpc.CallIterator[generate_pb2.GenerateResponse]],
+        cancel_job: Callable[[str], None],
+    ) -> None:
+        self.request_id = resumption.request.request_id
+        self._make_call = call
+        self._cancel_job = cancel_job
+        self._resumption = resumption
+        self._decoder = OrderedDecoder(self.request_id)
         self._has_ended = False
+        self._is_closed = threading.Event()
+        self._call = call(resumption)
 
     def __iter__(self) -> Iterator[Event]:
         return self
@@ -49,14 +63,17 @@ class EventStream:
         if self._has_ended:
             raise StopIteration
         try:
-            for response in self._responses:
+            while (response := self._next_response()) is not None:
+                self._resumption.received(response)
                 event = self._decoder.decode(response)
                 if event is not None:
                     return event
-        except grpc.RpcError as error:
+        except StillcueError as error:
+            if isinstance(error, ServerError) and error.status == "DATA_LOSS":  # nobody reads this call to its end
+                self.close()
             self._has_ended = True
-            raise error_of(error, self.request_id) from error
-        except BaseException:  # an interrupt, or a stream out of order: nobody reads this call to its end
+            raise
+        except BaseException:  # an interrupt
             self.close()
             raise
         self._has_ended = True
@@ -64,9 +81,39 @@ class EventStream:
         raise StopIteration
 
     def close(self) -> None:
-        """Cancels the call unless it is over. Iterating ends."""
-        self._has_ended = True
+        """Cancels the job unless it is over. Iterating ends."""
+        is_over, self._has_ended = self._has_ended, True
+        self._cancel(is_over)
+
+    def cancel(self) -> None:
+        """Cancels the job unless it is over. Iterating raises ``Cancelled``."""
+        self._cancel(self._has_ended)
+
+    def _cancel(self, is_over: bool) -> None:
+        was_closed = self._is_closed.is_set()
+        self._is_closed.set()
         self._call.cancel()  # type: ignore[no-untyped-call]
+        if not is_over and not was_closed and self._resumption.outlives_its_call:
+            self._cancel_job(self.request_id)
+
+    def _next_response(self) -> generate_pb2.GenerateResponse | None:
+        """None at the end."""
+        while True:
+            try:
+                return next(iter(self._call), None)
+            except grpc.RpcError as failure:
+                error = error_of(failure, self.request_id)
+                if self._is_closed.is_set():
+                    raise error from failure
+                if self._is_closed.wait(self._delay_after(error, failure)):
+                    raise error from failure
+            self._call = self._make_call(self._resumption)
+
+    def _delay_after(self, error: StillcueError, failure: grpc.RpcError) -> float:
+        try:
+            return self._resumption.delay_after(error)
+        except StillcueError as told:
+            raise told from failure
 
     def __enter__(self) -> Self:
         return self
@@ -112,6 +159,8 @@ class Client:
             else grpc.secure_channel(target, credentials, options=CHANNEL_OPTIONS)
         )
         self._stub = service_pb2_grpc.StillcueServiceStub(self._channel)
+        self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
+        self._lock = threading.Lock()
 
     def generate(
         self,
@@ -126,9 +175,11 @@ class Client:
         The call starts at once; its events are read from the stream that this returns. For the options see
         ``stillcue.GenerateOptions``.
         """
-        request = generate_request(picture, prompt, options)
-        call = self._stub.Generate(request, timeout=timeout_seconds, metadata=self._metadata)
-        return EventStream(call, request.request_id)
+        resumption = Resumption(generate_request(picture, prompt, options), timeout_seconds)
+        stream = EventStream(resumption, self._call, self._cancel_job)
+        with self._lock:
+            self._streams.add(stream)
+        return stream
 
     def score_match(
         self,
@@ -159,8 +210,21 @@ class Client:
         return decode_capabilities(response)
 
     def close(self) -> None:
-        """Closes the connection and cancels calls that still run."""
+        """Closes the connection and cancels what still runs."""
+        with self._lock:
+            streams = list(self._streams)
+        for stream in streams:
+            stream.cancel()
         self._channel.close()
+
+    def _call(self, resumption: Resumption) -> grpc.CallIterator[generate_pb2.GenerateResponse]:
+        return self._stub.Generate(resumption.request, timeout=resumption.timeout_seconds, metadata=self._metadata)
+
+    def _cancel_job(self, request_id: str) -> None:
+        """Tells the server that nobody comes back. Where it cannot be told, it finds out when the window is over."""
+        request = generate_pb2.CancelGenerateRequest(request_id=request_id)
+        with suppress(grpc.RpcError):
+            self._stub.CancelGenerate(request, timeout=CANCEL_SECONDS, metadata=self._metadata)
 
     def __enter__(self) -> Self:
         return self

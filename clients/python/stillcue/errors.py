@@ -13,6 +13,7 @@
     ├── ReaderTooSlow        the stream was not read as fast as frames came: read it faster, or smaller encodings
     ├── Cancelled            the call was cancelled on either side
     ├── Unavailable          no server, or it went away, perhaps in mid-stream; the clip is lost, try again
+    │   └── ResumeFailed     the stream broke, and could not be taken up again
     ├── Unsupported          the server does not know this method
     └── ServerError          the server failed: not the caller's fault; report it with its ``request_id``
 
@@ -136,6 +137,10 @@ class Cancelled(StillcueError):
 
 class Unavailable(StillcueError):
     """No server answers, or the connection broke, perhaps in mid-stream."""
+
+
+class ResumeFailed(Unavailable):
+    """The stream broke and could not be taken up again: too late, or the server does not hold what comes next."""
 
 
 class Unsupported(StillcueError):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from stillcue import events
 
+DEFAULT_RESUME_WINDOW_SECONDS = 30.0
 Picture = bytes | str | PathLike[str]
 """An encoded PNG, JPEG or WebP file: its bytes, or its path."""
 
@@ -57,6 +58,9 @@ class GenerateOptions(TypedDict, total=False):
     """Encoding of the frames; None: PNG."""
     max_stall_seconds: float | None
     """How long a ready event may wait for its reader before the server ends the stream."""
+    resume_window_seconds: float | None
+    """How long the server is to wait for this client where the connection breaks; the stream then goes on by itself.
+    0: never, a broken stream ends the job; None: 30 s. A server may grant less."""
     request_id: str | None
     """UUID to find the job by in logs; None: the client draws one."""
 
@@ -95,6 +99,10 @@ def generate_request(picture: Picture, prompt: str, options: GenerateOptions) ->
     max_stall_seconds = options.get("max_stall_seconds")
     if max_stall_seconds is not None:
         stream.max_stall_duration.FromNanoseconds(round(max_stall_seconds * 1e9))
+    window_seconds = options.get("resume_window_seconds")
+    window_seconds = DEFAULT_RESUME_WINDOW_SECONDS if window_seconds is None else window_seconds
+    if window_seconds:
+        stream.resume_window.FromNanoseconds(round(window_seconds * 1e9))
     return generate_pb2.GenerateRequest(
         request_id=options.get("request_id") or str(uuid.uuid4()),
         image=_image(picture),

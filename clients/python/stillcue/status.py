@@ -25,6 +25,7 @@ from stillcue.errors import (
     OutOfMemory,
     Overloaded,
     ReaderTooSlow,
+    ResumeFailed,
     ServerError,
     StillcueError,
     Unavailable,
@@ -58,6 +59,8 @@ ERROR_BY_REASON: dict[str, type[StillcueError]] = {
     "OUT_OF_MEMORY": OutOfMemory,
     "READER_STALLED": ReaderTooSlow,
     "BUFFER_FULL": ReaderTooSlow,
+    "JOB_NOT_FOUND": ResumeFailed,
+    "EVENTS_DROPPED": ResumeFailed,
 }
 
 

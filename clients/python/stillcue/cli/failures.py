@@ -14,6 +14,7 @@ from stillcue.errors import (
     OutOfMemory,
     Overloaded,
     ReaderTooSlow,
+    ResumeFailed,
     ServerError,
     StillcueError,
     Unavailable,
@@ -61,6 +62,7 @@ _HEADING_BY_ERROR: dict[type[StillcueError], str] = {
     DeadlineExceeded: "out of time",
     ReaderTooSlow: "frames came faster than they could be written",
     Cancelled: "the server cancelled the call",
+    ResumeFailed: "the connection broke",
     Unavailable: "no answer from the server",
     Unsupported: "the server does not know this call",
     ServerError: "the server failed",
@@ -70,6 +72,7 @@ _REMEDY_BY_ERROR: dict[type[StillcueError], str] = {
     DeadlineExceeded: "raise --timeout, or ask for fewer frames or steps",
     Unavailable: "is it running at {server}? It must speak TLS, unless it is on this machine or --plaintext is given; "
     "for TLS see --tls-ca, and --tls-cert where it wants to know who calls",
+    ResumeFailed: "the clip is lost; try again",
     Unsupported: "is {server} a Stillcue server of this version?",
     ServerError: "tell its operator the request id",
 }
