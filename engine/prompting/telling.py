@@ -90,6 +90,9 @@ def _still_phrases(tokens: tuple[Token, ...], uses: tuple[Use | None, ...]) -> l
     if not has_thing and any(token.is_in("style", "quality") for token in tokens):
         return [Phrase(ClauseKind.STYLE, tokens, moves=False)]
     is_moving = any(use is Use.ATTRIBUTE and moves(token) for token, use in zip(tokens, uses, strict=True))
+    lead = leading_place(tokens)
+    if lead and tokens[lead - 1].text == "的":  # "在草地上的 | 一只白猫"
+        return _with_place(tokens, is_moving=is_moving)
     if resting_place(tokens) or (not has_thing and any(token.is_in("place", "sky") for token in tokens)):
         return [Phrase(ClauseKind.ENVIRONMENT, tokens, moves=False)]
     if not names_something(tokens) and not any(token.is_in("adjective", "worn") for token in tokens):

@@ -31,6 +31,7 @@ pipeline_tag: image-to-video
 Pocket, trained by `python -m pocket.train all`. Its model card is the README.md of the bundle around this folder.
 """
 
+SCORER_NAME = "scorer"
 # Verbs that every subject shares, where there is one.
 _PLAIN_ACTIONS = {
     "en": {
@@ -78,8 +79,10 @@ def write_pipeline(
     high: WanTransformer3DModel,
     low: WanTransformer3DModel,
 ) -> None:
-    """Write model_index.json and all parts of the pipeline; `folder` is replaced."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Write model_index.json and all parts of the pipeline; `folder` is replaced, but for the scorer."""
+    for old in folder.iterdir() if folder.is_dir() else ():
+        if old.is_dir() and old.name != SCORER_NAME:
+            shutil.rmtree(old)
     save_text_tokenizer(pieces, folder / "tokenizer")
     pipeline = WanImageToVideoPipeline(
         tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),

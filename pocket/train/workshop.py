@@ -14,7 +14,7 @@ from transformers import SiglipModel
 
 from pocket.settings import CLIP_COUNT
 from pocket.train.clips import load_training_frames
-from pocket.train.export import finish_vae, write_pipeline, write_scorer
+from pocket.train.export import SCORER_NAME, finish_vae, write_pipeline, write_scorer
 from pocket.train.flow import EXPERTS, build_transformer, train_experts, train_parent
 from pocket.train.latents import LatentSet, encode_training_set
 from pocket.train.scorer import JointEmbeddings, build_scorer, train_scorer
@@ -57,7 +57,10 @@ class Workshop:
         return train_scorer(self.folder, self.device)[1]
 
     def write_checkpoint(self, target: Path) -> None:
-        """Write the averaged weights of all runs so far; experts not begun yet are the parent."""
+        """Write the averaged weights of all runs so far; experts not begun yet are the parent.
+
+        A scorer that lies there stays, unless this folder's own was trained.
+        """
         latents = self.latents()
         pieces = load_pieces(self.folder)
         reader = CaptionReader(pieces.get_vocab_size())
@@ -84,7 +87,7 @@ class Workshop:
         pieces = load_pieces(self.folder)
         scorer = build_scorer(pieces.get_vocab_size())
         load_average(self.folder / "scorer.pt", JointEmbeddings(scorer))
-        write_scorer(target / "scorer", pieces, scorer)
+        write_scorer(target / SCORER_NAME, pieces, scorer)
 
     def _latest(self, *names: str) -> Path:
         paths = [self.folder / f"{name}.pt" for name in names]
