@@ -26,9 +26,10 @@ from tests.serving import (
     read_all,
     reason,
     served,
+    stub_of,
     violations,
 )
-from tests.test_server_ends import LARGE
+from tests.test_server_ends import LARGE, release_one_by_one
 from tests.test_server_quotas import SHOP, STUDIO, callers
 
 if TYPE_CHECKING:
@@ -272,6 +273,23 @@ async def test_a_job_that_nobody_reads_is_bounded_in_memory() -> None:
         assert await server.sample("stillcue_replay_bytes") < 4 * 2**20
     assert reason(error) == "EVENTS_DROPPED"
     assert len(engine.graph_calls) < 7 + 21
+
+
+async def test_a_stalled_reader_loses_its_job_with_a_window_too() -> None:
+    gate = Semaphore(7 + 10)
+    engine = FakeEngine(gate=gate, capabilities=LARGE)
+    async with (
+        served(engine, max_stall_seconds=0.2) as server,
+        grpc.aio.insecure_channel(str(server.address)) as channel,
+    ):
+        call = stub_of(channel).Generate(large())
+        await anext(aiter(call))
+        await server.reaches("stillcue_jobs_total{outcome=reader_stalled}", 1)
+        await release_one_by_one(server, engine, gate)
+        assert await server.sample("stillcue_detached_jobs") == 0
+        assert reason(await failure_of(call)) == "READER_STALLED"
+        cancel = generate_pb2.CancelGenerateRequest(request_id=REQUEST_ID)
+        assert reason(await failure_of(server.stub.CancelGenerate(cancel))) == "JOB_NOT_FOUND"
 
 
 async def test_what_is_kept_after_the_end_is_bounded_over_all_jobs() -> None:
