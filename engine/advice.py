@@ -40,7 +40,7 @@ class Adviser:
             model=self._model,
         )
         if picture_report is not None:
-            findings = picture_findings(picture_report, report.grounding, prompt_report.language)
+            findings = picture_findings(picture_report, report.grounding, prompt_report.language, clip.geometry)
             picture_report = replace(picture_report, findings=findings)
         return replace(report, prompt_report=prompt_report, picture_report=picture_report)
 

@@ -61,12 +61,6 @@ REPORT = match_pb2.MatchReport(  # "a red fox turns its head": six words
         blockiness=1.0,
         findings=[
             picture_report_pb2.PictureFinding(
-                code="small",
-                severity=prompt_report_pb2.FINDING_SEVERITY_WARNING,
-                message="The picture has only 32x32 pixels; the clip will be soft.",
-                suggestion="Use a larger original; enlarging this one adds no detail.",
-            ),
-            picture_report_pb2.PictureFinding(
                 code="blurred",
                 severity=prompt_report_pb2.FINDING_SEVERITY_WARNING,
                 message="The picture is blurred or very plain (sharpness 0).",

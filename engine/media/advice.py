@@ -11,12 +11,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from engine.media.components import components_of
 from engine.media.report import PictureFinding, PictureIssue, PictureReport
 from engine.prompting.types import Language, Severity
-from engine.types import Box, Grounding
+from engine.types import Box, Geometry, Grounding
 
 _SEVERITY_ORDER = tuple(Severity)
 _COVERAGE = 0.6
+_WARM = 0.5  # of a heat map, 0..1
 _OFF_CENTER, _FAR_OFF_CENTER = 0.15, 0.25
 
 
@@ -48,9 +52,10 @@ def picture_finding_table() -> Mapping[str, PictureFindingRow]:
 
 
 def picture_findings(
-    report: PictureReport, grounding: Grounding | None, language: Language
+    report: PictureReport, grounding: Grounding | None, language: Language, clip: Geometry
 ) -> tuple[PictureFinding, ...]:
-    """The findings on a picture, gravest first; in English unless ``language`` is Chinese."""
+    """The findings on a picture for a clip, gravest first; in English unless ``language`` is Chinese."""
+    is_large_enough = report.width_px >= clip.width_px and report.height_px >= clip.height_px
     told = language if language is Language.ZH else Language.EN
     values: dict[str, str | int] = {
         "width": report.width_px,
@@ -63,9 +68,19 @@ def picture_findings(
     found = [
         _finding(issue.value, told, values, report.lettering if issue is PictureIssue.LETTERING else ())
         for issue in report.issues
+        if not (issue is PictureIssue.SMALL and is_large_enough)
     ]
     found += _about_the_subject(grounding, told) if grounding is not None else ()
     return tuple(sorted(found, key=lambda item: _SEVERITY_ORDER.index(item.severity)))
+
+
+def place_count(grounding: Grounding) -> int:
+    """In how many places the heat map is warm, small ones left out: less than a third of the largest one's cells."""
+    heat = np.array(grounding.heat_map)
+    if heat.ndim != 2:
+        return 1
+    areas = components_of(heat >= _WARM, np.zeros(heat.shape, np.uint8)).area
+    return int((areas >= areas.max() / 3).sum()) if len(areas) else 1
 
 
 def _about_the_subject(grounding: Grounding, told: Language) -> Iterator[PictureFinding]:
@@ -73,6 +88,9 @@ def _about_the_subject(grounding: Grounding, told: Language) -> Iterator[Picture
         yield _finding("no_subject", told, {})
         return
     boxes = (grounding.box,)
+    count = place_count(grounding)
+    if count > 1:
+        yield _finding("other_subjects", told, {"count": count})
     if grounding.coverage < _COVERAGE:
         yield _finding("small_subject", told, {"coverage": f"{100 * grounding.coverage:.0f}"}, boxes)
     offset = {"offset": f"{100 * grounding.center_offset:.0f}"}

@@ -28,6 +28,7 @@ _STROKE = (0.06, 0.30)  # thickness over height; a disc has 0.39, a square 0.5
 _WIDTH = (0.12, 2.2)  # width over height; the upper end leaves room for two letters that touch
 _LEAST_COUNT = 4  # letters in a line
 _ALIKE = 0.35  # standard deviation over mean of heights, and of strokes
+_VARIETY = 0.08  # standard deviation over mean of areas, at least: no word is one letter repeated
 _FILL = 0.38  # area over box, on average
 # Area of a line's letters over what stands out half as much around it. In pictures with the spectrum of photographs
 # chance gives 0.5 in one line of a hundred; captions have 0.6 to 1 unless their ground is as busy as they are.
@@ -157,7 +158,9 @@ def _is_lettering(letters: Components, line: NDArray[np.intp]) -> bool:
     slanted = np.abs(middle - np.linspace(middle[0], middle[-1], len(line))).max() / height.mean()
     has_breadth = (width >= 0.4 * height).mean() >= 0.5  # bars of a fence have none
     is_full = (letters.area[line] / (width * height)).mean() >= _FILL
-    return bool(unlike <= _ALIKE and slanted <= 0.5 and has_breadth and is_full)
+    area = letters.area[line]
+    varies = area.std() / area.mean() >= _VARIETY  # windows of a house do not
+    return bool(unlike <= _ALIKE and slanted <= 0.5 and has_breadth and is_full and varies)
 
 
 def _merged(boxes: list[Edges]) -> list[Edges]:

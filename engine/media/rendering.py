@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from engine.media.encode import encode_frame
-from engine.media.picture import choose_geometry, decode_picture, fit_picture
+from engine.media.picture import center_crop, choose_geometry, decode_picture, fit_picture
 from engine.types import Capabilities, ClipPlan, FrameEncoding, Geometry, Image, MatchReport
 
 _LONGEST_SIDE_PX = 512
@@ -29,17 +29,15 @@ def render_heat_map(report: MatchReport) -> bytes:
 
 
 def render_crop(image: Image, report: MatchReport, plan: ClipPlan, capabilities: Capabilities) -> bytes:
-    """The picture cut and resized as the report proposes for the plan's size, as PNG; empty without a proposal.
+    """The picture cut and resized as ``CROP_SUBJECT`` would for the plan's size, as PNG: from the centre at worst.
 
     The image and plan are those that the report was made from, so that nothing in them can be refused any more.
     """
     picture = decode_picture(image, capabilities.limits)
     width, height = plan.video.width_px, plan.video.height_px
-    if not width:
-        nearest = choose_geometry(picture, capabilities.geometries)
-        width, height = nearest.width_px, nearest.height_px
-    for crop in report.crops:
-        if (crop.width_px, crop.height_px) == (width, height):
-            cut = fit_picture(picture, crop.crop, Geometry(width, height, 1))
-            return bytes(encode_frame(cut, FrameEncoding.PNG))
-    return b""
+    nearest = choose_geometry(picture, capabilities.geometries)
+    geometry = Geometry(width, height, 1) if width else nearest
+    size = (geometry.width_px, geometry.height_px)
+    center = center_crop(picture, geometry)
+    crop = next((item.crop for item in report.crops if (item.width_px, item.height_px) == size), center)
+    return bytes(encode_frame(fit_picture(picture, crop, geometry), FrameEncoding.PNG))

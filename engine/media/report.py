@@ -30,6 +30,7 @@ _BLOCKY_ABOVE = 1.35
 _SMALLEST_SIDE_PX = 240
 _LONGEST_ASPECT = 3.0
 _GRID_PX = 8
+_FEWEST_BLOCKS = 16  # along a side; in smaller pictures the edges of things decide where steps fall
 _MODES_WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _MODES_OF_16_BITS = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 _PNG_DEPTH_OFFSET = 24  # see engine.media.picture
@@ -164,13 +165,13 @@ def sharpness_of(luminance: NDArray[np.uint8]) -> float:
 def blockiness_of(luminance: NDArray[np.uint8]) -> float:
     """Mean step across grid lines over the mean step elsewhere, of luminance [H, W]; the larger of both directions.
 
-    The grid is looked for at all eight offsets, because a crop moves it. 1 for a picture of fewer than four blocks.
+    The grid is looked for at all eight offsets, because a crop moves it. 1 for a picture of fewer than sixteen blocks.
     """
     return max(_blockiness_along(luminance), _blockiness_along(luminance.T))
 
 
 def _blockiness_along(luminance: NDArray[np.uint8]) -> float:
-    if luminance.shape[1] < 4 * _GRID_PX:
+    if luminance.shape[1] < _FEWEST_BLOCKS * _GRID_PX:
         return 1.0
     steps = np.abs(np.diff(luminance.astype(np.int16), axis=1)).mean(axis=0)  # [W - 1]
     sums = np.array([steps[offset::_GRID_PX].mean() for offset in range(_GRID_PX)])

@@ -56,6 +56,7 @@ OPTION_BY_FIELD = {
 _HEADING_BY_ERROR: dict[type[StillcueError], str] = {
     InvalidRequest: "the request is wrong",
     FailedPrecondition: "this server cannot do that",
+    MatchRefused: "not generated",
     AccessDenied: "access denied",
     Overloaded: "the server has no room now",
     OutOfMemory: "the job is too large",

@@ -1,0 +1,199 @@
+"""Figures of clips that are drawn here, and what is made of figures: symptoms and the order of remedies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from engine.diagnosis import (
+    Circumstances,
+    ClipMetrics,
+    ClipWatch,
+    Likeness,
+    RemedyKind,
+    SampledFeatures,
+    SymptomKind,
+    diagnose,
+    likeness_of,
+)
+from engine.diagnosis.flow import largest_displacement, small_luminance
+from engine.diagnosis.watching import burnt_share, sample_indices
+from engine.fake import FakeEngine
+from engine.match_report import MatchReport
+from engine.prompting import Language
+from engine.types import Box, ClipPlan, Image, VideoSpec
+from tests.serving import png
+
+Pixels = NDArray[np.uint8]
+_GOOD = ClipMetrics(
+    dynamic_degree=0.5,
+    motion_speed=0.2,
+    temporal_flicker=0.98,
+    largest_change=0.03,
+    burnt_gain=0.0,
+    likeness=Likeness(0.95, 0.97, 0.05),
+)
+
+
+def _texture(side: int = 128) -> Pixels:
+    coarse = np.random.default_rng(0).integers(0, 256, (side // 8, side // 8, 3), np.uint8)
+    return np.asarray(Pillow.fromarray(coarse).resize((side, side), Pillow.Resampling.BICUBIC))
+
+
+def _watched(frames: list[Pixels], frame_rate: float = 8.0) -> ClipMetrics:
+    watch = ClipWatch(len(frames), frame_rate)
+    for frame in frames:
+        watch.add(frame)
+    return watch.metrics()
+
+
+@pytest.mark.parametrize(("shift_px", "expected"), [(0, 0.0), (4, 2 / 64), (8, 4 / 64)])
+def test_a_shift_is_measured(shift_px: int, expected: float) -> None:
+    before = _texture()
+    after = np.roll(before, shift_px, axis=1)
+    assert largest_displacement(small_luminance(before), small_luminance(after)) == pytest.approx(expected, abs=0.02)
+
+
+def test_a_moving_clip_is_dynamic_and_a_still_one_is_not() -> None:
+    moving = _watched([np.roll(_texture(), 6 * index, axis=1) for index in range(9)])
+    still = _watched([_texture()] * 9)
+    assert moving.dynamic_degree == 1.0
+    assert moving.motion_speed == pytest.approx(6 / 128 * 8, rel=0.3)  # shorter sides a second
+    assert (still.dynamic_degree, still.motion_speed, still.temporal_flicker) == (0.0, 0.0, 1.0)
+
+
+def test_motion_is_measured_over_an_eighth_of_a_second() -> None:
+    """At twice the frame rate a step is half as far, and the speed the same."""
+    slow = _watched([np.roll(_texture(), 6 * index, axis=1) for index in range(9)], 8.0)
+    fast = _watched([np.roll(_texture(), 3 * index, axis=1) for index in range(17)], 16.0)
+    assert fast.dynamic_degree == slow.dynamic_degree == 1.0
+    assert fast.motion_speed == pytest.approx(slow.motion_speed, rel=0.1)
+
+
+def test_a_cut_is_the_largest_change() -> None:
+    frames = [np.full((64, 64, 3), 50, np.uint8)] * 4 + [np.full((64, 64, 3), 152, np.uint8)] * 4
+    metrics = _watched(frames)
+    assert metrics.largest_change == pytest.approx(102 / 255)
+    assert metrics.temporal_flicker == pytest.approx(1.0 - 102 / 255 / 7)
+
+
+def test_burnt_colours_by_hand() -> None:
+    frame = np.zeros((2, 4, 3), np.uint8)
+    frame[0, 0] = (255, 0, 128)  # one channel at either end
+    frame[0, 2] = (255, 255, 255)
+    assert burnt_share(frame) == 1.0
+    frame[0, 2] = (200, 100, 50)
+    assert burnt_share(frame) == 0.5
+    assert burnt_share(np.zeros((4, 4, 3), np.uint8)) == 0.0  # black is dark, not burnt
+
+
+@pytest.mark.parametrize(
+    ("frame_count", "indices"),
+    [(1, (0,)), (5, (0, 1, 2, 3, 4)), (9, (0, 1, 2, 3, 5, 6, 7, 8)), (81, (0, 11, 23, 34, 46, 57, 69, 80))],
+)
+def test_samples_span_the_clip(frame_count: int, indices: tuple[int, ...]) -> None:
+    assert sample_indices(frame_count) == indices
+
+
+def _features(rows: list[list[list[float]]]) -> SampledFeatures:
+    return SampledFeatures(np.array(rows, np.float32), 20, 20)
+
+
+def test_likeness_by_hand() -> None:
+    """Four patches; the box holds the first. It turns away from frame to frame; the others stay."""
+    x, y = [1.0, 0.0], [0.0, 1.0]
+    slanted = [0.6, 0.8]
+    features = _features([[x, y, y, y], [slanted, y, y, y], [y, y, y, y], [y, y, y, y]])
+    likeness = likeness_of(features, Box(0, 0, 10, 10))
+    assert likeness is not None
+    # to the first: 0.6, 0, 0; to the one before: 0.6, 0.8, 1
+    assert likeness.subject_consistency == pytest.approx((0.6 + 0.4 + 0.5) / 3)
+    assert likeness.background_consistency == pytest.approx(1.0)
+    assert likeness.subject_drift == pytest.approx(1.0)  # the last quarter is the last frame
+
+
+def test_without_a_box_everything_is_the_subject() -> None:
+    x = [1.0, 0.0]
+    likeness = likeness_of(_features([[x] * 4, [x] * 4]), None)
+    assert likeness == Likeness(1.0, None, 0.0)
+    assert likeness_of(_features([[x] * 4]), None) is None
+
+
+def _report(prompt: str, score: float = 90.0) -> MatchReport:
+    plan = ClipPlan(VideoSpec(frame_count=17, frame_rate=4.0))
+    return replace(FakeEngine().score_match(Image(png(64, 64)), prompt, plan), score=score)
+
+
+def _circumstances(
+    prompt: str = "A red fox slowly turns its head to the left", score: float = 90.0, guidance_scale: float = 3.5
+) -> Circumstances:
+    return Circumstances(_report(prompt, score), guidance_scale, 3.5, 4.25, 40.0, (score, score))
+
+
+def test_a_good_clip_has_neither_symptoms_nor_remedies() -> None:
+    diagnosis = diagnose(_GOOD, _circumstances())
+    assert (diagnosis.symptoms, diagnosis.remedies) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("metrics", "circumstances", "kind"),
+    [
+        (replace(_GOOD, largest_change=0.4), _circumstances(), SymptomKind.SCENE_CUT),
+        (replace(_GOOD, likeness=Likeness(0.7, 0.9, 0.3)), _circumstances(), SymptomKind.SUBJECT_DRIFT),
+        (_GOOD, replace(_circumstances(), frame_scores=(90.0, 80.0, 60.0)), SymptomKind.MATCH_LOSS),
+        (replace(_GOOD, dynamic_degree=0.1), _circumstances(), SymptomKind.FROZEN),
+        (replace(_GOOD, burnt_gain=0.1), _circumstances(), SymptomKind.BURNT_COLOURS),
+        (_GOOD, replace(_circumstances(), first_frame_psnr_db=15.0), SymptomKind.FIRST_FRAME),
+        (_GOOD, _circumstances(score=20.0), SymptomKind.POOR_MATCH),
+    ],
+)
+def test_each_symptom_alone(metrics: ClipMetrics, circumstances: Circumstances, kind: SymptomKind) -> None:
+    diagnosis = diagnose(metrics, circumstances)
+    assert [item.kind for item in diagnosis.symptoms] == [kind]
+    assert {item.kind for item in diagnosis.remedies} == set(RemedyKind)
+
+
+def test_flicker_is_change_without_motion() -> None:
+    still = "A red fox on a rock"  # asks for no action
+    metrics = replace(_GOOD, dynamic_degree=0.0, temporal_flicker=0.9, largest_change=0.1)
+    assert [item.kind for item in diagnose(metrics, _circumstances(still)).symptoms] == [SymptomKind.FLICKER]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "circumstances", "first"),
+    [
+        (replace(_GOOD, dynamic_degree=0.0), _circumstances(score=20.0), RemedyKind.MATCH),
+        (
+            replace(_GOOD, likeness=Likeness(0.7, 0.9, 0.3)),
+            _circumstances("A dolphin slowly turns its head to the left"),
+            RemedyKind.MATCH,
+        ),
+        (
+            replace(_GOOD, likeness=Likeness(0.7, 0.9, 0.3)),
+            _circumstances("A fox jumps, then runs, then sits down, then barks, then turns its head"),
+            RemedyKind.SHORTEN,
+        ),
+        (replace(_GOOD, dynamic_degree=0.0), _circumstances("A red fox moves"), RemedyKind.SHORTEN),
+        (replace(_GOOD, likeness=Likeness(0.7, 0.9, 0.3)), _circumstances(), RemedyKind.PICTURE),  # a blurred one
+        (replace(_GOOD, burnt_gain=0.2), _circumstances(guidance_scale=9.0), RemedyKind.GUIDANCE),
+    ],
+)
+def test_the_remedy_to_try_first(metrics: ClipMetrics, circumstances: Circumstances, first: RemedyKind) -> None:
+    assert diagnose(metrics, circumstances).remedies[0].kind is first
+
+
+def test_a_chinese_sentence_is_answered_in_chinese() -> None:
+    circumstances = _circumstances("一只海豚缓缓向左转头", score=10.0)
+    assert circumstances.language is Language.ZH
+    diagnosis = diagnose(_GOOD, circumstances)
+    assert diagnosis.symptoms[0].message == "图片与提示词本来就不匹配（10 分）。"
+    assert diagnosis.remedies[0].message == "让提示词与图片匹配（目前 10 分）：写图中真正有的内容。"
+
+
+def test_guidance_is_lowered_to_the_models_own() -> None:
+    diagnosis = diagnose(replace(_GOOD, burnt_gain=0.2), _circumstances(guidance_scale=9.0))
+    assert diagnosis.remedies[0].message == "Lower the guidance scale from 9 to 3.5."
