@@ -122,7 +122,7 @@ def test_language(text: str, language: Language) -> None:
     assert report_prompt(text).language is language
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(_TEXTS)
 def test_any_text_gets_a_report(text: str) -> None:
     report = report_prompt(text, duration_seconds=5, guidance_scale=3, negative_prompt=text[:20])
@@ -142,11 +142,11 @@ def test_any_text_gets_a_report(text: str) -> None:
 @pytest.mark.parametrize(
     "unit", ["走", "一只猫走过来，", "walk ", "\u0301", "a", "((", "不要", "\ud800", "a猫 ", "<a ", "http://"]
 )
-def test_100_kilobytes_take_seconds(unit: str) -> None:
-    text = (unit * 100_000)[:100_000]
+def test_a_text_ten_times_the_limit_takes_a_second(unit: str) -> None:
+    text = (unit * 20_000)[:20_000]
     started = time.process_time()
     report_prompt(text, duration_seconds=5, negative_prompt="静止，字幕")
-    assert time.process_time() - started < 30  # about 3 s of one core; a quadratic rule takes an hour
+    assert time.process_time() - started < 15  # less than 1 s of one core; a quadratic rule takes minutes
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.serving_libraries import link_serving_libraries
 
 _ROOT = Path(__file__).resolve().parent.parent
 _TRAINING_LIBRARIES = ("torch", "transformers", "diffusers", "onnx", "onnxscript", "safetensors")
@@ -19,7 +20,7 @@ from stillcue.events import Frame, Summary
 bundle, picture, *absent = sys.argv[1:]
 found = [name for name in absent if importlib.util.find_spec(name)]
 assert not found, f"installed all the same: {found}"
-command = ["-m", "server", "--bundle", bundle, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
+command = ["-S", "-m", "server", "--bundle", bundle, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
 server = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
 try:
     address = re.search(r"grpc=(\\S+)", server.stdout.readline()).group(1)
@@ -34,20 +35,19 @@ print(sum(isinstance(event, Frame) for event in events), "frames, status", statu
 
 
 def test_a_clip_without_training_libraries(tmp_path: Path, tiny_bundle: Path, png: Callable[..., bytes]) -> None:
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    link_serving_libraries(libraries)
     source = tmp_path / "source"
-    for name in ("pyproject.toml", "README.md", "LICENSE", "constraints.txt"):
-        source.mkdir(exist_ok=True)
-        shutil.copy(_ROOT / name, source / name)
-    for folder in ("clients", "server", "engine"):
-        shutil.copytree(_ROOT / folder, source / folder)
+    source.mkdir()
+    for folder in ("server", "engine"):
+        (source / folder).symlink_to(_ROOT / folder)
+    (libraries / "stillcue").symlink_to(_ROOT / "clients" / "python" / "stillcue")
     picture = tmp_path / "picture.png"
     picture.write_bytes(png(64, 48))
 
-    environment = tmp_path / "environment"
-    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    python = environment / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", "constraints.txt"]
-    subprocess.run([*install, ".[server]"], cwd=source, check=True)
-    clip = [str(python), "-W", "error", "-c", _CLIP, str(tiny_bundle), str(picture), *_TRAINING_LIBRARIES]
-    result = subprocess.run(clip, cwd=source, check=True, capture_output=True, text=True)
+    # -S: without the environment's own libraries.
+    clip = [sys.executable, "-S", "-W", "error", "-c", _CLIP, str(tiny_bundle), str(picture), *_TRAINING_LIBRARIES]
+    environment = {"PATH": "", "PYTHONPATH": str(libraries)}
+    result = subprocess.run(clip, cwd=source, env=environment, check=True, capture_output=True, text=True)
     assert result.stdout == "9 frames, status 0\n"
