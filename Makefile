@@ -10,7 +10,7 @@ PROTOC := PATH="$(CURDIR)/.venv-proto/bin:$$PATH" .venv-proto/bin/python -m grpc
 BUNDLE ?= $(shell if [ -f pocket/model/bundle.json ]; then echo pocket/model; else echo out/random/bundle; fi)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve export check test gpu-test proto proto-check dashboard bench clean
+.PHONY: help setup demo serve export check test gpu-test proto proto-check dashboard bench soak reliability clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,14 @@ bench: $(VENV)/.ready ## run the benchmarks and write their JSON into out/
 	mkdir -p out
 	$(BIN)/python -m benchmarks.pipeline --json out/pipeline.json
 	$(BIN)/python -m benchmarks.decode_memory --json out/decode_memory.json
+
+soak: $(VENV)/.ready ## 10,000 jobs that end in every way and 12,000 mutated requests, at full length, minutes each
+	$(BIN)/python -m benchmarks.soak --json benchmarks/results/soak.json
+	$(BIN)/python -m benchmarks.fuzz --json benchmarks/results/fuzz.json
+	$(BIN)/python -m scripts.reliability --render
+
+reliability: $(VENV)/.ready ## run the tests of every promise and write docs/reliability.md
+	$(BIN)/python -m scripts.reliability
 
 dashboard: $(VENV)/.ready ## write Grafana's dashboard from deploy/grafana
 	$(BIN)/python -m deploy.grafana

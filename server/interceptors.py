@@ -77,7 +77,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
             )
         method = Method("bidi_stream", service, name)
         return grpc.stream_stream_rpc_method_handler(
-            self._bidi_stream(handler, method), handler.request_deserializer, handler.response_serializer
+            self._bidi_stream(handler, method), _reader(handler), handler.response_serializer
         )
 
     def _unary(self, handler: _Handler, method: Method) -> Callable[[Any, _Context], Awaitable[None]]:
@@ -193,10 +193,17 @@ async def _read(handler: _Handler, context: _Context) -> Any:
         # caller has sent nothing at all.
         await asyncio.sleep(_STATUS_SECONDS)
         raise MalformedRequest
-    try:
-        return handler.request_deserializer(data)  # type: ignore[misc]  # every handler of stubs has one
-    except Exception as error:  # protobuf's parsers raise types of their own
-        raise MalformedRequest from error
+    return _reader(handler)(data)
+
+
+def _reader(handler: _Handler) -> Callable[[bytes], Any]:
+    def read(data: bytes) -> Any:
+        try:
+            return handler.request_deserializer(data)  # type: ignore[misc]  # every handler of stubs has one
+        except Exception as error:  # protobuf's parsers raise types of their own
+            raise MalformedRequest from error
+
+    return read
 
 
 async def _send_status(context: _Context, status: grpc.Status) -> NoReturn:

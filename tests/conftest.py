@@ -1,8 +1,9 @@
-"""Bundles that several tests use, each exported once a run."""
+"""Bundles that several tests use, each exported once a run, and the record of what promises reached."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,28 @@ if TYPE_CHECKING:
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing in a test may look for a model elsewhere
 # Torch's threads spin while they wait for each other; beside other tests they cost many times what they gain.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--reliability", type=Path, help="file to which tests of promises add what they reached")
+
+
+@pytest.fixture
+def promise(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Records what a test reached: ``promise("overload", "90 of 90 refused")``; see ``scripts.promises``."""
+    from scripts.promises import PROMISES
+
+    test = f"{request.path.name}::{request.function.__name__}"
+    file: Path | None = request.config.getoption("--reliability")
+
+    def record(name: str, figure: str) -> None:
+        (found,) = (promise for promise in PROMISES if promise.name == name)
+        assert test in found.tests, f"{test} is not among the tests of {name} in scripts/promises.py"
+        if file is not None:
+            with FileLock(f"{file}.lock"), file.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps([test, figure], ensure_ascii=False) + "\n")
+
+    return record
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from tests.certificates import Signer
 from tests.serving import PROMPT, detail, failure_of, generate_request, kinds, png, read_all, reason, served, stub_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TOKEN = "stillcue_a-token-of-this-test"
@@ -64,7 +65,7 @@ REFUSED: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_a_caller_without_a_good_token_learns_nothing(
-    name: str, callers: Path, caplog: pytest.LogCaptureFixture
+    name: str, callers: Path, caplog: pytest.LogCaptureFixture, promise: Callable[[str, str], None]
 ) -> None:
     metadata, told = REFUSED[name]
     caplog.set_level(logging.DEBUG)
@@ -90,6 +91,7 @@ async def test_a_caller_without_a_good_token_learns_nothing(
             assert secret not in caplog.text
             assert secret not in str([vars(record) for record in caplog.records])
     assert engine.graph_calls == []
+    promise("identity", f"{name}: {told}, nothing in the log")
 
 
 async def test_a_caller_with_a_token_is_served_and_named_in_the_log(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from threading import Event, Semaphore
 from typing import Any
 
@@ -43,7 +44,9 @@ async def expect_next_job_to_run(server: Served, engine: FakeEngine, gate: Semap
 
 
 @pytest.mark.parametrize("last_call", ["match", "encode_text", "denoise 2", "decode 0"])
-async def test_a_cancel_stops_the_engine_before_its_next_call(last_call: str) -> None:
+async def test_a_cancel_stops_the_engine_before_its_next_call(
+    last_call: str, promise: Callable[[str, str], None]
+) -> None:
     call_count = GRAPH_CALLS.index(last_call) + 1
     gate = Semaphore(call_count)
     engine = FakeEngine(gate=gate)
@@ -55,6 +58,7 @@ async def test_a_cancel_stops_the_engine_before_its_next_call(last_call: str) ->
         await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
         await server.reaches(HANDLED.format(code="CANCELLED"), 1)
         await expect_next_job_to_run(server, engine, gate, call_count)
+    promise("cancel", f"after {last_call}: 0 further calls")
 
 
 async def test_a_closed_connection_stops_the_engine() -> None:
@@ -148,7 +152,9 @@ async def release_one_by_one(server: Served, engine: FakeEngine, gate: Semaphore
 
 
 @pytest.mark.parametrize("stall_by", ["request", "server"])
-async def test_a_stalled_reader_loses_its_stream_and_nobody_else_does(stall_by: str) -> None:
+async def test_a_stalled_reader_loses_its_stream_and_nobody_else_does(
+    stall_by: str, promise: Callable[[str, str], None]
+) -> None:
     gate = Semaphore(7 + 10)  # 37 frames, more than the connection takes up
     engine = FakeEngine(gate=gate, capabilities=LARGE)
     stall = Duration(nanos=200_000_000)
@@ -170,6 +176,7 @@ async def test_a_stalled_reader_loses_its_stream_and_nobody_else_does(stall_by: 
     assert error.code() is grpc.StatusCode.ABORTED
     assert reason(error) == "READER_STALLED"
     assert error.details() == "a message waited 0.2 s for the reader; read the stream as it comes"
+    promise("stalled", f"ended at the {stall_by}'s limit of 0.2 s, before the clip was; the next job is complete")
 
 
 async def test_a_request_cannot_ask_for_more_patience_than_the_server_has() -> None:
@@ -186,7 +193,9 @@ async def test_a_request_cannot_ask_for_more_patience_than_the_server_has() -> N
         assert reason(await failure_of(call)) == "READER_STALLED"
 
 
-async def test_a_reader_that_is_too_slow_loses_its_stream_at_the_byte_limit() -> None:
+async def test_a_reader_that_is_too_slow_loses_its_stream_at_the_byte_limit(
+    promise: Callable[[str, str], None],
+) -> None:
     gate = Semaphore(7)
     engine = FakeEngine(gate=gate, capabilities=LARGE)
     async with (
@@ -203,3 +212,4 @@ async def test_a_reader_that_is_too_slow_loses_its_stream_at_the_byte_limit() ->
         assert reason(error) == "BUFFER_FULL"
         assert str(error.details()).startswith("more than 16777216 bytes wait for the reader")
         await server.reaches("stillcue_jobs_total{outcome=buffer_full}", 1)
+    promise("stalled", "ended at 16 MiB of frames held for the reader")

@@ -17,7 +17,7 @@ from server.security.callers import hash_of
 from stillcue.v1 import match_pb2, media_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SCORE_MATCH = "/stillcue.v1.StillcueService/ScoreMatch"
 TOKEN = (("authorization", "Bearer token"),)
@@ -86,9 +86,13 @@ HOSTILE: dict[str, tuple[bytes, Any, Any, grpc.StatusCode]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_too_large_is_refused_without_being_held(name: str, watched: Watched) -> None:
+def test_what_is_too_large_is_refused_without_being_held(
+    name: str, watched: Watched, promise: Callable[[str, str], None]
+) -> None:
     data, metadata, compression, code = HOSTILE[name]
     before = watched.peak_bytes()
     assert watched.outcome(data, metadata, compression) is code
-    assert watched.peak_bytes() - before < ALLOWED_GROWTH_BYTES
+    growth_bytes = watched.peak_bytes() - before
+    assert growth_bytes < ALLOWED_GROWTH_BYTES
     assert watched.outcome(message(1)) is grpc.StatusCode.INVALID_ARGUMENT  # and others are served
+    promise("hostile", f"{name}: {code.name}, +{growth_bytes / MIB:.0f} MiB")

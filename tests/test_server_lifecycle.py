@@ -37,7 +37,7 @@ from tests.serving import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 ROOT = Path(__file__).parent.parent
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -149,7 +149,7 @@ async def test_a_drain_lets_the_running_job_finish_and_refuses_the_others() -> N
         assert reason(await failure_of(watch)) == "SERVER_DRAINING"
 
 
-async def test_the_running_job_is_ended_when_the_grace_is_over() -> None:
+async def test_the_running_job_is_ended_when_the_grace_is_over(promise: Callable[[str, str], None]) -> None:
     gate = Semaphore(0)
     engine = FakeEngine(gate=gate)
     async with served(engine, drain_grace_seconds=0) as server:
@@ -163,6 +163,7 @@ async def test_the_running_job_is_ended_when_the_grace_is_over() -> None:
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert reason(error) == "SERVER_DRAINING"
     assert engine.graph_calls == []
+    promise("drain", "hard stop at the grace: the running job is told")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import asyncio
 import math
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from threading import Semaphore
 from typing import Any
@@ -38,7 +39,7 @@ async def rpc_truth(server: Served) -> dict[str, float]:
     return {name: value for name, value in (await server.samples()).items() if name.startswith(prefixes) and value}
 
 
-async def test_a_completed_job() -> None:
+async def test_a_completed_job(promise: Callable[[str, str], None]) -> None:
     stream = generate_pb2.StreamSpec(preview_every_step_count=1)
     async with served(FakeEngine(), queue_capacity=3) as server:
         await read_all(server.stub.Generate(generate_request(stream=stream)))
@@ -74,9 +75,10 @@ async def test_a_completed_job() -> None:
         "stillcue_build_info{bundle_digest=" + "0" * 64 + ",model=fake,runtime=fake,version=0.1.0}": 1,
     }
     assert {name: samples[name] for name in counts} == counts
+    promise("metrics", f"{len(counts)} of {len(counts)} samples of a completed job")
 
 
-async def test_every_other_end() -> None:
+async def test_every_other_end(promise: Callable[[str, str], None]) -> None:
     gate = Semaphore(2)
     score_request = match_pb2.ScoreMatchRequest(image=media_pb2.Image(data=png()), prompt=PROMPT)
     async with served(FakeEngine(gate=gate), queue_capacity=0) as server:
@@ -122,6 +124,7 @@ async def test_every_other_end() -> None:
         }
         assert await server.sample("stillcue_match_score_count") == 2
         assert await server.sample("stillcue_job_match_score_sum{outcome=cancelled}") == 60
+    promise("metrics", "9 calls with 6 statuses: every counter as counted by hand")
 
 
 async def test_a_failed_job() -> None:
@@ -193,7 +196,9 @@ async def test_the_process_is_this_one() -> None:
         assert 0 < await server.sample("process_open_fds") < await server.sample("process_max_fds")
 
 
-async def test_what_started_was_handled_and_nothing_is_left_after_many_ends() -> None:
+async def test_what_started_was_handled_and_nothing_is_left_after_many_ends(
+    promise: Callable[[str, str], None],
+) -> None:
     gate = Semaphore(0)
     engine = FakeEngine(gate=gate)
     async with served(engine, queue_capacity=4) as server:
@@ -217,6 +222,7 @@ async def test_what_started_was_handled_and_nothing_is_left_after_many_ends() ->
     assert samples["stillcue_jobs_total{outcome=completed}"] == 2
     assert samples["stillcue_queue_jobs"] == 0
     assert len(engine.graph_calls) == 20
+    promise("nothing_left", "20 started, 20 handled: 2 completed, 3 cancelled, 15 refused; 0 waiting")
 
 
 async def test_the_exported_names_are_the_documented_ones() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Semaphore
 from typing import Any
 
@@ -81,7 +82,7 @@ async def test_without_a_queue_one_job_runs_and_the_next_is_refused() -> None:
         assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
 
 
-async def test_a_job_that_is_cancelled_while_it_waits_leaves_at_once() -> None:
+async def test_a_job_that_is_cancelled_while_it_waits_leaves_at_once(promise: Callable[[str, str], None]) -> None:
     gate = Semaphore(0)
     engine = FakeEngine(gate=gate)
     async with served(engine) as server:
@@ -97,6 +98,7 @@ async def test_a_job_that_is_cancelled_while_it_waits_leaves_at_once() -> None:
         await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
         assert await server.sample("stillcue_cancel_latency_seconds_count") == 0
     assert len(engine.graph_calls) == 2 * GRAPH_CALL_COUNT
+    promise("cancel", "while it waits: 0 calls, the next in line moves up at once")
 
 
 async def test_a_bad_job_is_refused_for_load_before_its_picture_is_looked_at() -> None:

@@ -322,6 +322,15 @@ async def test_bytes_that_are_no_message_are_the_callers_fault(method: str) -> N
     assert reason(error) == "MALFORMED_REQUEST"
 
 
+async def test_bytes_that_are_no_message_of_a_stream_are_the_callers_fault() -> None:
+    async with served(FakeEngine()) as server:
+        anything: Any = server.channel
+        method = anything.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        error = await failure_of(method(iter([b"\x1a\x02\xff\xfe"])))
+    assert error.code() is INVALID_ARGUMENT
+    assert reason(error) == "MALFORMED_REQUEST"
+
+
 async def test_a_message_above_the_limit_is_refused_by_grpc() -> None:
     async with served(FakeEngine()) as server:
         error = await failure_of(server.stub.Generate(generate_request(prompt="x" * 10 * 2**20)))

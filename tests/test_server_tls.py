@@ -27,6 +27,7 @@ from tests.certificates import Identity, Signer
 from tests.serving import failure_of, served, stub_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.serving import Served
@@ -76,7 +77,12 @@ async def outcome(server: Served, **connection: Any) -> str:
     ],
 )
 async def test_every_kind_of_client_meets_every_kind_of_server(
-    mode: str, outcomes: list[str], files: dict[str, Any], client_ca: dict[str, Path], signer: Signer
+    mode: str,
+    outcomes: list[str],
+    files: dict[str, Any],
+    client_ca: dict[str, Path],
+    signer: Signer,
+    promise: Callable[[str, str], None],
 ) -> None:
     settings = {"plain text": {}, "TLS": files, "mutual TLS": files | client_ca}[mode]
     trusting: dict[str, Any] = {"root_certificates": signer.pem}
@@ -86,10 +92,15 @@ async def test_every_kind_of_client_meets_every_kind_of_server(
             await outcome(server, **trusting),
             await outcome(server, **trusting, **signer.sign("render.example").of_client),
         ] == outcomes
+    promise("identity", f"{mode}: {outcomes.count('OK')} of 3 kinds of client let in, as they should be")
 
 
 async def test_a_client_of_another_authority_or_of_yesterday_does_not_connect(
-    files: dict[str, Any], client_ca: dict[str, Path], signer: Signer, stranger: Signer
+    files: dict[str, Any],
+    client_ca: dict[str, Path],
+    signer: Signer,
+    stranger: Signer,
+    promise: Callable[[str, str], None],
 ) -> None:
     async with served(FakeEngine(), **files, **client_ca) as server:
         for identity in (stranger.sign("render.example"), signer.sign_expired("render.example")):
@@ -97,6 +108,7 @@ async def test_a_client_of_another_authority_or_of_yesterday_does_not_connect(
         good = signer.sign("render.example").of_client
         assert await outcome(server, root_certificates=stranger.pem, **good) == "UNAVAILABLE"
         assert await outcome(server, root_certificates=signer.pem, **good) == "OK"
+    promise("identity", "another authority, an expired certificate, a distrusted server: 3 of 3 do not connect")
 
 
 @pytest.mark.parametrize("fault", ["expired", "another host"])

@@ -1,0 +1,89 @@
+"""The server of ``benchmarks.soak`` in a process of its own: ``python -m benchmarks.soak_side [LEAK ...]``.
+
+Prints where it listens, then answers each line of input with what it holds: a line of JSON. Each LEAK (``memory``,
+``file``, ``task``) loses one of its kind with every job, on purpose.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import gc
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from engine import FakeEngine
+from engine.cancellation import CancelFlag
+from engine.fake import FAKE_CAPABILITIES
+from engine.types import Event, Geometry, PreparedJob
+from server.lifecycle import Server
+from server.settings import Address, Settings
+
+QUEUE_CAPACITY = 10
+SMALL, LARGE = Geometry(32, 32, 9), Geometry(512, 512, 9)
+_LEAK_BYTES = 256 * 1024
+_CALL_SECONDS = 0.0005
+
+
+class SoakEngine(FakeEngine):
+    """The fake with a large size beside the small one, so that a reader can fall behind; loses what it is told to."""
+
+    def __init__(self, leaks: list[str]) -> None:
+        capabilities = dataclasses.replace(FAKE_CAPABILITIES, geometries=(SMALL, LARGE))
+        super().__init__(call_seconds=_CALL_SECONDS, capabilities=capabilities)
+        self._leaks = leaks
+        self._loop = asyncio.get_event_loop()
+        self._lost: list[Any] = []
+
+    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
+        """As the fake does."""
+        self.graph_calls.clear()  # the fake's own notes would be a leak
+        if "memory" in self._leaks:
+            self._lost.append(os.urandom(_LEAK_BYTES))
+        if "file" in self._leaks:
+            self._lost.append(os.open(os.devnull, os.O_RDONLY))
+        if "task" in self._leaks:
+            self._loop.call_soon_threadsafe(self._lose_task)
+        yield from super().generate(job, cancel)
+
+    def _lose_task(self) -> None:
+        self._lost.append(self._loop.create_task(asyncio.sleep(3_600)))
+
+
+def state() -> dict[str, int]:
+    """What this process and its children hold, to be asked for in the event loop."""
+    gc.collect()
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    maps = [line for process in processes for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines()]
+    return {
+        "memory_bytes": sum(process.memory_info().rss for process in processes),
+        "file_count": sum(process.num_fds() for process in processes),
+        "thread_count": sum(process.num_threads() for process in processes),
+        "shared_memory_count": sum("/dev/shm/" in line for line in maps),
+        "task_count": len(asyncio.all_tasks()),
+    }
+
+
+async def main(leaks: list[str]) -> None:
+    """Serves until the input ends."""
+    free = Address("127.0.0.1", 0)
+    engine = SoakEngine(leaks)
+    settings = Settings(
+        listen=free, metrics_listen=free, engine="fake", queue_capacity=QUEUE_CAPACITY, log_level="error"
+    )
+    server = Server(settings, lambda: engine)
+    address, metrics_address = await server.start()
+    print(address, metrics_address, flush=True)
+    while await asyncio.to_thread(sys.stdin.readline):
+        print(json.dumps(state()), flush=True)
+    await server.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

@@ -1,0 +1,104 @@
+"""What the server promises, and the tests over real sockets that hold each promise. Knows names only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Promise:
+    """``tests`` are ``file::function`` in ``tests/``; each records what it reached under ``name``."""
+
+    name: str
+    words: str
+    target: str
+    tests: tuple[str, ...]
+
+
+PROMISES: tuple[Promise, ...] = (
+    Promise(
+        "cancel",
+        "A cancel stops the job: while it waits, in a step, while it decodes",
+        "the engine makes no further graph call",
+        (
+            "test_server_ends.py::test_a_cancel_stops_the_engine_before_its_next_call",
+            "test_server_queue.py::test_a_job_that_is_cancelled_while_it_waits_leaves_at_once",
+        ),
+    ),
+    Promise(
+        "nothing_left",
+        "Nothing is left of a job, however it ended",
+        "started == handled, no job, no place in the queue",
+        ("test_server_metrics.py::test_what_started_was_handled_and_nothing_is_left_after_many_ends",),
+    ),
+    Promise(
+        "overload",
+        "Ten times the load that fits is refused, and what was accepted is finished",
+        "exact counts, RetryInfo, 50 ms",
+        ("test_server_promises.py::test_ten_times_the_load_is_refused_and_what_was_accepted_is_finished",),
+    ),
+    Promise(
+        "drain",
+        "SIGTERM under load loses nothing silently",
+        "0 lost; new calls refused within 0.5 s",
+        (
+            "test_server_promises.py::test_sigterm_under_load_loses_no_job",
+            "test_server_lifecycle.py::test_the_running_job_is_ended_when_the_grace_is_over",
+        ),
+    ),
+    Promise(
+        "vanished",
+        "A client that is killed or cut off stops its job",
+        "killed 10 ms; cut off: keepalive + ping timeout",
+        (
+            "test_server_promises.py::test_a_killed_client_stops_its_job",
+            "test_server_promises.py::test_a_client_that_is_cut_off_stops_its_job",
+        ),
+    ),
+    Promise(
+        "stalled",
+        "A reader that stops reading loses its stream, not the engine",
+        "bounded memory, ended at the limit, the next job runs",
+        (
+            "test_server_ends.py::test_a_stalled_reader_loses_its_stream_and_nobody_else_does",
+            "test_server_ends.py::test_a_reader_that_is_too_slow_loses_its_stream_at_the_byte_limit",
+        ),
+    ),
+    Promise(
+        "hostile",
+        "Hostile input is the caller's fault, never the server's",
+        "never INTERNAL, memory < +64 MB",
+        (
+            "test_server_hostile_messages.py::test_what_is_too_large_is_refused_without_being_held",
+            "test_server_fuzz.py::test_no_request_is_the_servers_fault",
+        ),
+    ),
+    Promise(
+        "identity",
+        "Wrong certificates and tokens are refused and no secret is logged",
+        "all refused",
+        (
+            "test_server_tls.py::test_every_kind_of_client_meets_every_kind_of_server",
+            "test_server_tls.py::test_a_client_of_another_authority_or_of_yesterday_does_not_connect",
+            "test_server_callers.py::test_a_caller_without_a_good_token_learns_nothing",
+        ),
+    ),
+    Promise(
+        "soak",
+        "Many jobs with cancels, stalls and disconnects leave nothing behind",
+        "memory slope ≈ 0, no task, file or shared memory left; a leak on purpose is found",
+        (
+            "test_server_soak.py::test_nothing_is_left_of_many_jobs",
+            "test_server_soak.py::test_a_leak_on_purpose_is_found",
+        ),
+    ),
+    Promise(
+        "metrics",
+        "Metrics are the truth",
+        "exact",
+        (
+            "test_server_metrics.py::test_a_completed_job",
+            "test_server_metrics.py::test_every_other_end",
+        ),
+    ),
+)

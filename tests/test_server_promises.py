@@ -1,0 +1,195 @@
+"""Load, signals and clients that vanish: what the server promises of them, counted."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import statistics
+import sys
+import time
+import uuid
+from threading import Semaphore
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import grpc.aio
+from google.rpc import error_details_pb2
+
+from engine import FakeEngine
+from stillcue.v1 import generate_pb2
+from tests.relay import relayed
+from tests.serving import (
+    PATIENCE_SECONDS,
+    Served,
+    detail,
+    eventually,
+    failure_of,
+    generate_request,
+    kinds,
+    read_all,
+    reason,
+    served,
+    stub_of,
+)
+from tests.test_server_lifecycle import FREE_PORTS, line_of, start_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GRAPH_CALL_COUNT = 10  # of the job of `generate_request`
+
+
+def fresh_request() -> generate_pb2.GenerateRequest:
+    """A job of its own."""
+    return generate_request(request_id=str(uuid.uuid4()))
+
+
+CLIENT = """
+import sys
+from stillcue import Client
+
+with Client(sys.argv[1]) as client:
+    for event in client.generate(sys.argv[2], "a red fox turns its head"):
+        print(type(event).__name__, flush=True)
+"""
+
+
+async def test_ten_times_the_load_is_refused_and_what_was_accepted_is_finished(
+    promise: Callable[[str, str], None],
+) -> None:
+    gate = Semaphore(0)
+    engine = FakeEngine(gate=gate)
+
+    async def refusal(server: Served) -> tuple[grpc.aio.AioRpcError, float]:
+        started = time.perf_counter()
+        return await failure_of(server.stub.Generate(fresh_request())), time.perf_counter() - started
+
+    async with served(engine, queue_capacity=9) as server:
+        held = [server.stub.Generate(fresh_request()) for _ in range(10)]
+        for call in held:
+            await anext(aiter(call))
+        one_by_one = [await refusal(server) for _ in range(10)]
+        at_once = await asyncio.gather(*(refusal(server) for _ in range(80)))
+        refused = [error for error, _ in (*one_by_one, *at_once)]
+        assert {(error.code(), reason(error)) for error in refused} == {
+            (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL")
+        }
+        retries = [detail(error, error_details_pb2.RetryInfo) for error in refused]
+        assert all(retry is not None and retry.retry_delay.ToMilliseconds() > 0 for retry in retries)
+        assert await server.sample("stillcue_jobs_rejected_total{reason=queue_full}") == 90
+        assert engine.graph_calls == []
+        gate.release(10 * GRAPH_CALL_COUNT)
+        for call in held:
+            assert kinds(await read_all(call))[-1] == "summary"
+        assert await server.sample("stillcue_jobs_total{outcome=completed}") == 10
+    single = statistics.median(seconds for _, seconds in one_by_one)
+    slowest = max(seconds for _, seconds in at_once)
+    promise(
+        "overload",
+        f"90 of 90 refused with RetryInfo, one by one in {1000 * single:.0f} ms (median), 80 at once in "
+        f"{1000 * slowest:.0f} ms (the last); 10 of 10 finished",
+    )
+
+
+async def test_sigterm_under_load_loses_no_job(promise: Callable[[str, str], None]) -> None:
+    process = await start_process("-m", "server", "--engine", "fake", "--queue-capacity", "4", *FREE_PORTS)
+    ready = (await line_of(process.stdout)).split(" ")
+    ends: list[str] = []
+    refused_at: list[float] = []
+    is_loaded = asyncio.Event()
+
+    async def caller(channel: grpc.aio.Channel) -> None:
+        """Sends one job after the other until the server says that it is leaving, or is gone."""
+        while True:
+            messages: list[Any] = []
+            try:
+                async for message in stub_of(channel).Generate(fresh_request()):
+                    messages.append(message)  # noqa: PERF401  those before an error count
+            except grpc.aio.AioRpcError as error:
+                refused_at.append(time.perf_counter())
+                ends.append(f"{'accepted' if messages else 'new'} {error_reason(error)}")
+                return
+            assert kinds(messages)[-1] == "summary"
+            assert kinds(messages).count("frame") == 9
+            ends.append("completed")
+            if len(ends) >= 20:
+                is_loaded.set()
+
+    async with grpc.aio.insecure_channel(dict(word.split("=") for word in ready[2:])["grpc"]) as channel:
+        callers = [asyncio.create_task(caller(channel)) for _ in range(5)]
+        await asyncio.wait_for(is_loaded.wait(), PATIENCE_SECONDS)
+        stopped_at = time.perf_counter()
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(asyncio.gather(*callers), PATIENCE_SECONDS)
+        _, log = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
+    assert process.returncode == 0
+    assert b"Traceback" not in log
+    completed = ends.count("completed")
+    told = [end for end in ends if end != "completed"]
+    # Whoever waited is told; whoever comes later is told, or finds the port closed.
+    assert len(told) == 5
+    assert set(told) <= {"accepted SERVER_DRAINING", "new SERVER_DRAINING", "new connection refused"}
+    promise(
+        "drain",
+        f"0 lost of {len(ends)}: {completed} finished, 5 of 5 told, the first after "
+        f"{1000 * (min(refused_at) - stopped_at):.0f} ms, exit status 0",
+    )
+
+
+def error_reason(error: grpc.aio.AioRpcError) -> str:
+    is_from_server = any(key == "grpc-status-details-bin" for key, _ in error.trailing_metadata() or ())
+    if is_from_server:
+        return reason(error)
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    return "connection refused"
+
+
+async def expect_next_job_to_run(server: Served, engine: FakeEngine, gate: Semaphore) -> None:
+    gate.release(1)  # the stopped job takes this permit and makes no call
+    await server.reaches("stillcue_cancel_latency_seconds_count", 1)
+    assert len(engine.graph_calls) == 5
+    gate.release(GRAPH_CALL_COUNT)
+    assert kinds(await read_all(server.stub.Generate(fresh_request())))[-1] == "summary"
+    assert len(engine.graph_calls) == 5 + GRAPH_CALL_COUNT
+
+
+async def test_a_killed_client_stops_its_job(
+    promise: Callable[[str, str], None], tmp_path: Any, png: Callable[..., bytes]
+) -> None:
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(png(32, 32))
+    gate = Semaphore(5)
+    engine = FakeEngine(gate=gate)
+    async with served(engine) as server:
+        client = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", CLIENT, str(server.address), str(picture), stdout=asyncio.subprocess.PIPE
+        )
+        assert await line_of(client.stdout) == "Accepted"
+        await eventually(lambda: len(engine.graph_calls) == 5)
+        client.kill()
+        killed_at = time.perf_counter()
+        await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
+        seconds = time.perf_counter() - killed_at
+        await client.communicate()
+        await expect_next_job_to_run(server, engine, gate)
+    promise("vanished", f"killed: known {1000 * seconds:.0f} ms later, the time to ask for it included")
+
+
+async def test_a_client_that_is_cut_off_stops_its_job(promise: Callable[[str, str], None]) -> None:
+    gate = Semaphore(5)
+    engine = FakeEngine(gate=gate)
+    async with (
+        served(engine, keepalive_seconds=1, ping_timeout_seconds=0.5) as server,
+        relayed(server.address) as relay,
+        grpc.aio.insecure_channel(f"127.0.0.1:{relay.port}") as channel,
+    ):
+        call = stub_of(channel).Generate(fresh_request())
+        await anext(aiter(call))
+        await eventually(lambda: len(engine.graph_calls) == 5)
+        relay.cut()
+        cut_at = time.perf_counter()
+        await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
+        seconds = time.perf_counter() - cut_at
+        await expect_next_job_to_run(server, engine, gate)
+        call.cancel()
+    promise("vanished", f"cut off: known {seconds:.1f} s later, with keepalive 1 s and ping timeout 0.5 s")
