@@ -2,9 +2,10 @@
 
     python -m benchmarks.soak --json FILE [--jobs 10000] [--control-jobs 1000] [--seed 0]
 
-The server is a process of its own; eight callers read clips to their end and compare every byte, cancel, disconnect,
-run out of time and stop reading, as drawn from the seed. After every tenth of the jobs nothing runs and the server
-says what it holds. ``bytes_per_job`` is the slope of its memory over these ten points, by least squares.
+The server is a process of its own, its engine another. Eight callers read clips to their end and compare every byte,
+cancel, disconnect, run out of time and stop reading, as drawn from the seed. After every tenth of the jobs nothing runs
+and the server says what both processes hold. ``bytes_per_job`` is the slope of their memory over these ten points, by
+least squares.
 
 A second, shorter run loses memory, a file and a task with every job on purpose: where the check does not find all
 three, it ends without figures.

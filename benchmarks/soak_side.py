@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from engine import FakeEngine
+from engine import FakeEngine, WorkerEngine
 from engine.cancellation import CancelFlag
 from engine.fake import FAKE_CAPABILITIES
 from engine.types import Event, Geometry, PreparedJob
@@ -32,28 +32,39 @@ _CALL_SECONDS = 0.0005
 
 
 class SoakEngine(FakeEngine):
-    """The fake with a large size beside the small one, so that a reader can fall behind; loses what it is told to."""
+    """The fake with a large size beside the small one, so that a reader can fall behind."""
 
-    def __init__(self, leaks: list[str]) -> None:
+    def __init__(self) -> None:
         capabilities = dataclasses.replace(FAKE_CAPABILITIES, geometries=(SMALL, LARGE))
         super().__init__(call_seconds=_CALL_SECONDS, capabilities=capabilities)
-        self._leaks = leaks
-        self._loop = asyncio.get_event_loop()
-        self._lost: list[Any] = []
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
-        """As the fake does."""
-        self.graph_calls.clear()  # the fake's own notes would be a leak
+        """As the fake does, without the fake's own notes, which would be a leak."""
+        self.graph_calls.clear()
+        yield from super().generate(job, cancel)
+
+
+class LosingEngine(WorkerEngine):
+    """Works in a process of its own and loses what it is told to in this one."""
+
+    def __init__(self, leaks: list[str]) -> None:
+        super().__init__(SoakEngine)
+        self._leaks = leaks
+        self._lost: list[Any] = []
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
+        """See ``Engine.generate``."""
         if "memory" in self._leaks:
             self._lost.append(os.urandom(_LEAK_BYTES))
         if "file" in self._leaks:
             self._lost.append(os.open(os.devnull, os.O_RDONLY))
-        if "task" in self._leaks:
-            self._loop.call_soon_threadsafe(self._lose_task)
+        if "task" in self._leaks and self.loop is not None:
+            self.loop.call_soon_threadsafe(self._lose_task, self.loop)
         yield from super().generate(job, cancel)
 
-    def _lose_task(self) -> None:
-        self._lost.append(self._loop.create_task(asyncio.sleep(3_600)))
+    def _lose_task(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._lost.append(loop.create_task(asyncio.sleep(3_600)))
 
 
 def state() -> dict[str, int]:
@@ -73,7 +84,8 @@ def state() -> dict[str, int]:
 async def main(leaks: list[str]) -> None:
     """Serves until the input ends."""
     free = Address("127.0.0.1", 0)
-    engine = SoakEngine(leaks)
+    engine = await asyncio.to_thread(LosingEngine, leaks)
+    engine.loop = asyncio.get_running_loop()
     settings = Settings(
         listen=free, metrics_listen=free, engine="fake", queue_capacity=QUEUE_CAPACITY, log_level="error"
     )

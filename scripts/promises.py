@@ -65,6 +65,16 @@ PROMISES: tuple[Promise, ...] = (
         ),
     ),
     Promise(
+        "worker",
+        "An engine that crashes, hangs or has no memory costs its running job",
+        "UNAVAILABLE, health flips within 1 s, restart",
+        (
+            "test_server_worker.py::test_a_crash_costs_the_running_job_only",
+            "test_server_worker.py::test_a_lack_of_memory_has_its_own_reason_and_gives_memory_back",
+            "test_server_worker.py::test_a_hang_past_the_limit_ends_the_process",
+        ),
+    ),
+    Promise(
         "hostile",
         "Hostile input is the caller's fault, never the server's",
         "never INTERNAL, memory < +64 MB",

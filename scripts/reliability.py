@@ -24,8 +24,8 @@ _LONG_RUNS = ("soak", "fuzz")
 _HEAD = """# Reliability
 
 What the server promises, and what its tests reached. This page is generated: `make reliability` runs the tests and
-writes it, and a test compares page, figures and tests. Every test works over real sockets. Counts are asserted; times
-are what one machine needed on one day, beside other work, and are only recorded.
+writes it, and a test compares page, figures and tests. Tests work over real sockets and with real processes. Counts are
+asserted; times are what one machine needed on one day, beside other work, and are only recorded.
 
 """
 

@@ -91,7 +91,7 @@ async def test_a_caller_without_a_good_token_learns_nothing(
             assert secret not in caplog.text
             assert secret not in str([vars(record) for record in caplog.records])
     assert engine.graph_calls == []
-    promise("identity", f"{name}: {told}, nothing in the log")
+    promise("identity", f"{name}: {told}, no secret in the log")
 
 
 async def test_a_caller_with_a_token_is_served_and_named_in_the_log(

@@ -137,8 +137,8 @@ async def test_sigterm_under_load_loses_no_job(promise: Callable[[str, str], Non
 
 
 def error_reason(error: grpc.aio.AioRpcError) -> str:
-    is_from_server = any(key == "grpc-status-details-bin" for key, _ in error.trailing_metadata() or ())
-    if is_from_server:
+    metadata: Any = error.trailing_metadata() or ()
+    if any(key == "grpc-status-details-bin" for key, _ in metadata):
         return reason(error)
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     return "connection refused"

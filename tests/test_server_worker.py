@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -133,7 +134,7 @@ async def test_a_score_does_not_wait_for_the_clip_and_a_cancel_takes_effect_afte
     assert kinds(await read_all(isolated.generate(PROMPT)))[-1] == "summary"
 
 
-async def test_a_crash_costs_the_running_job_only(isolated: Isolated) -> None:
+async def test_a_crash_costs_the_running_job_only(isolated: Isolated, promise: Callable[[str, str], None]) -> None:
     watch = isolated.watch_health()
     assert await status_after(watch) == SERVING
     (isolated.folder / "may-open").unlink()
@@ -145,6 +146,7 @@ async def test_a_crash_costs_the_running_job_only(isolated: Isolated) -> None:
     waiting = isolated.generate(PROMPT)
     assert (await anext(aiter(waiting))).WhichOneof("event") == "accepted"
     os.kill(process_id, signal.SIGKILL)
+    killed_at = time.perf_counter()
     error = await failure_of(running)
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert reason(error) == "ENGINE_LOST"
@@ -152,6 +154,7 @@ async def test_a_crash_costs_the_running_job_only(isolated: Isolated) -> None:
     assert retry is not None
     assert retry.retry_delay.ToNanoseconds() > 0
     assert await status_after(watch) == NOT_SERVING
+    flip_seconds = time.perf_counter() - killed_at
     refused = await failure_of(isolated.generate(PROMPT))
     assert refused.code() is grpc.StatusCode.UNAVAILABLE
     assert reason(refused) == "ENGINE_RESTARTING"
@@ -170,10 +173,15 @@ async def test_a_crash_costs_the_running_job_only(isolated: Isolated) -> None:
     assert await isolated.served.sample("stillcue_worker_resident_memory_bytes") > 0
     assert isolated.engine.process_id != process_id
     watch.cancel()
+    promise(
+        "worker", f"killed: UNAVAILABLE, NOT_SERVING after {1000 * flip_seconds:.0f} ms; the waiting job is complete"
+    )
 
 
 @pytest.mark.parametrize("fault", ["full", "allocate"])
-async def test_a_lack_of_memory_has_its_own_reason_and_gives_memory_back(isolated: Isolated, fault: str) -> None:
+async def test_a_lack_of_memory_has_its_own_reason_and_gives_memory_back(
+    isolated: Isolated, fault: str, promise: Callable[[str, str], None]
+) -> None:
     process_id, before = isolated.engine.process_id, await isolated.restarts("out_of_memory")
     running = isolated.generate(f"stall {fault}")
     await until_it_stalls(running)
@@ -191,6 +199,7 @@ async def test_a_lack_of_memory_has_its_own_reason_and_gives_memory_back(isolate
     (isolated.folder / "go-on").unlink()
     await isolated.served.reaches("stillcue_serving", 1)
     assert not psutil.pid_exists(process_id or 0)
+    promise("worker", "out of memory: UNAVAILABLE with RetryInfo, memory given back, the next worker serves")
 
 
 async def test_a_job_with_a_resume_window_goes_on_in_the_next_process_without_a_seam(isolated: Isolated) -> None:
@@ -259,13 +268,16 @@ async def test_a_stop_kills_a_worker_that_does_not_come_to_rest(tmp_path: Path) 
             assert not psutil.pid_exists(process_id or 0)
 
 
-async def test_a_hang_past_the_limit_ends_the_process(tmp_path: Path, job: Job) -> None:
+async def test_a_hang_past_the_limit_ends_the_process(
+    tmp_path: Path, job: Job, promise: Callable[[str, str], None]
+) -> None:
     with stalling(tmp_path, 5.0) as engine:
         process_id = engine.process_id
         with pytest.raises(EngineHung, match="one step took longer than 5 s") as caught:
             list(engine.generate(engine.prepare(job), CancelFlag()))
         assert isinstance(caught.value, EngineLost)
         await eventually(lambda: not psutil.pid_exists(process_id or 0))
+    promise("worker", "a call that hangs ends its process at the limit, here 5 s")
 
 
 async def test_a_drain_lets_the_job_in_the_worker_finish_and_refuses_those_who_wait(tmp_path: Path) -> None:
