@@ -74,7 +74,7 @@ class Soak:
             found.append(f"calls: {self.started:.0f} started, {self.handled:.0f} handled")
         if self.left_jobs:
             found.append(f"jobs: {self.left_jobs:.0f} left")
-        if self.ends["wrong frames"] or self.ends["INTERNAL"] or self.ends["UNKNOWN"]:
+        if any(self.ends[end] for end in ("wrong frames", "hung", "INTERNAL", "UNKNOWN", "UNAVAILABLE")):
             found.append(f"answers: {dict(self.ends)}")
         return found
 

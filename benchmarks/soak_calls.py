@@ -23,6 +23,7 @@ _PROMPT = "a red fox turns its head"
 # A small window, so that a reader that stops is noticed after a few frames.
 _OPTIONS = [("grpc.http2.lookahead_bytes", 65_535), ("grpc.http2.bdp_probe", 0), ("grpc.use_local_subchannel_pool", 1)]
 _STALL_SECONDS = 0.02
+_HANG_SECONDS = 60.0
 _Part = Callable[[random.Random, grpc.aio.Channel], Coroutine[Any, Any, str]]
 
 
@@ -51,7 +52,7 @@ async def _read_all(draw: random.Random, channel: grpc.aio.Channel) -> str:
             if message.HasField("frame"):
                 frames.append(message.frame.data)  # noqa: PERF401  an error may come between
     except grpc.aio.AioRpcError as error:
-        return error.code().name
+        return _end_of(error)
     colours = [((seed + index) % 256, index, len(_PROMPT)) for index in range(SMALL.frame_count)]
     pixel_count = SMALL.width_px * SMALL.height_px
     return "complete" if frames == [bytes(colour) * pixel_count for colour in colours] else "wrong frames"
@@ -63,7 +64,7 @@ async def _cancel(draw: random.Random, channel: grpc.aio.Channel) -> str:
         for _ in range(draw.randrange(12)):
             await anext(aiter(call))
     except grpc.aio.AioRpcError as error:
-        return error.code().name
+        return _end_of(error)
     call.cancel()
     return "cancelled"
 
@@ -74,14 +75,14 @@ async def _disconnect(draw: random.Random, channel: grpc.aio.Channel) -> str:
         for _ in range(draw.randrange(1, 12)):
             await anext(aiter(call))
     except grpc.aio.AioRpcError as error:
-        return error.code().name
+        return _end_of(error)
     await channel.close(None)
     return "disconnected"
 
 
 async def _run_out_of_time(draw: random.Random, channel: grpc.aio.Channel) -> str:
     try:
-        async for _ in _call(channel, SMALL, timeout=draw.uniform(0.001, 0.02)):
+        async for _ in _call(channel, SMALL, timeout=draw.uniform(0.001, 0.06)):
             pass
     except grpc.aio.AioRpcError as error:
         return error.code().name
@@ -96,8 +97,13 @@ async def _stall(draw: random.Random, channel: grpc.aio.Channel) -> str:
         async for _ in call:
             pass
     except grpc.aio.AioRpcError as error:
-        return "stalled" if error.code() is grpc.StatusCode.ABORTED else error.code().name
+        return "stalled" if error.code() is grpc.StatusCode.ABORTED else _end_of(error)
     return "complete"
+
+
+def _end_of(error: grpc.aio.AioRpcError) -> str:
+    """Of a call whose own patience is endless, measured by the clip."""
+    return "hung" if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED else str(error.code().name)
 
 
 # Each part and how often it is drawn, of 100.
@@ -109,7 +115,7 @@ def _call(
     size: Geometry,
     *,
     seed: int = 0,
-    timeout: float | None = None,
+    timeout: float = _HANG_SECONDS,
     stall: Duration | None = None,
 ) -> Any:
     request = generate_pb2.GenerateRequest(

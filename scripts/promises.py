@@ -38,6 +38,18 @@ PROMISES: tuple[Promise, ...] = (
         ("test_server_promises.py::test_ten_times_the_load_is_refused_and_what_was_accepted_is_finished",),
     ),
     Promise(
+        "turns",
+        "Callers take turns, however many jobs one of them sends",
+        "each one's next job before anybody's job after that",
+        ("test_server_estimates.py::test_callers_take_turns",),
+    ),
+    Promise(
+        "deadline",
+        "A deadline shorter than the estimate is refused",
+        "before any engine work",
+        ("test_server_estimates.py::test_the_life_of_an_estimate",),
+    ),
+    Promise(
         "drain",
         "SIGTERM under load loses nothing silently",
         "0 lost; new calls refused within 0.5 s",

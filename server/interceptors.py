@@ -121,8 +121,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
     async def _send_all(self, messages: AsyncGenerator[Any, None], method: Method, context: _Context) -> None:
         try:
             message = await anext(messages)
+            is_open = False
             while True:
                 try:
+                    if not is_open:
+                        is_open = True
+                        await _open(context)
                     await context.write(message)
                 except asyncio.CancelledError as error:
                     message = await messages.athrow(error)
@@ -204,6 +208,20 @@ def _reader(handler: _Handler) -> Callable[[bytes], Any]:
             raise MalformedRequest from error
 
     return read
+
+
+async def _open(context: _Context) -> None:
+    """Sends the headers before the first message, and to their end even where the handler's patience is over.
+
+    grpc.aio notes that they are sent when the first write has returned. A write that was cancelled has sent them
+    without a note; they would be sent again with the status, which gRPC refuses, and the caller would wait for ever.
+    """
+    opening = asyncio.ensure_future(context.send_initial_metadata(()))
+    try:
+        await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        await asyncio.gather(opening, return_exceptions=True)
+        raise
 
 
 async def _send_status(context: _Context, status: grpc.Status) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import uuid
 from collections.abc import Callable
 from threading import Event, Semaphore
 from typing import Any
@@ -177,6 +178,20 @@ async def test_a_stalled_reader_loses_its_stream_and_nobody_else_does(
     assert reason(error) == "READER_STALLED"
     assert error.details() == "a message waited 0.2 s for the reader; read the stream as it comes"
     promise("stalled", f"ended at the {stall_by}'s limit of 0.2 s, before the clip was; the next job is complete")
+
+
+async def test_a_stream_without_any_patience_ends_all_the_same() -> None:
+    stream = generate_pb2.StreamSpec(max_stall_duration=Duration(nanos=1))
+    ends = set()
+    async with served(FakeEngine()) as server:
+        for _ in range(20):
+            call = server.stub.Generate(generate_request(request_id=str(uuid.uuid4()), stream=stream))
+            try:
+                ends.add(kinds(await read_all(call))[-1])
+            except grpc.aio.AioRpcError as error:
+                ends.add(reason(error))
+    assert "READER_STALLED" in ends
+    assert ends <= {"READER_STALLED", "summary"}
 
 
 async def test_a_request_cannot_ask_for_more_patience_than_the_server_has() -> None:

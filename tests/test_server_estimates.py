@@ -21,6 +21,7 @@ from stillcue.v1 import generate_pb2
 from tests.serving import detail, failure_of, generate_request, kinds, png, read_all, reason, served
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from engine.types import PreparedJob
@@ -43,7 +44,7 @@ def long_request() -> generate_pb2.GenerateRequest:
     return generate_request(sampling=generate_pb2.SamplingSpec(step_count=100))
 
 
-async def test_the_life_of_an_estimate() -> None:
+async def test_the_life_of_an_estimate(promise: Callable[[str, str], None]) -> None:
     engine = FakeEngine(call_seconds=CALL_SECONDS, capabilities=PLANNED)
     async with served(engine, queue_capacity=1) as server:
         messages = await read_all(server.stub.Generate(generate_request()))
@@ -83,6 +84,7 @@ async def test_the_life_of_an_estimate() -> None:
         assert retry.retry_delay.ToNanoseconds() >= 1e9
         running.cancel()
         assert kinds(await read_all(waiting))[-1] == "summary"
+    promise("deadline", "10 s of work with 9 s to go: DEADLINE_TOO_SHORT, 0 graph calls")
 
 
 def test_a_place_that_is_free_at_once_is_worth_a_second() -> None:
@@ -149,7 +151,7 @@ def test_an_old_estimate_refuses_nobody_so_that_a_faster_server_is_found_out() -
     assert estimates.of(prepared()).work_seconds == pytest.approx(9.0)
 
 
-async def test_callers_take_turns(tmp_path: Path) -> None:
+async def test_callers_take_turns(tmp_path: Path, promise: Callable[[str, str], None]) -> None:
     path = tmp_path / "callers"
     path.write_text(f"shop {hash_of('shop')}\nstudio {hash_of('studio')}\n")
     gate = Semaphore(0)
@@ -172,3 +174,4 @@ async def test_callers_take_turns(tmp_path: Path) -> None:
         for call in (shop[0], studio[0], shop[1], studio[1], shop[2]):
             gate.release(GRAPH_CALL_COUNT)
             assert kinds(await read_all(call))[-1] == "summary"
+    promise("turns", "3 jobs of one and 2 of another: in turns, 5 of 5 complete")
