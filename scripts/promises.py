@@ -18,11 +18,13 @@ class Promise:
 PROMISES: tuple[Promise, ...] = (
     Promise(
         "cancel",
-        "A cancel stops the job: while it waits, in a step, while it decodes",
+        "A cancel stops the job: while it waits, in a step, while it decodes, at the very end",
         "the engine makes no further graph call",
         (
             "test_server_ends.py::test_a_cancel_stops_the_engine_before_its_next_call",
             "test_server_queue.py::test_a_job_that_is_cancelled_while_it_waits_leaves_at_once",
+            "test_server_cancel.py::test_a_job_that_waits_leaves_the_queue_and_costs_nothing",
+            "test_server_cancel.py::test_a_cancel_at_the_very_end_finds_an_idle_engine",
         ),
     ),
     Promise(
@@ -63,8 +65,8 @@ PROMISES: tuple[Promise, ...] = (
         "A client that is killed or cut off stops its job",
         "killed 10 ms; cut off: keepalive + ping timeout",
         (
-            "test_server_promises.py::test_a_killed_client_stops_its_job",
-            "test_server_promises.py::test_a_client_that_is_cut_off_stops_its_job",
+            "test_server_cancel.py::test_a_killed_client_stops_the_engine",
+            "test_server_cancel.py::test_a_peer_that_vanishes_without_a_word_is_noticed",
         ),
     ),
     Promise(
@@ -74,6 +76,15 @@ PROMISES: tuple[Promise, ...] = (
         (
             "test_server_ends.py::test_a_stalled_reader_loses_its_stream_and_nobody_else_does",
             "test_server_ends.py::test_a_reader_that_is_too_slow_loses_its_stream_at_the_byte_limit",
+        ),
+    ),
+    Promise(
+        "resume",
+        "A broken stream goes on where it broke, and a repeated request is one run",
+        "byte-identical, one engine run",
+        (
+            "test_server_resume.py::test_a_broken_stream_goes_on_with_the_same_bytes",
+            "test_server_resume.py::test_the_same_request_twice_is_one_run",
         ),
     ),
     Promise(

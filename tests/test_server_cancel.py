@@ -22,6 +22,7 @@ from tests.serving import REQUEST_ID, Served, eventually, generate_request, kind
 from tests.test_server_resume import going_on, raw, read_bytes, resumable, take
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 CALL_COUNT = 10  # of the job of `generate_request`
@@ -48,7 +49,9 @@ async def expect_rest(server: Served, engine: FakeEngine, gate: Semaphore, call_
 
 
 @pytest.mark.parametrize("by", ["caller", "deadline", "connection"])
-async def test_a_job_that_waits_leaves_the_queue_and_costs_nothing(by: str) -> None:
+async def test_a_job_that_waits_leaves_the_queue_and_costs_nothing(
+    by: str, promise: Callable[[str, str], None]
+) -> None:
     gate = Semaphore(0)
     engine = FakeEngine(gate=gate)
     async with served(engine) as server, grpc.aio.insecure_channel(str(server.address)) as channel:
@@ -68,9 +71,10 @@ async def test_a_job_that_waits_leaves_the_queue_and_costs_nothing(by: str) -> N
         assert kinds(await read_all(running))[-1] == "summary"
         assert await server.sample(IDLE) == 0  # the engine never had it
     assert len(engine.graph_calls) == CALL_COUNT
+    promise("cancel", f"in the queue, by the {by}: 0 calls")
 
 
-async def test_a_cancel_at_the_very_end_finds_an_idle_engine() -> None:
+async def test_a_cancel_at_the_very_end_finds_an_idle_engine(promise: Callable[[str, str], None]) -> None:
     geometry = Geometry(1280, 704, 17)  # 46 MB: more than a connection takes up
     engine = FakeEngine(capabilities=dataclasses.replace(FAKE_CAPABILITIES, geometries=(geometry, Geometry(32, 32, 9))))
     request = generate_request(
@@ -86,6 +90,7 @@ async def test_a_cancel_at_the_very_end_finds_an_idle_engine() -> None:
         await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
         assert await server.sample(IDLE) == 0  # it was idle when the cancel came
         assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
+    promise("cancel", "at the very end: the engine is idle already")
 
 
 async def test_the_time_to_an_idle_engine_is_measured_from_the_cancel_to_the_end_of_the_call() -> None:
@@ -108,7 +113,7 @@ async def test_the_time_to_an_idle_engine_is_measured_from_the_cancel_to_the_end
 
 
 @pytest.mark.parametrize("where", ["engine", "queue"])
-async def test_a_peer_that_vanishes_without_a_word_is_noticed(where: str) -> None:
+async def test_a_peer_that_vanishes_without_a_word_is_noticed(where: str, promise: Callable[[str, str], None]) -> None:
     """No packet comes any more, and none says so. Without both keepalive options gRPC notices this after minutes."""
     gate = Semaphore(5)
     engine = FakeEngine(gate=gate)
@@ -119,7 +124,9 @@ async def test_a_peer_that_vanishes_without_a_word_is_noticed(where: str) -> Non
                 await begin(server, stub_of(channel), request_id=OTHER_ID)
                 await eventually(lambda: len(engine.graph_calls) == 5)
                 relay.stop_forwarding()
+                gone_at = time.perf_counter()
                 await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
+                seconds = time.perf_counter() - gone_at
         if ahead is None:
             await expect_rest(server, engine, gate, 5)
         else:
@@ -127,6 +134,9 @@ async def test_a_peer_that_vanishes_without_a_word_is_noticed(where: str) -> Non
             gate.release(CALL_COUNT - 5)
             assert kinds(await read_all(ahead))[-1] == "summary"
             assert len(engine.graph_calls) == CALL_COUNT
+    promise(
+        "vanished", f"cut off in the {where}: known after {seconds:.1f} s, with keepalive 1 s and ping timeout 0.5 s"
+    )
 
 
 async def test_who_comes_back_before_the_server_noticed_gets_the_same_stream() -> None:
@@ -169,7 +179,9 @@ def picture(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(("window_seconds", "outcome"), [("0", "cancelled"), ("0.2", "reader_gone")])
-async def test_a_killed_client_stops_the_engine(picture: str, window_seconds: str, outcome: str) -> None:
+async def test_a_killed_client_stops_the_engine(
+    picture: str, window_seconds: str, outcome: str, promise: Callable[[str, str], None]
+) -> None:
     gate = Semaphore(5)
     engine = FakeEngine(gate=gate)
     async with served(engine) as server:
@@ -177,8 +189,12 @@ async def test_a_killed_client_stops_the_engine(picture: str, window_seconds: st
         with Popen(command, env={"PYTHONPATH": ":".join(sys.path)}, stdout=PIPE) as client:
             await eventually(lambda: len(engine.graph_calls) == 5)
             client.kill()
+            killed_at = time.perf_counter()
         await server.reaches(f"stillcue_jobs_total{{outcome={outcome}}}", 1)
+        seconds = time.perf_counter() - killed_at
         await expect_rest(server, engine, gate, 5)
+    window = f" with {window_seconds} s to come back" if float(window_seconds) else ""
+    promise("vanished", f"killed{window}: known after {1000 * seconds:.0f} ms, the look included")
 
 
 async def test_a_cancel_by_id_is_for_jobs_with_a_window_only() -> None:

@@ -1,11 +1,10 @@
-"""Load, signals and clients that vanish: what the server promises of them, counted."""
+"""Load and signals: what the server promises of them, counted."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import statistics
-import sys
 import time
 import uuid
 from threading import Semaphore
@@ -17,12 +16,10 @@ from google.rpc import error_details_pb2
 
 from engine import FakeEngine
 from stillcue.v1 import generate_pb2
-from tests.relay import relayed
 from tests.serving import (
     PATIENCE_SECONDS,
     Served,
     detail,
-    eventually,
     failure_of,
     generate_request,
     kinds,
@@ -42,16 +39,6 @@ GRAPH_CALL_COUNT = 10  # of the job of `generate_request`
 def fresh_request() -> generate_pb2.GenerateRequest:
     """A job of its own."""
     return generate_request(request_id=str(uuid.uuid4()))
-
-
-CLIENT = """
-import sys
-from stillcue import Client
-
-with Client(sys.argv[1]) as client:
-    for event in client.generate(sys.argv[2], "a red fox turns its head"):
-        print(type(event).__name__, flush=True)
-"""
 
 
 async def test_ten_times_the_load_is_refused_and_what_was_accepted_is_finished(
@@ -142,54 +129,3 @@ def error_reason(error: grpc.aio.AioRpcError) -> str:
         return reason(error)
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     return "connection refused"
-
-
-async def expect_next_job_to_run(server: Served, engine: FakeEngine, gate: Semaphore) -> None:
-    gate.release(1)  # the stopped job takes this permit and makes no call
-    await server.reaches("stillcue_cancel_latency_seconds_count", 1)
-    assert len(engine.graph_calls) == 5
-    gate.release(GRAPH_CALL_COUNT)
-    assert kinds(await read_all(server.stub.Generate(fresh_request())))[-1] == "summary"
-    assert len(engine.graph_calls) == 5 + GRAPH_CALL_COUNT
-
-
-async def test_a_killed_client_stops_its_job(
-    promise: Callable[[str, str], None], tmp_path: Any, png: Callable[..., bytes]
-) -> None:
-    picture = tmp_path / "picture.png"
-    picture.write_bytes(png(32, 32))
-    gate = Semaphore(5)
-    engine = FakeEngine(gate=gate)
-    async with served(engine) as server:
-        client = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", CLIENT, str(server.address), str(picture), stdout=asyncio.subprocess.PIPE
-        )
-        assert await line_of(client.stdout) == "Accepted"
-        await eventually(lambda: len(engine.graph_calls) == 5)
-        client.kill()
-        killed_at = time.perf_counter()
-        await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
-        seconds = time.perf_counter() - killed_at
-        await client.communicate()
-        await expect_next_job_to_run(server, engine, gate)
-    promise("vanished", f"killed: known {1000 * seconds:.0f} ms later, the time to ask for it included")
-
-
-async def test_a_client_that_is_cut_off_stops_its_job(promise: Callable[[str, str], None]) -> None:
-    gate = Semaphore(5)
-    engine = FakeEngine(gate=gate)
-    async with (
-        served(engine, keepalive_seconds=1, ping_timeout_seconds=0.5) as server,
-        relayed(server.address) as relay,
-        grpc.aio.insecure_channel(f"127.0.0.1:{relay.port}") as channel,
-    ):
-        call = stub_of(channel).Generate(fresh_request())
-        await anext(aiter(call))
-        await eventually(lambda: len(engine.graph_calls) == 5)
-        relay.cut()
-        cut_at = time.perf_counter()
-        await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
-        seconds = time.perf_counter() - cut_at
-        await expect_next_job_to_run(server, engine, gate)
-        call.cancel()
-    promise("vanished", f"cut off: known {seconds:.1f} s later, with keepalive 1 s and ping timeout 0.5 s")

@@ -33,7 +33,7 @@ from tests.test_server_ends import LARGE, release_one_by_one
 from tests.test_server_quotas import SHOP, STUDIO, callers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 GRAPH_CALL_COUNT = 10  # of the job of `generate_request`
@@ -86,7 +86,9 @@ async def read_and_break(server: Served, request: generate_pb2.GenerateRequest, 
 
 
 @pytest.mark.parametrize(("call_count", "event_count"), [(0, 1), (4, 7), (8, 12), (10, 21)])
-async def test_a_broken_stream_goes_on_with_the_same_bytes(call_count: int, event_count: int) -> None:
+async def test_a_broken_stream_goes_on_with_the_same_bytes(
+    call_count: int, event_count: int, promise: Callable[[str, str], None]
+) -> None:
     gate = Semaphore(call_count)
     engine = FakeEngine(gate=gate)
     async with served(engine) as server:
@@ -107,6 +109,7 @@ async def test_a_broken_stream_goes_on_with_the_same_bytes(call_count: int, even
     assert len({event.resume_token for event in events}) == EVENT_COUNT
     elapsed = [event.elapsed.ToNanoseconds() for event in events]
     assert elapsed == sorted(elapsed)
+    promise("resume", f"broken after {event_count} of {EVENT_COUNT} events: the same bytes, 1 run")
 
 
 async def test_a_job_goes_on_while_nobody_reads() -> None:
@@ -121,7 +124,7 @@ async def test_a_job_goes_on_while_nobody_reads() -> None:
     assert len(engine.graph_calls) == GRAPH_CALL_COUNT
 
 
-async def test_the_same_request_twice_is_one_run() -> None:
+async def test_the_same_request_twice_is_one_run(promise: Callable[[str, str], None]) -> None:
     gate = Semaphore(4)
     engine = FakeEngine(gate=gate)
     async with served(engine) as server:
@@ -133,6 +136,7 @@ async def test_the_same_request_twice_is_one_run() -> None:
         assert len(wholes[0]) == EVENT_COUNT
         assert await server.sample("stillcue_jobs_total{outcome=completed}") == 1
     assert len(engine.graph_calls) == GRAPH_CALL_COUNT
+    promise("resume", "3 times the same request at once: 1 run, 3 identical streams")
 
 
 async def test_without_a_window_the_same_request_twice_is_two_runs() -> None:

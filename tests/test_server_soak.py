@@ -19,7 +19,7 @@ def test_nothing_is_left_of_many_jobs(promise: Callable[[str, str], None]) -> No
     assert {"complete", "cancelled", "disconnected", "DEADLINE_EXCEEDED"} <= set(soak.ends)
     assert sum(soak.ends.values()) == 250
     calls = f"{soak.started:.0f} started, {soak.handled:.0f} handled"
-    promise("soak", f"250 jobs: {calls}, 0 tasks, files, threads and shared memory more")
+    promise("soak", f"250 jobs: {calls}, 0 tasks, files and shared memory more")
 
 
 def test_a_leak_on_purpose_is_found(promise: Callable[[str, str], None]) -> None:
