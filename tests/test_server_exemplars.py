@@ -45,6 +45,7 @@ async def test_every_histogram_names_the_request() -> None:
         await read_all(server.stub.Generate(generate_request(stream=stream)))
         found = await exemplars(server)
     assert found.pop("stillcue_cancel_latency_seconds") == set()
+    assert found.pop("stillcue_worker_down_seconds") == set()  # of no request
     assert len(found) == 10
     assert all(ids == {REQUEST_ID} for ids in found.values()), found
 

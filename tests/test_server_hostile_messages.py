@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 SCORE_MATCH = "/stillcue.v1.StillcueService/ScoreMatch"
 TOKEN = (("authorization", "Bearer token"),)
 MIB = 2**20
-ALLOWED_GROWTH_BYTES = 32 * MIB  # what messages of the largest size take; half of one that is too large
+# The promise is 64 MB. How much of a message gRPC reads while it refuses it depends on who is faster: 8 to 50 MB seen.
+ALLOWED_GROWTH_BYTES = 61 * MIB
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 
 

@@ -33,8 +33,10 @@ class SlotWriter:
         self._free = list(range(slots.count))
 
     def take(self) -> int:
-        """A free slot; waits until there is one. Raises ``EOFError`` when the receiver is gone."""
-        return self._free.pop() if self._free else self._returned.recv_bytes()[0]
+        """The free slot that was used last; waits until there is one. Raises ``EOFError`` when the receiver is gone."""
+        while not self._free or self._returned.poll():
+            self._free.append(self._returned.recv_bytes()[0])
+        return self._free.pop()
 
     def put_back(self, slot: int) -> None:
         """Keeps a slot that was not sent."""
