@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image as Pillow
 
 from engine.advice import Adviser
 from engine.bundle import Manifest, read_manifest
@@ -14,13 +16,14 @@ from engine.errors import ScorerMissing
 from engine.execution import Execution
 from engine.graphs import BundleGraphs
 from engine.match_query import prepare_query
-from engine.media.report import report_decoded
+from engine.media.report import PictureReport, report_decoded
 from engine.pipeline import Pipeline
 from engine.preparation import prepare_job
 from engine.prompts import PromptEncoder
 from engine.residency import ResidencyPlan, plan_residency
 from engine.runtime.base import Array, Runtime
 from engine.scoring import Scorer
+from engine.scoring.cache import BoundedCache
 from engine.types import (
     Capabilities,
     ClipPlan,
@@ -33,6 +36,8 @@ from engine.types import (
     SamplingDefaults,
     Settings,
 )
+
+_PICTURE_REPORT_COUNT = 128
 
 
 class BundleEngine:
@@ -63,6 +68,7 @@ class BundleEngine:
         if self._manifest.scorer is not None:
             both = graphs.get("scorer_image", anywhere), graphs.get("scorer_text", anywhere)
             self._scorer = Scorer(folder, self._manifest.scorer, both, runtime, plan.geometries)
+        self._picture_reports: BoundedCache[bytes, PictureReport] = BoundedCache(_PICTURE_REPORT_COUNT)
         self._adviser = Adviser(self._capabilities, prompts.token_count)
         self._pipeline: Pipeline | None = Pipeline(self._manifest, graphs, prompts, self._scorer, self._adviser)
 
@@ -90,7 +96,16 @@ class BundleEngine:
             raise ScorerMissing
         picture, clip = prepare_query(image, prompt, plan, self._capabilities)
         report = self._scorer.score(Execution(self._runtime, CancelFlag()), picture, prompt)
-        return self._adviser.advise(report, prompt, report_decoded(image, picture), clip)
+        return self._adviser.advise(report, prompt, self._report_picture(image, picture), clip)
+
+    def _report_picture(self, image: Image, picture: Pillow.Image) -> PictureReport:
+        """A picture that is asked about again, with other words, is looked at once."""
+        digest = hashlib.sha256(image.data).digest()
+        report = self._picture_reports.find([digest]).get(digest)
+        if report is None:
+            report = report_decoded(image, picture)
+            self._picture_reports.keep({digest: report})
+        return report
 
     def close(self) -> None:
         """Lets go of graphs and caches."""

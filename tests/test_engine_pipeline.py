@@ -147,6 +147,22 @@ def test_events_come_in_the_order_of_the_stages(bench: Bench) -> None:
     assert bench.runtime.calls == [*_ALL_CALLS, "scorer_image"]  # and the sampled frames, in one call
 
 
+def test_a_clip_is_reviewed_after_its_last_frame(bench: Bench) -> None:
+    done = bench.run(bench.prepare())[-1]
+    assert isinstance(done, JobDone)
+    report = done.match_report
+    assert report is not None
+    assert report.prompt_report is not None
+    assert report.picture_report is not None
+    assert report.crops == ()  # the picture is cut already
+    assert [match.frame_index for match in done.frame_matches] == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert all(0.0 <= match.score <= 100.0 for match in done.frame_matches)
+    assert done.diagnosis is not None
+    likeness = done.diagnosis.metrics.likeness
+    assert likeness is not None
+    assert 0.0 <= likeness.subject_consistency <= 1.0
+
+
 def test_the_first_frame_leaves_before_the_second_latent_frame_is_decoded(bench: Bench) -> None:
     events = bench.start(bench.prepare())
     frame = _advance_to(FrameReady, events)

@@ -93,6 +93,6 @@ def test_rows_of_like_things_are_no_lettering(picture: NDArray[np.uint8]) -> Non
     assert find_lettering(Pillow.fromarray(picture)).lines == ()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 400), (7, 3)])
-def test_tiny_pictures(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(1, 1), (1, 400), (7, 3), (95, 400)])
+def test_pictures_that_are_too_small_for_words(size: tuple[int, int]) -> None:
     assert find_lettering(Pillow.new("RGB", size)).lines == ()

@@ -21,6 +21,7 @@ from engine.media.components import Components, Ints, components_of
 from engine.types import Box
 
 _LONGEST_SIDE_PX = 512
+_SHORTEST_SIDE_PX = 96  # of a picture that is looked at; in smaller ones no four letters are legible
 _SURROUNDINGS_PX = (6, 20)  # radii of the mean that strokes are held against: thin letters and thick ones
 _CONTRAST = 22  # of 255, between a pixel of a stroke and its surroundings
 _SMALLEST_HEIGHT_PX, _LARGEST_HEIGHT = 6, 0.3  # the latter as a share of the picture's height
@@ -49,6 +50,8 @@ class Lettering:
 
 def find_lettering(picture: Pillow.Image) -> Lettering:
     """Looks for lettering in a picture of any mode; some 0.1 s whatever its size."""
+    if min(picture.size) < _SHORTEST_SIDE_PX:
+        return Lettering((), 0.0)
     scale = min(1.0, _LONGEST_SIDE_PX / max(picture.size))
     size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
     small = picture.convert("L").resize(size, Pillow.Resampling.BOX)

@@ -1,0 +1,101 @@
+"""What the diagnosis says of clips that should be good, and of clips that were asked for wrongly, on pocket.
+
+    python -m benchmarks.diagnosis --json FILE [--count 12] [--bundle pocket/model]
+
+The same held-out pictures each time: with the sentence that fits, with another subject, another scene, an action that
+the subject cannot do, and with the fitting sentence at guidance 10. Tells how often anything was noticed, which remedy
+came first, and where the figures lie that the thresholds are held against.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+
+from PIL import Image as Pillow
+
+from benchmarks.report import Report
+from engine import Engine, open_engine
+from engine.cancellation import CancelFlag
+from engine.diagnosis import Diagnosis, RemedyKind
+from engine.opening import EngineSettings
+from engine.types import Image, Job, JobDone, SamplingSpec
+from pocket.evaluation.mismatch import Mismatch, mismatched
+from pocket.world import caption, render_picture, sample_spec
+
+_FIRST_SEED = 1000
+_HIGH_GUIDANCE = 10.0
+_ARMS: dict[str, Mismatch | None] = {
+    "matched": None,
+    "guidance_10": None,
+    "other_subject": Mismatch.SUBJECT,
+    "other_scene": Mismatch.SCENE,
+    "other_action": Mismatch.ACTION,
+}
+_RIGHT_REMEDY = {"guidance_10": RemedyKind.GUIDANCE}  # of all other arms: make it match
+
+
+@dataclass(frozen=True)
+class Take:
+    """One clip: its diagnosis, and how much of its match the last frame has lost."""
+
+    diagnosis: Diagnosis
+    lost_score: float
+
+
+def takes(engine: Engine, arm: str, count: int) -> Iterator[Take]:
+    """Clips of one arm; a pair that the world has no mismatch for is left out."""
+    for seed in range(_FIRST_SEED, _FIRST_SEED + count):
+        spec = sample_spec(seed, held_out=True)
+        kind = _ARMS[arm]
+        said = spec if kind is None else mismatched(spec, kind, seed)
+        if said is None:
+            continue
+        buffer = io.BytesIO()
+        Pillow.fromarray(render_picture(spec)).save(buffer, "PNG")
+        sampling = SamplingSpec(seed=seed, guidance_scale=_HIGH_GUIDANCE if arm == "guidance_10" else None)
+        job = engine.prepare(Job(Image(buffer.getvalue()), caption(said, "en", seed), sampling=sampling))
+        done = [event for event in engine.generate(job, CancelFlag()) if isinstance(event, JobDone)][-1]
+        assert done.diagnosis is not None
+        yield Take(done.diagnosis, done.frame_matches[0].score - done.frame_matches[-1].score)
+
+
+def figures_of(arm: str, made: Sequence[Take]) -> Iterator[tuple[str, float]]:
+    """What is told of one arm."""
+    noticed = [take.diagnosis for take in made if take.diagnosis.symptoms]
+    right = _RIGHT_REMEDY.get(arm, RemedyKind.MATCH)
+    likeness = [take.diagnosis.metrics.likeness for take in made]
+    yield f"{arm}_clip_count", len(made)
+    yield f"{arm}_noticed_share", len(noticed) / len(made)
+    if arm != "matched":
+        yield f"{arm}_right_remedy_share", fmean(item.remedies[0].kind is right for item in noticed) if noticed else 0.0
+    drifts = sorted(item.subject_drift for item in likeness if item is not None)
+    yield f"{arm}_subject_drift_median", median(drifts)
+    yield f"{arm}_subject_drift_largest", drifts[-1]
+    yield f"{arm}_dynamic_degree_median", median(take.diagnosis.metrics.dynamic_degree for take in made)
+    yield f"{arm}_burnt_gain_median", median(take.diagnosis.metrics.burnt_gain for take in made)
+    yield f"{arm}_lost_score_largest", max(take.lost_score for take in made)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Makes the clips and prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--count", type=int, default=12, help="clips of each arm")
+    parser.add_argument("--bundle", type=Path, default=Path("pocket/model"))
+    options = parser.parse_args(arguments)
+    engine = open_engine(options.bundle, EngineSettings(thread_count=1))
+    figures: dict[str, float] = {}
+    for arm in _ARMS:
+        figures |= dict(figures_of(arm, list(takes(engine, arm, options.count))))
+    report = Report("diagnosis", figures)
+    report.show()
+    report.write(options.json)
+
+
+if __name__ == "__main__":
+    main()
