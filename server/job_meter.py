@@ -1,4 +1,4 @@
-"""Turns what happens to one job into metrics. Knows events and clocks; changes nothing."""
+"""Turns what happens to one job into metrics and spans. Knows events and clocks; changes nothing."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.types import Event, FrameReady, JobDone, MatchReport, StepDone
-from server.metrics import exemplar_of
+from server.metrics import FAULTS, exemplar_of
 
 if TYPE_CHECKING:
     from server.metrics import Metrics
+    from server.tracing import JobTrace
 
 
 class JobMeter:
     """``arrived_at`` is when the request came, on the clock of ``time.perf_counter``."""
 
-    def __init__(self, metrics: Metrics, arrived_at: float, request_id: str) -> None:
+    def __init__(self, metrics: Metrics, arrived_at: float, request_id: str, trace: JobTrace) -> None:
         self._metrics = metrics
+        self._trace = trace
         self._exemplar = exemplar_of(request_id)
         self.arrived_at = arrived_at
         self._queued_at = time.perf_counter()
@@ -32,9 +34,11 @@ class JobMeter:
         self.queue_seconds = time.perf_counter() - self._queued_at
         self._metrics.job_queue_seconds.observe(self.queue_seconds, self._exemplar)
         self._metrics.running_jobs.inc()
+        self._trace.work_started()
 
     def event(self, event: Event) -> None:
         """The engine reported something."""
+        self._trace.event(event)
         match event:
             case MatchReport():
                 self._score = event.score
@@ -56,6 +60,7 @@ class JobMeter:
     def begun_again(self) -> None:
         """The engine was lost and the next one does the job from its beginning."""
         self._metrics.jobs_begun_again.inc()
+        self._trace.note("begun again")
         self._last_frame_at = None
 
     def stop_requested(self) -> None:
@@ -66,12 +71,14 @@ class JobMeter:
     def work_ended(self, ended_at: float) -> None:
         """The engine is idle again, since ``ended_at`` on the clock of ``time.perf_counter``."""
         self._metrics.running_jobs.dec()
+        self._trace.work_ended()
         if self._stopped_at is not None and self._stopped_at <= ended_at:
             self._metrics.cancel_latency_seconds.observe(ended_at - self._stopped_at, self._exemplar)
 
     def joined(self) -> None:
         """A stream of the job was taken up again, or joined."""
         self._metrics.streams_resumed.inc()
+        self._trace.note("stream taken up again")
 
     def detached(self, change: int) -> None:
         """1: nobody reads the job any more, and its caller may come back; -1: that is over."""
@@ -83,6 +90,7 @@ class JobMeter:
             return
         self._has_ended = True
         self._metrics.jobs.labels(outcome).inc()
+        self._trace.job_ended(outcome, is_fault=outcome in FAULTS)
         if self._score is not None:
             self._metrics.job_match_score.labels(outcome).observe(self._score, self._exemplar)
 

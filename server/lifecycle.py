@@ -36,6 +36,7 @@ from server.security.tls import server_credentials
 from server.servicer import StillcueServicer
 from server.serving import Serving
 from server.settings import Address, SettingInvalid, Settings
+from server.tracing import Tracing, open_tracing
 from server.worker_watch import WorkerWatch
 from stillcue.v1 import service_pb2, service_pb2_grpc
 
@@ -64,8 +65,13 @@ class Server:
     """One gRPC server with its metrics port and its engine. Made and used inside a running event loop."""
 
     def __init__(
-        self, settings: Settings, open_engine: Callable[[], Engine], find_cards: Callable[[], list[Card]] = nvml_cards
+        self,
+        settings: Settings,
+        open_engine: Callable[[], Engine],
+        find_cards: Callable[[], list[Card]] = nvml_cards,
+        tracing: Tracing | None = None,
     ) -> None:
+        """``tracing`` None: as the settings say. Raises ``SettingInvalid``."""
         self._settings = settings
         self._open_engine = open_engine
         self._metrics = Metrics()
@@ -78,6 +84,7 @@ class Server:
         self._engine_thread = EngineThread()
         self._metrics_endpoint: MetricsEndpoint | None = None
         self._quotas = Quotas()
+        self._tracing = open_tracing(settings.otlp_endpoint) if tracing is None else tracing
         self._credentials = server_credentials(settings)
         guard = Guard.build(settings, self._quotas, health.SERVICE_NAME)
         self._interceptor = CallInterceptor(self._metrics, guard, health.SERVICE_NAME)
@@ -140,6 +147,7 @@ class Server:
         if not is_at_rest and self._serving is not None and isinstance(self._serving.engine, WorkerEngine):
             self._serving.engine.kill()
             is_at_rest = await asyncio.to_thread(self._engine_thread.close, _ENGINE_STOP_SECONDS)
+        await asyncio.to_thread(self._tracing.close)
         return is_at_rest
 
     def _set_engine_running(self, hindrance: Callable[[], Exception] | None) -> None:
@@ -154,7 +162,7 @@ class Server:
 
     async def _listen_grpc(self) -> Address:
         address = self._settings.listen
-        servicer = StillcueServicer(self._gate, self._quotas, self._metrics, self._settings)
+        servicer = StillcueServicer(self._gate, self._quotas, self._metrics, self._settings, self._tracing)
         service_pb2_grpc.add_StillcueServiceServicer_to_server(servicer, self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)

@@ -21,6 +21,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from engine.errors import EngineHung, EngineLost, GraphFailed, OutOfMemory
 from engine.worker import LossReason
 from server import __version__
 from server.errors import INTERNAL, RULES
@@ -56,6 +57,9 @@ class Method:
 UNKNOWN_METHOD = Method("other", "other", "other")
 COMPLETED = "completed"
 REASONS = tuple(rule.reason.lower() for rule in [*RULES.values(), INTERNAL])
+# Outcomes that are the server's doing.
+_FAULTY = (GraphFailed, OutOfMemory, EngineLost, EngineHung)
+FAULTS = frozenset(rule.reason.lower() for rule in [*(RULES[kind] for kind in _FAULTY), INTERNAL])
 _CODES = ("OK", *sorted({rule.code.name for rule in [*RULES.values(), INTERNAL]}))
 
 

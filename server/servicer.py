@@ -22,6 +22,7 @@ from server.logs import current_request_id
 from server.metrics import exemplar_of
 from server.replays import JobKey
 from server.security.caller import current_caller
+from server.tracing import NO_TRACING
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
@@ -36,12 +37,21 @@ if TYPE_CHECKING:
     from server.security.quotas import Quotas
     from server.serving import Serving
     from server.settings import Settings
+    from server.tracing import Tracing
 
 
 class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
     """Answers calls as soon as the gate lets them in."""
 
-    def __init__(self, gate: Gate[Serving], quotas: Quotas, metrics: Metrics, settings: Settings) -> None:
+    def __init__(
+        self,
+        gate: Gate[Serving],
+        quotas: Quotas,
+        metrics: Metrics,
+        settings: Settings,
+        tracing: Tracing = NO_TRACING,
+    ) -> None:
+        self._tracing = tracing
         self._gate = gate
         self._quotas = quotas
         self._metrics = metrics
@@ -57,7 +67,7 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         with ExitStack() as inside:
             with self._counting_rejections(deadline):
                 serving = inside.enter_context(self._gate.enter())
-                generation, number = await self._find_or_admit(call, request, serving, deadline, arrived_at)
+                generation, number = await self._find_or_admit(call, request, serving, context, arrived_at)
             with generation.reading(deadline):
                 async with aclosing(generation.messages(number)) as messages:
                     async for message in messages:
@@ -100,7 +110,7 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         call: codec.GenerateCall,
         request: generate_pb2.GenerateRequest,
         serving: Serving,
-        deadline: Deadline,
+        context: ServicerContext[Any, Any],
         arrived_at: float,
     ) -> tuple[Generation, int]:
         """The job of a call, and the number of the event that its stream begins with."""
@@ -119,16 +129,19 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         with ExitStack() as unless_placed:
             unless_placed.callback(held.close)
             held.enter_context(self._quotas.job(current_caller.get()))
+            deadline = Deadline(context)
             prepared = await _prepare_in_turn(call, serving, deadline)
             if call.resume_window_seconds and (same := serving.replays.find_same(key, digest)) is not None:
                 return same, same.join(None)  # its own first call was prepared at the same time
             estimate = serving.estimates.of(prepared)
             deadline.check(estimate, serving.admission.wait_seconds(key.caller_name))
+            metadata: Any = context.invocation_metadata() or ()
+            trace = self._tracing.job(metadata, call.request_id, time.perf_counter() - arrived_at)
             generation = Generation(
                 call,
                 prepared,
                 serving,
-                JobMeter(self._metrics, arrived_at, call.request_id),
+                JobMeter(self._metrics, arrived_at, call.request_id, trace),
                 key=key,
                 request_digest=digest,
                 estimate=estimate,

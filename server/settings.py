@@ -65,6 +65,13 @@ def _yes_or_no(text: str) -> bool:
     return text == "true"
 
 
+def _url_or_empty(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if text and (scheme not in {"http", "https"} or not rest):
+        raise ValueError("is not http://HOST:PORT or https://HOST:PORT, for example http://127.0.0.1:4317")
+    return text
+
+
 def _one_of(*names: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in names:
@@ -216,6 +223,12 @@ class Settings:
     )
     ping_timeout_seconds: float = _setting(
         _seconds(0.1, 600), "5", "How long a connection may take to answer before it counts as gone."
+    )
+    otlp_endpoint: str = _setting(
+        _url_or_empty,
+        "",
+        "Collector that traces go to (OTLP over gRPC, such as http://127.0.0.1:4317); needs the extra `otel`. Empty: "
+        "no traces.",
     )
     log_level: str = _setting(
         _one_of("debug", "info", "warning", "error"), "info", "Least severe lines that reach the log (stderr)."

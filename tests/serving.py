@@ -97,10 +97,12 @@ def _sample_name(name: str, labels: dict[str, str]) -> str:
 
 
 @asynccontextmanager
-async def served(engine: Engine, **settings: Any) -> AsyncIterator[Served]:
-    """Serves an engine on free ports and gives a channel to it."""
+async def served(engine: Engine, tracing: Any = None, **settings: Any) -> AsyncIterator[Served]:
+    """Serves an engine on free ports and gives a channel to it; ``tracing`` None: as the settings say."""
     free = Address("127.0.0.1", 0)
-    server = Server(Settings(listen=free, metrics_listen=free, engine="fake", **settings), lambda: engine)
+    server = Server(
+        Settings(listen=free, metrics_listen=free, engine="fake", **settings), lambda: engine, tracing=tracing
+    )
     try:
         address, metrics_address = await server.start()
         async with grpc.aio.insecure_channel(str(address)) as channel:
