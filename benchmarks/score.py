@@ -41,6 +41,7 @@ class Take:
 
     scores_per_second: float
     latency_seconds: float  # median over requests
+    processor_seconds: float  # of all threads, a score
 
 
 def main() -> None:
@@ -77,17 +78,18 @@ def _measure(sides: dict[str, Score], stream: str, pair_count: int, repeat_count
             for name, score in sides.items():
                 takes[name].append(_take(score, pairs, callers))
         for name, done in takes.items():
-            rate = statistics.median(take.scores_per_second for take in done)
-            figures[f"{stream}_{name}_scores_per_second_{callers}"] = rate
-            figures[f"{stream}_{name}_latency_{callers}_seconds"] = statistics.median(
-                take.latency_seconds for take in done
-            )
+            key = f"{stream}_{name}"
+            figures[f"{key}_scores_per_second_{callers}"] = statistics.median(take.scores_per_second for take in done)
+            figures[f"{key}_latency_{callers}_seconds"] = statistics.median(take.latency_seconds for take in done)
+            figures[f"{key}_processor_{callers}_seconds"] = statistics.median(take.processor_seconds for take in done)
         for plain in ("same", "single"):
-            ratios = [
-                ours.scores_per_second / theirs.scores_per_second
-                for ours, theirs in zip(takes["stillcue"], takes[plain], strict=True)
-            ]
-            figures[f"{stream}_throughput_ratio_{plain}_{callers}"] = statistics.median(ratios)
+            both = list(zip(takes["stillcue"], takes[plain], strict=True))
+            figures[f"{stream}_throughput_ratio_{plain}_{callers}"] = statistics.median(
+                ours.scores_per_second / theirs.scores_per_second for ours, theirs in both
+            )
+            figures[f"{stream}_processor_ratio_{plain}_{callers}"] = statistics.median(
+                theirs.processor_seconds / ours.processor_seconds for ours, theirs in both
+            )
     return figures
 
 
@@ -97,10 +99,11 @@ def _take(score: Score, pairs: Sequence[Pair], callers: int) -> Take:
         score(*pair)
         return time.perf_counter() - start
 
-    start = time.perf_counter()
+    start, processors = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(callers) as pool:
         latencies = list(pool.map(timed, pairs))
-    return Take(len(pairs) / (time.perf_counter() - start), statistics.median(latencies))
+    rate = len(pairs) / (time.perf_counter() - start)
+    return Take(rate, statistics.median(latencies), (time.process_time() - processors) / len(pairs))
 
 
 def pairs_of(stream: str, count: int, seed: int) -> list[Pair]:

@@ -87,12 +87,6 @@ def test_boxes_are_in_pixels_of_the_picture_that_was_given(scorer: Scorer) -> No
     assert wide.subject_share == pytest.approx(1.0)
 
 
-def test_frames_of_a_clip_are_compared_in_one_go(scorer: Scorer) -> None:
-    frames = [render_still(_SPEC)[0], render_still(sample_spec(4, subject="fish"))[0]]
-    same, other = scorer.similarities(Execution(OrtRuntime(1), CancelFlag()), frames, f"a {_SPEC.colour} car")
-    assert same > other + 0.3
-
-
 @settings(
     max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

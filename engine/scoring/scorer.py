@@ -48,14 +48,6 @@ class Scorer:
         texts = self._sentences.embed(question.texts)
         return Judge(self._spec, self._contrasts, question, image, texts).report(*_size_of(picture), self._sizes)
 
-    def similarities(
-        self, execution: Execution, pictures: Sequence[Pillow.Image | Pixels], prompt: str
-    ) -> tuple[float, ...]:
-        """Cosines of several pictures, frames of a clip for example, with one sentence."""
-        execution.cancel.check()
-        text = self._sentences.embed([prompt])[prompt]
-        return tuple(float(item.whole @ text) for item in self._pictures.embed_all(pictures))
-
     def features(self, execution: Execution, pictures: Sequence[Pillow.Image | Pixels]) -> Vectors:
         """Patch vectors of several pictures, [pictures, patches, size] of unit length, row by row from the top."""
         execution.cancel.check()
