@@ -145,7 +145,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         self._count_start(method)
         is_let_in = False
         try:
-            with self._guard.admit(method.grpc_service, context):
+            with self._guard.admit(method.grpc_service, method.grpc_method, context):
                 is_let_in = True
                 await respond()
         except asyncio.CancelledError:

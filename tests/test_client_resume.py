@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
 
 import stillcue
 from engine import FakeEngine
@@ -48,7 +49,7 @@ async def read_with_cuts(relay: Relay, gate: Semaphore, stream: stillcue.AsyncEv
             if call:
                 relay.cut()
             gate.release()
-            wanted = (3, 4, 5, 7, 8, 9, 11, 12, 16, EVENT_COUNT)[call]  # what there is after that call
+            wanted = (4, 5, 6, 7, 8, 9, 11, 12, 16, EVENT_COUNT)[call]  # all that there is after that call
             while len(events) < wanted:
                 events.append(await anext(stream))
     check_clip(events)
@@ -235,6 +236,21 @@ def test_other_ends_are_not_resumed(code: grpc.StatusCode) -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("why", ["ENGINE_LOST", "SERVER_DRAINING"])
+def test_what_the_server_itself_says_is_its_last_word(why: str) -> None:
+    def script(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
+        yield opening(request)
+        info = error_details_pb2.ErrorInfo(reason=why, domain="stillcue")
+        refuse(context, grpc.StatusCode.UNAVAILABLE, "over", info)
+
+    with serving(ScriptedServer(generate=script)) as server, stillcue.Client(server.target) as client:
+        with pytest.raises(stillcue.Unavailable) as caught:
+            list(client.generate(b"a picture", "A boat."))
+        assert caught.value.reason == why
+        assert not isinstance(caught.value, stillcue.ResumeFailed)
+        assert len(server.requests) == 1
+
+
 def test_waits_grow_to_a_limit_and_are_drawn() -> None:
     request = generate_pb2.GenerateRequest(request_id="an-id")
     request.stream.resume_window.CopyFrom(seconds(20))
@@ -246,7 +262,7 @@ def test_waits_grow_to_a_limit_and_are_drawn() -> None:
     resumption.received(opening(request))
     delays = [resumption.delay_after(broken) for _ in range(6)]
     assert delays == [FIRST_DELAY_SECONDS * 2**n for n in range(5)] + [LONGEST_DELAY_SECONDS]
-    full = stillcue.Overloaded("no room", ErrorDetails("RESOURCE_EXHAUSTED", retry_after_seconds=5.0))
+    full = stillcue.Overloaded("no room", ErrorDetails("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", retry_after_seconds=5.0))
     assert resumption.delay_after(full) == 5.0
     now[0] += 19.5
     with pytest.raises(stillcue.ResumeFailed, match="within 20 s: gone"):
@@ -255,4 +271,4 @@ def test_waits_grow_to_a_limit_and_are_drawn() -> None:
     resumption.received(token(frame(0), 1))
     assert resumption.delay_after(broken) == FIRST_DELAY_SECONDS  # a stream that goes on has its whole window again
     with pytest.raises(stillcue.ResumeFailed):
-        resumption.delay_after(stillcue.ResumeFailed("too late", ErrorDetails("NOT_FOUND")))
+        resumption.delay_after(stillcue.ResumeFailed("too late", ErrorDetails("NOT_FOUND", "JOB_NOT_FOUND")))

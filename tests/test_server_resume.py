@@ -376,6 +376,16 @@ async def test_a_job_that_nobody_reads_counts_for_its_caller() -> None:
         assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
 
 
+async def test_a_caller_whose_streams_are_all_taken_can_end_one(tmp_path: Path) -> None:
+    gate = Semaphore(3)
+    async with served(FakeEngine(gate=gate), callers=callers(tmp_path, "max_streams=1")) as server:
+        call = server.stub.Generate(resumable(), metadata=SHOP)
+        await anext(aiter(call))
+        await server.stub.CancelGenerate(generate_pb2.CancelGenerateRequest(request_id=REQUEST_ID), metadata=SHOP)
+        assert reason(await failure_of(call)) == "CANCELLED"
+        gate.release(1)
+
+
 async def test_tokens_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with served(FakeEngine()) as server:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from server.settings import Settings
 
+# A caller whose streams are all taken must be able to end one.
+_ENDING_METHOD = "CancelGenerate"
+
 
 class Guard:
     """``open_service`` needs neither a proof nor room."""
@@ -47,7 +50,7 @@ class Guard:
         return cls(Authority(callers, limits), quotas, open_service)
 
     @contextmanager
-    def admit(self, service: str, context: ServicerContext[Any, Any]) -> Iterator[None]:
+    def admit(self, service: str, method: str, context: ServicerContext[Any, Any]) -> Iterator[None]:
         """Holds a call's place, and names its caller for everything inside. Raises a ``Refusal``."""
         if service == self._open_service:
             current_caller.set(UNNAMED)
@@ -55,5 +58,5 @@ class Guard:
             return
         caller = self._authority.identify(context)
         current_caller.set(caller)
-        with self._quotas.stream(caller):
+        with self._quotas.stream(caller, may_exceed=method == _ENDING_METHOD):
             yield

@@ -37,11 +37,14 @@ class Quotas:
         self._usages: dict[str, _Usage] = {}
 
     @contextmanager
-    def stream(self, caller: Caller) -> Iterator[None]:
-        """One call, from its beginning to its end. Raises ``QuotaExceeded``; a refused call is not counted."""
+    def stream(self, caller: Caller, *, may_exceed: bool = False) -> Iterator[None]:
+        """One call, from its beginning to its end. Raises ``QuotaExceeded``; a refused call is not counted.
+
+        A call that ends another ``may_exceed`` the number of streams: it may come before that one is over.
+        """
         limits = caller.limits
         usage = self._usage(caller)
-        if limits.max_streams and usage.stream_count >= limits.max_streams:
+        if not may_exceed and limits.max_streams and usage.stream_count >= limits.max_streams:
             raise QuotaExceeded(caller.name, "max_streams", limits.max_streams, _RETRY_SECONDS)
         self._take_request(caller, usage)
         usage.stream_count += 1

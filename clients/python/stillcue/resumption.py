@@ -100,11 +100,11 @@ class Resumption:
 
 
 def _is_passing(error: StillcueError, *, is_first: bool) -> bool:
-    """Whether the next call may fare better: the connection broke, or, later, there is no room at the moment."""
-    if isinstance(error, ResumeFailed):
-        return False
-    if error.status in {"UNAVAILABLE", "UNKNOWN"}:
-        return True
-    if error.status == "INTERNAL":  # without a reason it is not the server's: a proxy broke the stream
-        return error.reason is None
+    """Whether the next call may fare better: the connection broke, or, later, there is no room at the moment.
+
+    What the server says with a reason is its last word on the job; a broken connection, and the proxies that tell of
+    one, have none.
+    """
+    if error.reason is None:
+        return error.status in {"UNAVAILABLE", "UNKNOWN", "INTERNAL"}
     return isinstance(error, Overloaded) and not is_first
