@@ -6,11 +6,12 @@ The steps are those of ``export.component``, with weights that are drawn instead
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
+from torch import nn
 
 from benchmarks.block_groups import split
 from benchmarks.true_size import DrawnWeights, write_configurations
@@ -24,7 +25,7 @@ from export.quantise.encodings import Kept
 from export.quantise.recipes import Recipe, recipe_for
 from export.quantise.rewrite import quantise_graph
 from export.records import graph_spec
-from export.shards import Shards
+from export.shards import Shards, StoredWeight
 from export.stages import ComponentStages, latent_shape, latent_spec, text_stages, transformer_stages, vae_stages
 from export.stock import WEIGHTS_FOLDER, Stock, StockPlan
 from export.tensorrt import AxisRange, compile_plans, find_target, graph_axes
@@ -38,6 +39,16 @@ if TYPE_CHECKING:
 _INPUT_RANGE = 4.0
 _SOLVER_ORDER = 2
 Say = Callable[[str], None]
+
+
+class PartWeights(ComponentWeights):
+    """The same where only the weights of one part are stored."""
+
+    def __init__(self, component: nn.Module, stored: Mapping[str, StoredWeight]) -> None:
+        self._component = component  # as there
+        self._by_identity = {
+            id(tensor): (name, stored[name]) for name, tensor in component.named_parameters() if name in stored
+        }
 
 
 def export_part(case: Case, part: int, folder: Path, say: Say) -> dict[str, Any]:
@@ -57,7 +68,8 @@ def export_part(case: Case, part: int, folder: Path, say: Say) -> dict[str, Any]
         model, _parameters_of(modules), recipe, folder / WEIGHTS_FOLDER / f"{stages.name}.safetensors", say
     )
     written_at = time.perf_counter()
-    weights, graphs = ComponentWeights(model, stock.stored), []
+    weights = ComponentWeights(model, stock.stored) if case.part_count == 1 else PartWeights(model, stock.stored)
+    graphs = []
     names = [(name, group.place) for group in stages.groups for name in group.names]
     for (stage, place), module in zip(names, modules, strict=True):
         file = folder / f"{stage}_part_{part + 1}.onnx"

@@ -33,7 +33,7 @@ from engine.bundle import (
 from engine.schedule import flow_schedule
 from engine.types import Geometry
 from export.compiling import PLANS_FOLDER, Compiling
-from export.component import ComponentExport, checkpoint_digest
+from export.component import ComponentExport, Traces, checkpoint_digest
 from export.errors import ExportError
 from export.guidance import write_guide_and_step
 from export.journal import Journal
@@ -61,6 +61,7 @@ class Export:
         self._report = report
         self._journal = Journal(plan.out, self._context())
         self._compiling = Compiling(plan, self._journal, report)
+        self._traces: Traces = {}
         self._graphs: list[GraphSpec] = []
         self._adapters: list[AdapterSpec] = []
         self._weight_files: dict[Path, None] = {}
@@ -115,7 +116,7 @@ class Export:
         """One after another: what one holds in memory goes before its graphs are compiled and the next one comes."""
         plan = self._plan
         for stages in component_stages(plan.checkpoint, plan.geometries):
-            yield ComponentExport(plan, stages, self._journal, self._report)
+            yield ComponentExport(plan, stages, self._journal, self._report, self._traces)
 
     def _context(self) -> dict[str, Any]:
         """What every step depends on: libraries, the exporter's own code, and options that change what is written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from engine.bundle import EngineSpec, GraphSpec
 from export.journal import Journal
 from export.plan import ExportPlan
-from export.tensorrt import AxisRange, compile_plans, graph_axes
+from export.tensorrt import AxisRange, Target, compile_plans, graph_axes
 
 PLANS_FOLDER = "plans"
 _ONE_PREDICTION = AxisRange(1, 1, 1)
@@ -29,26 +30,29 @@ class Compiling:
         read = [graph.file, *(file.relative_to(plan.out).as_posix() for file in weight_files)]
         inputs = {
             "digests": [self._journal.file(name).sha256 for name in read],
-            "cards": [target.compute_capability for target in plan.targets],
             "compiler": plan.compiler,
             "is_distilled": plan.distilled is not None,
         }
-
-        def work() -> tuple[dict[str, Any], list[Path]]:
-            names = [tensor.name for tensor in graph.inputs]
-            # A distilled model runs without guidance: its plans need no room for the other half.
-            axes = graph_axes(names) if plan.distilled is None else graph_axes(names, _ONE_PREDICTION)
-            engines = compile_plans(
-                plan.out / graph.file,
-                plan.targets,
-                plan.out / PLANS_FOLDER,
-                axes=axes,
-                module_name=plan.compiler,
-                report=self._report,
+        cards = {target.compute_capability: target for target in plan.targets}
+        engines = [
+            self._journal.step(
+                f"plan of {graph.file} for {capability}", inputs, functools.partial(self._compile, graph, target)
             )
-            files = [plan.out / engine.file for engine in engines]
-            return {"engines": [engine.model_dump(mode="json") for engine in engines]}, files
+            for capability, target in cards.items()
+        ]
+        return graph.model_copy(update={"engines": tuple(EngineSpec.model_validate(engine) for engine in engines)})
 
-        answer = self._journal.step(f"plans of {graph.file}", inputs, work)
-        engines = tuple(EngineSpec.model_validate(engine) for engine in answer["engines"])
-        return graph.model_copy(update={"engines": engines})
+    def _compile(self, graph: GraphSpec, target: Target) -> tuple[dict[str, Any], list[Path]]:
+        plan = self._plan
+        names = [tensor.name for tensor in graph.inputs]
+        # A distilled model runs without guidance: its plans need no room for the other half.
+        axes = graph_axes(names) if plan.distilled is None else graph_axes(names, _ONE_PREDICTION)
+        (engine,) = compile_plans(
+            plan.out / graph.file,
+            [target],
+            plan.out / PLANS_FOLDER,
+            axes=axes,
+            module_name=plan.compiler,
+            report=self._report,
+        )
+        return engine.model_dump(mode="json"), [plan.out / engine.file]

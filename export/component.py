@@ -1,19 +1,21 @@
 """One component in one precision: its weights, then its graphs. Knows the steps; knows no particular model.
 
-A step that an interrupted export finished is not done again. The component is loaded only where graphs are run beside
+A step that an interrupted export finished is not done again, and what one expert's structure was traced to serves the
+other one, which has the same. The component is loaded only where graphs are run beside
 torch, and only once for all of them.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from engine.bundle import AdapterSpec, GraphSpec
+from engine.bundle import AdapterSpec, GraphSpec, StageName
 from export.checkpoint import Checkpoint, files_identity
 from export.graph import TracedModule, build_graph, save_graph, tensor_specs
 from export.journal import Journal
@@ -26,17 +28,29 @@ from export.quantise.rewrite import quantise_graph
 from export.records import graph_spec
 from export.stages import ComponentStages, StageGroup
 from export.stock import Stock, StockPlan, plan_stock
+from export.trace import Trace
 from export.verify import NotRunnable, Verified, is_small, verify_against_torch
 from export.weights import ComponentWeights, load_weights
 
+# By structure and size, then by pattern.
+Traces = dict[tuple[str, str], dict[str, Trace]]
+
 
 class ComponentExport:
-    """Exports the stages of a component. ``report`` is told what happens, a line at a time."""
+    """Exports the stages of a component. ``report`` is told what happens, a line at a time.
+
+    ``traces`` are those of the export so far.
+    """
 
     def __init__(
-        self, plan: ExportPlan, stages: ComponentStages, journal: Journal, report: Callable[[str], None]
+        self,
+        plan: ExportPlan,
+        stages: ComponentStages,
+        journal: Journal,
+        report: Callable[[str], None],
+        traces: Traces,
     ) -> None:
-        self._plan, self._stages = plan, stages
+        self._plan, self._stages, self._traces = plan, stages, traces
         self._journal, self._report = journal, report
         self._precision = plan.precision_of(stages.name)
         self._recipe = None if self._precision == "fp32" else recipe_for(stages.kind, self._precision)
@@ -91,7 +105,7 @@ class ComponentExport:
             "component": self._plan.checkpoint.identity(self._stages.name),
             "precision": self._precision,
             "adapters": [(adapter.sha256, adapter.strength) for adapter in self.adapters],
-            "calibration": None if self._plan.calibration is None else files_identity(self._plan.calibration),
+            "calibration": None if self._ranges is None else files_identity(self._ranges),
         }
 
     @functools.cached_property
@@ -120,10 +134,15 @@ class ComponentExport:
             calibration=self._calibration,
         )
 
+    @property
+    def _ranges(self) -> Path | None:
+        """The folder of the calibration, which is of transformers alone."""
+        return self._plan.calibration if self._stages.kind == "transformer" else None
+
     @functools.cached_property
     def _calibration(self) -> Calibration | None:
-        folder = self._plan.calibration
-        if folder is None or not self._stages.name.startswith("transformer"):
+        folder = self._ranges
+        if folder is None:
             return None
         fused = [(adapter.sha256, adapter.strength) for adapter in self.adapters]
         digest = calibration_digest(checkpoint_digest(self._plan.checkpoint, self._journal), fused)
@@ -155,7 +174,8 @@ class ComponentExport:
         empty = group.trace(self._model)
         specs = []
         for stage, file, traced in zip(group.names, files, empty, strict=True):
-            model = build_graph(traced, weights, self._plan.out)
+            known = self._traces.setdefault((self._structure(stage), str(group.place)), {})
+            model = build_graph(traced, weights, self._plan.out, known)
             if self._stock.quantised:
                 quantise_graph(model, self._stock.quantised, self._plan.out)
             save_graph(model, file)
@@ -164,6 +184,13 @@ class ComponentExport:
         if self._is_verified(empty):
             specs = self._verified(specs, files, group.trace(self._loaded))
         return {"graphs": [spec.model_dump(mode="json") for spec in specs]}, files
+
+    def _structure(self, stage: StageName) -> str:
+        """What a trace depends on beside the size: both experts have one configuration and one precision."""
+        if self._stages.kind != "transformer":
+            return stage
+        config = {name: value for name, value in self._model.config.items() if not name.startswith("_")}
+        return json.dumps([self._precision, config], sort_keys=True, default=str)
 
     def _is_verified(self, traced: Iterable[TracedModule]) -> bool:
         if self._plan.verify == "auto":

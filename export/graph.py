@@ -45,13 +45,18 @@ def export_graph(traced: TracedModule, weights: ComponentWeights | None, file: P
     save_graph(build_graph(traced, weights, file.parent), file)
 
 
-def build_graph(traced: TracedModule, weights: ComponentWeights | None, base: Path) -> ir.Model:
-    """The graph in memory, to be saved in folder ``base``. Weights bear the names of the checkpoint."""
+def build_graph(
+    traced: TracedModule, weights: ComponentWeights | None, base: Path, traces: dict[str, Trace] | None = None
+) -> ir.Model:
+    """The graph in memory, to be saved in folder ``base``. Weights bear the names of the checkpoint.
+
+    ``traces`` are those of a module of the same structure and size by pattern, to be used and added to.
+    """
     chain = traced.module
     if not isinstance(chain, Chain):
         names = tuple(traced.inputs)
         chain = Chain([Link(chain, names, traced.output_names, "")], names, traced.output_names)
-    return _Assembly(chain, traced, weights, base).model()
+    return _Assembly(chain, traced, weights, base, {} if traces is None else traces).model()
 
 
 def save_graph(model: ir.Model, file: Path) -> None:
@@ -77,10 +82,17 @@ def _tensor_spec(value: ir.Value) -> TensorSpec:
 class _Assembly:
     """Traces each pattern of a chain once, and puts a copy of its nodes in place for every link."""
 
-    def __init__(self, chain: Chain, traced: TracedModule, weights: ComponentWeights | None, base: Path) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        traced: TracedModule,
+        weights: ComponentWeights | None,
+        base: Path,
+        traces: dict[str, Trace],
+    ) -> None:
         self._chain, self._traced, self._weights, self._base = chain, traced, weights, base
         self._graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET_VERSION}, name="main")
-        self._traces: dict[str, Trace] = {}
+        self._traces = traces
         self._constants: dict[ir.Value, ir.Value] = {}
         self._parameters: dict[tuple[str, ir.DataType], ir.Value] = {}
 

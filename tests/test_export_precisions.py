@@ -9,9 +9,10 @@ import pytest
 from engine.bundle import Manifest, Precision
 from engine.types import Geometry
 from export.bundling import Export
-from export.checkpoint import open_checkpoint
+from export.checkpoint import Checkpoint, open_checkpoint
 from export.defaults import FAMILY_DEFAULTS
 from export.errors import ExportError
+from export.journal import Journal
 from export.plan import ExportPlan, check_plan
 from export.quantise.calibrate import calibrate
 from export.quantise.samples import generated_pairs
@@ -28,40 +29,63 @@ _CASES: tuple[tuple[Precision, tuple[Target, ...]], ...] = (
     ("fp8", (_RTX4090,)),
 )
 
+_BOTH = ("text_encoder", "vae_encoder_init", "guide_and_step", "vae_decoder_init", "vae_decoder_step")
+_A14B = (*_BOTH, "vae_encoder_step", "transformer_high", "transformer_low")
+_5B = (*_BOTH, "transformer")
+
 
 @pytest.mark.parametrize("is_5b", [False, True], ids=["a14b", "5b"])
-@pytest.mark.parametrize(("precision", "targets"), _CASES, ids=[case[0] for case in _CASES])
-def test_every_stage_has_a_plan(tmp_path: Path, precision: Precision, targets: tuple[Target, ...], is_5b: bool) -> None:
-    plan = _plan(tmp_path, precision, targets, is_5b=is_5b)
-    manifest = Export(plan, report=lambda _: None).run()
-    assert _precisions(manifest, "transformer") == {precision}
-    for graph in manifest.graphs:
-        assert [engine.compute_capability for engine in graph.engines] == [card.compute_capability for card in targets]
-        for engine in graph.engines:
-            assert (
-                (plan.out / engine.file).stat().st_size == engine.plan_bytes == manifest.files[engine.file].byte_count
-            )
+def test_every_stage_has_a_plan_in_every_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_5b: bool
+) -> None:
+    # Into one folder, as after an interruption: what the precisions have in common is traced and compiled once.
+    monkeypatch.setattr(Journal, "close", lambda _: None)
+    checkpoint, geometry = _checkpoint(tmp_path, is_5b=is_5b), _geometry(is_5b=is_5b)
+    calibration = tmp_path / "calibration"
+    calibrate(checkpoint, calibration, generated_pairs(geometry)[:1], geometry, samples_per_pair=1)
+    for precision, targets in _CASES:
+        plan = _plan(checkpoint, tmp_path / "bundle", precision, targets, is_5b=is_5b, calibration=calibration)
+        manifest = Export(plan, report=lambda _: None).run()
+        assert _precisions(manifest, "transformer") == {precision}
+        assert _precisions(manifest, "vae") == {"fp16"}
+        assert _precisions(manifest, "text_encoder") == {"fp16" if precision == "fp16" else "int8"}
+        assert {graph.stage for graph in manifest.graphs} == set(_5B if is_5b else _A14B)
+        for graph in manifest.graphs:
+            cards = [card.compute_capability for card in targets]
+            assert [engine.compute_capability for engine in graph.engines] == cards
+            for engine in graph.engines:
+                size = (plan.out / engine.file).stat().st_size
+                assert size == engine.plan_bytes == manifest.files[engine.file].byte_count
 
 
 def test_fp8_for_the_3090_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    plan = _plan(tmp_path, "fp8", TARGETS, is_5b=True)
+    plan = _plan(_checkpoint(tmp_path, is_5b=True), tmp_path / "bundle", "fp8", TARGETS, is_5b=True)
     with pytest.raises(ExportError, match=r"--gpu rtx3090: the transformer computes in fp8, which sm_86 does not have"):
         check_plan(plan)
     assert not plan.out.exists()
 
 
-def _plan(folder: Path, precision: Precision, targets: tuple[Target, ...], *, is_5b: bool) -> ExportPlan:
-    checkpoint = open_checkpoint(write_checkpoint(folder / "checkpoint", TinyModel(is_5b=is_5b, **_MODEL)))
-    geometry = Geometry(64, 32, 5) if is_5b else Geometry(48, 48, 5)
-    calibration = None
-    if precision in {"int8", "fp8"}:
-        calibration = folder / "calibration"
-        pairs = generated_pairs(geometry)[:1]
-        calibrate(checkpoint, calibration, pairs, geometry, samples_per_pair=1)
+def _checkpoint(folder: Path, *, is_5b: bool) -> Checkpoint:
+    return open_checkpoint(write_checkpoint(folder / "checkpoint", TinyModel(is_5b=is_5b, **_MODEL)))
+
+
+def _geometry(*, is_5b: bool) -> Geometry:
+    return Geometry(64, 32, 5) if is_5b else Geometry(48, 48, 5)
+
+
+def _plan(
+    checkpoint: Checkpoint,
+    out: Path,
+    precision: Precision,
+    targets: tuple[Target, ...],
+    *,
+    is_5b: bool,
+    calibration: Path | None = None,
+) -> ExportPlan:
     return ExportPlan(
         checkpoint=checkpoint,
-        out=folder / "bundle",
-        geometries=(geometry,),
+        out=out,
+        geometries=(_geometry(is_5b=is_5b),),
         defaults=FAMILY_DEFAULTS[checkpoint.family],
         name="tiny",
         precision=precision,

@@ -1,4 +1,7 @@
-"""Every stage of both families becomes a plan for both cards, on a machine that has none."""
+"""What is said of a plan is true, and it is one, for both cards, on a machine that has none.
+
+``test_export_precisions`` compiles every stage in every precision; here are one of each kind and the scorer's, in fp32.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +12,25 @@ import pytest
 from engine.bundle import GraphSpec, StageName, parse_manifest
 from export.tensorrt import TARGETS, compile_plans
 
-_BOTH = ("text_encoder", "vae_encoder_init", "guide_and_step", "vae_decoder_init", "vae_decoder_step")
-_A14B = (*_BOTH, "vae_encoder_step", "transformer_high", "transformer_low", "scorer_image", "scorer_text")
-_5B = (*_BOTH, "transformer")
+_A14B: tuple[StageName, ...] = (
+    "transformer_high",
+    "vae_decoder_step",
+    "guide_and_step",
+    "scorer_image",
+    "scorer_text",
+)
+_5B: tuple[StageName, ...] = ("transformer", "vae_encoder_init")
 _MAGIC = b"vtrt"
 
 
 @pytest.mark.parametrize("stage", _A14B)
-def test_a14b(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory, stage: StageName) -> None:
+def test_a14b(tiny_bundle: Path, stage: StageName) -> None:
     _compiles(tiny_bundle, stage)
 
 
 @pytest.mark.parametrize("stage", _5B)
 def test_5b(tiny_5b_bundle: Path, stage: StageName) -> None:
     _compiles(tiny_5b_bundle, stage)
-
-
-def test_these_are_all_stages(tiny_bundle: Path, tiny_5b_bundle: Path) -> None:
-    assert {graph.stage for graph in parse_manifest(tiny_bundle).graphs} == set(_A14B)
-    assert {graph.stage for graph in parse_manifest(tiny_5b_bundle).graphs} == set(_5B)
 
 
 def _compiles(bundle: Path, stage: StageName) -> None:

@@ -10,16 +10,20 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmarks.block_groups import split
 from benchmarks.full_size_engine import CASES, _joined
+from benchmarks.full_size_export import PartWeights
 from benchmarks.full_size_memory import GRAPHS, PAGE, manifests, read_graphs, tables, with_tables
 from benchmarks.true_size import DrawnWeights, layer_count, write_configurations
 from engine.residency import CARD_BYTES, RESERVED_BYTES, plan_residency
 from export.chain import Chain, Link
 from export.checkpoint import open_checkpoint
-from export.graph import TracedModule, export_graph
+from export.graph import TracedModule, build_graph, save_graph
+from export.shards import Shards
+from export.trace import Trace
 from export.transformer import transformer_graph
 from tests.checkpoints import TinyModel, _transformer
 from tests.residency import A14B_480P, SM_86, a14b_manifest
@@ -62,13 +66,19 @@ def test_parts_one_after_another_compute_what_the_whole_does() -> None:
 
 
 def test_graphs_of_a_cut_transformer_compute_what_one_graph_does(tmp_path: Path) -> None:
-    model = TinyModel(layer_count=3)
-    whole = transformer_graph(_transformer(model, z_dim=16), (3, 6, 8), expand_timesteps=False)
-    export_graph(whole, None, tmp_path / "whole.onnx")
+    model = _transformer(TinyModel(layer_count=3), z_dim=16)
+    whole = transformer_graph(model, (3, 6, 8), expand_timesteps=False)
+    traces: dict[str, Trace] = {}
+    save_graph(build_graph(whole, None, tmp_path, traces), tmp_path / "whole.onnx")
     values = {name: tensor.numpy() for name, tensor in whole.inputs.items()}
     expected = _run(tmp_path / "whole.onnx", values)["prediction"]
     for index, part in enumerate(split(whole, 2)):
-        export_graph(part, None, tmp_path / f"{index}.onnx")
+        own = {id(parameter) for parameter in part.module.parameters()}
+        stored = {name: parameter for name, parameter in model.named_parameters() if id(parameter) in own}
+        assert 0 < len(stored) < len(dict(model.named_parameters()))  # a part's file holds its own weights alone
+        save_file(stored, tmp_path / f"{index}.safetensors")
+        weights = PartWeights(model, Shards.of_file(tmp_path / f"{index}.safetensors").weights)
+        save_graph(build_graph(part, weights, tmp_path, traces), tmp_path / f"{index}.onnx")
         values |= _run(tmp_path / f"{index}.onnx", values)
     np.testing.assert_allclose(values["prediction"], expected, rtol=1e-5, atol=1e-6)
 
