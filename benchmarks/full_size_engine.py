@@ -5,7 +5,7 @@ Each case is a component of an official checkpoint, in one precision, compiled f
 own code. Each step runs in a process of its own, so that its peak memory is its own. ``--graphs`` gets the entries
 that the manifest would have, for ``full_size_memory``.
 
-A transformer is compiled at two depths: its activation memory must not grow with the depth. ``--parts`` cuts it into
+A whole transformer is compiled at two depths: its activation memory must not grow with them. ``--parts`` cuts it into
 groups of blocks where the host cannot compile it as one; the figures are then sums, or the largest, over the parts.
 Weights and plans are deleted part by part: disk holds those of one part.
 
@@ -83,7 +83,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
     parser.add_argument("--graphs", type=Path, help="file for the graphs' entries of a manifest")
     parser.add_argument("--case", action="append", choices=CASES, help="what to compile; may be given more than once")
-    parser.add_argument("--layers", type=int, nargs="+", help="depths of a transformer (default: a fifth, and all)")
+    parser.add_argument(
+        "--layers", type=int, nargs="+", help="depths of a transformer (default: all, uncut a fifth too)"
+    )
     parser.add_argument("--parts", type=int, help="groups of blocks, each its own plan")
     parser.add_argument("--batch", type=int, choices=(1, 2), help="most predictions of one transformer call")
     parser.add_argument("--size", help="WIDTHxHEIGHT in pixels instead of the case's")
@@ -149,7 +151,8 @@ def _changed(case: Case, options: argparse.Namespace) -> Case:
 
 
 def _depths(case: Case, wanted: list[int] | None) -> list[int]:
-    if case.component != "transformer":
+    """A part of a transformer that is cut is as deep as its blocks are many, whatever the whole is."""
+    if case.component != "transformer" or (case.part_count > 1 and not wanted):
         return [case.layer_count]
     return sorted(wanted or {case.layer_count // 5, case.layer_count})
 
