@@ -17,7 +17,7 @@ from stillcue.resumption import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Resu
 from stillcue.v1 import generate_pb2
 from tests.relay import Relay
 from tests.scripted_server import Response, ScriptedServer, accepted, frame, refuse, seconds, serving, summary
-from tests.serving import PATIENCE_SECONDS, PROMPT, png, served
+from tests.serving import PATIENCE_SECONDS, PROMPT, eventually, png, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +95,7 @@ async def test_without_a_window_a_cut_ends_the_job() -> None:
             async with stillcue.AsyncClient(relay.target) as client:
                 stream = client.generate(png(), PROMPT, **window(0))
                 await anext(stream)
+                await eventually(lambda: len(engine.graph_calls) == 2)
                 relay.cut()
                 with pytest.raises(stillcue.Unavailable) as caught:
                     await _read(stream)
@@ -132,6 +133,7 @@ async def test_leaving_a_stream_ends_its_job_at_once(end: str) -> None:
         client = stillcue.AsyncClient(str(server.address))
         stream = client.generate(png(), PROMPT, **OPTIONS)
         await anext(stream)
+        await eventually(lambda: len(engine.graph_calls) == 2)
         if end == "stream":
             await stream.aclose()
         elif end == "client":
