@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 import stillcue
 from engine import FakeEngine
 from stillcue.errors import ErrorDetails
-from stillcue.resumption import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Resumption
+from stillcue.resumption import BEGINNING_ATTEMPT_COUNT, FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Resumption
 from stillcue.v1 import generate_pb2
 from tests.relay import Relay
 from tests.scripted_server import Response, ScriptedServer, accepted, frame, refuse, seconds, serving, summary
@@ -238,6 +238,19 @@ def test_other_ends_are_not_resumed(code: grpc.StatusCode) -> None:
         assert len(server.requests) == 1
 
 
+def test_a_call_that_broke_before_its_first_event_is_made_again() -> None:
+    def script(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
+        if len(server.requests) < 3:
+            refuse(context, grpc.StatusCode.UNAVAILABLE, "broken")
+        yield opening(request)
+        yield token(summary(request), 1)
+
+    with serving(ScriptedServer(generate=script)) as server, stillcue.Client(server.target) as client:
+        events = list(client.generate(b"a picture", "A boat."))
+    assert [type(event).__name__ for event in events] == ["Accepted", "Summary"]
+    assert server.requests == [server.requests[0]] * 3
+
+
 @pytest.mark.parametrize("why", ["ENGINE_LOST", "SERVER_DRAINING"])
 def test_what_the_server_itself_says_is_its_last_word(why: str) -> None:
     def script(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
@@ -259,8 +272,11 @@ def test_waits_grow_to_a_limit_and_are_drawn() -> None:
     now = [100.0]
     resumption = Resumption(request, 60.0, clock=lambda: now[0], draw=lambda: 1.0)
     broken = stillcue.Unavailable("gone", ErrorDetails("UNAVAILABLE"))
+    beginning = [resumption.delay_after(broken) for _ in range(BEGINNING_ATTEMPT_COUNT)]
+    assert beginning == [FIRST_DELAY_SECONDS * 2**n for n in range(BEGINNING_ATTEMPT_COUNT)]
+    assert resumption.request == request
     with pytest.raises(stillcue.Unavailable, match="gone"):
-        resumption.delay_after(broken)  # nothing came yet: there is nothing to go on from
+        resumption.delay_after(broken)
     resumption.received(opening(request))
     delays = [resumption.delay_after(broken) for _ in range(6)]
     assert delays == [FIRST_DELAY_SECONDS * 2**n for n in range(5)] + [LONGEST_DELAY_SECONDS]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 2.0
+# Further calls where the first one broke before its first event. The same request joins the job that it has begun.
+BEGINNING_ATTEMPT_COUNT = 3
 # How long closing a stream may take to tell the server that nobody comes back.
 CANCEL_SECONDS = 2.0
 
@@ -84,13 +86,20 @@ class Resumption:
 
     def delay_after(self, error: StillcueError) -> float:
         """How long to wait before the next call. Raises what the caller is told where there is to be none."""
-        if not self._token or not _is_passing(error, is_first=self._broke_at is None):
+        if not self._may_go_on or not _is_passing(error, is_first=self._broke_at is None):
             raise error
         now = self._clock()
         if self._broke_at is None:
             self._broke_at = now
         longest = min(FIRST_DELAY_SECONDS * 2.0**self._attempt_count, LONGEST_DELAY_SECONDS)
         delay = max(longest * (0.5 + self._draw() / 2), error.retry_after_seconds or 0.0)
+        if (
+            not self._token
+        ):  # the job may have begun, or there may be no server: nobody waits long to be told the latter
+            if self._attempt_count == BEGINNING_ATTEMPT_COUNT:
+                raise error
+            self._attempt_count += 1
+            return delay
         if now + delay > self._broke_at + self._window_seconds:
             message = f"the stream broke and could not be taken up again within {self._window_seconds:g} s: {error}"
             raise ResumeFailed(message, error.details)
