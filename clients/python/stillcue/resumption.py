@@ -1,7 +1,8 @@
 """Whether, when and with what a broken stream is taken up again. Shared by both clients; knows no channel.
 
-A stream can be taken up from the last event that came, for as long as the server granted with ``Accepted``. Waits grow
-from attempt to attempt and are drawn at random, so that clients that lost one server do not come back as one.
+A stream can be taken up from the last event that came, for as long as the server granted with ``Accepted``; before the
+first one the same request joins the job that it has begun. Waits grow from attempt to attempt and are drawn at random,
+so that clients that lost one server do not come back as one.
 """
 
 from __future__ import annotations
@@ -86,16 +87,14 @@ class Resumption:
 
     def delay_after(self, error: StillcueError) -> float:
         """How long to wait before the next call. Raises what the caller is told where there is to be none."""
-        if not self._may_go_on or not _is_passing(error, is_first=self._broke_at is None):
+        if not self._may_go_on or not _is_passing(error, is_first=self._broke_at is None or not self._token):
             raise error
         now = self._clock()
         if self._broke_at is None:
             self._broke_at = now
         longest = min(FIRST_DELAY_SECONDS * 2.0**self._attempt_count, LONGEST_DELAY_SECONDS)
         delay = max(longest * (0.5 + self._draw() / 2), error.retry_after_seconds or 0.0)
-        if (
-            not self._token
-        ):  # the job may have begun, or there may be no server: nobody waits long to be told the latter
+        if not self._token:  # there may be no server at all, and nobody waits long to be told so
             if self._attempt_count == BEGINNING_ATTEMPT_COUNT:
                 raise error
             self._attempt_count += 1
