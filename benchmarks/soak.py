@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import random
 import subprocess
@@ -144,6 +145,7 @@ async def _soak(server: _SoakServer, job_count: int, seed: int, rest_seconds: fl
         jobs = [random.Random(draw.randrange(2**32)) for _ in range(sum(soak.ends.values()), last)]
         async with channel_to(server.target) as channel:
             await asyncio.gather(*(_caller(jobs, channel, server.target, soak.ends) for _ in range(_CALLER_COUNT)))
+        gc.collect()  # callers that hung up leave their connections to the garbage collector
         soak.started, soak.handled, soak.left_jobs = await _at_rest(server.metrics_url)
         state = await _state_at_rest(server.process, soak.states[0] if soak.states else None, rest_seconds)
         soak.states.append({"job_count": last, **state})
