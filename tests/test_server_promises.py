@@ -115,11 +115,12 @@ async def test_sigterm_under_load_loses_no_job(promise: Callable[[str, str], Non
     told = [end for end in ends if end != "completed"]
     # Whoever waited is told; whoever comes later is told, or finds the port closed.
     assert len(told) == 5
-    assert set(told) <= {"accepted SERVER_DRAINING", "new SERVER_DRAINING", "new connection refused"}
+    assert set(told) <= {"accepted SERVER_DRAINING", "new SERVER_DRAINING", "new connection closed"}
     promise(
         "drain",
-        f"0 lost of {len(ends)}: {completed} finished, 5 of 5 told, the first after "
-        f"{1000 * (min(refused_at) - stopped_at):.0f} ms, exit status 0",
+        f"0 accepted jobs lost of {len(ends)} calls: {completed} finished, "
+        f"{5 - told.count('new connection closed')} of 5 told, the first after "
+        f"{1000 * (min(refused_at) - stopped_at):.0f} ms, the others found the port closed; exit status 0",
     )
 
 
@@ -127,5 +128,6 @@ def error_reason(error: grpc.aio.AioRpcError) -> str:
     metadata: Any = error.trailing_metadata() or ()
     if any(key == "grpc-status-details-bin" for key, _ in metadata):
         return reason(error)
-    assert error.code() is grpc.StatusCode.UNAVAILABLE
-    return "connection refused"
+    # gRPC itself: the port is closed already, or closes while a call arrives that no handler has seen.
+    assert error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+    return "connection closed"
