@@ -141,7 +141,6 @@ def quantise(folder: Path, block_count: int, form: str, with_moments: bool) -> d
         "peak_bytes": peak_resident_bytes(),
         "read_bytes": sum(source.weight(name).byte_count for name in encodings),
         "written_bytes": out.stat().st_size,
-        "thread_count": torch.get_num_threads(),
     }
 
 
