@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import random
 import resource
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +50,7 @@ def test_an_export_that_is_killed_ends_like_one_that_is_not(tiny_bundle: Path, t
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["export.bundling", "diffusers", "transformers"])
     finished: list[str] = []
+    written: dict[str, int] = {}  # when weights that are finished were written
     for _ in range(_KILL_COUNT):
         process = processes.Process(target=_export, args=(checkpoint, out))
         process.start()
@@ -58,20 +58,25 @@ def test_an_export_that_is_killed_ends_like_one_that_is_not(tiny_bundle: Path, t
         time.sleep(draw.uniform(0.0, 2.0))
         process.kill()
         process.join()
-        if process.exitcode != -signal.SIGKILL:  # it was done before
+        if (out / MANIFEST_NAME).exists():  # it was done before
             break
         assert set(finished) <= set(_steps(out))  # what is finished stays finished
         finished = _steps(out)
-    assert len(finished) >= _KILL_COUNT or (out / MANIFEST_NAME).exists()
-    kept = {file.name: file.stat().st_mtime_ns for file in (out / "weights").glob("*.safetensors")}
-    _export(checkpoint, out)
+        written = {file: written.get(file, changed) for file, changed in _weights(out, finished).items()}
+    else:
+        _export(checkpoint, out)
+        assert not (out / JOURNAL_NAME).exists()
+    assert written
+    assert _weights(out, finished) == written  # what was finished was not done again
     _compare(read_manifest(out)[0], read_manifest(tiny_bundle)[0])
-    left = {file.relative_to(out).as_posix() for file in out.rglob("*") if file.is_file()}
-    assert left == {*read_manifest(out)[0].files, MANIFEST_NAME}  # no journal, nothing half-written
-    steps = {name for name in finished if name.startswith("weights of")}
-    for name in steps:  # and what was finished was not done again
-        file = out / "weights" / f"{name.removeprefix('weights of ')}.safetensors"
-        assert file.stat().st_mtime_ns == kept[file.name]
+    left = {file.relative_to(out).as_posix() for file in out.rglob("*") if file.is_file()} - {JOURNAL_NAME}
+    assert left == {*read_manifest(out)[0].files, MANIFEST_NAME}  # nothing half-written
+
+
+def _weights(out: Path, steps: list[str]) -> dict[str, int]:
+    """Files of weights that finished steps wrote, and when."""
+    names = [name.removeprefix("weights of ") for name in steps if name.startswith("weights of ")]
+    return {name: (out / "weights" / f"{name}.safetensors").stat().st_mtime_ns for name in names}
 
 
 def _wait_for_a_step(process: multiprocessing.process.BaseProcess, out: Path, before: list[str]) -> None:
