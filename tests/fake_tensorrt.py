@@ -194,8 +194,9 @@ class Context:
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         node = next(node for node in self.engine.session.get_outputs() if node.name == name)
-        batch = self.shapes.get("prompt_embeds", (1,))[0]  # the one open axis of an output
-        return tuple(batch if isinstance(axis, str) else axis for axis in node.shape)
+        inputs = [(item.shape, self.shapes[item.name]) for item in self.engine.session.get_inputs()]
+        lengths = {axis: length for shape, given in inputs for axis, length in zip(shape, given, strict=True)}
+        return tuple(lengths.get(axis, 1) if isinstance(axis, str) else axis for axis in node.shape)
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         self.addresses[name] = address
