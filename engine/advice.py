@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from engine.match_query import PlannedClip
 from engine.media.advice import picture_findings
-from engine.media.report import PictureReport
+from engine.media.types import PictureReport
 from engine.prompting import ModelRange, report_prompt
 from engine.types import Capabilities, Family, Geometry, MatchReport, Settings
 

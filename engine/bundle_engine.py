@@ -16,7 +16,8 @@ from engine.errors import ScorerMissing
 from engine.execution import Execution
 from engine.graphs import BundleGraphs
 from engine.match_query import prepare_query
-from engine.media.report import PictureReport, report_decoded
+from engine.media.report import report_decoded
+from engine.media.types import PictureReport
 from engine.pipeline import Pipeline
 from engine.preparation import prepare_job
 from engine.prompts import PromptEncoder

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from engine.media.types import Box, PictureReport
 from engine.prompting.types import ClauseKind, Language, Noun, PromptReport, Span
-
-if TYPE_CHECKING:
-    from engine.media.report import PictureReport
-    from engine.types import Box
 
 
 class MatchVerdict(enum.Enum):

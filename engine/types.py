@@ -11,9 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engine.cancellation import CancelFlag
 from engine.match_report import (
     ClauseScore,
@@ -25,12 +22,12 @@ from engine.match_report import (
     SuccessBasis,
     SuccessEstimate,
 )
+from engine.media.types import Box, FrameEncoding, Image, ImageFormat, PictureReport, Pixels
 
 if TYPE_CHECKING:
     from engine.diagnosis.types import Diagnosis
-    from engine.media.report import PictureReport
 
-# What a match report is made of counts among the engine's words, though it stands in a file of its own.
+# What pictures and match reports are made of counts among the engine's words, though it stands in files of its own.
 __all__ = [
     "Box",
     "Capabilities",
@@ -72,8 +69,6 @@ __all__ = [
     "VideoSpec",
 ]
 
-Pixels = NDArray[np.uint8]  # [height, width, 3], RGB, rows from the top
-
 
 class Family(enum.Enum):
     """Shapes of model that can be served."""
@@ -100,23 +95,6 @@ class Expert(enum.Enum):
     SINGLE = "single"
 
 
-class ImageFormat(enum.Enum):
-    """File formats of input pictures; the values are Pillow's names."""
-
-    PNG = "PNG"
-    JPEG = "JPEG"
-    WEBP = "WEBP"
-
-
-class FrameEncoding(enum.Enum):
-    """Encodings of output frames."""
-
-    RAW_RGB = "raw_rgb"
-    PNG = "png"
-    JPEG = "jpeg"
-    WEBP = "webp"
-
-
 class MatchMode(enum.Enum):
     """What to do with the match of picture and sentence."""
 
@@ -132,14 +110,6 @@ class PictureFit(enum.Enum):
     CROP_CENTER = "crop_center"
     PAD = "pad"
     REFUSE = "refuse"
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An encoded picture file; ``format`` None means that it is recognised from the data."""
-
-    data: bytes
-    format: ImageFormat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,16 +162,6 @@ class Job:
     sampling: SamplingSpec = SamplingSpec()
     match: MatchPolicy = MatchPolicy()
     preview_every_step_count: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in pixels of the upright input picture."""
-
-    left_px: int
-    top_px: int
-    width_px: int
-    height_px: int
 
 
 @dataclass(frozen=True, slots=True)

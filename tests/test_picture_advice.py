@@ -8,7 +8,7 @@ import pytest
 
 from engine.media.advice import picture_finding_table, picture_findings, place_count
 from engine.media.document import PAGE, with_picture_findings
-from engine.media.report import PictureIssue, PictureReport
+from engine.media.types import PictureIssue, PictureReport
 from engine.prompting.types import Language, Severity
 from engine.types import Box, Geometry, Grounding, ImageFormat
 

@@ -10,7 +10,8 @@ from PIL import Image as Pillow
 from PIL import ImageFilter
 
 from engine.errors import InvalidJob
-from engine.media.report import PictureIssue, PictureReport, blockiness_of, report_picture, sharpness_of
+from engine.media.report import blockiness_of, report_picture, sharpness_of
+from engine.media.types import PictureIssue, PictureReport
 from engine.types import Image, ImageFormat, Limits
 
 

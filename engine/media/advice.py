@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.media.components import components_of
-from engine.media.report import PictureFinding, PictureIssue, PictureReport
+from engine.media.types import PictureFinding, PictureIssue, PictureReport
 from engine.prompting.types import Language, Severity
 from engine.types import Box, Geometry, Grounding
 

@@ -6,9 +6,7 @@ is what refuses them. Knows no model and nothing of what the picture shows.
 
 from __future__ import annotations
 
-import enum
 import io
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +16,7 @@ from PIL import Image as Pillow
 from engine.errors import InvalidJob, Violation
 from engine.media.lettering import find_lettering
 from engine.media.picture import decode_picture
-from engine.prompting.types import Severity
+from engine.media.types import PictureIssue, PictureReport
 from engine.types import Box, Image, ImageFormat, Limits
 
 _SIDE_PX = 512  # sharpness is compared at one size, because a large picture looks softer pixel by pixel
@@ -34,58 +32,6 @@ _FEWEST_BLOCKS = 16  # along a side; in smaller pictures the edges of things dec
 _MODES_WITH_ALPHA = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _MODES_OF_16_BITS = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 _PNG_DEPTH_OFFSET = 24  # see engine.media.picture
-
-
-class PictureIssue(enum.Enum):
-    """What may spoil a clip from this picture."""
-
-    SMALL = "small"
-    LONG = "long"
-    ROTATED = "rotated"
-    TRANSPARENT = "transparent"
-    CMYK = "cmyk"
-    SIXTEEN_BIT = "sixteen_bit"
-    ANIMATED = "animated"
-    BLURRED = "blurred"
-    BLOCKY = "blocky"
-    LETTERING = "lettering"
-
-
-@dataclass(frozen=True, slots=True)
-class PictureFinding:
-    """One piece of advice on a picture: a row of ``findings.toml`` in one language.
-
-    ``boxes`` say where in the picture, in its pixels, for findings that have a place.
-    """
-
-    code: str
-    severity: Severity
-    message: str
-    suggestion: str
-    boxes: tuple[Box, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PictureReport:
-    """Facts about a picture file; width and height are those of the upright picture.
-
-    ``sharpness`` is the variance of the Laplacian of the luminance (0..255) at a longest side of at most 512 px.
-    ``blockiness`` is the mean step across the lines of an 8 px grid over the mean step elsewhere: 1 without JPEG.
-    ``lettering`` are lines of lettering, ``lettering_coverage`` their share of the area.
-    Sharpness and blockiness are None for a file that is animated or has 16 bits a channel, which is not served; no
-    lettering is looked for there. ``findings`` is what ``engine.media.advice`` says about it all.
-    """
-
-    format: ImageFormat | None
-    width_px: int
-    height_px: int
-    frame_count: int
-    sharpness: float | None
-    blockiness: float | None
-    issues: tuple[PictureIssue, ...]
-    lettering: tuple[Box, ...] = ()
-    lettering_coverage: float = 0.0
-    findings: tuple[PictureFinding, ...] = ()
 
 
 def report_picture(image: Image, limits: Limits) -> PictureReport:

@@ -18,7 +18,7 @@ from stillcue.v1 import diagnosis_pb2, match_pb2, media_pb2, picture_report_pb2,
 
 if TYPE_CHECKING:
     from engine.diagnosis import ClipMetrics, Diagnosis
-    from engine.media.report import PictureReport
+    from engine.media.types import PictureReport
     from engine.prompting import Finding, PromptReport, Span
     from engine.types import Box, ClauseScore, CropProposal, Grounding, MatchReport, SuccessEstimate
 
