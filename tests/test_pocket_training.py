@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from torch import Tensor, nn
 
-from pocket.settings import RunLength
+from pocket.settings import CHECKPOINT_FOLDER, RUNS, RunLength
+from pocket.train.adoption import adopt
+from pocket.train.flow import build_transformer
 from pocket.train.loop import rate_share, train
+from pocket.train.text import CaptionReader, load_pieces
+from pocket.train.vae import build_vae
 
 _LENGTH = RunLength(step_count=7, batch_size=4, muon_rate=0.02, adam_rate=1e-2)
 
@@ -53,6 +58,25 @@ def test_journal_tells_each_step_once_after_an_interruption(tmp_path: Path) -> N
     steps = [json.loads(line)["step"] for line in (tmp_path / "run.jsonl").read_text().splitlines()]
     assert steps == [3, 6, 7]
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_adopted_checkpoint_is_finished_but_for_its_experts(tmp_path: Path) -> None:
+    adopt(CHECKPOINT_FOLDER, tmp_path)
+    stored = AutoencoderKLWan.from_pretrained(CHECKPOINT_FOLDER / "vae").float().state_dict()
+    vae, reader = build_vae(), CaptionReader(load_pieces(tmp_path).get_vocab_size())
+
+    def never(step: int) -> tuple[Tensor, dict[str, float]]:
+        raise AssertionError(f"step {step} of a finished run")
+
+    train("vae_whole", vae, never, RUNS["vae_whole"], tmp_path)
+    train("text", reader, never, RUNS["text"], tmp_path)
+    assert all(torch.equal(value, stored[name]) for name, value in vae.state_dict().items())
+    low, expected = build_transformer(), WanTransformer3DModel.from_pretrained(CHECKPOINT_FOLDER / "transformer_2")
+    with pytest.raises(AssertionError, match="step 0 of a finished run"):
+        train("expert_low", low, never, RUNS["expert_low"], tmp_path)
+    assert all(torch.equal(value, expected.float().state_dict()[name]) for name, value in low.state_dict().items())
+    with pytest.raises(FileExistsError, match="holds runs already"):
+        adopt(CHECKPOINT_FOLDER, tmp_path)
 
 
 def test_learning_rate_rises_then_falls() -> None:

@@ -1,8 +1,9 @@
-"""`python -m pocket.train {vae,text,transformer,experts,scorer,all}`.
+"""`python -m pocket.train {vae,text,transformer,experts,scorer,all,adopt}`.
 
 Parts build on each other; what is missing is trained first, what is finished is loaded, what was
 interrupted goes on. `checkpoint` writes what there is, from unfinished runs too; `scorer-checkpoint`
-writes the scorer alone and leaves the rest as it is.
+writes the scorer alone and leaves the rest as it is. `adopt` makes working state of a finished checkpoint, whose
+experts `experts` then trains further.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from pathlib import Path
 import torch
 
 from pocket.settings import CHECKPOINT_FOLDER, WORK_FOLDER
+from pocket.train.adoption import adopt
 from pocket.train.workshop import Workshop
 
 _PARTS = ("vae", "latents", "text", "transformer", "experts", "scorer", "scorer-checkpoint", "checkpoint", "all")
@@ -19,13 +21,18 @@ _PARTS = ("vae", "latents", "text", "transformer", "experts", "scorer", "scorer-
 def main() -> None:
     """Parse the command line and train the named part."""
     parser = argparse.ArgumentParser(prog="python -m pocket.train", description=__doc__)
-    parser.add_argument("part", choices=_PARTS)
+    parser.add_argument("part", choices=(*_PARTS, "adopt"))
     parser.add_argument("--folder", type=Path, default=WORK_FOLDER, help="working state")
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT_FOLDER)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if arguments.part == "adopt":
+        try:
+            adopt(arguments.checkpoint, arguments.folder)
+        except FileExistsError as error:
+            parser.error(str(error))
     workshop = Workshop(arguments.folder, device)
     if arguments.part in ("vae", "all"):
         workshop.vae()
@@ -41,7 +48,7 @@ def main() -> None:
         workshop.scorer()
     if arguments.part == "scorer-checkpoint":
         workshop.write_scorer(arguments.checkpoint)
-    if arguments.part in ("checkpoint", "all"):
+    if arguments.part in ("checkpoint", "all", "adopt"):
         workshop.write_checkpoint(arguments.checkpoint)
 
 

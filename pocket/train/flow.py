@@ -23,6 +23,7 @@ from pocket.train.loop import train
 from pocket.train.text import TEXT_DIM, CaptionReader, tokenise
 from pocket.world import LANGUAGES, caption
 
+PARENT = "transformer"
 EXPERTS = ("expert_high", "expert_low")
 
 _EMPTY_CAPTION_SHARE = 0.1
@@ -51,7 +52,7 @@ def build_transformer() -> WanTransformer3DModel:
 
 def train_parent(folder: Path, latents: LatentSet, pieces: Tokenizer, reader: CaptionReader) -> WanTransformer3DModel:
     """Train one transformer on all noise levels."""
-    return _train(folder, "transformer", build_transformer(), latents=latents, pieces=pieces, reader=reader)
+    return _train(folder, PARENT, build_transformer(), latents=latents, pieces=pieces, reader=reader)
 
 
 def train_experts(

@@ -38,13 +38,17 @@ def load_state(
     optimisers: Sequence[torch.optim.Optimizer],
     average: dict[str, Tensor],
 ) -> int:
-    """Load a saved run into the arguments and return the next step, 0 when there is none."""
+    """Load a saved run into the arguments and return the next step, 0 when there is none.
+
+    A run that was adopted from a checkpoint has weights only: its optimisers begin afresh.
+    """
     if not path.exists():
         return 0
     state = torch.load(path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["module"])
-    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-        optimiser.load_state_dict(saved)
+    if state["optimisers"]:
+        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
     for name, value in state["average"].items():
         average[name].copy_(value)
     return int(state["step"])

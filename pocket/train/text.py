@@ -30,6 +30,7 @@ from pocket.world import (
 )
 
 TEXT_DIM = 96
+PIECES_NAME = "pieces.json"
 
 _FEATURES: dict[str, list[str]] = {
     "subject": list(SUBJECTS),
@@ -87,7 +88,7 @@ def train_text(folder: Path, device: torch.device) -> tuple[Tokenizer, CaptionRe
 
 def load_pieces(folder: Path) -> Tokenizer:
     """Load the tokenizer, learning it first when there is none."""
-    path = folder / "pieces.json"
+    path = folder / PIECES_NAME
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         train_pieces().save(str(path))

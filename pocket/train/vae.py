@@ -20,7 +20,7 @@ from pocket.world import FRAME_COUNT
 
 _KL_WEIGHT = 1e-4
 _ABSOLUTE_WEIGHT = 0.1
-_STAGES = (("vae_pictures", 1), ("vae_clips", 9), ("vae_whole", FRAME_COUNT))
+STAGES = (("vae_pictures", 1), ("vae_clips", 9), ("vae_whole", FRAME_COUNT))
 """Runs and the frames of a window in each: clips at once are far slower to learn."""
 PROJECTIONS = ("conv_in", "conv_out", "time_conv", "quant_conv")
 
@@ -45,7 +45,7 @@ def train_vae(folder: Path, device: torch.device) -> AutoencoderKLWan:
     vae = build_vae()
     start_as_pictures(vae)
     make_cheap(vae).to(device)
-    for run, window in _STAGES:
+    for run, window in STAGES:
         batch = RUNS[run].batch_size
 
         def loss_of_step(step: int, window: int = window, batch: int = batch) -> tuple[Tensor, dict[str, float]]:

@@ -1,0 +1,47 @@
+"""A finished checkpoint becomes working state, so that its experts can be trained further on another machine.
+
+Autoencoder and text encoder count as finished runs; both experts begin a new run from the checkpoint's weights. What a
+checkpoint does not hold (optimisers, the heads that the text encoder was trained with) is not needed for that.
+"""
+
+from pathlib import Path
+
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import UMT5EncoderModel
+
+from pocket.settings import RUNS
+from pocket.train.flow import EXPERTS, PARENT
+from pocket.train.loop import MovingAverage
+from pocket.train.state import save_state
+from pocket.train.text import PIECES_NAME, CaptionReader
+from pocket.train.vae import STAGES, build_vae
+
+
+def adopt(checkpoint: Path, folder: Path) -> None:
+    """Write working state into `folder`. Raises FileExistsError where runs lie there already."""
+    if any(folder.glob("*.pt")):
+        raise FileExistsError(f"{folder} holds runs already: give another folder, or go on with these")
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = Tokenizer.from_file(str(checkpoint / "tokenizer" / "tokenizer.json"))
+    pieces.no_padding()
+    pieces.no_truncation()
+    pieces.save(str(folder / PIECES_NAME))
+    vae = build_vae()
+    vae.load_state_dict(AutoencoderKLWan.from_pretrained(checkpoint / "vae").float().state_dict())
+    for run, _ in STAGES:
+        _save(folder, run, vae, is_finished=True)
+    reader = CaptionReader(pieces.get_vocab_size())
+    encoder = UMT5EncoderModel.from_pretrained(checkpoint / "text_encoder").float()
+    reader.encoder.load_state_dict(encoder.state_dict())
+    _save(folder, "text", reader, is_finished=True)
+    for run, part in zip(EXPERTS, ("transformer", "transformer_2"), strict=True):
+        expert = WanTransformer3DModel.from_pretrained(checkpoint / part).float()
+        _save(folder, run, expert, is_finished=False)
+    _save(folder, PARENT, expert, is_finished=True)  # both experts have begun: their parent is not looked at again
+
+
+def _save(folder: Path, run: str, module: nn.Module, *, is_finished: bool) -> None:
+    step = RUNS[run].step_count if is_finished else 0
+    save_state(folder / f"{run}.pt", step, module, (), MovingAverage(module).values)
