@@ -181,7 +181,7 @@ def test_a_score_tells_clauses_findings_picture_and_crops(
         "",
         "  part                 tells      fits the picture         counts",
         "─────────────────────────────────────────────────────────────────",
-        "  leaves the harbour   action 1   █████·····  50 %           30 %",
+        "  leaves the harbour   action 1   ██········  25 %           30 %",
         "  make it epic         style      a still cannot show it",
         "",
         "not in the picture",
@@ -217,7 +217,7 @@ def test_a_score_in_a_terminal_has_colours_and_underlines(
     out = capsys.readouterr().out
     assert "\x1b[2;4;33mepic\x1b[0m" in out  # style of no weight, and underlined for its finding
     assert "\x1b[9;31mharbour\x1b[0m" in out  # not in the picture
-    assert "\x1b[33m█████\x1b[0m" in out
+    assert "\x1b[31m██\x1b[0m" in out
 
 
 def test_pictures_of_a_score_are_written(

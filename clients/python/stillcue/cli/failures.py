@@ -105,8 +105,8 @@ def _describe_violation(violation: Violation) -> str:
 def _describe_refused_match(report: MatchReport) -> Iterator[str]:
     """What does not fit, and the sentence as rules would put it."""
     for clause in report.clauses:
-        if clause.probability is not None and clause.probability < 0.5:
-            yield f"{clause.kind.value} “{clause.text}” fits with {100 * clause.probability:.0f} %"
+        if clause.gated_probability is not None and clause.gated_probability < 0.5:
+            yield f"{clause.kind.value} “{clause.text}” fits with {100 * clause.gated_probability:.0f} %"
     if report.missing_nouns:
         yield f"not in the picture: {', '.join(dict.fromkeys(noun.text for noun in report.missing_nouns))}"
     if report.prompt_report is not None and report.prompt_report.rewritten_prompt is not None:

@@ -104,7 +104,8 @@ def _sentence(prompt: str, report: MatchReport, findings: tuple[PromptFinding, .
     """The sentence, coloured by clause; what a finding means is underlined in the colour of its severity."""
     text = Text("".join(" " if unicodedata.category(mark) == "Cc" else mark for mark in prompt))
     for clause in report.clauses:
-        text.stylize("dim" if clause.probability is None else _fit_style(clause.probability), *_edges(clause.span))
+        fit = clause.gated_probability
+        text.stylize("dim" if fit is None else _fit_style(fit), *_edges(clause.span))
     for noun in report.missing_nouns:
         text.stylize("red strike", *_edges(noun.span))
     for finding in sorted(findings, key=lambda item: item.severity is FindingSeverity.ERROR):
@@ -129,7 +130,7 @@ def _clause_table(clauses: tuple[ClauseScore, ...]) -> Table:
     for clause in clauses:
         kind = f"action {clause.stage}" if clause.kind is ClauseKind.ACTION else clause.kind.value
         counts = f"{100 * clause.weight:.0f} %" if clause.weight else ""
-        table.add_row(Text(f"  {clause.text}"), kind, _bar(clause.probability), counts)
+        table.add_row(Text(f"  {clause.text}"), kind, _bar(clause.gated_probability), counts)
     return table
 
 
