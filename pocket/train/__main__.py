@@ -1,9 +1,9 @@
-"""`python -m pocket.train {vae,text,transformer,experts,scorer,all,adopt}`.
+"""`python -m pocket.train {vae,text,transformer,experts,decoder,scorer,all,adopt}`.
 
 Parts build on each other; what is missing is trained first, what is finished is loaded, what was
 interrupted goes on. `checkpoint` writes what there is, from unfinished runs too; `scorer-checkpoint`
 writes the scorer alone and leaves the rest as it is. `adopt` makes working state of a finished checkpoint, whose
-experts `experts` then trains further.
+transformers `experts` then trains further, and `decoder` its decoder.
 """
 
 import argparse
@@ -15,13 +15,14 @@ from pocket.settings import CHECKPOINT_FOLDER, WORK_FOLDER
 from pocket.train.adoption import adopt
 from pocket.train.workshop import Workshop
 
-_PARTS = ("vae", "latents", "text", "transformer", "experts", "scorer", "scorer-checkpoint", "checkpoint", "all")
+_MODELS = ("vae", "latents", "text", "transformer", "experts", "decoder", "scorer", "all")
+_PARTS = (*_MODELS, "scorer-checkpoint", "checkpoint", "adopt")
 
 
 def main() -> None:
     """Parse the command line and train the named part."""
     parser = argparse.ArgumentParser(prog="python -m pocket.train", description=__doc__)
-    parser.add_argument("part", choices=(*_PARTS, "adopt"))
+    parser.add_argument("part", choices=_PARTS)
     parser.add_argument("--folder", type=Path, default=WORK_FOLDER, help="working state")
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT_FOLDER)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -44,6 +45,8 @@ def main() -> None:
         workshop.parent()
     if arguments.part in ("experts", "all"):
         workshop.experts()
+    if arguments.part in ("decoder", "all"):
+        workshop.decoder()
     if arguments.part in ("scorer", "all"):
         workshop.scorer()
     if arguments.part == "scorer-checkpoint":

@@ -1,18 +1,22 @@
-"""A finished checkpoint becomes working state, so that its experts can be trained further on another machine.
+"""A finished checkpoint becomes working state, so that it can be trained further on another machine.
 
-Autoencoder and text encoder count as finished runs; both experts begin a new run from the checkpoint's weights. What a
+Autoencoder and text encoder count as finished. New runs begin from the checkpoint's weights: the parent of the experts,
+from those of the low-noise expert, which knows nine tenths of the noise levels; and the decoder alone. What a
 checkpoint does not hold (optimisers, the heads that the text encoder was trained with) is not needed for that.
 """
 
 from pathlib import Path
 
+import torch
 from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from tokenizers import Tokenizer
 from torch import nn
 from transformers import UMT5EncoderModel
 
 from pocket.settings import RUNS
-from pocket.train.flow import EXPERTS, PARENT
+from pocket.train.decoder import RUN as DECODER
+from pocket.train.flow import PARENT
+from pocket.train.latents import save_scaling
 from pocket.train.loop import MovingAverage
 from pocket.train.state import save_state
 from pocket.train.text import PIECES_NAME, CaptionReader
@@ -28,18 +32,19 @@ def adopt(checkpoint: Path, folder: Path) -> None:
     pieces.no_padding()
     pieces.no_truncation()
     pieces.save(str(folder / PIECES_NAME))
+    trained = AutoencoderKLWan.from_pretrained(checkpoint / "vae").float()
+    save_scaling(folder, torch.tensor(trained.config.latents_mean), torch.tensor(trained.config.latents_std))
     vae = build_vae()
-    vae.load_state_dict(AutoencoderKLWan.from_pretrained(checkpoint / "vae").float().state_dict())
+    vae.load_state_dict(trained.state_dict())
     for run, _ in STAGES:
         _save(folder, run, vae, is_finished=True)
+    _save(folder, DECODER, vae, is_finished=False)
     reader = CaptionReader(pieces.get_vocab_size())
     encoder = UMT5EncoderModel.from_pretrained(checkpoint / "text_encoder").float()
     reader.encoder.load_state_dict(encoder.state_dict())
     _save(folder, "text", reader, is_finished=True)
-    for run, part in zip(EXPERTS, ("transformer", "transformer_2"), strict=True):
-        expert = WanTransformer3DModel.from_pretrained(checkpoint / part).float()
-        _save(folder, run, expert, is_finished=False)
-    _save(folder, PARENT, expert, is_finished=True)  # both experts have begun: their parent is not looked at again
+    low_noise = WanTransformer3DModel.from_pretrained(checkpoint / "transformer_2").float()
+    _save(folder, PARENT, low_noise, is_finished=False)
 
 
 def _save(folder: Path, run: str, module: nn.Module, *, is_finished: bool) -> None:

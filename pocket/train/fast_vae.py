@@ -5,11 +5,12 @@ single frame needs only the last temporal slice; norm and activation need fewer 
 memory. Changes instances only, so that a saved model is untouched.
 """
 
+from collections.abc import Callable
 from types import MethodType
 
 import torch
 from diffusers import AutoencoderKLWan
-from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, WanRMS_norm
+from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, WanResample, WanRMS_norm
 from torch import Tensor
 from torch.nn import functional
 
@@ -43,6 +44,34 @@ def start_as_pictures(vae: AutoencoderKLWan) -> None:
                 module.weight[:, :, 2, 0, 0] = identity
                 if module.bias is not None:
                     module.bias.zero_()
+
+
+def decode_at_once(vae: AutoencoderKLWan) -> Callable[[Tensor], Tensor]:
+    """Return a decoder of whole clips: [batch, 16, latent frames, h, w] -> [batch, 3, frames, 8 h, 8 w], not clamped.
+
+    The library decodes latent frame by latent frame and carries the last frames of each convolution over; all at once
+    is the same, as the convolutions are causal. Only the first frame is told apart: it is not doubled in time.
+    """
+    for module in vae.decoder.modules():
+        if isinstance(module, WanResample) and module.mode == "upsample3d":
+            module.forward = MethodType(_upsample, module)
+
+    def decode(latents: Tensor) -> Tensor:
+        decoded: Tensor = vae.decoder(vae.post_quant_conv(latents))
+        return decoded
+
+    return decode
+
+
+def _upsample(self: WanResample, x: Tensor) -> Tensor:
+    # x: [batch, channels, frames, height, width] -> [batch, channels / 2, 2 frames - 1, 2 height, 2 width]
+    first, rest = x[:, :, :1], x[:, :, 1:]
+    pairs = self.time_conv(rest).unflatten(1, (2, -1))  # [batch, 2, channels, frames - 1, height, width]
+    doubled = torch.stack(pairs.unbind(1), dim=3).flatten(2, 3)
+    x = torch.cat([first, doubled], dim=2)
+    frames = x.shape[2]
+    flat = self.resample(x.transpose(1, 2).flatten(0, 1))
+    return flat.unflatten(0, (-1, frames)).transpose(1, 2)
 
 
 def _convolve(self: WanCausalConv3d, x: Tensor, cache_x: Tensor | None = None) -> Tensor:

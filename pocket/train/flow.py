@@ -13,11 +13,11 @@ import torch
 from diffusers import WanTransformer3DModel
 from tokenizers import Tokenizer
 from torch import Tensor
-from torch.nn import functional
 
 from pocket.settings import BOUNDARY_RATIO, FLOW_SHIFT, LATENT_CHANNELS, RUNS
+from pocket.train.attention import attend_plainly, shorten
 from pocket.train.clips import training_spec
-from pocket.train.few_keys import count_padding_once, shorten
+from pocket.train.emphasis import emphasis
 from pocket.train.latents import LatentSet
 from pocket.train.loop import train
 from pocket.train.text import TEXT_DIM, CaptionReader, tokenise
@@ -97,7 +97,7 @@ def _train(
 ) -> WanTransformer3DModel:
     device = next(reader.parameters()).device
     model.to(device)
-    processor = count_padding_once(model)
+    processor = attend_plainly(model)
     batch = RUNS[name].batch_size
     mask = first_frame_mask(latents.clips[:1]).to(device)
     forward: Callable[..., tuple[Tensor]] = torch.compile(model)  # two thirds of the time on a CPU
@@ -119,10 +119,21 @@ def _train(
         channels = torch.cat([noisy, mask.expand(batch, -1, -1, -1, -1), condition], dim=1)
         with torch.autocast(device.type, torch.bfloat16):
             velocity = forward(channels, 1000.0 * sigma, rows, return_dict=False)[0]
-        return functional.mse_loss(velocity.float(), noise - clean), {}
+        return flow_loss(velocity.float(), noise - clean, sigma, emphasis(chosen).to(device))
 
     train(name, model, loss_of_step, RUNS[name], folder, adam_only=_PROJECTIONS)
     return model
+
+
+def flow_loss(velocity: Tensor, wanted: Tensor, sigma: Tensor, weights: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Weigh the squared error by noise level [batch] and by place, and note the unweighted one.
+
+    The error of a velocity that is as good as it can be grows as noise falls, about with 1 / sigma: without a weight
+    most of what is learnt would be the grain of a picture that is nearly done.
+    """
+    squared = (velocity - wanted).square()
+    loss = (squared * weights * sigma.view(-1, 1, 1, 1, 1)).sum() / weights.expand_as(squared).sum()
+    return loss, {"squared_error": float(squared.detach().mean())}
 
 
 def first_frame_mask(latents: Tensor) -> Tensor:

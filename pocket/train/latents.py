@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pocket.train.progress import track
+from pocket.train.state import save_atomically
 from pocket.train.vae import to_pixels
 
 _BATCH = 8
+_SHARD_CLIPS = 250
 
 
 @dataclass(frozen=True)
@@ -33,27 +35,42 @@ class LatentSet:
 
 
 def encode_training_set(vae: AutoencoderKLWan, frames: NDArray[np.uint8], folder: Path) -> LatentSet:
-    """Encode (or load) the clips; the scaling is measured on them."""
-    path = folder / "latents.pt"
-    if path.exists():
-        saved = torch.load(path, weights_only=True)
-        return LatentSet(**saved)
-    clips, conditions = [], []
-    starts = range(0, len(frames), _BATCH)
-    for start in track(starts, "encoding clips", len(starts)):
-        pixels = to_pixels(np.array(frames[start : start + _BATCH]))
-        pixels = pixels.to(vae.device)
-        with torch.inference_mode():
-            clips.append(vae.encode(pixels).latent_dist.mode().cpu())
-            conditions.append(vae.encode(still_condition(pixels)).latent_dist.mode().cpu())
-    clip_latents, condition_latents = torch.cat(clips), torch.cat(conditions)
-    mean = clip_latents.mean((0, 2, 3, 4))
-    std = clip_latents.std((0, 2, 3, 4))
-    latents = LatentSet(scale(clip_latents, mean, std), scale(condition_latents, mean, std), mean, std)
-    partial = path.with_suffix(".partial")
-    torch.save(vars(latents), partial)
-    partial.replace(path)
-    return latents
+    """Encode the clips, but for what lies in `folder` already. The scaling is measured on them, once."""
+    starts = range(0, len(frames), _SHARD_CLIPS)
+    tracked = track(starts, "encoding clips", len(starts))
+    shards = [_load_shard(vae, frames, start, folder / "latents") for start in tracked]
+    clips, conditions = (torch.cat([shard[name] for shard in shards]) for name in ("clips", "conditions"))
+    mean, std = _load_scaling(clips, folder)
+    return LatentSet(scale(clips, mean, std), scale(conditions, mean, std), mean, std)
+
+
+def save_scaling(folder: Path, mean: Tensor, std: Tensor) -> None:
+    """Fix the scaling, [16] each, that all latents of a folder are given with."""
+    save_atomically(folder / "scaling.pt", {"mean": mean, "std": std})
+
+
+def _load_scaling(clips: Tensor, folder: Path) -> tuple[Tensor, Tensor]:
+    path = folder / "scaling.pt"
+    if not path.exists():
+        save_scaling(folder, clips.mean((0, 2, 3, 4)), clips.std((0, 2, 3, 4)))
+    saved = torch.load(path, weights_only=True)
+    return saved["mean"], saved["std"]
+
+
+def _load_shard(vae: AutoencoderKLWan, frames: NDArray[np.uint8], start: int, folder: Path) -> dict[str, Tensor]:
+    """Load (or encode) clips `start` and following, unscaled."""
+    stop = min(start + _SHARD_CLIPS, len(frames))
+    path = folder / f"{start}_{stop}.pt"
+    if not path.exists():
+        clips, conditions = [], []
+        for first in range(start, stop, _BATCH):
+            pixels = to_pixels(np.array(frames[first : min(first + _BATCH, stop)])).to(vae.device)
+            with torch.inference_mode():
+                clips.append(vae.encode(pixels).latent_dist.mode().cpu())
+                conditions.append(vae.encode(still_condition(pixels)).latent_dist.mode().cpu())
+        save_atomically(path, {"clips": torch.cat(clips), "conditions": torch.cat(conditions)})
+    shard: dict[str, Tensor] = torch.load(path, weights_only=True)
+    return shard
 
 
 def still_condition(pixels: Tensor) -> Tensor:

@@ -17,15 +17,15 @@ _ADAM_BETAS = (0.9, 0.99)
 
 
 def orthogonalise(update: Tensor) -> Tensor:
-    """Move the singular values of `update` [rows, columns] close to 1 (in bfloat16)."""
+    """Move the singular values of each `update` [..., rows, columns] close to 1 (in bfloat16)."""
     a, b, c = _COEFFICIENTS
-    tall = update.shape[0] > update.shape[1]
-    x = update.T if tall else update
-    x = (x / (x.norm() + 1e-7)).bfloat16()
+    tall = update.shape[-2] > update.shape[-1]
+    x = update.mT if tall else update
+    x = (x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)).bfloat16()
     for _ in range(_ITERATIONS):
-        gram = x @ x.T
+        gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x.T if tall else x).to(update.dtype)
+    return (x.mT if tall else x).to(update.dtype)
 
 
 class Muon(torch.optim.Optimizer):
@@ -36,8 +36,9 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
-        """Update all matrices once."""
+        """Update all matrices once, those of one shape together."""
         for group in self.param_groups:
+            alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
@@ -47,9 +48,12 @@ class Muon(torch.optim.Optimizer):
                 momentum: Tensor = state["momentum"]
                 momentum.lerp_(parameter.grad, 1.0 - _MOMENTUM)
                 update = parameter.grad.lerp(momentum, _MOMENTUM).flatten(1)  # [rows, columns]
-                stretch = math.sqrt(max(1.0, update.shape[0] / update.shape[1]))
-                direction = orthogonalise(update).reshape(parameter.shape)
-                parameter.add_(direction, alpha=-group["lr"] * stretch)
+                alike.setdefault(update.shape, []).append((parameter, update))
+            for (rows, columns), members in alike.items():
+                rate = group["lr"] * math.sqrt(max(1.0, rows / columns))
+                directions = orthogonalise(torch.stack([update for _, update in members]))
+                for (parameter, _), direction in zip(members, directions, strict=True):
+                    parameter.add_(direction.reshape(parameter.shape), alpha=-rate)
 
 
 def build_optimisers(

@@ -3,8 +3,10 @@
 Knows files and state dictionaries. Does not know what is trained.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,17 +20,22 @@ def save_state(
     average: dict[str, Tensor],
 ) -> None:
     """Write everything a run needs to go on; the file is replaced in one move."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(
+    save_atomically(
+        path,
         {
             "step": step,
             "module": module.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in optimisers],
             "average": average,
         },
-        partial,
     )
+
+
+def save_atomically(path: Path, content: dict[str, Any]) -> None:
+    """Write with torch; the file is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    torch.save(content, partial)
     partial.replace(path)
 
 

@@ -10,7 +10,6 @@ import torch
 from diffusers import AutoencoderKLWan
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from pocket.settings import CLIP_COUNT, LATENT_CHANNELS, RUNS
 from pocket.train.clips import load_training_frames
@@ -65,11 +64,18 @@ def reconstruction_loss(vae: AutoencoderKLWan, pixels: Tensor) -> tuple[Tensor, 
     return error + _KL_WEIGHT * kl, {**figures, "kl": float(kl.detach())}
 
 
-def reconstruction_error(decoded: Tensor, pixels: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Squared error and a little absolute error, with the PSNR in dB for the journal."""
-    squared = functional.mse_loss(decoded, pixels)
-    psnr_db = float(10.0 * torch.log10(4.0 / squared.detach()))
-    error = squared + _ABSOLUTE_WEIGHT * functional.l1_loss(decoded, pixels)
+def reconstruction_error(
+    decoded: Tensor, pixels: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, dict[str, float]]:
+    """Squared error and a little absolute error, with the PSNR in dB for the journal.
+
+    weights: [batch, 1, frames, height, width], what each place counts; the PSNR counts all alike.
+    """
+    difference = decoded - pixels
+    squared, absolute = difference.square(), difference.abs()
+    psnr_db = float(10.0 * torch.log10(4.0 / squared.detach().mean()))
+    shares = 1.0 if weights is None else weights / weights.mean()
+    error = ((squared + _ABSOLUTE_WEIGHT * absolute) * shares).mean()
     return error, {"psnr_db": psnr_db}
 
 

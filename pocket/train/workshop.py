@@ -14,6 +14,8 @@ from transformers import SiglipModel
 
 from pocket.settings import CLIP_COUNT
 from pocket.train.clips import load_training_frames
+from pocket.train.decoder import RUN as DECODER
+from pocket.train.decoder import train_decoder
 from pocket.train.export import SCORER_NAME, finish_vae, write_pipeline, write_scorer
 from pocket.train.flow import EXPERTS, build_transformer, train_experts, train_parent
 from pocket.train.latents import LatentSet, encode_training_set
@@ -44,6 +46,11 @@ class Workshop:
         frames = load_training_frames(self.folder / "cache", CLIP_COUNT)
         return encode_training_set(self.vae(), frames, self.folder)
 
+    def decoder(self) -> AutoencoderKLWan:
+        """Train or load the autoencoder whose decoder went on alone."""
+        frames = load_training_frames(self.folder / "cache", CLIP_COUNT)
+        return train_decoder(self.vae(), frames, self.latents(), self.folder, self.device)
+
     def parent(self) -> WanTransformer3DModel:
         """Train or load the transformer of all noise levels."""
         return train_parent(self.folder, self.latents(), *self.text())
@@ -66,7 +73,7 @@ class Workshop:
         reader = CaptionReader(pieces.get_vocab_size())
         load_average(self.folder / "text.pt", reader)
         vae = build_vae()
-        load_average(self._latest("vae_whole", "vae_clips", "vae_pictures"), vae)
+        load_average(self._latest(DECODER, "vae_whole", "vae_clips", "vae_pictures"), vae)
         high, low = build_transformer(), build_transformer()
         for name, model in zip(EXPERTS, (high, low), strict=True):
             load_average(self._latest(name, "transformer"), model)
