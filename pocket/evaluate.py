@@ -23,7 +23,7 @@ from pocket.train.progress import track
 from pocket.world import LANGUAGES, OPPOSITE_ACTION, SUBJECTS, sample_spec
 
 _SEED_STRIDE = 1_000_003
-_CURVE_SCALES = (1.0, 3.0, 5.0, 8.0, 12.0)
+_CURVE_SCALES = (1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0)
 
 
 def main(options: Sequence[str] | None = None) -> None:

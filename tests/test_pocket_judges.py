@@ -10,7 +10,7 @@ import pytest
 from pocket.evaluation.figures import wilson_interval
 from pocket.evaluation.judgement import is_subject_kept, scene_psnr_db
 from pocket.evaluation.mismatch import Mismatch, mismatched
-from pocket.evaluation.naming import name_subject
+from pocket.evaluation.naming import name_subject, replace_subject, subject_distances
 from pocket.evaluation.tracking import track_subject
 from pocket.world import SUBJECTS, is_plausible, render_clip, sample_spec
 
@@ -28,13 +28,25 @@ def test_tracker_finds_the_drawn_mask() -> None:
     assert np.mean(overlaps) > 0.75
 
 
-def test_drawn_subjects_are_named() -> None:
-    named = []
+def test_drawn_subjects_are_named_and_far_from_all_others() -> None:
+    margins = []
     for seed in range(40, 56):
         clip = render_clip(sample_spec(seed, held_out=bool(seed % 2)))
-        track = track_subject(clip.frames, clip.spec)
-        named.append(name_subject(clip.frames[-1], track, clip.spec) == (clip.spec.subject, clip.spec.colour))
-    assert sum(named) >= len(named) - 1
+        distances = subject_distances(clip.frames[-1], track_subject(clip.frames, clip.spec), clip.spec)
+        own = distances.pop((clip.spec.subject, clip.spec.colour))
+        margins.append(min(distances.values()) / max(own, 1e-9))
+    assert sum(margin < 1.2 for margin in margins) <= 1  # a green ball in a green meadow
+    assert np.median(margins) > 2.5
+
+
+def test_subject_that_was_exchanged_on_the_way_is_named_as_what_it_became() -> None:
+    for seed in range(70, 78):
+        spec = sample_spec(seed, light="steady")
+        other = replace_subject(spec, *(("car", "red") if spec.subject != "car" else ("cat", "grey")))
+        frames = render_clip(spec).frames.copy()
+        frames[-1] = render_clip(other).frames[-1]
+        named = name_subject(frames[-1], track_subject(frames, spec), spec)
+        assert named == (other.subject, other.colour)
 
 
 def test_another_subject_or_colour_is_not_the_subject_kept() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pocket.evaluation.tracking import Track
+from pocket.evaluation.tracking import Place, Track, locate_subject
 from pocket.world import SUBJECTS, ClipSpec, apply_light, render_backdrop, render_still
 
 _SMALLEST_SIZE, _LARGEST_SIZE = 0.1, 1.2
@@ -17,9 +17,15 @@ _SMALLEST_SIZE, _LARGEST_SIZE = 0.1, 1.2
 
 def name_subject(frame: NDArray[np.uint8], track: Track, spec: ClipSpec) -> tuple[str, str]:
     """Return subject and colour in a clip's last frame [height, width, 3] uint8; `spec` tells its scene."""
+    distances = subject_distances(frame, track, spec)
+    return min(distances, key=lambda name: distances[name])
+
+
+def subject_distances(frame: NDArray[np.uint8], track: Track, spec: ClipSpec) -> dict[tuple[str, str], float]:
+    """Return how far a last frame is from each subject and colour of the world: mean difference in 0..1."""
     pixels = frame / 255.0
     backdrop = apply_light(render_backdrop(spec), float(track.light[-1]))
-    return min(_names(), key=lambda name: _distance(pixels, backdrop, track, replace_subject(spec, *name)))
+    return {name: _distance(pixels, backdrop, track, replace_subject(spec, *name)) for name in _names()}
 
 
 def replace_subject(spec: ClipSpec, subject: str, colour: str) -> ClipSpec:
@@ -41,16 +47,18 @@ def _distance(pixels: NDArray[np.float64], backdrop: NDArray[np.float64], track:
 
 
 def _difference(pixels: NDArray[np.float64], backdrop: NDArray[np.float64], track: Track, candidate: ClipSpec) -> float:
-    area = (render_still(candidate)[1] > 0.5).mean()
-    size = candidate.size * float(track.size[-1]) / max(float(np.sqrt(area)), 1e-3)
-    drawn, cover = render_still(replace(candidate, size=float(np.clip(size, _SMALLEST_SIZE, _LARGEST_SIZE))))
-    mask = cover > 0.5
-    rows, columns = np.nonzero(mask)
-    side = mask.shape[0]
-    shift = (
-        round(float(track.centre_y[-1]) * side - rows.mean() - 0.5),
-        round(float(track.centre_x[-1]) * side - columns.mean() - 0.5),
-    )
-    moved = np.roll(mask, shift, axis=(0, 1))
-    painted = np.where(moved[..., None], np.roll(drawn / 255.0, shift, axis=(0, 1)), backdrop)
+    """Compare like with like: the candidate's size and place, too, are what the tracker finds of it, shadow and all."""
+    place = _draw(candidate, backdrop)[1]
+    size = candidate.size * float(track.size[-1]) / max(place.size, 1e-3)
+    resized = replace(candidate, size=float(np.clip(size, _SMALLEST_SIZE, _LARGEST_SIZE)))
+    drawn, place = _draw(resized, backdrop)
+    side = place.mask.shape[0]
+    shift = (round((float(track.centre_y[-1]) - place.y) * side), round((float(track.centre_x[-1]) - place.x) * side))
+    moved = np.roll(place.mask, shift, axis=(0, 1))
+    painted = np.where(moved[..., None], np.roll(drawn, shift, axis=(0, 1)), backdrop)
     return float(np.abs(painted - pixels)[moved | track.masks[-1]].mean())
+
+
+def _draw(candidate: ClipSpec, backdrop: NDArray[np.float64]) -> tuple[NDArray[np.float64], Place]:
+    drawn = render_still(candidate)[0] / 255.0
+    return drawn, locate_subject(drawn, backdrop, candidate.start_light)

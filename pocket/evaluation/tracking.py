@@ -18,6 +18,16 @@ _COLUMNS_AND_ROWS = 3
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a subject is in one frame: centre and size as fractions of the side, mask [height, width] bool."""
+
+    x: float
+    y: float
+    size: float
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class Track:
     """What was found, one value for each frame; positions are fractions of the side.
 
@@ -45,18 +55,29 @@ def _find(frame: NDArray[np.float64], lit: NDArray[np.float64]) -> tuple[float, 
     # frame: [height, width, 3]; lit: [lights, height, width, 3]
     differences = np.abs(lit - frame).mean(axis=-1)  # [lights, height, width]
     best = int(np.median(differences, axis=(1, 2)).argmin())
-    contrast = _smooth(differences[best])
-    mask = contrast > _DIFFERENCE * _contrast_left(float(_LIGHTS[best]))
+    light = float(_LIGHTS[best])
+    found = _locate(differences[best], light)
+    return found.x, found.y, found.size, light, found.mask
+
+
+def locate_subject(frame: NDArray[np.float64], backdrop: NDArray[np.float64], light: float) -> Place:
+    """Find what differs from the backdrop, both [height, width, 3] in 0..1 under the same known light."""
+    return _locate(np.abs(backdrop - frame).mean(axis=-1), light)
+
+
+def _locate(difference: NDArray[np.float64], light: float) -> Place:
+    contrast = _smooth(difference)
+    mask = contrast > _DIFFERENCE * _contrast_left(light)
     height, width = mask.shape
     weights = np.where(mask, contrast, 0.0)
     total = weights.sum()
     if total <= 0.0:
-        return 0.5, 0.5, 0.0, float(_LIGHTS[best]), mask
+        return Place(0.5, 0.5, 0.0, mask)
     rows = (np.arange(height) + 0.5) / height
     columns = (np.arange(width) + 0.5) / width
     x = float((weights.sum(axis=0) * columns).sum() / total)
     y = float((weights.sum(axis=1) * rows).sum() / total)
-    return x, y, float(np.sqrt(mask.mean())), float(_LIGHTS[best]), mask
+    return Place(x, y, float(np.sqrt(mask.mean())), mask)
 
 
 def _contrast_left(light: float) -> float:
