@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocket.evaluation.tracking import Place, Track, locate_subject
-from pocket.world import SUBJECTS, ClipSpec, apply_light, render_backdrop, render_still
+from pocket.world import FRAME_COUNT, SUBJECTS, ClipSpec, apply_light, render_backdrop, render_picture
 
 _SMALLEST_SIZE, _LARGEST_SIZE = 0.1, 1.2
 
@@ -40,10 +40,18 @@ def _names() -> Iterator[tuple[str, str]]:
 
 
 def _distance(pixels: NDArray[np.float64], backdrop: NDArray[np.float64], track: Track, candidate: ClipSpec) -> float:
-    """Mean difference where the found subject or the drawn candidate is; the nearer of both facings."""
+    """Mean difference where the found subject or the drawn candidate is; the nearest of its poses."""
     lit = replace(candidate, start_light=float(track.light[-1]))
-    facings = (-1, 1) if SUBJECTS[candidate.subject].turns else (candidate.facing,)
-    return min(_difference(pixels, backdrop, track, replace(lit, facing=facing)) for facing in facings)
+    return min(_difference(pixels, backdrop, track, pose) for pose in _poses(lit))
+
+
+def _poses(candidate: ClipSpec) -> Iterator[ClipSpec]:
+    """Both facings of what turns; the others as they are and as they look after a way to either side: a ball rolls."""
+    if SUBJECTS[candidate.subject].turns:
+        yield from (replace(candidate, facing=facing) for facing in (-1, 1))
+    else:
+        yield candidate
+        yield from (replace(candidate, action=action, extent=0.0) for action in ("moves_left", "moves_right"))
 
 
 def _difference(pixels: NDArray[np.float64], backdrop: NDArray[np.float64], track: Track, candidate: ClipSpec) -> float:
@@ -60,5 +68,5 @@ def _difference(pixels: NDArray[np.float64], backdrop: NDArray[np.float64], trac
 
 
 def _draw(candidate: ClipSpec, backdrop: NDArray[np.float64]) -> tuple[NDArray[np.float64], Place]:
-    drawn = render_still(candidate)[0] / 255.0
+    drawn = render_picture(candidate, FRAME_COUNT - 1) / 255.0
     return drawn, locate_subject(drawn, backdrop, candidate.start_light)
