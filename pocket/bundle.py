@@ -17,7 +17,7 @@ from pocket.world import FRAME_COUNT, FRAMES_PER_SECOND, PICTURE_PX
 
 FIGURES_NAME = "scorer_evaluation.json"
 _STEP_COUNT = 20
-_GUIDANCE_SCALE = 3.0
+_GUIDANCE_SCALE = 1.5
 
 
 def main(arguments: list[str] | None = None) -> int:
