@@ -42,7 +42,7 @@ def wilson_interval(hit_count: int, count: int) -> tuple[float, float]:
     z2 = _NORMAL_QUANTILE**2
     centre = (hit_count + z2 / 2) / (count + z2)
     half = _NORMAL_QUANTILE / (count + z2) * math.sqrt(hit_count * (count - hit_count) / count + z2 / 4)
-    return centre - half, centre + half
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _share(name: str, hits: Sequence[bool]) -> Figures:
