@@ -20,7 +20,7 @@ _CELLS = PICTURE_PX // _CELL_PX
 _WEIGHT = 2.0
 """What a cell that an ordinary subject covers counts beyond the 1 of every cell."""
 _ORDINARY_SHARE = 0.28
-"""Mean share of the cells that a subject's box covers (64 drawn clips)."""
+"""Mean share of the cells that a drawn subject touches (64 clips)."""
 _LARGEST_GAIN = 3.0
 
 
