@@ -22,59 +22,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.full_size_cases import CASES, Case
 from benchmarks.processes import first_line, spawn
 from benchmarks.report import Report
-from benchmarks.true_size import layer_count
 
 # Activation memory at the greater depth over that at the smaller one.
 _MOST_GROWTH = 1.02
-
-
-@dataclass(frozen=True)
-class Case:
-    """A component of a model, in one precision, for one card, at one size and length.
-
-    ``batch_count`` is the most predictions of one transformer call: 2 for both halves of guidance, 1 without.
-    """
-
-    model: str
-    component: str
-    precision: str
-    gpu: str
-    width_px: int
-    height_px: int
-    frame_count: int
-    layer_count: int
-    part_count: int = 1
-    batch_count: int = 2
-
-    @property
-    def prefix(self) -> str:
-        """How its figures are called."""
-        depth = f"_{self.layer_count}_layers" if self.component == "transformer" else ""
-        alone = "_batch_1" if self.batch_count == 1 else ""
-        return f"{self.model}_{self.component}_{self.precision}_{self.gpu}{alone}{depth}"
-
-
-CASES = {
-    "a14b-int4": Case("a14b", "transformer", "int4", "rtx3090", 832, 480, 81, layer_count("a14b")),
-    "a14b-fp8": Case("a14b", "transformer", "fp8", "rtx4090", 832, 480, 81, layer_count("a14b"), part_count=4),
-    "5b-fp8": Case("5b", "transformer", "fp8", "rtx4090", 1280, 704, 121, layer_count("5b")),
-    "5b-int8": Case("5b", "transformer", "int8", "rtx4090", 1280, 704, 121, layer_count("5b")),
-    "a14b-vae-rtx3090": Case("a14b", "vae", "fp16", "rtx3090", 832, 480, 81, 1),
-    "a14b-vae-rtx4090": Case("a14b", "vae", "fp16", "rtx4090", 832, 480, 81, 1),
-    "5b-vae": Case("5b", "vae", "fp16", "rtx4090", 1280, 704, 121, 1),
-    "text-rtx3090": Case("a14b", "text_encoder", "int8", "rtx3090", 832, 480, 81, 1),
-    "text-rtx4090": Case("a14b", "text_encoder", "int8", "rtx4090", 832, 480, 81, 1),
-    "solver-rtx3090": Case("a14b", "guide_and_step", "fp32", "rtx3090", 832, 480, 81, 1),
-    "solver-rtx4090": Case("a14b", "guide_and_step", "fp32", "rtx4090", 832, 480, 81, 1),
-    "5b-solver": Case("5b", "guide_and_step", "fp32", "rtx4090", 1280, 704, 121, 1),
-}
 
 
 def main() -> None:

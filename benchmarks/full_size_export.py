@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import onnx_ir as ir
 from torch import nn
 
 from benchmarks.block_groups import split
+from benchmarks.full_size_cases import Case
 from benchmarks.true_size import DrawnWeights, write_configurations
 from engine.bundle import GraphSpec
 from engine.types import Geometry
@@ -31,9 +32,6 @@ from export.stock import WEIGHTS_FOLDER, Stock, StockPlan
 from export.tensorrt import AxisRange, compile_plans, find_target, graph_axes
 from export.verify import Verified
 from export.weights import ComponentWeights, stored_parameters
-
-if TYPE_CHECKING:
-    from benchmarks.full_size_engine import Case
 
 # The largest input of a linear that a calibration would have found. The plan's size does not depend on it.
 _INPUT_RANGE = 4.0

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchmarks.block_groups import split
-from benchmarks.full_size_engine import CASES, _joined
+from benchmarks.full_size_cases import CASES
+from benchmarks.full_size_engine import _joined
 from benchmarks.full_size_export import PartWeights
 from benchmarks.full_size_memory import GRAPHS, PAGE, manifests, read_graphs, tables, with_tables
 from benchmarks.true_size import DrawnWeights, layer_count, write_configurations
