@@ -60,7 +60,7 @@ def test_journal_tells_each_step_once_after_an_interruption(tmp_path: Path) -> N
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_adopted_checkpoint_is_finished_but_for_decoder_and_transformers(tmp_path: Path) -> None:
+def test_adopted_checkpoint_is_finished_but_for_experts_and_decoder(tmp_path: Path) -> None:
     adopt(CHECKPOINT_FOLDER, tmp_path)
     stored = AutoencoderKLWan.from_pretrained(CHECKPOINT_FOLDER / "vae").float().state_dict()
     vae, reader = build_vae(), CaptionReader(load_pieces(tmp_path).get_vocab_size())
@@ -71,11 +71,13 @@ def test_adopted_checkpoint_is_finished_but_for_decoder_and_transformers(tmp_pat
     train("vae_whole", vae, never, RUNS["vae_whole"], tmp_path)
     train("text", reader, never, RUNS["text"], tmp_path)
     assert all(torch.equal(value, stored[name]) for name, value in vae.state_dict().items())
-    parent, expected = build_transformer(), WanTransformer3DModel.from_pretrained(CHECKPOINT_FOLDER / "transformer_2")
-    for run, module in (("transformer", parent), ("vae_decoder", build_vae())):
+    for run, part in (("expert_high", "transformer"), ("expert_low", "transformer_2")):
+        expert, expected = build_transformer(), WanTransformer3DModel.from_pretrained(CHECKPOINT_FOLDER / part).float()
         with pytest.raises(AssertionError, match="step 0 of a finished run"):
-            train(run, module, never, RUNS[run], tmp_path)
-    assert all(torch.equal(value, expected.float().state_dict()[name]) for name, value in parent.state_dict().items())
+            train(run, expert, never, RUNS[run], tmp_path)
+        assert all(torch.equal(value, expected.state_dict()[name]) for name, value in expert.state_dict().items())
+    with pytest.raises(AssertionError, match="step 0 of a finished run"):
+        train("vae_decoder", build_vae(), never, RUNS["vae_decoder"], tmp_path)
     with pytest.raises(FileExistsError, match="holds runs already"):
         adopt(CHECKPOINT_FOLDER, tmp_path)
 

@@ -3,7 +3,7 @@
 Parts build on each other; what is missing is trained first, what is finished is loaded, what was
 interrupted goes on. `checkpoint` writes what there is, from unfinished runs too; `scorer-checkpoint`
 writes the scorer alone and leaves the rest as it is. `adopt` makes working state of a finished checkpoint, whose
-transformers `experts` then trains further, and `decoder` its decoder.
+experts `experts` then trains further, and `decoder` its decoder.
 """
 
 import argparse
@@ -34,6 +34,7 @@ def main() -> None:
             adopt(arguments.checkpoint, arguments.folder)
         except FileExistsError as error:
             parser.error(str(error))
+        return
     workshop = Workshop(arguments.folder, device)
     if arguments.part in ("vae", "all"):
         workshop.vae()
@@ -51,7 +52,7 @@ def main() -> None:
         workshop.scorer()
     if arguments.part == "scorer-checkpoint":
         workshop.write_scorer(arguments.checkpoint)
-    if arguments.part in ("checkpoint", "all", "adopt"):
+    if arguments.part in ("checkpoint", "all"):
         workshop.write_checkpoint(arguments.checkpoint)
 
 

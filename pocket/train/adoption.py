@@ -1,8 +1,8 @@
 """A finished checkpoint becomes working state, so that it can be trained further on another machine.
 
-Autoencoder and text encoder count as finished. New runs begin from the checkpoint's weights: the parent of the experts,
-from those of the low-noise expert, which knows nine tenths of the noise levels; and the decoder alone. What a
-checkpoint does not hold (optimisers, the heads that the text encoder was trained with) is not needed for that.
+Autoencoder and text encoder count as finished; both experts and the decoder begin new runs from the checkpoint's
+weights. What a checkpoint does not hold (optimisers, the experts' parent, the heads that the text encoder was trained
+with) is not needed for that.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from transformers import UMT5EncoderModel
 
 from pocket.settings import RUNS
 from pocket.train.decoder import RUN as DECODER
-from pocket.train.flow import PARENT
+from pocket.train.flow import EXPERTS, PARENT
 from pocket.train.latents import save_scaling
 from pocket.train.loop import MovingAverage
 from pocket.train.state import save_state
@@ -43,8 +43,10 @@ def adopt(checkpoint: Path, folder: Path) -> None:
     encoder = UMT5EncoderModel.from_pretrained(checkpoint / "text_encoder").float()
     reader.encoder.load_state_dict(encoder.state_dict())
     _save(folder, "text", reader, is_finished=True)
-    low_noise = WanTransformer3DModel.from_pretrained(checkpoint / "transformer_2").float()
-    _save(folder, PARENT, low_noise, is_finished=False)
+    for run, part in zip(EXPERTS, ("transformer", "transformer_2"), strict=True):
+        expert = WanTransformer3DModel.from_pretrained(checkpoint / part).float()
+        _save(folder, run, expert, is_finished=False)
+    _save(folder, PARENT, expert, is_finished=True)  # both experts have begun: their parent is not looked at again
 
 
 def _save(folder: Path, run: str, module: nn.Module, *, is_finished: bool) -> None:
