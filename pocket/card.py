@@ -43,8 +43,11 @@ def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield f"{everything['clip_count']} clips, {figures['step_count']} steps, guidance {figures['guidance_scale']:g}."
     yield "\n| what | all (95 % interval) | en | zh | wanted |\n|---|---|---|---|---|"
     yield f"| VAE on the drawn clips | {figures['vae_psnr_db']:.1f} dB | | | 30 dB |"
+    yield f"| VAE on the drawn clips, the subject alone | {figures['vae_subject_psnr_db']:.1f} dB | | | |"
     first = [figures[group]["first_frame_psnr_db"] for group in ("all", "en", "zh")]
     yield "| first frame against the picture | {:.1f} dB | {:.1f} dB | {:.1f} dB | 28 dB |".format(*first)
+    subject = [figures[group]["subject_psnr_db"] for group in ("all", "en", "zh")]
+    yield "| the subject in all frames against the drawn clip | {:.1f} dB | {:.1f} dB | {:.1f} dB | |".format(*subject)
     for key, name, wanted in _WANTED:
         shares = [_share(figures[group], key) for group in ("all", "en", "zh")]
         low, high = everything[f"{key}_interval"]
@@ -52,10 +55,12 @@ def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield f"| seconds a clip | {everything['seconds']:.1f} | | | 10 |"
     if figures["guidance"]:
         yield "\nThe same pictures, sentences and seeds at other guidance scales:\n"
-        yield "| guidance | clips | motion | light | subject kept | first frame |\n|---|---|---|---|---|---|"
+        yield "| guidance | clips | motion | light | subject kept | subject in all frames | first frame |"
+        yield "|---|---|---|---|---|---|---|"
         for scale, at in figures["guidance"].items():
             shares = [_share(at, key) for key in ("motion_followed", "light_followed", "subject_kept")]
-            yield f"| {scale} | {at['clip_count']} | {' | '.join(shares)} | {at['first_frame_psnr_db']:.1f} dB |"
+            told = " | ".join([*shares, *(f"{at[key]:.1f} dB" for key in ("subject_psnr_db", "first_frame_psnr_db"))])
+            yield f"| {scale} | {at['clip_count']} | {told} |"
     if figures["mismatched"]:
         yield "\nThe same pictures with a sentence that does not match them:\n"
         yield (

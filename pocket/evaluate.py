@@ -17,7 +17,7 @@ from pocket.evaluation.figures import Figures, summarise
 from pocket.evaluation.generation import Generator, Sampling
 from pocket.evaluation.mismatch import Mismatch, mismatched
 from pocket.evaluation.sheet import draw_sheet
-from pocket.evaluation.vae_fidelity import vae_clip_psnr_db
+from pocket.evaluation.vae_fidelity import vae_fidelity
 from pocket.settings import BUNDLE_FOLDER, CHECKPOINT_NAME
 from pocket.train.progress import track
 from pocket.world import LANGUAGES, OPPOSITE_ACTION, SUBJECTS, sample_spec
@@ -40,7 +40,7 @@ def main(options: Sequence[str] | None = None) -> None:
     figures: dict[str, Any] = {
         "seed": arguments.seed,
         **asdict(sampling),
-        "vae_psnr_db": vae_clip_psnr_db(arguments.bundle / CHECKPOINT_NAME, [outcome.spec for outcome in outcomes]),
+        **vae_fidelity(arguments.bundle / CHECKPOINT_NAME, [outcome.spec for outcome in outcomes]),
         "all": summarise(outcomes, pairs),
         **{
             language: summarise(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pocket.evaluation.figures import wilson_interval
-from pocket.evaluation.judgement import is_subject_kept, scene_psnr_db
+from pocket.evaluation.judgement import is_subject_kept, scene_psnr_db, subject_psnr_db
 from pocket.evaluation.mismatch import Mismatch, mismatched
 from pocket.evaluation.naming import name_subject, replace_subject, subject_distances
 from pocket.evaluation.tracking import track_subject
@@ -68,6 +68,15 @@ def test_scene_figure_is_high_for_the_scene_and_low_for_another() -> None:
     elsewhere = replace(spec, scene="sky" if spec.scene != "sky" else "road")
     assert scene_psnr_db(clip.frames[-1], track, spec) > 25.0
     assert scene_psnr_db(clip.frames[-1], track, elsewhere) < 20.0
+
+
+def test_subject_is_compared_where_it_is_drawn_and_nowhere_else() -> None:
+    clip = render_clip(sample_spec(11))
+    shown = clip.masks > 0.5
+    brighter = np.where(shown[..., None], np.clip(clip.frames, 0, 245) + 10, 0).astype(np.uint8)
+    error = float(np.mean((brighter[shown].astype(float) - clip.frames[shown]) ** 2))
+    assert subject_psnr_db(brighter, clip) == pytest.approx(10.0 * np.log10(255.0**2 / error))
+    assert 28.0 < subject_psnr_db(brighter, clip) < 32.0
 
 
 @pytest.mark.parametrize("kind", list(Mismatch))

@@ -14,6 +14,7 @@ from pocket.evaluation.judgement import (
     is_motion_followed,
     is_subject_kept,
     scene_psnr_db,
+    subject_psnr_db,
 )
 from pocket.evaluation.naming import name_subject
 from pocket.evaluation.tracking import track_subject
@@ -45,6 +46,7 @@ class Outcome:
     picture: NDArray[np.uint8]
     frames: NDArray[np.uint8]
     first_frame_psnr_db: float
+    subject_psnr_db: float
     scene_psnr_db: float
     motion_followed: bool
     light_followed: bool
@@ -61,6 +63,7 @@ class Outcome:
             "action": self.told.action,
             "light": self.told.light,
             "first_frame_psnr_db": round(self.first_frame_psnr_db, 2),
+            "subject_psnr_db": round(self.subject_psnr_db, 2),
             "motion_followed": self.motion_followed,
             "light_followed": self.light_followed,
             "subject_kept": self.subject_kept,
@@ -86,6 +89,7 @@ def run_clip(generator: Generator, asked: Asked, sampling: Sampling) -> Outcome:
         picture=drawn.frames[0],
         frames=made.frames,
         first_frame_psnr_db=made.first_frame_psnr_db,
+        subject_psnr_db=subject_psnr_db(made.frames, drawn),
         scene_psnr_db=scene_psnr_db(made.frames[-1], made_track, spec),
         motion_followed=is_motion_followed(made_track, drawn_track, told.action),
         light_followed=is_light_followed(made_track, drawn_track, told.light),

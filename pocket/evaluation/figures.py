@@ -28,7 +28,7 @@ def summarise(outcomes: Sequence[Outcome], pairs: Sequence[tuple[Outcome, Outcom
     if pairs:
         figures["pair_count"] = len(pairs)
         figures |= _share("opposite_pairs_followed", [a.motion_followed and b.motion_followed for a, b in pairs])
-    for name in ("first_frame_psnr_db", "scene_psnr_db", "match_score", "seconds"):
+    for name in ("first_frame_psnr_db", "subject_psnr_db", "scene_psnr_db", "match_score", "seconds"):
         figures[name] = _mean([getattr(outcome, name) for outcome in outcomes])
     return figures
 

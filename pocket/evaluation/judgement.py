@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pocket.evaluation.tracking import Track
-from pocket.world import ClipSpec, apply_light, render_backdrop
+from pocket.world import Clip, ClipSpec, apply_light, render_backdrop
 
 _FOLLOWED_SHARE = 0.5
 """A motion or change of light counts when it reaches this share of the drawn one."""
@@ -18,6 +18,7 @@ _STILL_GROWTH = 0.18
 _STEADY_LIGHT = 0.2
 _SAME_SHAPE_OVERLAP = 0.5
 _SAME_COLOUR_DISTANCE = 0.12
+_SHOWN = 0.5
 
 
 def motion_extent(track: Track, action: str) -> float:
@@ -69,6 +70,15 @@ def is_subject_kept(made_frame: NDArray[np.uint8], made: Track, drawn_frame: NDA
     ]
     distance = float(np.abs(colours[0] - colours[1]).mean())
     return bool(overlap >= _SAME_SHAPE_OVERLAP and distance <= _SAME_COLOUR_DISTANCE)
+
+
+def subject_psnr_db(frames: NDArray[np.uint8], drawn: Clip) -> float:
+    """PSNR in dB of a clip [frames, height, width, 3] against the drawn one, where that shows its subject.
+
+    Picture and sentence leave nothing open in this world: the drawn clip is the only right one.
+    """
+    shown = drawn.masks > _SHOWN
+    return psnr_db(frames[shown], drawn.frames[shown])
 
 
 def scene_psnr_db(frame: NDArray[np.uint8], track: Track, spec: ClipSpec) -> float:
