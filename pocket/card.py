@@ -14,6 +14,11 @@ from pocket.settings import BUNDLE_FOLDER
 CARD = BUNDLE_FOLDER / "README.md"
 EVALUATION = BUNDLE_FOLDER / "evaluation.json"
 _BEGIN, _END = "<!-- figures: python -m pocket.card -->\n", "<!-- end of figures -->"
+_GROUPS = ("all", "en", "zh")
+_LIKENESSES = (
+    ("first_frame_psnr_db", "first frame against the picture", "28 dB"),
+    ("subject_psnr_db", "the subject in all frames against the drawn clip", ""),
+)
 _WANTED: tuple[tuple[str, str, str], ...] = (
     ("motion_followed", "asked motion happens", "90 %"),
     ("opposite_pairs_followed", "opposite word, opposite motion", "95 %"),
@@ -44,12 +49,11 @@ def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "\n| what | all (95 % interval) | en | zh | wanted |\n|---|---|---|---|---|"
     yield f"| VAE on the drawn clips | {figures['vae_psnr_db']:.1f} dB | | | 30 dB |"
     yield f"| VAE on the drawn clips, the subject alone | {figures['vae_subject_psnr_db']:.1f} dB | | | |"
-    first = [figures[group]["first_frame_psnr_db"] for group in ("all", "en", "zh")]
-    yield "| first frame against the picture | {:.1f} dB | {:.1f} dB | {:.1f} dB | 28 dB |".format(*first)
-    subject = [figures[group]["subject_psnr_db"] for group in ("all", "en", "zh")]
-    yield "| the subject in all frames against the drawn clip | {:.1f} dB | {:.1f} dB | {:.1f} dB | |".format(*subject)
+    for key, name, wanted in _LIKENESSES:
+        values = [_decibels(figures[group], key) for group in _GROUPS]
+        yield f"| {name} | {' | '.join(values)} | {wanted} |"
     for key, name, wanted in _WANTED:
-        shares = [_share(figures[group], key) for group in ("all", "en", "zh")]
+        shares = [_share(figures[group], key) for group in _GROUPS]
         low, high = everything[f"{key}_interval"]
         yield f"| {name} | {shares[0]} ({100 * low:.0f} to {100 * high:.0f}) | {shares[1]} | {shares[2]} | {wanted} |"
     yield f"| seconds a clip | {everything['seconds']:.1f} | | | 10 |"
@@ -59,8 +63,8 @@ def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
         yield "|---|---|---|---|---|---|---|"
         for scale, at in figures["guidance"].items():
             shares = [_share(at, key) for key in ("motion_followed", "light_followed", "subject_kept")]
-            told = " | ".join([*shares, *(f"{at[key]:.1f} dB" for key in ("subject_psnr_db", "first_frame_psnr_db"))])
-            yield f"| {scale} | {at['clip_count']} | {told} |"
+            likenesses = [_decibels(at, key) for key in ("subject_psnr_db", "first_frame_psnr_db")]
+            yield f"| {scale} | {at['clip_count']} | {' | '.join(shares + likenesses)} |"
     if figures["mismatched"]:
         yield "\nThe same pictures with a sentence that does not match them:\n"
         yield (
@@ -72,6 +76,10 @@ def _lines(figures: Mapping[str, Any]) -> Iterator[str]:
             told = " | ".join(_share(group, key) for key in keys)
             scene, score = group["scene_psnr_db"], group["match_score"]
             yield f"| {name} | {group['clip_count']} | {told} | {scene:.1f} dB | {score:.0f} |"
+
+
+def _decibels(group: Mapping[str, Any], key: str) -> str:
+    return f"{group[key]:.1f} dB"
 
 
 def _share(group: Mapping[str, Any], key: str) -> str:

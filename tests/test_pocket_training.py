@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from torch import Tensor, nn
 
 from pocket.settings import CHECKPOINT_FOLDER, RUNS, RunLength
+from pocket.train.__main__ import main
 from pocket.train.adoption import adopt
 from pocket.train.flow import build_transformer
 from pocket.train.loop import rate_share, train
@@ -87,3 +90,15 @@ def test_learning_rate_rises_then_falls() -> None:
     assert shares[:4] == [0.25, 0.5, 0.75, 1.0]
     assert all(a >= b for a, b in itertools.pairwise(shares[4:]))
     assert shares[-1] == pytest.approx(0.01)
+
+
+def test_adopting_only_reads_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint, folder = tmp_path / "checkpoint", tmp_path / "work"
+    shutil.copytree(CHECKPOINT_FOLDER, checkpoint)
+    times = {path: path.stat().st_mtime_ns for path in checkpoint.rglob("*")}
+    options = ["adopt", "--folder", str(folder), "--checkpoint", str(checkpoint)]
+    monkeypatch.setattr(sys, "argv", ["pocket.train", *options])
+    main()
+    assert {path: path.stat().st_mtime_ns for path in checkpoint.rglob("*")} == times
+    assert (folder / "expert_low.pt").exists()
+    assert not (folder / "latents").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, heatmap, prometheus, stat, table, timeseries
@@ -22,7 +23,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(ABC):
     """What a panel shows. ``advice`` is what to do about it; ``unit`` is one of Grafana's.
 
     ``thresholds`` are (value, colour), from low to high; below the first one it is green.
@@ -37,9 +38,9 @@ class Panel:
     thresholds: tuple[tuple[float, str], ...] = ()
     has_exemplars: bool = False
 
+    @abstractmethod
     def builder(self) -> Builder[models.Panel]:
         """The panel for the SDK."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
