@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from export.chain import Chain
-from export.graph import TracedModule
+from export.tracing.assemble import TracedModule
+from export.tracing.module_graph import Chain
 
 
 def split(traced: TracedModule, part_count: int) -> tuple[TracedModule, ...]:

@@ -78,7 +78,9 @@ class Marks:
 
     def timing(self) -> Timing:
         """The differences that are reported, and the peak of this process."""
-        from engine.memory import peak_resident_bytes  # only now: the other side's start must not pay for it
+        from engine.runtime.process_memory import (
+            peak_resident_bytes,  # only now: the other side's start must not pay for it
+        )
 
         last_step = self.step_ends[-1]
         return Timing(

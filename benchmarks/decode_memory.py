@@ -20,9 +20,9 @@ import numpy as np
 
 from benchmarks.processes import first_line, spawn
 from benchmarks.report import Report
+from engine.api.types import Geometry
 from engine.bundle import read_manifest
-from engine.memory import peak_resident_bytes
-from engine.types import Geometry
+from engine.runtime.process_memory import peak_resident_bytes
 
 LATENT_FRAME_COUNTS = (5, 11, 21, 41)
 _TARGETS = {"growth_ratio_5_to_41": 1.05}
@@ -82,9 +82,9 @@ def decode(side: str, folder: Path, width_px: int, height_px: int, latent_frame_
 
 
 def _decode_with_engine(bundle: Path, geometry: Geometry, latents: np.ndarray) -> tuple[int, int]:
-    from engine.cancellation import CancelFlag
-    from engine.execution import Execution
-    from engine.recurrence import Recurrence
+    from engine.api.cancellation import CancelFlag
+    from engine.generate.causal_vae_stream import Recurrence
+    from engine.runtime.execution import Execution
     from engine.runtime.ort import OrtRuntime
 
     manifest, _ = read_manifest(bundle)

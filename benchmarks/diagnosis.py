@@ -20,10 +20,10 @@ from PIL import Image as Pillow
 
 from benchmarks.report import Report
 from engine import Engine, open_engine
-from engine.cancellation import CancelFlag
-from engine.diagnosis import Diagnosis, RemedyKind
-from engine.opening import EngineSettings
-from engine.types import Image, Job, JobDone, SamplingSpec
+from engine.analysis.diagnosis import Diagnosis, RemedyKind
+from engine.api.cancellation import CancelFlag
+from engine.api.types import Image, Job, JobDone, SamplingSpec
+from engine.generate.opening import EngineSettings
 from pocket.evaluation.mismatch import Mismatch, mismatched
 from pocket.world import caption, render_picture, sample_spec
 

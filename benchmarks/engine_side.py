@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.clip import Clip, Marks, Take, serve
-from engine.bundle_engine import BundleEngine
-from engine.cancellation import CancelFlag
+from engine.api.cancellation import CancelFlag
+from engine.api.types import FrameReady, Image, Job, MatchMode, MatchPolicy, SamplingSpec, StepDone, VideoSpec
+from engine.generate.bundle_engine import BundleEngine
 from engine.runtime.ort import OrtRuntime
-from engine.types import FrameReady, Image, Job, MatchMode, MatchPolicy, SamplingSpec, StepDone, VideoSpec
 
 _TEXT_CACHE_ENTRY_COUNT = 64  # the server's default
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from benchmarks.processes import ROOT
 from benchmarks.report import Report
-from engine.memory import peak_resident_bytes
+from engine.runtime.process_memory import peak_resident_bytes
 
 _TARGETS = {"a14b_expert_seconds": 90.0, "a14b_expert_peak_bytes": 1.5e9, "a14b_expert_graph_bytes": 50e6}
 _LATENT_A14B = (21, 60, 104)  # 832x480, 81 frames
@@ -90,7 +90,7 @@ def _transformer(config_name: str, latent: tuple[int, int, int], expand_timestep
     from diffusers import WanTransformer3DModel
 
     from benchmarks import full_size
-    from export.transformer import transformer_graph
+    from export.tracing.transformer import transformer_graph
 
     config = getattr(full_size, config_name)
     return _write(
@@ -104,7 +104,7 @@ def _text_encoder(folder: Path) -> Path:
     from transformers import UMT5Config, UMT5EncoderModel
 
     from benchmarks.full_size import UMT5_XXL
-    from export.text_encoder import text_encoder_graph
+    from export.tracing.text_encoder import text_encoder_graph
 
     def build() -> Any:
         model = UMT5EncoderModel(UMT5Config(**UMT5_XXL))
@@ -118,7 +118,7 @@ def _vae(config_name: str, height_px: int, width_px: int, is_5b: bool, folder: P
     from diffusers import AutoencoderKLWan
 
     from benchmarks import full_size
-    from export.vae import decoder_graphs, encoder_graphs, picture_encoder_graph
+    from export.tracing.vae import decoder_graphs, encoder_graphs, picture_encoder_graph
 
     config = getattr(full_size, config_name)
 
@@ -135,10 +135,10 @@ def _vae(config_name: str, height_px: int, width_px: int, is_5b: bool, folder: P
 def _write(build: Callable[[], Any], graphs: Callable[[Any], list[Any]], folder: Path) -> Path:
     """The exporter's own way from a configuration and a shard to graphs in ``folder``."""
     from benchmarks.full_size import write_sparse_weights
-    from export.components import without_weights
-    from export.graph import export_graph
-    from export.stock import plan_stock
-    from export.weights import ComponentWeights
+    from export.bundle.component_weights import plan_stock
+    from export.tracing.assemble import export_graph
+    from export.weights.components import without_weights
+    from export.weights.parameters import ComponentWeights
 
     write_sparse_weights(without_weights(build), folder / "component" / "model.safetensors")
     model = without_weights(build)
@@ -156,7 +156,7 @@ def _straight(layer_count: int, folder: Path) -> Path:
     from diffusers import WanTransformer3DModel
 
     from benchmarks.full_size import A14B_EXPERT
-    from export.quiet import quiet_libraries
+    from export.library_logging import quiet_libraries
 
     model = WanTransformer3DModel(**{**A14B_EXPERT, "num_layers": layer_count}).eval()
     frames, height, width = _LATENT_A14B

@@ -165,7 +165,7 @@ def _joined(parts: list[dict[str, Any]], case: Case, crossing_bytes: int) -> dic
 def compile_part(case: Case, part: int, folder: Path) -> dict[str, Any]:
     """Weights, graph and plan of one part, in this process; the compiler runs in one beneath it."""
     from benchmarks.full_size_export import export_part
-    from engine.memory import peak_resident_bytes
+    from engine.runtime.process_memory import peak_resident_bytes
 
     answer = export_part(case, part, folder, _say)
     return {**answer, "export_peak_bytes": peak_resident_bytes(), "cpu_seconds": _cpu_seconds()}

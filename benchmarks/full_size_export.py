@@ -1,6 +1,6 @@
 """One part of a true-size case through the exporter: weights, graph, plan. Knows the exporter's steps; measures them.
 
-The steps are those of ``export.component``, with weights that are drawn instead of read from a checkpoint.
+The steps are those of ``export.bundle.component``, with weights that are drawn instead of read from a checkpoint.
 """
 
 from __future__ import annotations
@@ -16,22 +16,29 @@ from torch import nn
 from benchmarks.block_groups import split
 from benchmarks.full_size_cases import Case
 from benchmarks.true_size import DrawnWeights, write_configurations
+from engine.api.types import Geometry
 from engine.bundle import GraphSpec
-from engine.types import Geometry
-from export.checkpoint import Checkpoint, open_checkpoint
-from export.graph import TracedModule, build_graph, save_graph, tensor_specs
-from export.guidance import write_guide_and_step
+from export.bundle.component_weights import WEIGHTS_FOLDER, Stock, StockPlan
+from export.bundle.graph_list import (
+    ComponentStages,
+    latent_shape,
+    latent_spec,
+    text_stages,
+    transformer_stages,
+    vae_stages,
+)
+from export.bundle.manifest_entries import graph_spec
 from export.quantise.calibration import Calibration
 from export.quantise.encodings import Kept
 from export.quantise.recipes import Recipe, recipe_for
 from export.quantise.rewrite import quantise_graph
-from export.records import graph_spec
-from export.shards import Shards, StoredWeight
-from export.stages import ComponentStages, latent_shape, latent_spec, text_stages, transformer_stages, vae_stages
-from export.stock import WEIGHTS_FOLDER, Stock, StockPlan
 from export.tensorrt import AxisRange, compile_plans, find_target, graph_axes
-from export.verify import Verified
-from export.weights import ComponentWeights, stored_parameters
+from export.tracing.assemble import TracedModule, build_graph, save_graph, tensor_specs
+from export.tracing.guidance import write_guide_and_step
+from export.tracing.verify import Verified
+from export.weights.checkpoint import Checkpoint, open_checkpoint
+from export.weights.parameters import ComponentWeights, stored_parameters
+from export.weights.shards import Shards, StoredWeight
 
 # The largest input of a linear that a calibration would have found. The plan's size does not depend on it.
 _INPUT_RANGE = 4.0

@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from engine.manifest import (
+from engine.api.types import Expert, Family, Geometry, MemoryPlan, StageMemory
+from engine.bundle.manifest import (
     GeometrySpec,
     GraphSpec,
     GuidanceSpec,
@@ -21,8 +22,7 @@ from engine.manifest import (
     ScheduleSpec,
     TokenizerSpec,
 )
-from engine.residency import default_budget_bytes, plan_residency
-from engine.types import Expert, Family, Geometry, MemoryPlan, StageMemory
+from engine.memory import default_budget_bytes, plan_residency
 
 ROOT = Path(__file__).resolve().parents[1]
 GRAPHS = ROOT / "benchmarks" / "results" / "full_size_graphs.json"

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.prompting import ModelRange, PromptReport, Span, parse_clauses, report_prompt
-from engine.prompting.findings import finding_table
+from engine.analysis.prompt import ModelRange, PromptReport, Span, parse_clauses, report_prompt
+from engine.analysis.prompt.findings import finding_table
 
 PROMPTS = Path(__file__).parent.parent / "tests" / "prompts"
 SETS = ("development", "validation", "held_out")

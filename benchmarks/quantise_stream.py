@@ -109,11 +109,11 @@ def quantise(folder: Path, block_count: int, form: str, with_moments: bool) -> d
     """One pass in this process: seconds, peak memory, bytes read and written."""
     import torch
 
-    from engine.memory import peak_resident_bytes
+    from engine.runtime.process_memory import peak_resident_bytes
     from export.quantise.calibration import Calibration, group_size
     from export.quantise.recipes import recipe_for
     from export.quantise.writer import write_tensors
-    from export.shards import Shards
+    from export.weights.shards import Shards
 
     source = Shards.open(folder / "transformer")
     linears = {name.removesuffix(".weight"): source.shape(name) for name in source.names() if name.endswith("weight")}

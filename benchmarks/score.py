@@ -125,8 +125,8 @@ def pairs_of(stream: str, count: int, seed: int) -> list[Pair]:
 def sentences_of(bundle: Path) -> Callable[[str], list[str]]:
     """The sentences that a report on a sentence asks about."""
     from engine.bundle import parse_manifest
-    from engine.scoring.contrast import Contrasts
-    from engine.scoring.statements import question_of
+    from engine.matching.contrast import Contrasts
+    from engine.matching.statements import question_of
 
     spec = parse_manifest(bundle).scorer
     assert spec is not None
@@ -163,13 +163,13 @@ def plain_side(folder: Path, asked: Callable[[str], list[str]]) -> Score:
 
 def engine_side(folder: Path) -> Score:
     """The bundle's scorer on ONNX Runtime."""
+    from engine.api.cancellation import CancelFlag
+    from engine.api.types import Image, Limits
     from engine.bundle import read_manifest
-    from engine.cancellation import CancelFlag
-    from engine.execution import Execution
+    from engine.matching import Scorer
     from engine.media.picture import decode_picture
+    from engine.runtime.execution import Execution
     from engine.runtime.ort import OrtRuntime
-    from engine.scoring import Scorer
-    from engine.types import Image, Limits
 
     manifest, _ = read_manifest(folder)
     assert manifest.scorer is not None

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 from engine import open_engine
-from engine.cancellation import CancelFlag
-from engine.types import FrameReady, Image, Job, MatchMode, MatchPolicy, SamplingSpec
+from engine.api.cancellation import CancelFlag
+from engine.api.types import FrameReady, Image, Job, MatchMode, MatchPolicy, SamplingSpec
 
 PICTURE = Path(__file__).resolve().parents[1] / "scripts" / "demo-picture.png"
 PROMPT = "A red car slowly rolls to the right."

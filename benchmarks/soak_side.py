@@ -20,9 +20,9 @@ from typing import Any
 import psutil
 
 from engine import FakeEngine, WorkerEngine
-from engine.cancellation import CancelFlag
-from engine.fake import FAKE_CAPABILITIES
-from engine.types import Event, Geometry, PreparedJob
+from engine.api.cancellation import CancelFlag
+from engine.api.types import Event, Geometry, PreparedJob
+from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.lifecycle import Server
 from server.settings import Address, Settings
 

@@ -17,9 +17,8 @@ import grpc.aio
 import numpy as np
 
 from engine import FakeEngine, encode_frame
-from engine.cancellation import CancelFlag
-from engine.fake import FAKE_CAPABILITIES
-from engine.types import (
+from engine.api.cancellation import CancelFlag
+from engine.api.types import (
     Capabilities,
     Event,
     FrameEncoding,
@@ -31,6 +30,7 @@ from engine.types import (
     Stage,
     StageStarted,
 )
+from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.lifecycle import SERVICE_NAME, Server
 from server.settings import Address, Settings
 from stillcue.v1 import generate_pb2, media_pb2

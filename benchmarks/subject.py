@@ -14,12 +14,12 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.clip import Clip
+from engine.api.types import Geometry
 from engine.bundle import Manifest, read_manifest
-from engine.types import Geometry
-from export.bundling import Export
-from export.checkpoint import open_checkpoint
-from export.defaults import FAMILY_DEFAULTS
-from export.plan import ExportPlan
+from export.bundle.defaults import FAMILY_DEFAULTS
+from export.bundle.exporter import Export
+from export.bundle.plan import ExportPlan
+from export.weights.checkpoint import open_checkpoint
 from tests.checkpoints import TinyModel, write_checkpoint
 
 POCKET_BUNDLE = Path("pocket/model")

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import get_args
 
-from engine.types import Geometry
-from export.choices import AdapterChoice, PrecisionChoice, VerifyMode
+from engine.api.types import Geometry
+from export.bundle.options import AdapterChoice, PrecisionChoice, VerifyMode
 from export.errors import ExportError
 
 
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _adapters(options: argparse.Namespace) -> dict[str, AdapterChoice]:
-    from export.lora import parse_adapter_option
+    from export.weights.lora import parse_adapter_option
 
     given = {"transformer": options.lora_high, "transformer_2": options.lora_low}
     return {name: AdapterChoice(*parse_adapter_option(text)) for name, text in given.items() if text is not None}
@@ -94,13 +94,13 @@ def _size(text: str) -> tuple[int, int]:
 
 def _export(options: argparse.Namespace) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # read when the library is imported
-    from export.bundling import Export
-    from export.checkpoint import open_checkpoint
-    from export.defaults import FAMILY_DEFAULTS
-    from export.lora import LIGHTNING_4_STEPS
-    from export.plan import ExportPlan, check_plan
-    from export.quiet import hide_progress_bars
+    from export.bundle.defaults import FAMILY_DEFAULTS
+    from export.bundle.exporter import Export
+    from export.bundle.plan import ExportPlan, check_plan
+    from export.library_logging import hide_progress_bars
     from export.tensorrt import find_target
+    from export.weights.checkpoint import open_checkpoint
+    from export.weights.lora import LIGHTNING_4_STEPS
 
     hide_progress_bars()
     checkpoint = open_checkpoint(options.checkpoint)

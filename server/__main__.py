@@ -20,10 +20,10 @@ def main() -> int:
     # Only now, so that a wrong setting is told at once.
     import asyncio
 
-    from engine.errors import BundleInvalid
+    from engine.api.errors import BundleInvalid
     from server import lifecycle
-    from server.logs import configure_logging
-    from server.opening import engine_opener
+    from server.observability.logs import configure_logging
+    from server.runtime.engine_factory import engine_opener
 
     configure_logging(settings.log_level, settings.log_format)
     try:

@@ -1,6 +1,6 @@
 """What a caller is told when a call fails: one table from errors to statuses.
 
-The engine's errors are in ``engine.errors``; those below are the server's own::
+The engine's errors are in ``engine.api.errors``; those below are the server's own::
 
     Refusal
     ├── TokenMissing      the call shows no token, nor a certificate in its place
@@ -36,7 +36,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from engine.errors import (
+from engine.api.errors import (
     Cancelled,
     EngineError,
     EngineHung,
@@ -50,7 +50,7 @@ from engine.errors import (
     ScorerMissing,
     Violation,
 )
-from server.codec.reports import encode_match_report, shortened
+from server.rpc.codec.reports import encode_match_report, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,29 +22,29 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from engine import WorkerEngine
-from engine.types import Limits
-from server import health
-from server.cards import nvml_cards
-from server.engine_thread import EngineThread
-from server.gate import Gate
-from server.interceptors import CallInterceptor
-from server.metrics import Method, Metrics
-from server.metrics_endpoint import MetricsEndpoint
+from engine.api.types import Limits
+from server.observability.gpus import nvml_cards
+from server.observability.metrics import Method, Metrics
+from server.observability.metrics_endpoint import MetricsEndpoint
+from server.observability.tracing import Tracing, open_tracing
+from server.rpc import health
+from server.rpc.context import Serving
+from server.rpc.interceptors import CallInterceptor
+from server.rpc.servicer import StillcueServicer
+from server.runtime.engine_thread import EngineThread
+from server.runtime.readiness import Gate
+from server.runtime.worker_watch import WorkerWatch
 from server.security.guard import Guard
 from server.security.quotas import Quotas
 from server.security.tls import server_credentials
-from server.servicer import StillcueServicer
-from server.serving import Serving
 from server.settings import Address, SettingInvalid, Settings
-from server.tracing import Tracing, open_tracing
-from server.worker_watch import WorkerWatch
 from stillcue.v1 import service_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine import Engine
-    from server.cards import Card
+    from server.observability.gpus import Card
 
 _logger = logging.getLogger(__name__)
 

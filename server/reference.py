@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import INTERNAL, RULES
-from server.metrics import Metrics
+from server.observability.metrics import Metrics
 from server.settings import setting_rows
 
 if TYPE_CHECKING:

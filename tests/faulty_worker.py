@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine import FakeEngine
-from engine.cancellation import CancelFlag
-from engine.errors import BundleInvalid, OutOfMemory
-from engine.fake import FAKE_CAPABILITIES
-from engine.types import Capabilities, Event, PreparedJob, StepDone
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import BundleInvalid, OutOfMemory
+from engine.api.types import Capabilities, Event, PreparedJob, StepDone
+from engine.testing.fake_engine import FAKE_CAPABILITIES
 
 
 def open_faulty(folder: Path) -> FaultyEngine:

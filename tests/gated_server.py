@@ -18,8 +18,8 @@ from server.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.cancellation import CancelFlag
-    from engine.types import Event, PreparedJob
+    from engine.api.cancellation import CancelFlag
+    from engine.api.types import Event, PreparedJob
 
 
 class ReportingEngine(FakeEngine):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from server.errors import INTERNAL, RULES
-from server.metrics import COMPLETED, REASONS, Metrics
+from server.observability.metrics import COMPLETED, REASONS, Metrics
 
 _MADE_BY_PROMETHEUS = {"up"}
 _MATCHER = re.compile(r'(\w+)(=~|=)"([^"]*)"')

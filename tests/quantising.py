@@ -17,7 +17,7 @@ from export.quantise.encodings import Encoding
 from export.quantise.rewrite import quantise_graph
 from export.quantise.stored import QuantisedWeights
 from export.quantise.writer import write_tensors
-from export.shards import Shards
+from export.weights.shards import Shards
 
 _DTYPES = {ir.DataType.FLOAT: "float", ir.DataType.FLOAT16: "float16", ir.DataType.BFLOAT16: "bfloat16"}
 

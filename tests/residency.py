@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.manifest import (
+from engine.api.types import Family, Geometry
+from engine.bundle.manifest import (
     EngineSpec,
     GeometrySpec,
     GraphSpec,
@@ -19,7 +20,6 @@ from engine.manifest import (
     TensorSpec,
     TokenizerSpec,
 )
-from engine.types import Family, Geometry
 
 GB = 10**9
 SM_86, SM_89 = "sm_86", "sm_89"

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.api.types import Image, MatchBasis, SuccessBasis
 from engine.bundle import read_manifest
-from engine.bundle_engine import BundleEngine
+from engine.generate.bundle_engine import BundleEngine
 from engine.runtime.ort import OrtRuntime
-from engine.types import Image, MatchBasis, SuccessBasis
 from export.calibrate.__main__ import main
 from export.calibrate.outcomes import Outcome, fit_success
 from export.calibrate.pairs import read_pairs

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import stillcue
-from engine.fake import FAKE_CAPABILITIES
+from engine.testing.fake_engine import FAKE_CAPABILITIES
 from stillcue.cli import main
 from stillcue.cli.video import decode_frame
 

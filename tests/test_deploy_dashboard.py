@@ -14,7 +14,7 @@ import yaml
 
 from deploy.grafana.dashboard import FILE, GRID_WIDTH, dashboard_json
 from deploy.grafana.questions import QUESTIONS
-from server.metrics import Metrics
+from server.observability.metrics import Metrics
 from tests.promql import grouped_labels, labels_of_metrics, selected, series_names, unknown_values
 
 ROOT = Path(__file__).parent.parent

@@ -22,12 +22,12 @@ import pytest
 import yaml
 
 from engine import FakeEngine
-from engine.cancellation import CancelFlag
-from engine.errors import GraphFailed, OutOfMemory
-from engine.fake import FAKE_CAPABILITIES
-from engine.types import Event, Geometry, MemoryPlan, PreparedJob, Stage, StageMemory
-from server.cards import Card
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import GraphFailed, OutOfMemory
+from engine.api.types import Event, Geometry, MemoryPlan, PreparedJob, Stage, StageMemory
+from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.lifecycle import Server
+from server.observability.gpus import Card
 from server.settings import Address, Settings
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
 from tests.serving import PROMPT, REQUEST_ID, failure_of, generate_request, png, read_all, stub_of

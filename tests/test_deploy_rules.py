@@ -12,7 +12,7 @@ import grpc
 import pytest
 import yaml
 
-from engine.errors import EngineHung, EngineLost, OutOfMemory
+from engine.api.errors import EngineHung, EngineLost, OutOfMemory
 from server.errors import INTERNAL, RULES
 from tests.promql import grouped_labels, labels_of_metrics, selected, series_names, unknown_values
 

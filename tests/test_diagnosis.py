@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from engine.diagnosis import (
+from engine.analysis.diagnosis import (
     Circumstances,
     ClipMetrics,
     ClipWatch,
@@ -20,12 +20,12 @@ from engine.diagnosis import (
     diagnose,
     likeness_of,
 )
-from engine.diagnosis.flow import largest_displacement, small_luminance
-from engine.diagnosis.watching import burnt_share, sample_indices
-from engine.fake import FakeEngine
-from engine.match_report import MatchReport
-from engine.prompting import Language
-from engine.types import Box, ClipPlan, Image, VideoSpec
+from engine.analysis.diagnosis.clip_watch import burnt_share, sample_indices
+from engine.analysis.diagnosis.flow import largest_displacement, small_luminance
+from engine.analysis.prompt import Language
+from engine.api.match_report import MatchReport
+from engine.api.types import Box, ClipPlan, Image, VideoSpec
+from engine.testing.fake_engine import FakeEngine
 from tests.serving import png
 
 Pixels = NDArray[np.uint8]

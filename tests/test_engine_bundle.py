@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from engine import open_engine
+from engine.api.errors import BundleInvalid
+from engine.api.types import Geometry
 from engine.bundle import MANIFEST_NAME, EngineSpec, FileSpec, Manifest, read_manifest
-from engine.errors import BundleInvalid
-from engine.opening import EngineSettings
-from engine.types import Geometry
+from engine.generate.opening import EngineSettings
 
 _WEIGHTS = "weights/vae.safetensors"
 _GRAPH = "vae_decoder_init_64x48.onnx"

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.api.cancellation import CancelFlag
+from engine.api.types import FrameReady, Image, Job, PreparedJob, SamplingSpec, VideoSpec
 from engine.bundle import LatentSpec, read_manifest
-from engine.bundle_engine import BundleEngine, seeded_noise
-from engine.cancellation import CancelFlag
+from engine.generate.bundle_engine import BundleEngine, seeded_noise
 from engine.runtime.ort import OrtRuntime
-from engine.types import FrameReady, Image, Job, PreparedJob, SamplingSpec, VideoSpec
 
 _ROOT = Path(__file__).parent.parent
 _ANOTHER_PROCESS = """

@@ -12,13 +12,13 @@ import torch
 from PIL import Image as Pillow
 from transformers import AutoTokenizer, SiglipImageProcessor, SiglipModel
 
-from engine.bundle_engine import BundleEngine
-from engine.errors import InvalidJob
-from engine.match import report_of, verdict_of
+from engine.api.errors import InvalidJob
+from engine.api.types import Image, Limits, MatchBasis, MatchVerdict
+from engine.generate.bundle_engine import BundleEngine
+from engine.matching.score import report_of, verdict_of
 from engine.media.picture import decode_picture
 from engine.runtime.ort import OrtRuntime
-from engine.types import Image, Limits, MatchBasis, MatchVerdict
-from export.contrast import DEFAULT_CONTRASTS, contrast_sentences
+from export.bundle.contrast import DEFAULT_CONTRASTS, contrast_sentences
 
 _TOLERANCE = 1e-4
 CONTRAST_SENTENCES = contrast_sentences(DEFAULT_CONTRASTS)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from engine.errors import InvalidJob
+from engine.api.errors import InvalidJob
+from engine.api.types import Box, Geometry, Image, ImageFormat, Limits
 from engine.media.picture import center_crop, choose_geometry, decode_picture, fit_picture
-from engine.types import Box, Geometry, Image, ImageFormat, Limits
 
 _NOISE = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
 

@@ -8,14 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.bundle import GraphSpec
-from engine.bundle_engine import BundleEngine
-from engine.cancellation import CancelFlag
-from engine.errors import Cancelled, GraphFailed, MatchRefused, NotCompiled, ScorerMissing
-from engine.pipeline import MAX_PSNR_DB, _psnr_db
-from engine.runtime.base import Array, Graph, Tensor
-from engine.runtime.ort import OrtRuntime
-from engine.types import (
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import Cancelled, GraphFailed, MatchRefused, NotCompiled, ScorerMissing
+from engine.api.types import (
     Event,
     Expert,
     FrameReady,
@@ -32,6 +27,11 @@ from engine.types import (
     StepDone,
     VideoSpec,
 )
+from engine.bundle import GraphSpec
+from engine.generate.bundle_engine import BundleEngine
+from engine.generate.pipeline import MAX_PSNR_DB, _psnr_db
+from engine.runtime.base import Array, Graph, Tensor
+from engine.runtime.ort import OrtRuntime
 
 _ENCODE = ["vae_encoder_init", "vae_encoder_step", "vae_encoder_step"]
 _DENOISE = ["transformer_high", "guide_and_step", "transformer_low", "guide_and_step"]

@@ -13,10 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from engine.errors import InvalidJob, NotCompiled, ScorerMissing
-from engine.fake import FAKE_CAPABILITIES
-from engine.preparation import prepare_job
-from engine.types import (
+from engine.api.errors import InvalidJob, NotCompiled, ScorerMissing
+from engine.api.types import (
     Box,
     Capabilities,
     CropProposal,
@@ -37,6 +35,8 @@ from engine.types import (
     Settings,
     VideoSpec,
 )
+from engine.generate.preparation import prepare_job
+from engine.testing.fake_engine import FAKE_CAPABILITIES
 
 _DEFAULTS = SamplingDefaults(
     step_count=4,

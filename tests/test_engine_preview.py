@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.bundle import PreviewSpec
-from engine.preview import preview_of, to_pixels
+from engine.generate.preview import preview_of, to_pixels
 
 # Two channels: the first is red, the second is green and blue; zeros are dark grey.
 _SPEC = PreviewSpec(matrix=((1.0, 0.0, 0.0), (0.0, 0.5, 0.25)), bias=(0.2, 0.2, 0.2), r_squared=1.0)

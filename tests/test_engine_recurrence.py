@@ -12,18 +12,18 @@ from diffusers import AutoencoderKLWan
 from numpy.typing import NDArray
 from safetensors.torch import save_model
 
+from engine.api.cancellation import CancelFlag
+from engine.api.types import Geometry
 from engine.bundle import GraphSpec, StageName, read_manifest
-from engine.cancellation import CancelFlag
-from engine.execution import Execution
-from engine.recurrence import Recurrence
+from engine.generate.causal_vae_stream import Recurrence
 from engine.runtime.base import Graph
+from engine.runtime.execution import Execution
 from engine.runtime.ort import OrtRuntime
-from engine.types import Geometry
-from export.graph import TracedModule, export_graph
-from export.shards import Shards
-from export.vae import decoder_graphs, encoder_graphs
-from export.verify import verify_against_torch
-from export.weights import ComponentWeights
+from export.tracing.assemble import TracedModule, export_graph
+from export.tracing.vae import decoder_graphs, encoder_graphs
+from export.tracing.verify import verify_against_torch
+from export.weights.parameters import ComponentWeights
+from export.weights.shards import Shards
 from tests.checkpoints import TinyModel, _vae
 
 _STAGES: tuple[StageName, ...] = ("vae_encoder_init", "vae_encoder_step", "vae_decoder_init", "vae_decoder_step")

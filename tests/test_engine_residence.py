@@ -11,19 +11,9 @@ import numpy as np
 import pytest
 
 from engine import open_engine
-from engine.bundle import read_manifest
-from engine.bundle_engine import BundleEngine
-from engine.cancellation import CancelFlag
-from engine.errors import BundleInvalid, Cancelled, DoesNotFit
-from engine.manifest import GraphSpec, TensorDtype
-from engine.opening import EngineSettings
-from engine.residency import plan_residency
-from engine.residency.measure import demand_of
-from engine.residency.placement import Placement
-from engine.residency.residence import Residence, SwappedGraph
-from engine.runtime.base import Array, Graph, Tensor
-from engine.runtime.ort import OrtRuntime, OrtTensor
-from engine.types import (
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import BundleInvalid, Cancelled, DoesNotFit
+from engine.api.types import (
     Expert,
     FrameReady,
     Geometry,
@@ -37,6 +27,16 @@ from engine.types import (
     StageMemory,
     VideoSpec,
 )
+from engine.bundle import read_manifest
+from engine.bundle.manifest import GraphSpec, TensorDtype
+from engine.generate.bundle_engine import BundleEngine
+from engine.generate.opening import EngineSettings
+from engine.memory import plan_residency
+from engine.memory.measure import demand_of
+from engine.memory.placement import Placement
+from engine.memory.residence import Residence, SwappedGraph
+from engine.runtime.base import Array, Graph, Tensor
+from engine.runtime.ort import OrtRuntime, OrtTensor
 from tests.residency import a14b_manifest
 
 _WIDE, _SQUARE = Geometry(64, 48, 9), Geometry(48, 48, 9)

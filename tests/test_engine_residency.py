@@ -9,14 +9,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from engine.errors import BundleInvalid, DoesNotFit
-from engine.manifest import Manifest, Precision, StageName
-from engine.residency import CARD_BYTES, RESERVED_BYTES, default_budget_bytes, plan_residency
-from engine.residency.demand import Amount, GraphDemand, JobDemand, StageDemand
-from engine.residency.measure import demand_of
-from engine.residency.placement import Placement
-from engine.residency.remedies import remedies_for
-from engine.types import Expert, Geometry, MemoryPlan, Stage, StageMemory
+from engine.api.errors import BundleInvalid, DoesNotFit
+from engine.api.types import Expert, Geometry, MemoryPlan, Stage, StageMemory
+from engine.bundle.manifest import Manifest, Precision, StageName
+from engine.memory import CARD_BYTES, RESERVED_BYTES, default_budget_bytes, plan_residency
+from engine.memory.demand import Amount, GraphDemand, JobDemand, StageDemand
+from engine.memory.measure import demand_of
+from engine.memory.placement import Placement
+from engine.memory.remedies import remedies_for
 from tests.residency import A14B_480P, A14B_INT4, GB, SM_86, SM_89, a14b_manifest
 
 _BUDGET = CARD_BYTES - RESERVED_BYTES

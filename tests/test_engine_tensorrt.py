@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 
 from engine import open_engine
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import BundleInvalid, DeviceUnavailable, GraphFailed, OutOfMemory
+from engine.api.types import FrameReady, Image, Job, SamplingSpec, VideoSpec
 from engine.bundle import MANIFEST_NAME, EngineSpec, FileSpec, GraphSpec, file_sha256, parse_manifest
-from engine.cancellation import CancelFlag
-from engine.errors import BundleInvalid, DeviceUnavailable, GraphFailed, OutOfMemory
-from engine.opening import EngineSettings
+from engine.generate.opening import EngineSettings
 from engine.runtime import cuda
 from engine.runtime.choice import choose_runtime
 from engine.runtime.device_tensor import DeviceTensor
 from engine.runtime.ort import OrtRuntime
 from engine.runtime.trt import TrtRuntime
-from engine.types import FrameReady, Image, Job, SamplingSpec, VideoSpec
 from tests import fake_tensorrt
 from tests.fake_cuda import FakeCuda, cudaError_t
 

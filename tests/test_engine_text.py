@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from engine.bundle import read_manifest
-from engine.text import TextTokenizer, clean_prompt
+from engine.bundle.tokenizer import TextTokenizer, clean_prompt
 
 _PROMPTS = {
     "English": "a white cat jumps to the left while the light fades",

@@ -10,8 +10,8 @@ import pytest
 
 from engine.bundle import MANIFEST_NAME
 from export.__main__ import main
-from export.checkpoint import open_checkpoint
 from export.errors import ExportError
+from export.weights.checkpoint import open_checkpoint
 from tests.checkpoints import TinyModel, _text_encoder, _text_tokenizer, _vae
 
 _TRANSFORMER = ["diffusers", "WanTransformer3DModel"]

@@ -15,16 +15,16 @@ from diffusers import AutoencoderKLWan
 from torch import Tensor
 from torch.nn import functional
 
+from engine.api.types import Geometry
 from engine.bundle import MANIFEST_NAME, Manifest, PreviewSpec, read_manifest
-from engine.preview import preview_of
-from engine.schedule import flow_schedule
-from engine.types import Geometry
-from export.checkpoint import open_checkpoint
+from engine.generate.preview import preview_of
+from engine.generate.schedule import flow_schedule
 from export.errors import ExportError
-from export.guidance import write_guide_and_step
-from export.preview import fit_preview
-from export.vae import decoder_graphs, encoder_graphs
-from export.verify import TOLERANCE, verify_against, verify_against_torch
+from export.tracing.guidance import write_guide_and_step
+from export.tracing.preview import fit_preview
+from export.tracing.vae import decoder_graphs, encoder_graphs
+from export.tracing.verify import TOLERANCE, verify_against, verify_against_torch
+from export.weights.checkpoint import open_checkpoint
 
 
 @pytest.fixture(scope="module")

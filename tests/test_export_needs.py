@@ -41,11 +41,11 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
 def test_a_dry_run_states_the_bytes_that_an_export_then_writes(
     checkpoint: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    from engine.types import Geometry
-    from export.bundling import Export
-    from export.checkpoint import open_checkpoint
-    from export.defaults import FAMILY_DEFAULTS
-    from export.plan import ExportPlan
+    from engine.api.types import Geometry
+    from export.bundle.defaults import FAMILY_DEFAULTS
+    from export.bundle.exporter import Export
+    from export.bundle.plan import ExportPlan
+    from export.weights.checkpoint import open_checkpoint
 
     opened = open_checkpoint(checkpoint)
     plan = ExportPlan(opened, tmp_path / "bundle", (Geometry(48, 48, 9),), FAMILY_DEFAULTS[opened.family], "tiny")
@@ -83,7 +83,7 @@ def test_a_disk_that_will_not_do(
 def test_a_machine_without_the_memory_to_compile(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.needs.available_memory_bytes", lambda: 10**9)
+    monkeypatch.setattr("export.bundle.resource_estimate.available_memory_bytes", lambda: 10**9)
     assert main(_arguments(checkpoint, tmp_path / "bundle", "--dry-run", "--gpu", "rtx4090")) == 1
     said = capsys.readouterr().err
     assert "--gpu: compiling " in said

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from engine.api.types import Geometry
 from engine.bundle import Manifest, Precision
-from engine.types import Geometry
-from export.bundling import Export
-from export.checkpoint import Checkpoint, open_checkpoint
-from export.defaults import FAMILY_DEFAULTS
+from export.bundle.build_log import Journal
+from export.bundle.defaults import FAMILY_DEFAULTS
+from export.bundle.exporter import Export
+from export.bundle.plan import ExportPlan, check_plan
 from export.errors import ExportError
-from export.journal import Journal
-from export.plan import ExportPlan, check_plan
 from export.quantise.calibrate import calibrate
 from export.quantise.samples import generated_pairs
 from export.tensorrt import TARGETS, Target
+from export.weights.checkpoint import Checkpoint, open_checkpoint
 from tests.checkpoints import TinyModel, write_checkpoint
 
 _RTX3090, _RTX4090 = TARGETS

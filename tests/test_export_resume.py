@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from engine.api.types import Geometry
 from engine.bundle import MANIFEST_NAME, Manifest, file_sha256, read_manifest
-from engine.types import Geometry
-from export.bundling import Export
-from export.checkpoint import open_checkpoint
-from export.defaults import FAMILY_DEFAULTS
+from export.bundle.build_log import JOURNAL_NAME, Journal
+from export.bundle.defaults import FAMILY_DEFAULTS
+from export.bundle.exporter import Export
+from export.bundle.plan import ExportPlan
 from export.errors import ExportError
-from export.journal import JOURNAL_NAME, Journal
-from export.plan import ExportPlan
+from export.weights.checkpoint import open_checkpoint
 
 _KILL_COUNT = int(os.environ.get("STILLCUE_KILL_COUNT", "3"))
 _GEOMETRY = Geometry(48, 48, 9)
@@ -48,7 +48,7 @@ def test_an_export_that_is_killed_ends_like_one_that_is_not(tiny_bundle: Path, t
     checkpoint, out = tiny_bundle.parent / "checkpoint", tmp_path / "bundle"
     draw = random.Random(os.urandom(8))
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["export.bundling", "diffusers", "transformers"])
+    processes.set_forkserver_preload(["export.bundle.exporter", "diffusers", "transformers"])
     finished: list[str] = []
     written: dict[str, int] = {}  # when weights that are finished were written
     for _ in range(_KILL_COUNT):

@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.memory import peak_resident_bytes
+from engine.runtime.process_memory import peak_resident_bytes
 from export.errors import ExportError
-from export.shards import Shards
+from export.weights.shards import Shards
 
 _TENSORS = {
     "first": torch.arange(12, dtype=torch.float32).view(3, 4) / 7,

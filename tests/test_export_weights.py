@@ -17,15 +17,15 @@ from safetensors.torch import save_file, save_model
 from torch import Tensor, nn
 
 from engine.bundle import Precision, read_manifest
-from export.components import without_weights
+from export.bundle.component_weights import plan_stock
 from export.errors import ExportError
-from export.graph import TracedModule, export_graph
 from export.quantise.recipes import recipe_for
-from export.shards import Shards
-from export.stock import plan_stock
-from export.trace import FOLDING_LIMIT_VALUE_COUNT
-from export.verify import verify_against_torch
-from export.weights import ComponentWeights, load_weights
+from export.tracing.assemble import TracedModule, export_graph
+from export.tracing.trace import FOLDING_LIMIT_VALUE_COUNT
+from export.tracing.verify import verify_against_torch
+from export.weights.components import without_weights
+from export.weights.parameters import ComponentWeights, load_weights
+from export.weights.shards import Shards
 
 _ROOT = Path(__file__).parent.parent
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.fake import FakeEngine
-from engine.prompting import ClauseKind
-from engine.types import Box, CropProposal, Image, MatchBasis, MatchVerdict, SuccessBasis
+from engine.analysis.prompt import ClauseKind
+from engine.api.types import Box, CropProposal, Image, MatchBasis, MatchVerdict, SuccessBasis
+from engine.testing.fake_engine import FakeEngine
 
 
 def test_the_report_can_be_computed_by_hand(png: Callable[..., bytes]) -> None:
@@ -50,6 +50,6 @@ def test_no_action_no_plausibility(png: Callable[..., bytes]) -> None:
 
 @pytest.mark.parametrize(("score", "expected"), [(80.0, 0.95), (20.0, 0.65)])
 def test_the_prior_goes_through_both_published_figures(score: float, expected: float) -> None:
-    from engine.match import success_prior
+    from engine.matching.score import success_prior
 
     assert success_prior(score).probability == pytest.approx(expected, abs=5e-4)

@@ -19,13 +19,13 @@ from benchmarks.full_size_engine import _joined
 from benchmarks.full_size_export import PartWeights
 from benchmarks.full_size_memory import GRAPHS, PAGE, manifests, read_graphs, tables, with_tables
 from benchmarks.true_size import DrawnWeights, layer_count, write_configurations
-from engine.residency import CARD_BYTES, RESERVED_BYTES, plan_residency
-from export.chain import Chain, Link
-from export.checkpoint import open_checkpoint
-from export.graph import TracedModule, build_graph, save_graph
-from export.shards import Shards
-from export.trace import Trace
-from export.transformer import transformer_graph
+from engine.memory import CARD_BYTES, RESERVED_BYTES, plan_residency
+from export.tracing.assemble import TracedModule, build_graph, save_graph
+from export.tracing.module_graph import Chain, Link
+from export.tracing.trace import Trace
+from export.tracing.transformer import transformer_graph
+from export.weights.checkpoint import open_checkpoint
+from export.weights.shards import Shards
 from tests.checkpoints import TinyModel, _transformer
 from tests.residency import A14B_480P, SM_86, a14b_manifest
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFilter, ImageFont
 
-from engine.media.components import components_of
-from engine.media.lettering import find_lettering
+from engine.analysis.picture.components import components_of
+from engine.analysis.picture.text_detection import find_lettering
 
 
 def _components(rows: list[str]) -> list[tuple[int, ...]]:

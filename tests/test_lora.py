@@ -13,10 +13,10 @@ from diffusers import WanTransformer3DModel
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.schedule import flow_schedule
+from engine.generate.schedule import flow_schedule
 from export.errors import ExportError
-from export.lora import LIGHTNING_4_STEPS, Adapter, FusedWeights, parse_adapter_option
-from export.lora.layouts import official_name
+from export.weights.lora import LIGHTNING_4_STEPS, Adapter, FusedWeights, parse_adapter_option
+from export.weights.lora.layouts import official_name
 from tests.checkpoints import TinyModel, _transformer
 from tests.quantising import Tensors
 

@@ -6,10 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.fake import FAKE_CAPABILITIES
-from engine.match import in_file
-from engine.preparation import prepare_job
-from engine.types import (
+from engine.api.types import (
     Box,
     Grounding,
     Image,
@@ -20,6 +17,9 @@ from engine.types import (
     PictureFit,
     VideoSpec,
 )
+from engine.generate.preparation import prepare_job
+from engine.matching.score import in_file
+from engine.testing.fake_engine import FAKE_CAPABILITIES
 
 
 def _report(box: Box | None) -> MatchReport:

@@ -13,11 +13,8 @@ from diffusers import WanImageToVideoPipeline
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from engine.bundle_engine import BundleEngine
-from engine.cancellation import CancelFlag
-from engine.preview import to_pixels
-from engine.runtime.ort import OrtRuntime
-from engine.types import (
+from engine.api.cancellation import CancelFlag
+from engine.api.types import (
     Expert,
     FrameReady,
     Geometry,
@@ -27,6 +24,9 @@ from engine.types import (
     StepDone,
     VideoSpec,
 )
+from engine.generate.bundle_engine import BundleEngine
+from engine.generate.preview import to_pixels
+from engine.runtime.ort import OrtRuntime
 from tests.checkpoints import TinyModel
 from tests.exporting import export_tiny
 
@@ -129,7 +129,7 @@ def _record_colours(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]
         chunks.append(colours)
         return to_pixels(colours)
 
-    monkeypatch.setattr("engine.pipeline.to_pixels", record)
+    monkeypatch.setattr("engine.generate.pipeline.to_pixels", record)
     return chunks
 
 

@@ -6,11 +6,11 @@ from string import Formatter
 
 import pytest
 
-from engine.media.advice import picture_finding_table, picture_findings, place_count
-from engine.media.document import PAGE, with_picture_findings
-from engine.media.types import PictureIssue, PictureReport
-from engine.prompting.types import Language, Severity
-from engine.types import Box, Geometry, Grounding, ImageFormat
+from engine.analysis.picture.document import PAGE, with_picture_findings
+from engine.analysis.picture.findings import picture_finding_table, picture_findings, place_count
+from engine.api.media import PictureIssue, PictureReport
+from engine.api.prompt_report import Language, Severity
+from engine.api.types import Box, Geometry, Grounding, ImageFormat
 
 _CLIP = Geometry(480, 480, 81)
 _GOOD = PictureReport(ImageFormat.PNG, 960, 640, 1, 500.0, 1.0, ())
@@ -31,7 +31,7 @@ def _codes(report: PictureReport = _GOOD, grounding: Grounding | None = None) ->
 
 def test_the_page_is_current() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert with_picture_findings(page) == page, "run python -m engine.media.document"
+    assert with_picture_findings(page) == page, "run python -m engine.analysis.picture.document"
 
 
 def test_every_issue_has_a_row() -> None:

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageFilter
 
-from engine.errors import InvalidJob
-from engine.media.report import blockiness_of, report_picture, sharpness_of
-from engine.media.types import PictureIssue, PictureReport
-from engine.types import Image, ImageFormat, Limits
+from engine.analysis.picture.report import blockiness_of, report_picture, sharpness_of
+from engine.api.errors import InvalidJob
+from engine.api.media import PictureIssue, PictureReport
+from engine.api.types import Image, ImageFormat, Limits
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from PIL import Image as Pillow
 import pocket.bundle
 import pocket.card
 import pocket.evaluate
+from engine.api.cancellation import CancelFlag
+from engine.api.types import FrameReady, Image, Job, SamplingSpec
 from engine.bundle import Manifest, read_manifest
-from engine.bundle_engine import BundleEngine
-from engine.cancellation import CancelFlag
+from engine.generate.bundle_engine import BundleEngine
 from engine.runtime.ort import OrtRuntime
-from engine.types import FrameReady, Image, Job, SamplingSpec
 from pocket.settings import BUNDLE_FOLDER, CHECKPOINT_FOLDER
 from pocket.world import caption, render_picture, sample_spec
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import InvalidJob
-from engine.prompting import ClauseKind, Language, ModelRange, Severity, Span, parse_clauses, report_prompt
+from engine.analysis.prompt import ClauseKind, Language, ModelRange, Severity, Span, parse_clauses, report_prompt
+from engine.api.errors import InvalidJob
 
 _S, _A, _E, _C, _Y = (
     ClauseKind.SUBJECT,

@@ -8,10 +8,10 @@ from string import Formatter
 import pytest
 
 from benchmarks.prompt_findings import SETS, Score, labelled, report_on, scores
-from engine.prompting.document import PAGE, with_findings
-from engine.prompting.findings import example_motions, finding_table
-from engine.prompting.types import Language
-from engine.prompting.vocabulary import SUBJECT_CLASSES
+from engine.analysis.prompt.document import PAGE, with_findings
+from engine.analysis.prompt.findings import example_motions, finding_table
+from engine.analysis.prompt.vocabulary import SUBJECT_CLASSES
+from engine.api.prompt_report import Language
 
 _FEWEST_OF_EACH = 4
 _CODES = list(finding_table())
@@ -28,7 +28,7 @@ def measured() -> dict[str, dict[str, Score]]:
 
 def test_the_page_is_current() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert with_findings(page) == page, "run python -m engine.prompting.document"
+    assert with_findings(page) == page, "run python -m engine.analysis.prompt.document"
 
 
 def test_there_are_enough_labelled_prompts() -> None:

@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from engine.types import Geometry
-from export.checkpoint import open_checkpoint
+from engine.api.types import Geometry
 from export.errors import ExportError
 from export.quantise.calibrate import calibrate, main
 from export.quantise.calibration import calibration_digest, group_size, load_calibration
@@ -20,7 +19,8 @@ from export.quantise.encodings import Float8, Int4, Int8, Kept
 from export.quantise.observe import observe
 from export.quantise.recipes import recipe_for
 from export.quantise.samples import generated_pairs, read_pairs
-from export.shards import Shards
+from export.weights.checkpoint import open_checkpoint
+from export.weights.shards import Shards
 from tests.checkpoints import TinyModel, write_checkpoint
 from tests.quantising import Tensors
 

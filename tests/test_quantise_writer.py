@@ -20,7 +20,7 @@ from export.errors import ExportError
 from export.quantise.encodings import Float8, Int4, Int8, Kept
 from export.quantise.stored import QuantisedWeights
 from export.quantise.writer import Progress, encoded_byte_count, write_tensors
-from export.shards import Shards
+from export.weights.shards import Shards
 from tests.quantising import Tensors, weight
 
 _ROOT = Path(__file__).parent.parent
@@ -144,10 +144,10 @@ _PASS = """
     import sys
     from pathlib import Path
     import torch
-    from engine.memory import peak_resident_bytes
+    from engine.runtime.process_memory import peak_resident_bytes
     from export.quantise.encodings import Int4, Int8
     from export.quantise.writer import write_tensors
-    from export.shards import Shards
+    from export.weights.shards import Shards
     torch.set_num_threads(1)
     source = Shards.open(Path(sys.argv[1]))
     encodings = {name: [Int4, Int8][index % 2](torch.float16) for index, name in enumerate(source.names())}

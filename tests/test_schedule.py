@@ -7,8 +7,8 @@ import pytest
 import torch
 from diffusers import UniPCMultistepScheduler
 
-from engine.schedule import flow_schedule
-from engine.types import Expert
+from engine.api.types import Expert
+from engine.generate.schedule import flow_schedule
 
 
 def _reference(

@@ -13,12 +13,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessor, SiglipModel
 
 from engine.bundle import GraphSpec, ScorerSpec, TokenizerSpec
+from engine.matching.embedding import PictureEncoder, SentenceEncoder
 from engine.runtime.ort import OrtRuntime
-from engine.scoring.embedding import PictureEncoder, SentenceEncoder
-from export.graph import export_graph
-from export.records import graph_spec, save_tokenizer
-from export.scorer import scorer_graphs
-from export.verify import verify_against_torch
+from export.bundle.manifest_entries import graph_spec, save_tokenizer
+from export.tracing.assemble import export_graph
+from export.tracing.scorer import scorer_graphs
+from export.tracing.verify import verify_against_torch
 
 _TOLERANCE = 1e-4
 _WORDS = ["<pad>", "<eos>", "<unk>", "a", "white", "cat", "jumps", "the", "sea"]

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.analysis.prompt import ClauseKind, Language, Span
+from engine.api.types import Box, ClauseScore, Grounding
 from engine.bundle import LanguageContrastSpec
-from engine.match import combined_score
+from engine.matching.batching import Batcher
+from engine.matching.cache import BoundedCache
+from engine.matching.contrast import Contrasts, log_mean_exp
+from engine.matching.grounding import grounding_of, heat_of, presence_of, region_of
+from engine.matching.score import combined_score
+from engine.matching.statements import Question, question_of
 from engine.media.cropping import MAX_SCALE, propose_crops, subject_window
-from engine.prompting import ClauseKind, Language, Span
-from engine.scoring.batching import Batcher
-from engine.scoring.cache import BoundedCache
-from engine.scoring.contrast import Contrasts, log_mean_exp
-from engine.scoring.grounding import grounding_of, heat_of, presence_of, region_of
-from engine.scoring.statements import Question, question_of
-from engine.types import Box, ClauseScore, Grounding
 
 _ENGLISH = LanguageContrastSpec(
     language="en", subjects=(0, 1), scenes=(0, 1), subject_template="a photo of {}", actions=("runs", "sleeps")

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
+from engine.analysis.prompt import ClauseKind
+from engine.api.cancellation import CancelFlag
+from engine.api.types import Geometry, MatchBasis, MatchReport, MatchVerdict
 from engine.bundle import read_manifest
-from engine.cancellation import CancelFlag
-from engine.execution import Execution
-from engine.prompting import ClauseKind
+from engine.matching import Scorer
+from engine.runtime.execution import Execution
 from engine.runtime.ort import OrtRuntime
-from engine.scoring import Scorer
-from engine.types import Geometry, MatchBasis, MatchReport, MatchVerdict
 from pocket.world import render_still, sample_spec
 
 _FOLDER = Path("pocket/model")

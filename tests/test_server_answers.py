@@ -14,10 +14,9 @@ from PIL import Image
 
 import server
 from engine import FakeEngine
-from engine.diagnosis import RemedyKind, SymptomKind
-from engine.fake import FAKE_CAPABILITIES
-from engine.prompting import ClauseKind, Severity
-from engine.types import (
+from engine.analysis.diagnosis import RemedyKind, SymptomKind
+from engine.analysis.prompt import ClauseKind, Severity
+from engine.api.types import (
     Expert,
     Family,
     FrameEncoding,
@@ -31,7 +30,8 @@ from engine.types import (
     StageMemory,
     SuccessBasis,
 )
-from server.codec import enums
+from engine.testing.fake_engine import FAKE_CAPABILITIES
+from server.rpc.codec import enums
 from stillcue.v1 import capabilities_pb2, diagnosis_pb2, generate_pb2, match_pb2, media_pb2, prompt_report_pb2
 from tests.fake_match_messages import CROPS, REPORT
 from tests.serving import PROMPT, failure_of, generate_request, kinds, png, read_all, reason, served, violations

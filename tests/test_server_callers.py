@@ -97,7 +97,7 @@ async def test_a_caller_without_a_good_token_learns_nothing(
 async def test_a_caller_with_a_token_is_served_and_named_in_the_log(
     callers: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "server.interceptors")
+    caplog.set_level(logging.INFO, "server.rpc.interceptors")
     async with served(FakeEngine(), callers=callers) as server:
         target = str(server.address)
         async with stillcue.AsyncClient(target, token=TOKEN) as client:
@@ -149,7 +149,7 @@ async def test_the_file_is_read_again_when_it_changes(callers: Path, caplog: pyt
 async def test_a_certificate_stands_for_a_token_where_its_name_is_listed(
     tmp_path: Path, callers: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "server.interceptors")
+    caplog.set_level(logging.INFO, "server.rpc.interceptors")
     signer = Signer()
     (tmp_path / "clients.pem").write_bytes(signer.pem)
     files = signer.sign("127.0.0.1").write(tmp_path, "server") | {"tls_client_ca": tmp_path / "clients.pem"}

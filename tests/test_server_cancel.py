@@ -14,8 +14,8 @@ import grpc.aio
 import pytest
 
 from engine import FakeEngine
-from engine.fake import FAKE_CAPABILITIES
-from engine.types import Geometry
+from engine.api.types import Geometry
+from engine.testing.fake_engine import FAKE_CAPABILITIES
 from stillcue.v1 import generate_pb2, media_pb2
 from tests.relay import Relay
 from tests.serving import REQUEST_ID, Served, eventually, generate_request, kinds, png, read_all, served, stub_of

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from server.cards import cards_of, nvml_cards
-from server.metrics import Metrics
+from server.observability.gpus import cards_of, nvml_cards
+from server.observability.metrics import Metrics
 
 GIB = 2**30
 

@@ -15,15 +15,15 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from engine import FakeEngine
-from engine.fake import FAKE_CAPABILITIES
-from engine.types import Geometry, Job, PreparedJob
-from server.engine_thread import EngineThread
+from engine.api.types import Geometry, Job, PreparedJob
+from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.errors import DeadlinePassed
-from server.gate import Gate
-from server.metrics import Metrics
+from server.observability.metrics import Metrics
+from server.rpc.context import Serving
+from server.rpc.servicer import StillcueServicer
+from server.runtime.engine_thread import EngineThread
+from server.runtime.readiness import Gate
 from server.security.quotas import Quotas
-from server.servicer import StillcueServicer
-from server.serving import Serving
 from server.settings import Settings
 from stillcue.v1 import generate_pb2, media_pb2
 from tests.serving import Served, eventually, failure_of, generate_request, kinds, read_all, reason, served, stub_of

@@ -11,11 +11,11 @@ import pytest
 from google.rpc import error_details_pb2
 
 from engine import FakeEngine
-from engine.cancellation import CancelFlag
-from engine.fake import FAKE_CAPABILITIES
-from engine.types import Geometry, Image, Job, MemoryPlan, SamplingSpec, Stage, StageMemory, StageStarted, VideoSpec
+from engine.api.cancellation import CancelFlag
+from engine.api.types import Geometry, Image, Job, MemoryPlan, SamplingSpec, Stage, StageMemory, StageStarted, VideoSpec
+from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.errors import QueueFull, status_of
-from server.estimates import Estimates
+from server.jobs.estimates import Estimates
 from server.security.callers import hash_of
 from stillcue.v1 import generate_pb2
 from tests.serving import detail, failure_of, generate_request, kinds, png, read_all, reason, served
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from engine.types import PreparedJob
+    from engine.api.types import PreparedJob
 
 GRAPH_CALL_COUNT = 10  # of the job of `generate_request`
 CALL_SECONDS = 0.1

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import stillcue
+from engine.api.types import Geometry
 from engine.bundle import read_manifest
-from engine.residency.measure import demand_of
-from engine.residency.placement import Placement
-from engine.types import Geometry
+from engine.memory.measure import demand_of
+from engine.memory.placement import Placement
 
 _FLAGS = ("--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
 

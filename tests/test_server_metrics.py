@@ -16,11 +16,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine import FakeEngine
-from engine.errors import OutOfMemory
-from engine.fake import FAKE_CAPABILITIES
-from engine.types import Geometry, MemoryPlan, Stage, StageMemory
+from engine.api.errors import OutOfMemory
+from engine.api.types import Geometry, MemoryPlan, Stage, StageMemory
+from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.errors import INTERNAL, RULES
-from server.metrics import Metrics
+from server.observability.metrics import Metrics
 from server.reference import DOCUMENTATION, tables, with_table
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
 from tests.serving import PROMPT, Served, failure_of, generate_request, png, read_all, served

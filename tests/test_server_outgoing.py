@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.types import FrameEncoding, FrameReady, Stage, StageStarted
-from server import codec
+from engine.api.types import FrameEncoding, FrameReady, Stage, StageStarted
+from server.rpc import codec
 from stillcue.v1 import generate_pb2, media_pb2
 
 

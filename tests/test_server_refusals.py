@@ -15,9 +15,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 
 from engine import FakeEngine
-from engine.errors import GraphFailed, OutOfMemory
-from engine.fake import FAKE_CAPABILITIES
-from engine.types import ClipPlan
+from engine.api.errors import GraphFailed, OutOfMemory
+from engine.api.types import ClipPlan
+from engine.testing.fake_engine import FAKE_CAPABILITIES
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.serving import (
     PROMPT,
@@ -36,8 +36,8 @@ from tests.serving import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from engine.cancellation import CancelFlag
-    from engine.types import Event, Image, Job, MatchReport, PreparedJob
+    from engine.api.cancellation import CancelFlag
+    from engine.api.types import Event, Image, Job, MatchReport, PreparedJob
 
 INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION

@@ -13,7 +13,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from engine import FakeEngine
-from server.resume_token import ResumeToken
+from server.jobs.resume_token import ResumeToken
 from stillcue.v1 import generate_pb2, media_pb2
 from tests.serving import (
     PATIENCE_SECONDS,

@@ -15,10 +15,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from engine import FakeEngine
-from engine.errors import GraphFailed
-from server.otel import OpenTelemetryTracing
+from engine.api.errors import GraphFailed
+from server.observability.otel import OpenTelemetryTracing
+from server.observability.tracing import NO_TRACING, open_tracing
 from server.settings import SettingInvalid, Settings
-from server.tracing import NO_TRACING, open_tracing
 from tests.serving import PROMPT, REQUEST_ID, eventually, failure_of, generate_request, read_all, served
 from tests.test_server_refusals import FaultyEngine
 
@@ -155,7 +155,7 @@ def test_traces_are_off_by_default() -> None:
 
 
 def test_a_collector_without_the_libraries_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "server.otel")
+    monkeypatch.delitem(sys.modules, "server.observability.otel")
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
     with pytest.raises(SettingInvalid, match=r"^--otlp-endpoint http://h:1 needs .*; pip install '\.\[otel\]'"):
         open_tracing("http://h:1")

@@ -23,9 +23,9 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from engine import FakeEngine, WorkerEngine
-from engine.cancellation import CancelFlag
-from engine.errors import BundleInvalid, Cancelled, EngineHung, EngineLost, EngineRestarting
-from engine.types import Image, Job, JobDone, StepDone
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import BundleInvalid, Cancelled, EngineHung, EngineLost, EngineRestarting
+from engine.api.types import Image, Job, JobDone, StepDone
 from engine.worker import WorkerSettings
 from engine.worker.arena import Arena, Layout
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2

@@ -18,13 +18,13 @@ from benchmarks.precision.runs import Asked, Record, make_clips, psnr_db, relati
 from benchmarks.precision.table import markdown
 from benchmarks.precision.variants import COMPONENTS, Variant, transformer_specs, write_variant
 from benchmarks.report import machine
+from engine.api.types import Geometry
 from engine.bundle import Manifest, read_manifest
-from engine.types import Geometry
-from export.checkpoint import open_checkpoint
+from export.library_logging import hide_progress_bars, quiet_libraries
 from export.quantise.calibrate import calibrate
 from export.quantise.calibration import Calibration, load_calibration
 from export.quantise.samples import Pair
-from export.quiet import hide_progress_bars, quiet_libraries
+from export.weights.checkpoint import open_checkpoint
 from pocket.world import LANGUAGES, caption, render_clip, sample_spec
 
 _VARIANTS = (
@@ -174,7 +174,7 @@ def _asked(index: int) -> Asked:
 
 
 def _shapes(folder: Path) -> list[tuple[int, ...]]:
-    from export.shards import Shards
+    from export.weights.shards import Shards
 
     shards = Shards.open(folder)
     return [shards.shape(name) for name in shards.names()]

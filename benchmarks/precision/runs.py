@@ -13,12 +13,12 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from engine.api.cancellation import CancelFlag
+from engine.api.types import FrameReady, Image, Job, SamplingSpec
 from engine.bundle import GraphSpec
-from engine.bundle_engine import BundleEngine
-from engine.cancellation import CancelFlag
+from engine.generate.bundle_engine import BundleEngine
 from engine.runtime.base import Tensor
 from engine.runtime.ort import OrtGraph, OrtRuntime
-from engine.types import FrameReady, Image, Job, SamplingSpec
 
 Array = NDArray[Any]
 

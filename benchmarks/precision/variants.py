@@ -22,7 +22,7 @@ from export.quantise.recipes import RecipePrecision, recipe_for
 from export.quantise.rewrite import quantise_graph
 from export.quantise.stored import QuantisedWeights
 from export.quantise.writer import write_tensors
-from export.shards import Shards
+from export.weights.shards import Shards
 
 COMPONENTS = {"transformer_high": "transformer", "transformer_low": "transformer_2", "transformer": "transformer"}
 _HALVES = {torch.float16: ir.DataType.FLOAT16, torch.bfloat16: ir.DataType.BFLOAT16}

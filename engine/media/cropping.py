@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.types import Box, CropProposal, Geometry, Grounding
+from engine.api.types import Box, CropProposal, Geometry, Grounding
 
 MARGIN = 0.08  # beside the subject, as a share of its longer side
 MAX_SCALE = 1.5  # pixels of a clip for each of the picture

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from engine.errors import InvalidJob, Violation
+from engine.api.errors import InvalidJob, Violation
+from engine.api.types import Box, Geometry, Image, ImageFormat, Limits, Pixels
 from engine.media.cropping import center_window
-from engine.types import Box, Geometry, Image, ImageFormat, Limits, Pixels
 
 # The limit on pixels is ours and is checked from the header, before anything is decoded.
 Pillow.MAX_IMAGE_PIXELS = None

@@ -7,9 +7,9 @@ import io
 import numpy as np
 from PIL import Image as Pillow
 
+from engine.api.types import Capabilities, ClipPlan, FrameEncoding, Geometry, Image, MatchReport
 from engine.media.encode import encode_frame
 from engine.media.picture import center_crop, choose_geometry, decode_picture, fit_picture
-from engine.types import Capabilities, ClipPlan, FrameEncoding, Geometry, Image, MatchReport
 
 _LONGEST_SIDE_PX = 512
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.errors import BundleInvalid, DeviceUnavailable
-from engine.manifest import EngineSpec, GraphSpec, Manifest
+from engine.api.errors import BundleInvalid, DeviceUnavailable
+from engine.bundle.manifest import EngineSpec, GraphSpec, Manifest
 from engine.runtime.base import Runtime
-from engine.runtime.card import Card, engine_for_card, present_card
+from engine.runtime.gpu import Card, engine_for_card, present_card
 
 RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from engine.errors import DeviceUnavailable, GraphFailed, OutOfMemory
+from engine.api.errors import DeviceUnavailable, GraphFailed, OutOfMemory
 
 _INSTALL = "install it with: pip install 'stillcue[server,tensorrt]'"
 

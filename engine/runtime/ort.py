@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from engine.api.errors import BundleInvalid, GraphFailed, OutOfMemory
 from engine.bundle import GraphSpec, TensorDtype
-from engine.errors import BundleInvalid, GraphFailed, OutOfMemory
-from engine.memory import peak_resident_bytes, resident_bytes
 from engine.runtime.base import Array, Tensor
+from engine.runtime.process_memory import peak_resident_bytes, resident_bytes
 
 _PROVIDERS = ["CPUExecutionProvider"]
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from engine.api.errors import BundleInvalid, GraphFailed
 from engine.bundle import EngineSpec, GraphSpec, TensorDtype
-from engine.errors import BundleInvalid, GraphFailed
 from engine.runtime.base import Array, Tensor
-from engine.runtime.card import Card, engine_for_card, present_card
+from engine.runtime.compiled_plan import Plan
 from engine.runtime.cuda import DeviceBuffer, Stream, use_blocking_waits, used_bytes
 from engine.runtime.device_tensor import DeviceTensor
+from engine.runtime.gpu import Card, engine_for_card, present_card
 from engine.runtime.kernel_cache import KernelCache
-from engine.runtime.plan import Plan
 from engine.runtime.trt_library import TrtLibrary
 
 _DTYPES: Mapping[TensorDtype, str] = {"float32": "FLOAT", "float16": "HALF", "bfloat16": "BF16", "int64": "INT64"}

@@ -9,7 +9,7 @@ import importlib
 import logging
 from typing import Any
 
-from engine.errors import DeviceUnavailable
+from engine.api.errors import DeviceUnavailable
 
 _log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
-from engine.errors import BundleInvalid
+from engine.api.errors import BundleInvalid
 
 _WORD = struct.Struct("=Q")
 _CANCELLED_AT, _PROGRESS_AT = 0, 8

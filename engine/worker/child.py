@@ -22,9 +22,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from engine.cancellation import CancelFlag
-from engine.errors import Cancelled
-from engine.types import Engine
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import Cancelled
+from engine.api.types import Engine
 from engine.worker.arena import Arena
 from engine.worker.channel import Channel, SlotReader, SlotWriter
 from engine.worker.messages import Attach, Close, Done, Failed, Failure, Generate, Happened, Opened, OpenFailed, Score

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from engine.cancellation import CancelFlag
-from engine.memory import resident_bytes
-from engine.preparation import prepare_job
-from engine.types import Capabilities, ClipPlan, Engine, Event, Image, Job, MatchReport, PreparedJob
+from engine.api.cancellation import CancelFlag
+from engine.api.types import Capabilities, ClipPlan, Engine, Event, Image, Job, MatchReport, PreparedJob
+from engine.generate.preparation import prepare_job
+from engine.runtime.process_memory import resident_bytes
 from engine.worker.process import ProcessLost
 from engine.worker.supervisor import Supervisor, WorkerSettings, WorkerWatcher
 

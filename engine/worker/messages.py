@@ -6,8 +6,8 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import EngineError, GraphFailed, OutOfMemory
-from engine.types import Capabilities, ClipPlan, Event, Image, MatchReport, PreparedJob
+from engine.api.errors import EngineError, GraphFailed, OutOfMemory
+from engine.api.types import Capabilities, ClipPlan, Event, Image, MatchReport, PreparedJob
 from engine.worker.arena import Layout
 
 

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any
 
-from engine.cancellation import CancelFlag
-from engine.errors import OutOfMemory
-from engine.memory import memory_kill_count
-from engine.types import Capabilities, ClipPlan, Engine, Event, Image, MatchReport, PreparedJob
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import OutOfMemory
+from engine.api.types import Capabilities, ClipPlan, Engine, Event, Image, MatchReport, PreparedJob
+from engine.runtime.process_memory import memory_kill_count
 from engine.worker.arena import Arena, Layout
 from engine.worker.channel import Channel, SlotReader, SlotWriter
 from engine.worker.child import SCORE_THREAD_COUNT, work

@@ -15,9 +15,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.cancellation import CancelFlag
-from engine.errors import BundleInvalid, EngineError, EngineHung, EngineLost, EngineRestarting, OutOfMemory
-from engine.types import Capabilities, Engine
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import BundleInvalid, EngineError, EngineHung, EngineLost, EngineRestarting, OutOfMemory
+from engine.api.types import Capabilities, Engine
 from engine.worker.process import LossReason, ProcessLost, WorkerProcess
 
 _log = logging.getLogger(__name__)

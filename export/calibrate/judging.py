@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
+from engine.analysis.prompt import ClauseKind
+from engine.api.cancellation import CancelFlag
+from engine.api.types import ClauseScore, MatchReport
 from engine.bundle import Manifest, ScorerSpec
-from engine.cancellation import CancelFlag
-from engine.execution import Execution
-from engine.prompting import ClauseKind
+from engine.matching import Scorer
+from engine.runtime.execution import Execution
 from engine.runtime.ort import OrtRuntime
-from engine.scoring import Scorer
-from engine.types import ClauseScore, MatchReport
 from export.calibrate.pairs import Pair, PairFile
 from export.calibrate.statistics import Labels, Values
 from export.errors import ExportError

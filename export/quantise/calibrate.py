@@ -13,15 +13,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.types import Family, Geometry
-from export.checkpoint import Checkpoint, open_checkpoint
-from export.defaults import FAMILY_DEFAULTS
+from engine.api.types import Family, Geometry
+from export.bundle.defaults import FAMILY_DEFAULTS
 from export.errors import ExportError
-from export.lora import Adapter, FusedWeights, parse_adapter_option
+from export.library_logging import hide_progress_bars, quiet_libraries
 from export.quantise.calibration import Calibration, calibration_digest, save_calibration
 from export.quantise.observe import observe
 from export.quantise.samples import Pair, TransformerSamples, generated_pairs, read_pairs
-from export.quiet import hide_progress_bars, quiet_libraries
+from export.weights.checkpoint import Checkpoint, open_checkpoint
+from export.weights.lora import Adapter, FusedWeights, parse_adapter_option
 
 
 def calibrate(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from export.quantise.calibration import group_size
-from export.shards import WeightSource
+from export.weights.shards import WeightSource
 
 
 @dataclass

@@ -17,7 +17,7 @@ import torch
 from export.errors import ExportError
 from export.quantise.calibration import Calibration
 from export.quantise.encodings import Encoding, Float8, Int4, Int8, Kept, QuantisedFormat, int4_block_size
-from export.shards import WeightSource
+from export.weights.shards import WeightSource
 
 RecipePrecision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "int4"]
 ComponentKind = Literal["transformer", "text_encoder", "vae"]

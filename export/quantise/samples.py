@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from engine.schedule import flow_schedule
-from engine.types import Geometry
-from export.checkpoint import Checkpoint
+from engine.api.types import Geometry
+from engine.generate.schedule import flow_schedule
 from export.errors import ExportError
+from export.weights.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from diffusers import WanImageToVideoPipeline

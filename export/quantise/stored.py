@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from export.errors import ExportError
 from export.quantise.encodings import SCALE_SUFFIX, QuantisedFormat
 from export.quantise.writer import METADATA_KEY
-from export.shards import Shards, StoredWeight
+from export.weights.shards import Shards, StoredWeight
 
 
 @dataclass(frozen=True)

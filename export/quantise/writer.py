@@ -25,7 +25,7 @@ from torch import Tensor
 
 from export.errors import ExportError
 from export.quantise.encodings import Encoding, Part
-from export.shards import WeightSource
+from export.weights.shards import WeightSource
 
 METADATA_KEY = "quantised"
 # Data begins at a multiple of this, as readers that map the file like it.

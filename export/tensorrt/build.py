@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine.errors import DeviceUnavailable
-from engine.memory import peak_resident_bytes
-from engine.runtime.card import present_card
+from engine.api.errors import DeviceUnavailable
+from engine.runtime.gpu import present_card
+from engine.runtime.process_memory import peak_resident_bytes
 from export.errors import ExportError
 from export.tensorrt.messages import Messages, means_out_of_memory
 from export.tensorrt.request import BuildAnswer, BuildRequest

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import export
 from engine.bundle import EngineSpec
-from engine.memory import peak_resident_bytes
+from engine.runtime.process_memory import peak_resident_bytes
 from export.errors import ExportError
 from export.tensorrt.axes import AxisRange, graph_axes
 from export.tensorrt.request import BuildAnswer, BuildRequest

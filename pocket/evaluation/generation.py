@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
-from engine.cancellation import CancelFlag
-from engine.opening import EngineSettings, open_engine
-from engine.types import FrameReady, Image, ImageFormat, Job, JobDone, MatchMode, MatchPolicy, SamplingSpec
+from engine.api.cancellation import CancelFlag
+from engine.api.types import FrameReady, Image, ImageFormat, Job, JobDone, MatchMode, MatchPolicy, SamplingSpec
+from engine.generate.opening import EngineSettings, open_engine
 
 
 @dataclass(frozen=True)

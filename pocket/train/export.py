@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import AutoTokenizer, SiglipImageProcessor, SiglipModel, UMT5EncoderModel
 
-from export.contrast import CONTRAST_FILE_NAME
+from export.bundle.contrast import CONTRAST_FILE_NAME
 from pocket.settings import BOUNDARY_RATIO, FLOW_SHIFT, LATENT_CHANNELS
 from pocket.train.tokens import save_scorer_tokenizer, save_text_tokenizer
 from pocket.world import ACTIONS, LANGUAGES, PICTURE_PX, SCENES, SUBJECTS, still_caption

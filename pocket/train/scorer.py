@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import SiglipConfig, SiglipModel
 
-from export.scorer import ScorerImageGraph, ScorerTextGraph
+from export.tracing.scorer import ScorerImageGraph, ScorerTextGraph
 from pocket.settings import CLIP_COUNT, RUNS, SCORER_PATCH_PX, SCORER_TOKENS
 from pocket.train.claims import Claim, draw_claim
 from pocket.train.loop import train

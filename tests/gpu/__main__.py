@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import DeviceUnavailable
-from engine.runtime.card import present_card
+from engine.api.errors import DeviceUnavailable
+from engine.runtime.gpu import present_card
 from tests.gpu.report import REPORT_VARIABLE
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import DeviceUnavailable
-from engine.runtime.card import Card, present_card
+from engine.api.errors import DeviceUnavailable
+from engine.runtime.gpu import Card, present_card
 from engine.runtime.trt import TrtRuntime
 from tests.gpu.plans import COMPILER, with_plans
 from tests.gpu.report import Report

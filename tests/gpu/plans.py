@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from engine.bundle import MANIFEST_NAME, FileSpec, file_sha256, parse_manifest
-from engine.runtime.card import Card
+from engine.runtime.gpu import Card
 from export.tensorrt import Target, compile_plans
 from tests.gpu.report import Report
 

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from engine.runtime.card import Card
+from engine.runtime.gpu import Card
 
 REPORT_VARIABLE = "STILLCUE_GPU_REPORT"
 _PACKAGES = ("tensorrt-rtx", "tensorrt", "cuda-bindings", "onnxruntime", "torch", "numpy")

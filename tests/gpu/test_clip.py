@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 
 from engine import open_engine
-from engine.cancellation import CancelFlag
-from engine.errors import Cancelled
-from engine.opening import EngineSettings
-from engine.runtime.choice import RuntimeName
-from engine.types import (
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import Cancelled
+from engine.api.types import (
     Engine,
     Event,
     FrameReady,
@@ -27,6 +25,8 @@ from engine.types import (
     StepDone,
     VideoSpec,
 )
+from engine.generate.opening import EngineSettings
+from engine.runtime.choice import RuntimeName
 from tests.gpu.report import Report
 
 _STEP_COUNT = 8

@@ -15,10 +15,10 @@ import numpy as np
 import onnx
 import pytest
 
+from engine.api.errors import OutOfMemory
 from engine.bundle import GraphSpec, TensorSpec
-from engine.errors import OutOfMemory
 from engine.runtime.base import Array
-from engine.runtime.card import Card
+from engine.runtime.gpu import Card
 from engine.runtime.trt import TrtRuntime
 from export.tensorrt import Target, compile_plans
 from tests.gpu.plans import COMPILER

@@ -13,7 +13,7 @@ from engine.bundle import GraphSpec, TensorSpec, parse_manifest
 from engine.runtime.base import Array, Graph, Runtime
 from engine.runtime.ort import OrtRuntime
 from engine.runtime.trt import TrtRuntime
-from export.verify import TOLERANCE
+from export.tracing.verify import TOLERANCE
 from tests.gpu.report import Report
 
 _AXES = {"batch": 2, "rows": 37}

@@ -1,0 +1,90 @@
+"""Sees every frame of a clip once, as it is decoded, and keeps little: figures, and some frames for the scorer.
+
+Light versions of VBench's definitions (Huang et al. 2024), not comparable with its leaderboard:
+
+* dynamic degree: share of pairs of frames about 1/8 s apart whose largest 5 % of displacements (``flow``) exceed 6/256
+  of the shorter side, VBench's threshold; from a quarter on a clip is dynamic;
+* temporal flicker: 1 - mean change of pixels between neighbouring frames; motion lowers it too;
+* largest change: of neighbouring frames; a cut stands far above the rest;
+* burnt gain: share of pixels with a channel at either end of its range and another far from it, or all at the upper
+  end, in the last quarter, less that of the first frame.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.analysis.diagnosis.flow import Luminance, largest_displacement, small_luminance
+from engine.api.diagnosis import ClipMetrics, Likeness
+from engine.api.types import Pixels
+
+MAX_SAMPLE_COUNT = 8
+MOVING_ABOVE = 6.0 / 256.0
+DYNAMIC_FROM = 0.25
+_PAIRS_PER_SECOND = 8.0
+
+
+class ClipWatch:
+    """Call ``add`` with every frame in order. ``frame_rate`` is frames per second."""
+
+    def __init__(self, frame_count: int, frame_rate: float) -> None:
+        self._interval = max(round(frame_rate / _PAIRS_PER_SECOND), 1)
+        self._seconds = self._interval / frame_rate
+        self._sampled = frozenset(sample_indices(frame_count))
+        self._last_quarter = frame_count - max(frame_count // 4, 1)
+        self._count = 0
+        self._before: Luminance | None = None
+        self._pair_start: Luminance | None = None
+        self._changes: list[float] = []
+        self._displacements: list[float] = []
+        self._first_burnt = 0.0
+        self._burnt: list[float] = []
+        self.samples: dict[int, Pixels] = {}  # frames for the scorer, by index
+
+    def add(self, pixels: Pixels) -> None:
+        """Sees the next frame, [H, W, 3]: a millisecond or two."""
+        luminance = small_luminance(pixels)
+        if self._before is not None:
+            self._changes.append(float(np.abs(luminance - self._before).mean()) / 255.0)
+        if self._count % self._interval == 0:
+            if self._pair_start is not None:
+                self._displacements.append(largest_displacement(self._pair_start, luminance))
+            self._pair_start = luminance
+        if self._count == 0:
+            self._first_burnt = burnt_share(pixels)
+        elif self._count >= self._last_quarter:
+            self._burnt.append(burnt_share(pixels))
+        if self._count in self._sampled:
+            self.samples[self._count] = pixels
+        self._before = luminance
+        self._count += 1
+
+    def metrics(self, likeness: Likeness | None = None) -> ClipMetrics:
+        """Figures of what was seen; a clip of one frame moves nowhere."""
+        moving = [item > MOVING_ABOVE for item in self._displacements]
+        return ClipMetrics(
+            dynamic_degree=_mean(moving),
+            motion_speed=_mean(self._displacements) / self._seconds,
+            temporal_flicker=1.0 - _mean(self._changes),
+            largest_change=max(self._changes, default=0.0),
+            burnt_gain=_mean(self._burnt) - self._first_burnt if self._burnt else 0.0,
+            likeness=likeness,
+        )
+
+
+def sample_indices(frame_count: int) -> tuple[int, ...]:
+    """Up to eight frames at equal distances, the first and the last among them."""
+    count = min(frame_count, MAX_SAMPLE_COUNT)
+    return tuple(sorted({round(index * (frame_count - 1) / max(count - 1, 1)) for index in range(count)}))
+
+
+def burnt_share(pixels: Pixels) -> float:
+    """Share of pixels that are clipped to white or to one pure colour, of every second row and column."""
+    some = pixels[::2, ::2]
+    highest, lowest = some.max(axis=2), some.min(axis=2)
+    burnt = (highest >= 254) & ((lowest <= 1) | (lowest >= 254))
+    return float(burnt.mean())
+
+
+def _mean(values: list[float] | list[bool]) -> float:
+    return float(np.mean(values)) if values else 0.0

@@ -1,0 +1,154 @@
+"""From figures, score and findings to symptoms and remedies. Knows thresholds; measures nothing.
+
+Each remedy gathers evidence, and the one with most of it comes first: a poor match counts three, what is plainly wrong
+about two, what is only usual for such symptoms less than one. Where nothing was noticed there is nothing to remedy.
+
+The thresholds of a likeness are those of the embedded scorer; see docs/diagnosis.md for what they were set on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.analysis.diagnosis.clip_watch import DYNAMIC_FROM
+from engine.analysis.diagnosis.messages import Evidence, remedies_from, told_symptom
+from engine.api.diagnosis import ClipMetrics, Diagnosis, RemedyKind, Symptom, SymptomKind
+from engine.api.match_report import MatchReport
+from engine.api.prompt_report import ClauseKind, Language, PromptReport, Severity
+
+_CUT_CHANGE, _CUT_FACTOR = 0.12, 6.0  # mean change of a frame, and over the mean change of all
+_FLICKER_BELOW = 0.97
+_DRIFT_ABOVE = 0.25
+_MATCH_LOSS = 25.0  # points of score
+_BURNT_ABOVE = 0.05
+_FIRST_FRAME_BELOW_DB = 20.0
+_GOOD_SCORE, _DOUBTFUL_SCORE = 70.0, 40.0
+_LOW_GUIDANCE = 0.7  # of the model's own
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a clip was made from and with. ``frame_scores`` are scores of some frames in order, 0..100."""
+
+    report: MatchReport | None
+    guidance_scale: float
+    default_guidance_scale: float
+    seconds: float
+    first_frame_psnr_db: float
+    frame_scores: tuple[float, ...] = ()
+
+    @property
+    def language(self) -> Language:
+        """Language of the messages."""
+        prompt = self.prompt_report
+        return Language.ZH if prompt is not None and prompt.language is Language.ZH else Language.EN
+
+    @property
+    def prompt_report(self) -> PromptReport | None:
+        """The report on the sentence."""
+        return self.report.prompt_report if self.report is not None else None
+
+    @property
+    def finding_codes(self) -> frozenset[str]:
+        """Codes of all findings on the sentence."""
+        prompt = self.prompt_report
+        return frozenset(item.code for item in prompt.findings) if prompt is not None else frozenset()
+
+    @property
+    def action_count(self) -> int:
+        """Actions in stages that the sentence tells."""
+        clauses = self.report.clauses if self.report is not None else ()
+        return max((item.stage for item in clauses if item.kind is ClauseKind.ACTION), default=0)
+
+
+def diagnose(metrics: ClipMetrics, circumstances: Circumstances) -> Diagnosis:
+    """Symptoms and remedies of a clip."""
+    symptoms = tuple(_symptoms(metrics, circumstances))
+    kinds = frozenset(item.kind for item in symptoms)
+    evidence = list(_evidence(kinds, circumstances)) if kinds else []
+    return Diagnosis(symptoms, remedies_from(evidence, circumstances.language), metrics)
+
+
+def _symptoms(metrics: ClipMetrics, circumstances: Circumstances) -> Iterator[Symptom]:
+    language = circumstances.language
+    mean_change = 1.0 - metrics.temporal_flicker
+    is_dynamic = metrics.dynamic_degree >= DYNAMIC_FROM
+    if metrics.largest_change > max(_CUT_CHANGE, _CUT_FACTOR * mean_change):
+        yield told_symptom(SymptomKind.SCENE_CUT, language, change=_percent(metrics.largest_change))
+    if metrics.likeness is not None and metrics.likeness.subject_drift > _DRIFT_ABOVE:
+        yield told_symptom(SymptomKind.SUBJECT_DRIFT, language, drift=_percent(metrics.likeness.subject_drift))
+    scores = circumstances.frame_scores
+    if scores and scores[0] - scores[-1] > _MATCH_LOSS:
+        yield told_symptom(SymptomKind.MATCH_LOSS, language, first=f"{scores[0]:.0f}", last=f"{scores[-1]:.0f}")
+    if circumstances.action_count and not is_dynamic:
+        yield told_symptom(SymptomKind.FROZEN, language, dynamic=_percent(metrics.dynamic_degree))
+    if metrics.temporal_flicker < _FLICKER_BELOW and not is_dynamic:
+        yield told_symptom(SymptomKind.FLICKER, language, change=_percent(mean_change))
+    if metrics.burnt_gain > _BURNT_ABOVE:
+        yield told_symptom(SymptomKind.BURNT_COLOURS, language, burnt=_percent(metrics.burnt_gain))
+    if circumstances.first_frame_psnr_db < _FIRST_FRAME_BELOW_DB:
+        yield told_symptom(SymptomKind.FIRST_FRAME, language, psnr=f"{circumstances.first_frame_psnr_db:.0f}")
+    report = circumstances.report
+    if report is not None and report.score < _DOUBTFUL_SCORE:
+        yield told_symptom(SymptomKind.POOR_MATCH, language, score=f"{report.score:.0f}")
+
+
+def _evidence(kinds: frozenset[SymptomKind], circumstances: Circumstances) -> Iterator[Evidence]:
+    yield from _for_match(circumstances)
+    yield from _for_shortening(kinds, circumstances)
+    yield from _for_another_picture(kinds, circumstances)
+    yield from _for_guidance(kinds, circumstances)
+
+
+def _for_match(circumstances: Circumstances) -> Iterator[Evidence]:
+    report = circumstances.report
+    yield Evidence(RemedyKind.MATCH, 0.5, "usual")
+    if report is None:
+        return
+    if report.missing_nouns:
+        words = ", ".join(dict.fromkeys(noun.text for noun in report.missing_nouns))
+        yield Evidence(RemedyKind.MATCH, 2.0, "missing", {"words": words})
+    if report.score < _GOOD_SCORE:
+        weight = 3.0 if report.score < _DOUBTFUL_SCORE else 1.5
+        yield Evidence(RemedyKind.MATCH, weight, "poor", {"score": f"{report.score:.0f}"})
+
+
+def _for_shortening(kinds: frozenset[SymptomKind], circumstances: Circumstances) -> Iterator[Evidence]:
+    codes, count = circumstances.finding_codes, circumstances.action_count
+    yield Evidence(RemedyKind.SHORTEN, 0.4, "usual")
+    if SymptomKind.FROZEN in kinds and codes & {"E05", "W06"}:
+        yield Evidence(RemedyKind.SHORTEN, 2.5, "vague")
+    if "W08" in codes:
+        values = {"count": str(count), "seconds": f"{circumstances.seconds:.1f}"}
+        yield Evidence(RemedyKind.SHORTEN, 2.5, "crowded", values)
+    elif count > 1:
+        yield Evidence(RemedyKind.SHORTEN, 1.0, "several")
+    if codes & {"E02", "W10"}:
+        yield Evidence(RemedyKind.SHORTEN, 1.0, "long")
+
+
+def _for_another_picture(kinds: frozenset[SymptomKind], circumstances: Circumstances) -> Iterator[Evidence]:
+    yield Evidence(RemedyKind.PICTURE, 0.3, "usual")
+    report = circumstances.report
+    findings = report.picture_report.findings if report is not None and report.picture_report is not None else ()
+    for finding in findings:
+        if finding.severity is not Severity.INFO and finding.code != "no_subject":  # that one is about the match
+            yield Evidence(RemedyKind.PICTURE, 1.0, "finding", {"finding": finding.message})
+    if SymptomKind.FIRST_FRAME in kinds:
+        yield Evidence(RemedyKind.PICTURE, 1.0, "first_frame")
+
+
+def _for_guidance(kinds: frozenset[SymptomKind], circumstances: Circumstances) -> Iterator[Evidence]:
+    scale, default = circumstances.guidance_scale, circumstances.default_guidance_scale
+    values = {"scale": f"{scale:g}", "default": f"{default:g}"}
+    yield Evidence(RemedyKind.GUIDANCE, 0.2, "usual", values)
+    is_high = "W19" in circumstances.finding_codes
+    if scale > default and (is_high or SymptomKind.BURNT_COLOURS in kinds):
+        yield Evidence(RemedyKind.GUIDANCE, 2.5, "lower", values)
+    elif scale < _LOW_GUIDANCE * default and kinds & {SymptomKind.FROZEN, SymptomKind.MATCH_LOSS}:
+        yield Evidence(RemedyKind.GUIDANCE, 2.0, "raise", values)
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.0f}"

@@ -1,0 +1,68 @@
+"""How alike frames are by a scorer's features, inside the subject's box and outside. Knows vectors; knows no model.
+
+VBench's subject and background consistency (Huang et al. 2024) with the scorer's patches in place of DINO's and CLIP's
+features: mean over t of ½ [max(0, f_t · f_0) + max(0, f_t · f_(t-1))], f the normalised mean of the patches' features
+in the box of the first frame. Drift is the mean of 1 - f_t · f_0 over the last quarter, because a mean over all frames
+hides what happens late. On sampled frames: t - 1 is the sample before.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.api.diagnosis import Likeness
+from engine.api.types import Box
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampledFeatures:
+    """``patches`` [frames, patches, size] of unit length, a square grid row by row; ``width_px`` is the frames'."""
+
+    patches: Vectors
+    width_px: int
+    height_px: int
+
+
+def likeness_of(features: SampledFeatures, subject: Box | None) -> Likeness | None:
+    """Consistency and drift; ``subject`` in pixels of the frames, None: the whole picture. None for a single frame."""
+    frame_count, patch_count, _ = features.patches.shape
+    if frame_count < 2:
+        return None
+    inside = _patches_in(subject, features, math.isqrt(patch_count))
+    subject_vectors = _pooled(features.patches[:, inside])
+    outside = ~inside
+    background = _consistency(_pooled(features.patches[:, outside])) if outside.any() else None
+    last = max(frame_count // 4, 1)
+    drift = float(np.mean(1.0 - subject_vectors[-last:] @ subject_vectors[0]))
+    return Likeness(_consistency(subject_vectors), background, drift)
+
+
+def _patches_in(box: Box | None, features: SampledFeatures, side: int) -> NDArray[np.bool_]:
+    """Patches whose middle lies in a box, at least one."""
+    if box is None:
+        return np.ones(side * side, np.bool_)
+    middles = (np.arange(side) + 0.5) / side
+    x, y = middles * features.width_px, middles * features.height_px
+    columns = (x >= box.left_px) & (x < box.left_px + box.width_px)
+    rows = (y >= box.top_px) & (y < box.top_px + box.height_px)
+    inside = (rows[:, None] & columns[None]).ravel()
+    return inside if inside.any() else np.ones(side * side, np.bool_)
+
+
+def _pooled(patches: Vectors) -> NDArray[np.float64]:
+    """[frames, patches, size] to unit vectors [frames, size]."""
+    mean = patches.astype(np.float64).mean(axis=1)
+    unit: NDArray[np.float64] = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
+def _consistency(vectors: NDArray[np.float64]) -> float:
+    to_first = vectors[1:] @ vectors[0]
+    to_before = (vectors[1:] * vectors[:-1]).sum(axis=1)
+    return float(np.mean((np.maximum(to_first, 0.0) + np.maximum(to_before, 0.0)) / 2.0))

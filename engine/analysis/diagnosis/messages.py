@@ -1,0 +1,49 @@
+"""Symptoms and remedies in words. Knows ``messages.toml`` and how evidence adds up; judges no figure."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.api.diagnosis import Remedy, RemedyKind, Symptom, SymptomKind
+from engine.api.prompt_report import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for a remedy: how much, and the case of its message with the words for it."""
+
+    kind: RemedyKind
+    weight: float
+    case: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+def told_symptom(kind: SymptomKind, language: Language, **values: str) -> Symptom:
+    """A symptom in words."""
+    return Symptom(kind, _texts()["symptom"][kind.value][_told(language)].format(**values))
+
+
+def remedies_from(evidence: Sequence[Evidence], language: Language) -> tuple[Remedy, ...]:
+    """Remedies by the sum of their evidence, each with the message of what speaks for it most."""
+    kinds = [kind for kind in RemedyKind if any(item.kind is kind for item in evidence)]
+    gathered = {kind: [item for item in evidence if item.kind is kind] for kind in kinds}
+    kinds.sort(key=lambda kind: -sum(item.weight for item in gathered[kind]))
+    strongest = [max(gathered[kind], key=lambda item: item.weight) for kind in kinds]
+    return tuple(
+        Remedy(item.kind, _texts()["remedy"][item.kind.value][item.case][_told(language)].format(**item.values))
+        for item in strongest
+    )
+
+
+@functools.cache
+def _texts() -> Mapping[str, Any]:
+    return tomllib.loads((Path(__file__).parent / "messages.toml").read_text(encoding="utf-8"))
+
+
+def _told(language: Language) -> str:
+    return "zh" if language is Language.ZH else "en"

@@ -1,0 +1,1 @@
+"""Reports on picture files: format, quality, text in the picture, findings."""

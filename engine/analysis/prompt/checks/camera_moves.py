@@ -1,0 +1,53 @@
+"""How many camera moves, and do they agree? Knows clauses about the camera."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import pairwise
+
+from engine.analysis.prompt.camera import direction_of
+from engine.analysis.prompt.draft import Draft
+from engine.analysis.prompt.findings import Issue
+from engine.analysis.prompt.tokens import Token
+from engine.api.prompt_report import ClauseKind, Span
+
+_MOST_MOVES = 2
+_CONTRARY = {"left": "right", "right": "left", "up": "down", "down": "up", "in": "out", "out": "in"}
+
+
+def check_camera_moves(draft: Draft) -> Iterator[Issue]:
+    """W14: at most one."""
+    moves = list(_moves(draft))
+    told = [(direction, token) for direction, token in moves if direction != "static"]
+    if len(told) > _MOST_MOVES:
+        span = Span(draft.span([told[0][1]]).start, draft.span([told[-1][1]]).end)
+        yield Issue("W14", "many", span, {"count": len(told)})
+        return
+    sequence = [token.start for token in draft.words if token.is_in("sequence")]
+    for (first, before), (second, after) in pairwise(moves):
+        ordered = bisect_left(sequence, before.end) < bisect_left(sequence, after.start)
+        contrary = _CONTRARY.get(first) == second or ("static" in {first, second} and first != second)
+        if contrary and not ordered:
+            span = Span(draft.span([before]).start, draft.span([after]).end)
+            values = {"first": draft.quote(draft.span([before])), "second": draft.quote(draft.span([after]))}
+            yield Issue("W14", "contrary", span, values)
+            return
+
+
+def _moves(draft: Draft) -> Iterator[tuple[str, Token]]:
+    """Moves in order; the same one told twice in one clause counts once."""
+    clauses = iter([clause for clause in draft.clauses if clause.kind is ClauseKind.CAMERA])
+    clause = next(clauses, None)
+    seen: set[str] = set()
+    before = ""
+    for token in draft.words:
+        start = draft.reading.starts[token.start]
+        while clause is not None and start >= clause.span.end:
+            clause, seen = next(clauses, None), set()
+        direction = direction_of(token)
+        inside = clause is not None and start >= clause.span.start
+        if inside and direction is not None and direction not in seen and before != "to":  # "tilts up to follow"
+            seen.add(direction)
+            yield direction, token
+        before = token.text

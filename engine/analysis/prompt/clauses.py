@@ -1,0 +1,71 @@
+"""A sentence becomes clauses: subject, actions in stages, environment, camera, style. By rules, without a model.
+
+Knows how stages are counted and where clauses stand in the text. Not a full parse: what the rules cannot place is a
+description of the subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.analysis.prompt.language import language_of
+from engine.analysis.prompt.normalised_text import Reading, read
+from engine.analysis.prompt.parts import cut
+from engine.analysis.prompt.phrase_parser import Phrase, Told, phrases_of
+from engine.analysis.prompt.tokens import Token, tokenise
+from engine.analysis.prompt.vocabulary import NOUN_LISTS, SUBJECT_CLASSES
+from engine.api.prompt_report import Clause, ClauseKind, Noun
+
+
+def parse_clauses(text: str) -> tuple[Clause, ...]:
+    """The clauses of a sentence, in order, none overlapping. Any text will do; takes time linear in its length."""
+    reading = read(text)
+    return clauses_of(text, reading, tokenise(reading))
+
+
+def clauses_of(text: str, reading: Reading, tokens: Sequence[Token]) -> tuple[Clause, ...]:
+    """The same, from a reading and its tokens."""
+    phrases: list[Phrase] = []
+    told = Told()
+    for part in cut(tokens):
+        added = phrases_of(part, told)
+        told.add(added)
+        phrases += added
+    if not any(phrase.kind is ClauseKind.SUBJECT for phrase in phrases):
+        phrases = _promote(phrases)
+    clauses: list[Clause] = []
+    tells_motion = any(phrase.kind is ClauseKind.ACTION and phrase.moves for phrase in phrases)
+    stage, goes_on, has_moved = 0, False, False
+    for phrase in phrases:
+        is_new = phrase.is_new_stage and not goes_on and (phrase.moves or not tells_motion)
+        if phrase.kind is ClauseKind.ACTION and (stage == 0 or (is_new and (has_moved or not tells_motion))):
+            stage += 1  # a posture beside a motion is no stage of its own
+        has_moved = has_moved or (phrase.kind is ClauseKind.ACTION and phrase.moves)
+        goes_on = phrase.continues or (goes_on and phrase.kind is not ClauseKind.ACTION)
+        clauses.append(_clause(text, reading, phrase, stage if phrase.kind is ClauseKind.ACTION else 0))
+    return tuple(clauses)
+
+
+def _promote(phrases: list[Phrase]) -> list[Phrase]:
+    """Where only nature moves, the first thing that does is the subject: "waves roll to the shore"."""
+    for index, phrase in enumerate(phrases):
+        if phrase.kind is ClauseKind.ENVIRONMENT and phrase.predicate:
+            named, predicate = phrase.tokens[: phrase.predicate], phrase.tokens[phrase.predicate :]
+            subject = replace(phrase, kind=ClauseKind.SUBJECT, tokens=named, moves=False)
+            action = replace(phrase, kind=ClauseKind.ACTION, tokens=predicate, is_new_stage=True)
+            return [*phrases[:index], subject, action, *phrases[index + 1 :]]
+    return phrases
+
+
+def _clause(text: str, reading: Reading, phrase: Phrase, stage: int) -> Clause:
+    span = reading.span(phrase.tokens[0].start, phrase.tokens[-1].end)
+    nouns = tuple(_noun(text, reading, token) for token in phrase.tokens if token.is_noun)
+    language = language_of(phrase.tokens)
+    return Clause(phrase.kind, span, text[span.start : span.end], language, stage, phrase.moves, nouns)
+
+
+def _noun(text: str, reading: Reading, token: Token) -> Noun:
+    span = reading.span(token.start, token.end)
+    classes = token.lists & NOUN_LISTS
+    return Noun(span, text[span.start : span.end], next((name for name in SUBJECT_CLASSES if name in classes), "place"))

@@ -1,0 +1,103 @@
+"""The prompt report: clauses, findings, and the prompt rewritten where rules suffice.
+
+Knows the order of work; what is checked stands in ``checks``, what is said in ``findings.toml``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from itertools import islice
+
+from engine.analysis.prompt.checks import ANY_LANGUAGE, ENGLISH_AND_CHINESE
+from engine.analysis.prompt.draft import Draft, Settings, draft
+from engine.analysis.prompt.findings import Issue, finding_of, finding_table
+from engine.analysis.prompt.rewriting import rewrite
+from engine.api.errors import InvalidJob, Violation
+from engine.api.prompt_report import Language, ModelRange, PromptReport, Severity, Span
+
+_LONGEST_REWRITTEN = 5_000  # characters; nobody reads a rewriting of more
+_MOST_OF_A_KIND = 20  # issues of one check; nobody mends the rest before these
+_WEIGHTS = {Severity.ERROR: 4, Severity.WARNING: 2, Severity.INFO: 1}
+
+
+def report_prompt(
+    text: str,
+    *,
+    guidance_scale: float | None = None,
+    duration_seconds: float | None = None,
+    negative_prompt: str | None = None,
+    token_count: int | None = None,
+    absent_nouns: Collection[Span] = (),
+    model: ModelRange | None = None,
+    language: Language | None = None,
+) -> PromptReport:
+    """Reports on a prompt and its settings; a setting that is None is not judged.
+
+    ``token_count`` is what the text encoder's tokenizer counts (without it, only a bound from below is known);
+    ``absent_nouns`` are spans of nouns, as in ``Clause.nouns``, that the scorer does not find in the picture;
+    ``language`` is that of the messages, by default the prompt's own, or English.
+
+    Takes any text, in time linear in its length. Raises ``InvalidJob`` when a setting is no finite number, negative,
+    or a span lies outside the text.
+    """
+    _check(text, guidance_scale, duration_seconds, token_count, absent_nouns)
+    settings = Settings(
+        guidance_scale, duration_seconds, negative_prompt, token_count, tuple(absent_nouns), model or ModelRange()
+    )
+    read = draft(text, settings)
+    issues = _issues(read)
+    told = language or (Language.ZH if read.language is Language.ZH else Language.EN)
+    rewritten, additions = _rewritten(read, issues)
+    findings = tuple(finding_of(issue, told) for issue in issues)
+    return PromptReport(read.language, read.clauses, findings, rewritten, additions)
+
+
+def _issues(read: Draft) -> list[Issue]:
+    checks = ANY_LANGUAGE if read.language is Language.OTHER else ANY_LANGUAGE + ENGLISH_AND_CHINESE
+    found = [issue for check in checks for issue in islice(check(read), _MOST_OF_A_KIND)]
+    order = list(finding_table())
+    return sorted(found, key=lambda issue: (order.index(issue.code), issue.span or Span(0, 0)))
+
+
+def _rewritten(read: Draft, issues: list[Issue]) -> tuple[str | None, tuple[str, ...]]:
+    """A rewriting counts only where fewer and lighter findings are left than before."""
+    if len(read.text) > _LONGEST_REWRITTEN or all(issue.replacement is None for issue in issues):
+        return None, ()
+    text = rewrite(read.text, issues, read.language)
+    again = _issues(draft(text, Settings(model=read.settings.model)))
+    if not text or text == read.text or _weight(again) >= _weight(issues):
+        return None, ()
+    return text, tuple(dict.fromkeys(word for issue in issues for word in issue.additions))
+
+
+def _weight(issues: list[Issue]) -> int:
+    table = finding_table()
+    wording = [issue for issue in issues if table[issue.code].field == "prompt" and issue.code not in {"I15", "W20"}]
+    return sum(_WEIGHTS[table[issue.code].cases[issue.case].severity] for issue in wording)
+
+
+def _check(
+    text: str,
+    guidance_scale: float | None,
+    duration_seconds: float | None,
+    token_count: int | None,
+    absent_nouns: Collection[Span],
+) -> None:
+    named = {
+        "sampling.guidance_scale": guidance_scale,
+        "video.frame_count": duration_seconds,
+        "prompt": token_count,
+    }
+    violations = [
+        Violation(field, f"gives {value}; send a finite number that is not negative")
+        for field, value in named.items()
+        if value is not None and (not math.isfinite(value) or value < 0)
+    ]
+    violations += [
+        Violation("prompt", f"has no characters {span.start} to {span.end}; take spans from its own clauses")
+        for span in absent_nouns
+        if not 0 <= span.start < span.end <= len(text)
+    ]
+    if violations:
+        raise InvalidJob(*violations)

@@ -1,0 +1,1 @@
+"""Generation of a clip: preparation, text encoding, denoising, decoding."""

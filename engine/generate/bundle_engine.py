@@ -1,0 +1,157 @@
+"""The engine that serves a bundle. Knows how its parts are put together; each part knows its own work."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+
+from engine.analysis.picture.report import report_decoded
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import ScorerMissing
+from engine.api.media import PictureReport
+from engine.api.types import (
+    Capabilities,
+    ClipPlan,
+    Event,
+    Image,
+    Job,
+    Limits,
+    MatchReport,
+    PreparedJob,
+    SamplingDefaults,
+    Settings,
+)
+from engine.bundle import Manifest, read_manifest
+from engine.generate.pipeline import Pipeline
+from engine.generate.preparation import prepare_job
+from engine.generate.prompt_encoder import PromptEncoder
+from engine.matching import Scorer
+from engine.matching.cache import BoundedCache
+from engine.matching.enrichment import Adviser
+from engine.matching.score_request import prepare_query
+from engine.memory import ResidencyPlan, plan_residency
+from engine.memory.graphs import BundleGraphs
+from engine.runtime.base import Array, Runtime
+from engine.runtime.execution import Execution
+
+_PICTURE_REPORT_COUNT = 128
+
+
+class BundleEngine:
+    """Serves one bundle on one runtime; see ``engine.api.types.Engine`` for the contract."""
+
+    def __init__(
+        self,
+        folder: Path,
+        runtime: Runtime,
+        text_cache_entry_count: int,
+        memory_budget_bytes: int | None = None,
+        compute_capability: str | None = None,
+    ) -> None:
+        """Reads the manifest, checks every file, plans the memory and loads what stays in it.
+
+        ``memory_budget_bytes`` None keeps no limit. Raises ``BundleInvalid``, among it ``DoesNotFit``.
+        """
+        self._manifest, bundle_digest = read_manifest(folder)
+        self._runtime = runtime
+        plan = plan_residency(self._manifest, compute_capability, memory_budget_bytes)
+        self._capabilities = _capabilities(self._manifest, bundle_digest, runtime.name, plan)
+        graphs = self._graphs = BundleGraphs(folder, self._manifest, runtime, plan, compute_capability)
+        anywhere = self._capabilities.geometries[0]  # these graphs do not depend on the size
+        prompts = PromptEncoder(
+            folder, self._manifest.tokenizer, graphs.get("text_encoder", anywhere), text_cache_entry_count
+        )
+        self._scorer: Scorer | None = None
+        if self._manifest.scorer is not None:
+            both = graphs.get("scorer_image", anywhere), graphs.get("scorer_text", anywhere)
+            self._scorer = Scorer(folder, self._manifest.scorer, both, runtime, plan.geometries)
+        self._picture_reports: BoundedCache[bytes, PictureReport] = BoundedCache(_PICTURE_REPORT_COUNT)
+        self._adviser = Adviser(self._capabilities, prompts.token_count)
+        self._pipeline: Pipeline | None = Pipeline(self._manifest, graphs, prompts, self._scorer, self._adviser)
+
+    def capabilities(self) -> Capabilities:
+        """What is loaded."""
+        return self._capabilities
+
+    def prepare(self, job: Job) -> PreparedJob:
+        """See ``Engine.prepare``."""
+        return prepare_job(job, self._capabilities, self.score_match)
+
+    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
+        """See ``Engine.generate``."""
+        return self.generate_from_noise(job, seeded_noise(job.settings, self._manifest), cancel)
+
+    def generate_from_noise(self, job: PreparedJob, noise: Array, cancel: CancelFlag) -> Iterator[Event]:
+        """Like ``generate``, from given noise, float32 [1, z, T, h, w]; the seed is then without effect."""
+        if self._pipeline is None:
+            raise RuntimeError("the engine is closed")
+        return self._pipeline.generate(job, noise, Execution(self._runtime, cancel))
+
+    def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
+        """See ``Engine.score_match``."""
+        if self._scorer is None:
+            raise ScorerMissing
+        picture, clip = prepare_query(image, prompt, plan, self._capabilities)
+        report = self._scorer.score(Execution(self._runtime, CancelFlag()), picture, prompt)
+        return self._adviser.advise(report, prompt, self._report_picture(image, picture), clip)
+
+    def _report_picture(self, image: Image, picture: Pillow.Image) -> PictureReport:
+        """A picture that is asked about again, with other words, is looked at once."""
+        digest = hashlib.sha256(image.data).digest()
+        report = self._picture_reports.find([digest]).get(digest)
+        if report is None:
+            report = report_decoded(image, picture)
+            self._picture_reports.keep({digest: report})
+        return report
+
+    def close(self) -> None:
+        """Lets go of graphs and caches."""
+        self._pipeline = None
+        self._scorer = None
+        self._graphs.close()
+        self._runtime.close()
+
+
+def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
+    """float32 standard normal [1, z, T, h, w] of a seed, drawn on the host: the same on every device.
+
+    Philox, because its stream is fixed by its specification (Salmon et al. 2011, "Parallel random numbers").
+    """
+    latent = manifest.latent
+    shape = (
+        1,
+        latent.channel_count,
+        (settings.frame_count - 1) // latent.temporal_stride + 1,
+        settings.height_px // latent.spatial_stride,
+        settings.width_px // latent.spatial_stride,
+    )
+    return np.random.Generator(np.random.Philox(settings.seed)).standard_normal(shape, dtype=np.float32)
+
+
+def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, plan: ResidencyPlan) -> Capabilities:
+    return Capabilities(
+        model_name=manifest.name,
+        family=manifest.family,
+        bundle_digest=bundle_digest,
+        checkpoint_digest=manifest.checkpoint_digest,
+        runtime=runtime_name,
+        license=manifest.license,
+        geometries=plan.geometries,
+        defaults=SamplingDefaults(
+            step_count=manifest.schedule.step_count,
+            guidance_scale=manifest.guidance.scale,
+            guidance_scale_low_noise=manifest.guidance.low_noise_scale,
+            shift=manifest.schedule.shift,
+            frame_rate=manifest.frame_rate,
+            negative_prompt=manifest.guidance.negative_prompt,
+        ),
+        limits=Limits(),
+        match_supported=manifest.scorer is not None,
+        notices=(*manifest.notices, *(f"Not served here: {refusal}." for refusal in plan.refusals)),
+        memory_budget_bytes=plan.budget_bytes,
+        memory_plans=plan.plans,
+    )

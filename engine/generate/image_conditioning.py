@@ -1,0 +1,37 @@
+"""The picture as the transformer wants it. Knows the two families' conventions; knows no runtime but its graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.api.types import Pixels
+from engine.generate.causal_vae_stream import Recurrence
+from engine.runtime.base import Array
+
+_FRAMES_PER_STEP = 4
+_MASK_CHANNEL_COUNT = 4
+
+
+def to_model_range(picture: Pixels) -> Array:
+    """[height, width, 3] uint8 to [1, 3, 1, height, width] float32 in -1..1."""
+    return (picture.astype(np.float32) / 255.0 * 2.0 - 1.0).transpose(2, 0, 1)[None, :, None]
+
+
+def picture_as_channels(picture: Pixels, latent_frame_count: int, encoder: Recurrence) -> Array:
+    """Condition of I2V-A14B: [1, 4 + z, T, h, w].
+
+    The VAE encodes a clip of the picture and grey frames. Four mask channels, one for each frame of a latent frame,
+    say which frames are given: all four of the first latent frame, none of the others.
+    """
+    first = to_model_range(picture)
+    grey = np.zeros((1, 3, _FRAMES_PER_STEP, *picture.shape[:2]), np.float32)
+    chunks = [first] + [grey] * (latent_frame_count - 1)
+    latents = np.concatenate([encoder.run(chunk) for chunk in chunks], axis=2)  # [1, z, T, h, w]
+    mask = np.zeros((1, _MASK_CHANNEL_COUNT, *latents.shape[2:]), np.float32)
+    mask[:, :, 0] = 1.0
+    return np.concatenate([mask, latents], axis=1)
+
+
+def picture_as_first_frame(picture: Pixels, encoder: Recurrence) -> Array:
+    """Condition of TI2V-5B: the picture's latent, [1, z, 1, h, w]."""
+    return encoder.run(to_model_range(picture))

@@ -1,0 +1,55 @@
+"""After the last frame: how well frames match the sentence, and the clip's diagnosis.
+
+Knows the scorer, where there is one; the figures and rules stand in ``engine.analysis.diagnosis``.
+"""
+
+from __future__ import annotations
+
+from engine.analysis.diagnosis import (
+    Circumstances,
+    ClipWatch,
+    Diagnosis,
+    Likeness,
+    SampledFeatures,
+    diagnose,
+    likeness_of,
+)
+from engine.api.types import Box, FrameMatch, MatchReport, PreparedJob
+from engine.matching import Scorer
+from engine.runtime.execution import Execution
+
+
+def review_clip(
+    watch: ClipWatch,
+    job: PreparedJob,
+    scorer: Scorer | None,
+    execution: Execution,
+    *,
+    report: MatchReport | None,
+    subject: Box | None,
+    first_frame_psnr_db: float,
+    default_guidance_scale: float,
+) -> tuple[tuple[FrameMatch, ...], Diagnosis]:
+    """Scores of the sampled frames, and the diagnosis; ``subject`` in pixels of the frames.
+
+    Without a scorer, or where the pair was not scored, frames have no scores and no features.
+    """
+    matches: tuple[FrameMatch, ...] = ()
+    likeness: Likeness | None = None
+    if scorer is not None and report is not None:
+        frames = sorted(watch.samples.items())
+        features = scorer.features(execution, [pixels for _, pixels in frames])  # what is scored next is kept there
+        size = job.settings.width_px, job.settings.height_px
+        likeness = likeness_of(SampledFeatures(features, *size), subject)
+        matches = tuple(
+            FrameMatch(index, scorer.score(execution, pixels, job.prompt).score) for index, pixels in frames
+        )
+    circumstances = Circumstances(
+        report=report,
+        guidance_scale=job.settings.guidance_scale,
+        default_guidance_scale=default_guidance_scale,
+        seconds=job.settings.frame_count / job.settings.frame_rate,
+        first_frame_psnr_db=first_frame_psnr_db,
+        frame_scores=tuple(item.score for item in matches),
+    )
+    return matches, diagnose(watch.metrics(likeness), circumstances)

@@ -1,0 +1,107 @@
+"""What a job needs of memory, graph by graph and stage by stage. Plain data and sums; knows no budget and no manifest.
+
+Three kinds of bytes. *Weights* stay as long as a graph is loaded. *Scratch* is a call's own memory; all graphs share
+it, because a card runs them one after another. *Buffers* are the tensors that the pipeline binds: latents and solver
+history, the VAE's two banks of caches, prompt embeddings. The scorer answers at any time, from other threads too, so
+its graphs and buffers *stand* beside every stage.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from engine.api.types import Expert, Geometry, Stage
+from engine.bundle.manifest import Precision, StageName
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Bytes by what they grow with: nothing, the picture's area, or the number of latent cells of the clip."""
+
+    fixed: int = 0
+    by_area: int = 0
+    by_volume: int = 0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.fixed + other.fixed, self.by_area + other.by_area, self.by_volume + other.by_volume)
+
+    @property
+    def byte_count(self) -> int:
+        """All of it."""
+        return self.fixed + self.by_area + self.by_volume
+
+    def scaled(self, area_ratio: float, volume_ratio: float) -> Amount:
+        """The same at another size and length."""
+        return Amount(self.fixed, math.ceil(self.by_area * area_ratio), math.ceil(self.by_volume * volume_ratio))
+
+
+@dataclass(frozen=True, slots=True)
+class GraphDemand:
+    """A graph: the stores that hold its weights, and the scratch of one call."""
+
+    precision: Precision
+    stores: tuple[str, ...]
+    scratch: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class StageDemand:
+    """A stage of a job, denoising split by expert: the graphs that run in it and the buffers that it binds."""
+
+    stage: Stage
+    expert: Expert | None
+    runs: tuple[StageName, ...]
+    buffers: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class JobDemand:
+    """All that a job of one geometry needs.
+
+    ``weight_bytes`` is by store: a store that several graphs share is in memory once. ``stages`` are in order, without
+    the match, whose graphs are ``standing``. ``temporal_stride`` is in frames for each latent frame.
+    """
+
+    geometry: Geometry
+    temporal_stride: int
+    graphs: Mapping[StageName, GraphDemand]
+    weight_bytes: Mapping[str, int]
+    stages: tuple[StageDemand, ...]
+    standing: tuple[StageName, ...]
+    standing_buffers: Amount
+
+    def weights_of(self, graphs: Iterable[StageName]) -> int:
+        """Bytes of weights of some graphs together."""
+        return sum(self.weight_bytes[store] for store in {key for item in graphs for key in self.graphs[item].stores})
+
+    def scratch_of(self, graphs: Iterable[StageName]) -> int:
+        """Bytes of scratch of graphs that run one after another."""
+        return max((self.graphs[item].scratch.byte_count for item in graphs), default=0)
+
+    def at(self, geometry: Geometry) -> JobDemand:
+        """The same at another geometry, as far as this can be told without compiling for it.
+
+        The compiler's fused attention keeps no matrix of scores, so a transformer's scratch grows with its tokens.
+        Where something grows faster, this is too much for a smaller clip, never too little.
+        """
+        area = geometry.width_px * geometry.height_px / (self.geometry.width_px * self.geometry.height_px)
+        volume = area * self._latent_length(geometry) / self._latent_length(self.geometry)
+        graphs = {name: replace(item, scratch=item.scratch.scaled(area, volume)) for name, item in self.graphs.items()}
+        stages = tuple(replace(item, buffers=item.buffers.scaled(area, volume)) for item in self.stages)
+        return replace(self, geometry=geometry, graphs=graphs, stages=stages)
+
+    def with_precision(self, precisions: Mapping[StageName, tuple[Precision, float]]) -> JobDemand:
+        """The same with some graphs in another precision, given with what their weights then are of today's, 0..1.
+
+        Scratch stays: what flows between the layers is half precision beside every kind of weights.
+        """
+        graphs, weight_bytes = dict(self.graphs), dict(self.weight_bytes)
+        for name, (precision, ratio) in precisions.items():
+            weight_bytes |= {store: math.ceil(self.weight_bytes[store] * ratio) for store in graphs[name].stores}
+            graphs[name] = replace(graphs[name], precision=precision)
+        return replace(self, graphs=graphs, weight_bytes=weight_bytes)
+
+    def _latent_length(self, geometry: Geometry) -> int:
+        return (geometry.frame_count - 1) // self.temporal_stride + 1

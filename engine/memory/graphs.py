@@ -1,0 +1,77 @@
+"""The graphs of a bundle, in memory as its residency plan says. Knows which graph serves which stage; runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from engine.api.types import Expert, Geometry, Stage
+from engine.bundle.manifest import GraphSpec, Manifest, StageName
+from engine.memory import ResidencyPlan
+from engine.memory.measure import SCORER_STAGES, graph_for, runs_in, stages_of
+from engine.memory.residence import Residence, SwappedGraph
+from engine.runtime.base import Graph, Runtime
+
+
+class BundleGraphs:
+    """Every graph that the planned geometries need.
+
+    Where the plan keeps everything, all are loaded once and stay; else they come and go as stages are entered.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        runtime: Runtime,
+        plan: ResidencyPlan,
+        compute_capability: str | None = None,
+    ) -> None:
+        self._plan = plan
+        self._runtime = runtime
+        self._family = manifest.family
+        self._specs = {
+            (stage, geometry): graph_for(manifest, stage, geometry, compute_capability)
+            for geometry in plan.geometries
+            for stage in stages_of(manifest)
+        }
+        load = partial(runtime.load, folder)
+        self._residence: Residence | None = None
+        self._graphs: dict[str, Graph] = {}
+        if plan.keeps_everything:
+            self._graphs = _load_all(load, self._specs.values())
+            return
+        self._residence = Residence(load)
+        standing = [spec for (stage, _), spec in self._specs.items() if stage in SCORER_STAGES]
+        swapped = {spec.file: SwappedGraph(spec, self._residence) for spec in self._specs.values()}
+        self._graphs = {**swapped, **_load_all(load, standing)}
+        self.enter(plan.geometries[0], Stage.ENCODE_TEXT)
+        self._residence.settle()  # what cannot be loaded stops the start, not the first job
+
+    def get(self, stage: StageName, geometry: Geometry) -> Graph:
+        """The graph of a stage for a geometry."""
+        return self._graphs[self._specs[stage, geometry].file]
+
+    def enter(self, geometry: Geometry, stage: Stage, expert: Expert | None = None) -> None:
+        """A stage of a job begins; its buffers are not there yet."""
+        self._runtime.trim()  # scratch of the stage before, which may have been larger
+        if self._residence is None:
+            return
+        (memory,) = [item for item in self._plan.of(geometry).stages if (item.stage, item.expert) == (stage, expert)]
+        specs = {name: spec for (name, size), spec in self._specs.items() if size == geometry}
+        resident = [spec for name, spec in specs.items() if name in memory.resident and name not in SCORER_STAGES]
+        self._residence.enter(resident, [specs[name] for name in runs_in(self._family, stage, expert)])
+
+    def close(self) -> None:
+        """Lets go of every graph."""
+        if self._residence is not None:
+            self._residence.close()
+        self._graphs.clear()
+
+
+def _load_all(load: Callable[[GraphSpec], Graph], specs: Iterable[GraphSpec]) -> dict[str, Graph]:
+    by_file = {spec.file: spec for spec in specs}
+    with ThreadPoolExecutor() as pool:  # loading is native code that releases the interpreter
+        return dict(zip(by_file, pool.map(load, by_file.values()), strict=True))

@@ -1,0 +1,194 @@
+"""From a manifest to what a job needs. Knows which buffers the pipeline binds in which stage; knows no budget.
+
+Plans for a card state their weights and scratch (``EngineSpec``). A graph without plans runs on ONNX Runtime, which
+maps the weight files of the graph's component, once for all its graphs; its scratch is not known before a run and not
+counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+from engine.api.errors import BundleInvalid
+from engine.api.types import Expert, Family, Geometry, Stage
+from engine.bundle.manifest import GraphSpec, Manifest, StageName, TensorSpec
+from engine.matching.embedding import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
+from engine.memory.demand import Amount, GraphDemand, JobDemand, StageDemand
+
+SCORER_STAGES: tuple[StageName, ...] = ("scorer_image", "scorer_text")
+_A14B_ORDER: tuple[tuple[Stage, Expert | None, tuple[StageName, ...]], ...] = (
+    (Stage.ENCODE_TEXT, None, ("text_encoder",)),
+    (Stage.ENCODE_IMAGE, None, ("vae_encoder_init", "vae_encoder_step")),
+    (Stage.DENOISE, Expert.HIGH_NOISE, ("transformer_high", "guide_and_step")),
+    (Stage.DENOISE, Expert.LOW_NOISE, ("transformer_low", "guide_and_step")),
+    (Stage.DECODE, None, ("vae_decoder_init", "vae_decoder_step")),
+)
+_5B_ORDER: tuple[tuple[Stage, Expert | None, tuple[StageName, ...]], ...] = (
+    (Stage.ENCODE_TEXT, None, ("text_encoder",)),
+    (Stage.ENCODE_IMAGE, None, ("vae_encoder_init",)),
+    (Stage.DENOISE, Expert.SINGLE, ("transformer", "guide_and_step")),
+    (Stage.DECODE, None, ("vae_decoder_init", "vae_decoder_step")),
+)
+_ORDER = {Family.WAN22_I2V_A14B: _A14B_ORDER, Family.WAN22_TI2V_5B: _5B_ORDER}
+_OF_TRANSFORMER: tuple[StageName, ...] = ("transformer", "transformer_high", "transformer_low")
+_MAX_BATCH_COUNT = 2  # both halves of guidance in one call
+_DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8}
+# Folder or file of a stage's weights, as in the Diffusers layout.
+_COMPONENTS: Mapping[StageName, str] = {
+    "text_encoder": "text_encoder",
+    "transformer": "transformer",
+    "transformer_high": "transformer",
+    "transformer_low": "transformer_2",
+    "scorer_image": "scorer",
+    "scorer_text": "scorer",
+    **dict.fromkeys(("vae_encoder_init", "vae_encoder_step", "vae_decoder_init", "vae_decoder_step"), "vae"),
+}
+
+
+def stages_of(manifest: Manifest) -> tuple[StageName, ...]:
+    """Every stage that the bundle must hold a graph for."""
+    names = dict.fromkeys(stage for _, _, runs in _ORDER[manifest.family] for stage in runs)
+    return (*names, *(SCORER_STAGES if manifest.scorer else ()))
+
+
+def runs_in(family: Family, stage: Stage, expert: Expert | None) -> tuple[StageName, ...]:
+    """Graphs that run in a stage of a job, in order."""
+    (found,) = [runs for *key, runs in _ORDER[family] if key == [stage, expert]]
+    return found
+
+
+def graph_for(manifest: Manifest, stage: StageName, geometry: Geometry, compute_capability: str | None) -> GraphSpec:
+    """The graph of a stage for a geometry and a card, None: for ONNX Runtime. Raises ``BundleInvalid``."""
+    first = manifest.graph(stage, geometry)
+    if compute_capability is None:
+        return first
+    for spec in manifest.graphs:
+        if spec.stage == stage and spec.serves(geometry) and spec.engine(compute_capability) is not None:
+            return spec
+    held = sorted({engine.compute_capability for spec in manifest.graphs for engine in spec.engines})
+    raise BundleInvalid(
+        f"{first.file} was not compiled for this card, {compute_capability}, but for {', '.join(held) or 'none'}; "
+        "export the checkpoint again with --gpu for this card"
+    )
+
+
+def demand_of(manifest: Manifest, geometry: Geometry, compute_capability: str | None) -> JobDemand:
+    """What a job needs on a card, or on ONNX Runtime. Raises ``BundleInvalid``."""
+    specs = {stage: graph_for(manifest, stage, geometry, compute_capability) for stage in stages_of(manifest)}
+    graphs: dict[StageName, GraphDemand] = {}
+    weight_bytes: dict[str, int] = {}
+    for stage, spec in specs.items():
+        stores = _stores(manifest, spec, compute_capability)
+        weight_bytes |= stores
+        plans = [plan for plan in spec.engines if plan.compute_capability == compute_capability]
+        scratch = _growing(stage, max((plan.activation_bytes for plan in plans), default=0))
+        graphs[stage] = GraphDemand(spec.precision, tuple(stores), scratch)
+    buffers = _Buffers(manifest, specs)
+    return JobDemand(
+        geometry=geometry,
+        temporal_stride=manifest.latent.temporal_stride,
+        graphs=graphs,
+        weight_bytes=weight_bytes,
+        stages=tuple(
+            StageDemand(stage, expert, runs, buffers.of(stage, runs)) for stage, expert, runs in _ORDER[manifest.family]
+        ),
+        standing=SCORER_STAGES if manifest.scorer else (),
+        standing_buffers=buffers.of_scores() if manifest.scorer else Amount(),
+    )
+
+
+def _stores(manifest: Manifest, spec: GraphSpec, compute_capability: str | None) -> dict[str, int]:
+    """Bytes of weights by store: a plan is its own, a component's files are shared by its graphs."""
+    plans = {plan.file: plan.weight_bytes for plan in spec.engines if plan.compute_capability == compute_capability}
+    if plans:
+        return plans
+    component = _COMPONENTS.get(spec.stage)
+    files = {name for name in manifest.files if name.endswith(".safetensors") and component in _components_in(name)}
+    return {name: manifest.files[name].byte_count for name in sorted({spec.file, *files})}
+
+
+def _components_in(name: str) -> set[str]:
+    """``weights/vae.safetensors`` and ``checkpoint/vae/shard-1.safetensors`` both belong to ``vae``."""
+    return {part.partition(".")[0] for part in PurePosixPath(name).parts}
+
+
+def _growing(stage: StageName, scratch_bytes: int) -> Amount:
+    if stage in _OF_TRANSFORMER or stage == "guide_and_step":
+        return Amount(by_volume=scratch_bytes)
+    if _COMPONENTS[stage] == "vae":  # chunk by chunk, whatever the length
+        return Amount(by_area=scratch_bytes)
+    return Amount(fixed=scratch_bytes)
+
+
+class _Buffers:
+    """Sizes of what the pipeline binds, stage by stage."""
+
+    def __init__(self, manifest: Manifest, specs: Mapping[StageName, GraphSpec]) -> None:
+        self._specs = specs
+        self._axes = {
+            "batch": _MAX_BATCH_COUNT,
+            "rows": manifest.tokenizer.length,
+            "columns": manifest.schedule.order + 2 + _MAX_BATCH_COUNT,
+            "pictures": MAX_PICTURE_COUNT,
+            "sentences": MAX_SENTENCE_COUNT,
+        }
+
+    def of(self, stage: Stage, runs: tuple[StageName, ...]) -> Amount:
+        """Buffers of a stage. Prompts go up with the text and stay until the job ends."""
+        if stage is Stage.ENCODE_TEXT:
+            return self._prompts() + Amount(fixed=self._all(runs))
+        if stage is Stage.DENOISE:
+            return self._prompts() + self._denoise(*runs)
+        return self._prompts() + Amount(by_area=self._recurrence(runs))
+
+    def of_scores(self) -> Amount:
+        """Buffers of the one call that is made at a time of each graph, whoever asked for it."""
+        return Amount(fixed=self._all(SCORER_STAGES))
+
+    def _all(self, stages: Iterable[StageName]) -> int:
+        """Every input and output."""
+        return sum(self._bytes(item) for stage in stages for item in self._tensors(stage).values())
+
+    def _prompts(self) -> Amount:
+        """Embeddings and bias, for each expert its own."""
+        names = ("prompt_embeds", "prompt_bias")
+        transformers = [stage for stage in _OF_TRANSFORMER if stage in self._specs]
+        return Amount(fixed=sum(self._bytes(self._tensors(stage)[name]) for stage in transformers for name in names))
+
+    def _denoise(self, transformer: StageName, guide: StageName) -> Amount:
+        """The solver's state twice, its history, the condition, and predictions of both batch sizes."""
+        state = self._tensors(guide)
+        small = 2 * self._bytes(state["matrix"])  # the next step's goes up before the last one's is let go
+        prediction = self._bytes(state["prediction"])
+        alone = prediction // _MAX_BATCH_COUNT  # where only one of the experts is guided
+        condition = self._bytes(self._tensors(transformer)["condition"])
+        others = sum(self._bytes(item) for name, item in state.items() if name not in {"matrix", "prediction"})
+        timesteps = 2 * self._bytes(self._tensors(transformer)["timestep"])
+        return Amount(fixed=small + timesteps, by_volume=others + prediction + alone + condition)
+
+    def _recurrence(self, runs: tuple[StageName, ...]) -> int:
+        """Two banks of caches, and the larger of a chunk with its result."""
+        chunks, banks = [], 0
+        for stage in runs:
+            spec = self._specs[stage]
+            caches = [item for item in spec.inputs if item.name.startswith("cache_")]
+            chunk = [item for item in spec.inputs if item not in caches]
+            result = [item for item in spec.outputs if not item.name.startswith("next_cache_")]
+            banks = max(banks, 2 * sum(self._bytes(item) for item in caches))
+            chunks.append(sum(self._bytes(item) for item in (*chunk, *result)))
+        return banks + max(chunks)
+
+    def _tensors(self, stage: StageName) -> dict[str, TensorSpec]:
+        spec = self._specs[stage]
+        return {item.name: item for item in (*spec.inputs, *spec.outputs)}
+
+    def _bytes(self, tensor: TensorSpec) -> int:
+        try:
+            axes = [self._axes[axis] if isinstance(axis, str) else axis for axis in tensor.shape]
+        except KeyError as error:
+            raise BundleInvalid(
+                f"tensor {tensor.name} has an axis {error} of unknown length; export the checkpoint again"
+            ) from error
+        return math.prod(axes) * _DTYPE_BYTES[tensor.dtype]

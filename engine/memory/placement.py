@@ -1,0 +1,148 @@
+"""Which graphs are in memory when. Knows what a job needs and a budget; knows no manifest.
+
+Each graph but ``guide_and_step`` runs in one stage only, so there are two choices for it: it is *kept* from job to
+job, or it is loaded once a job and dropped with the end of its stage. A graph that is not kept is *prefetched* while an
+earlier stage works, the earliest from which on there is room for it, else it is loaded as its stage begins, and the
+stage waits. The stage before the first one is the last of the job before: a text encoder that was dropped can come
+back while the last clip is decoded.
+
+Of all sets of graphs that could be kept, the best is the one for which denoising waits for the fewest bytes: a switch
+of experts that waits stops the card in the middle of its work. Among equals, it is the one that loads the fewest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+
+from engine.api.types import MemoryPlan, Stage, StageMemory
+from engine.bundle.manifest import StageName
+from engine.memory.demand import JobDemand, StageDemand
+
+
+class Placement:
+    """Places the graphs of one kind of job under a budget; ``budget_bytes`` None keeps everything.
+
+    ``other_bytes`` are weights of other geometries' graphs that stay in memory beside these.
+    """
+
+    def __init__(self, demand: JobDemand, budget_bytes: int | None, other_bytes: int = 0) -> None:
+        self._demand = demand
+        self._budget_bytes = budget_bytes
+        self._other_bytes = other_bytes
+        self._standing = frozenset(demand.standing)
+
+    @property
+    def tightest(self) -> StageMemory:
+        """The stage that needs the most where nothing is kept: no plan takes less."""
+        alone = (self._memory(stage, self._alone(stage)) for stage in self._demand.stages)
+        return max(alone, key=lambda memory: memory.peak_bytes)
+
+    def plan(self) -> MemoryPlan | None:
+        """The best plan; None where not even the graphs that run fit."""
+        best: tuple[StageMemory, ...] | None = None
+        for kept in self._choices():
+            if not self._leaves_room(kept):
+                continue
+            stages = tuple(self._stages(kept))
+            if best is None or self._waiting_bytes(stages) < self._waiting_bytes(best):
+                best = stages
+            if self._waiting_bytes(best) == 0:  # each further set loads more
+                break
+        if best is None:
+            return None
+        if self._standing:
+            best = (self._match(best), *best)
+        return MemoryPlan(self._demand.geometry, best)
+
+    def _choices(self) -> Iterator[frozenset[StageName]]:
+        """Every set of graphs that could be kept, the one with the most bytes first."""
+        movable = [name for name in self._demand.graphs if name not in self._standing]
+        if self._budget_bytes is None:
+            return iter([frozenset(movable)])
+        choices = [frozenset(some) for count in range(len(movable) + 1) for some in combinations(movable, count)]
+        return iter(sorted(choices, key=lambda graphs: (-self._demand.weights_of(graphs), -len(graphs))))
+
+    def _waiting_bytes(self, stages: Iterable[StageMemory]) -> int:
+        names = {name for stage in stages if stage.stage is Stage.DENOISE for name in stage.loaded}
+        return self._demand.weights_of(name for name in self._demand.graphs if name in names)
+
+    def _leaves_room(self, kept: frozenset[StageName]) -> bool:
+        return all(self._fits(stage, kept | self._alone(stage)) for stage in self._demand.stages)
+
+    def _stages(self, kept: frozenset[StageName]) -> Iterator[StageMemory]:
+        """The stages with these graphs kept, and all others prefetched as early as there is room for them."""
+        stages = self._demand.stages
+        present = [set(kept | self._alone(stage)) for stage in stages]
+        missing = [
+            (index, name) for index, stage in enumerate(stages) for name in stage.runs if name not in present[index - 1]
+        ]
+        missing.sort(key=lambda item: -self._demand.weights_of([item[1]]))
+        # One stage ahead for all, before any takes room further ahead.
+        ahead = {item: self._waits(*item, present, most=1) for item in missing}
+        for item in missing:
+            if ahead[item]:
+                ahead[item] += self._waits(ahead[item][-1], item[1], present, most=len(stages))
+        for index, stage in enumerate(stages):
+            loaded = [name for name in stage.runs if name not in present[index - 1]]
+            prefetched = [name for (_, name), waits in ahead.items() if waits and waits[-1] == index]
+            yield self._memory(stage, present[index], loaded, prefetched)
+
+    def _waits(self, index: int, name: StageName, present: list[set[StageName]], most: int) -> list[int]:
+        """Makes room for a graph in the stages before one, backwards, as far as there is room; gives their indices."""
+        waits: list[int] = []
+        for distance in range(1, most + 1):
+            earlier = (index - distance) % len(present)
+            if name in present[earlier] or not self._fits(self._demand.stages[earlier], present[earlier] | {name}):
+                break
+            present[earlier].add(name)
+            waits.append(earlier)
+        return waits
+
+    def _match(self, stages: tuple[StageMemory, ...]) -> StageMemory:
+        """A score with nothing else at work: what the last stage of the job before left, and the scorer's own."""
+        return StageMemory(
+            stage=Stage.MATCH,
+            expert=None,
+            resident=stages[-1].resident,
+            loaded=(),
+            prefetched=(),
+            weight_bytes=stages[-1].weight_bytes,
+            scratch_bytes=self._demand.scratch_of(self._standing),
+            buffer_bytes=self._demand.standing_buffers.byte_count,
+        )
+
+    def _alone(self, stage: StageDemand) -> frozenset[StageName]:
+        return self._standing | frozenset(stage.runs)
+
+    def _fits(self, stage: StageDemand, graphs: Iterable[StageName]) -> bool:
+        if self._budget_bytes is None:
+            return True
+        own_bytes = self._scratch_of(stage) + self._buffers_of(stage)
+        return self._demand.weights_of(graphs) + self._other_bytes + own_bytes <= self._budget_bytes
+
+    def _scratch_of(self, stage: StageDemand) -> int:
+        return self._demand.scratch_of((*stage.runs, *self._standing))
+
+    def _buffers_of(self, stage: StageDemand) -> int:
+        return (stage.buffers + self._demand.standing_buffers).byte_count
+
+    def _memory(
+        self,
+        stage: StageDemand,
+        graphs: Iterable[StageName],
+        loaded: Iterable[StageName] = (),
+        prefetched: Iterable[StageName] = (),
+    ) -> StageMemory:
+        demand = self._demand
+        resident = set(graphs)
+        return StageMemory(
+            stage=stage.stage,
+            expert=stage.expert,
+            resident=tuple(name for name in demand.graphs if name in resident),
+            loaded=tuple(loaded),
+            prefetched=tuple(prefetched),
+            weight_bytes=demand.weights_of(resident) + self._other_bytes,
+            scratch_bytes=self._scratch_of(stage),
+            buffer_bytes=self._buffers_of(stage),
+        )

@@ -1,0 +1,33 @@
+"""One job's way to the graphs: every call goes through here, after a look at the cancel flag."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.api.cancellation import CancelFlag
+from engine.runtime.base import Array, Graph, Runtime, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A runtime and the flag that stops this job."""
+
+    runtime: Runtime
+    cancel: CancelFlag
+
+    def run(self, graph: Graph, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+        """Runs a graph. Raises ``Cancelled`` instead once a stop was asked for."""
+        self.cancel.check()
+        graph.run(inputs, outputs)
+
+    def call(self, graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Runs a graph of fixed shapes from host arrays to host arrays."""
+        outputs = {item.name: self.zeros_like_output(graph, item.name) for item in graph.spec.outputs}
+        self.run(graph, {name: self.runtime.upload(array) for name, array in inputs.items()}, outputs)
+        return {name: tensor.to_host() for name, tensor in outputs.items()}
+
+    def zeros_like_output(self, graph: Graph, name: str) -> Tensor:
+        """A buffer for an output of fixed shape."""
+        spec = next(item for item in graph.spec.outputs if item.name == name)
+        return self.runtime.zeros(tuple(int(axis) for axis in spec.shape), spec.dtype)

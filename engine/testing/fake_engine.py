@@ -1,0 +1,182 @@
+"""An engine whose outputs a person can compute by hand. For tests of servers and clients, and for trying both.
+
+It keeps the real engine's rules for jobs (``engine.generate.preparation``) and its order of events, and replaces every
+graph call by a line in ``graph_calls``:
+
+* frame ``i`` of a job with seed ``s`` is one colour: red ``(s + i) % 256``, green ``i % 256``, blue the number
+  of characters of the prompt ``% 256``;
+* a preview after step ``k`` is one colour, ``k`` in all three channels, at an eighth of the clip's size;
+* the match score is 10 for each word of the prompt, at most 100; the rest of the report is in ``fake_match``;
+* a clip of 4n + 1 frames takes one call for the text, one for the picture, one a step, and n + 1 to decode;
+* every stage is reported to take 1 second, peak memory to be 1,000 bytes, the first frame to have 40 dB;
+* the first and the last frame match as well as the picture, and the diagnosis is that nothing was noticed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from threading import Semaphore
+
+import numpy as np
+
+from engine.analysis.diagnosis import ClipMetrics, Diagnosis
+from engine.analysis.picture.report import report_decoded
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import MatchRefused
+from engine.api.types import (
+    Capabilities,
+    ClipPlan,
+    Event,
+    Expert,
+    Family,
+    FrameMatch,
+    FrameReady,
+    Geometry,
+    Image,
+    Job,
+    JobDone,
+    Limits,
+    MatchMode,
+    MatchReport,
+    Pixels,
+    PreparedJob,
+    SamplingDefaults,
+    Stage,
+    StageStarted,
+    StepDone,
+)
+from engine.generate.preparation import prepare_job
+from engine.matching.enrichment import Adviser, clip_of
+from engine.matching.score import in_file
+from engine.matching.score_request import prepare_query
+from engine.testing.fake_match import fake_match_report
+
+FAKE_CAPABILITIES = Capabilities(
+    model_name="fake",
+    family=Family.WAN22_I2V_A14B,
+    bundle_digest="0" * 64,
+    checkpoint_digest="1" * 64,
+    runtime="fake",
+    license="Apache-2.0",
+    geometries=(Geometry(32, 32, 9), Geometry(48, 32, 9), Geometry(32, 32, 17)),
+    defaults=SamplingDefaults(
+        step_count=4,
+        guidance_scale=3.5,
+        guidance_scale_low_noise=3.5,
+        shift=5.0,
+        frame_rate=8.0,
+        negative_prompt="blurred",
+    ),
+    limits=Limits(),
+    match_supported=True,
+    notices=("This is the fake engine: its frames are plain colours.",),
+)
+
+
+FAKE_METRICS = ClipMetrics(
+    dynamic_degree=1.0, motion_speed=0.5, temporal_flicker=1.0, largest_change=0.0, burnt_gain=0.0
+)
+
+
+class FakeEngine:
+    """An engine without a model; see the module.
+
+    ``call_seconds`` is the time of one graph call. Where ``gate`` is given, each graph call first takes one permit
+    of it, so that a test can stop the engine at any call.
+    """
+
+    def __init__(
+        self,
+        *,
+        call_seconds: float = 0.0,
+        gate: Semaphore | None = None,
+        capabilities: Capabilities = FAKE_CAPABILITIES,
+    ) -> None:
+        self.graph_calls: list[str] = []
+        self._call_seconds = call_seconds
+        self._gate = gate
+        self._capabilities = capabilities
+        self._adviser = Adviser(capabilities)
+
+    def capabilities(self) -> Capabilities:
+        """What the fake pretends to have loaded."""
+        return self._capabilities
+
+    def prepare(self, job: Job) -> PreparedJob:
+        """Checks a job by the real engine's rules."""
+        return prepare_job(job, self._capabilities, self.score_match)
+
+    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
+        """Yields the events that the module's docstring describes."""
+        settings = job.settings
+        report: MatchReport | None = None
+        if job.match_mode is not MatchMode.OFF:
+            yield StageStarted(Stage.MATCH)
+            self._call("match", cancel)
+            scored = in_file(self._report(job.prompt, settings.width_px, settings.height_px), job)
+            report = self._adviser.advise(scored, job.prompt, job.picture_report, clip_of(settings))
+            yield report
+            if job.match_mode is MatchMode.REQUIRE and report.score < job.minimum_score:
+                raise MatchRefused(report, job.minimum_score)
+        yield StageStarted(Stage.ENCODE_TEXT)
+        self._call("encode_text", cancel)
+        yield StageStarted(Stage.ENCODE_IMAGE)
+        self._call("encode_image", cancel)
+        yield StageStarted(Stage.DENOISE)
+        for step in range(1, settings.step_count + 1):
+            self._call(f"denoise {step}", cancel)
+            is_first_half = step <= settings.step_count // 2
+            wants_preview = job.preview_every_step_count and step % job.preview_every_step_count == 0
+            yield StepDone(
+                completed_step_count=step,
+                step_count=settings.step_count,
+                expert=Expert.HIGH_NOISE if is_first_half else Expert.LOW_NOISE,
+                step_seconds=1.0,
+                preview=_plain(settings.width_px // 8, settings.height_px // 8, (step, step, step))
+                if wants_preview
+                else None,
+            )
+        yield StageStarted(Stage.DECODE)
+        for index in range(settings.frame_count):
+            if index % 4 == 1 or index == 0:
+                self._call(f"decode {(index + 3) // 4}", cancel)
+            colour = ((settings.seed + index) % 256, index % 256, len(job.prompt) % 256)
+            yield FrameReady(index, _plain(settings.width_px, settings.height_px, colour))
+        last = settings.frame_count - 1
+        stages = [stage for stage in Stage if stage is not Stage.MATCH or report is not None]
+        yield JobDone(
+            stage_seconds=dict.fromkeys(stages, 1.0),
+            work_seconds=float(len(stages)),
+            first_frame_seconds=float(len(stages) - 1),
+            peak_memory_bytes=1_000,
+            first_frame_psnr_db=40.0,
+            match_report=report,
+            warnings=job.warnings,
+            frame_matches=() if report is None else (FrameMatch(0, report.score), FrameMatch(last, report.score)),
+            diagnosis=Diagnosis((), (), FAKE_METRICS),
+        )
+
+    def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
+        """Ten points for each word."""
+        picture, clip = prepare_query(image, prompt, plan, self._capabilities)
+        report = self._report(prompt, picture.width, picture.height)
+        return self._adviser.advise(report, prompt, report_decoded(image, picture), clip)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _report(self, prompt: str, width_px: int, height_px: int) -> MatchReport:
+        return fake_match_report(prompt, width_px, height_px, self._capabilities.geometries)
+
+    def _call(self, name: str, cancel: CancelFlag) -> None:
+        if self._gate is not None:
+            self._gate.acquire()
+        cancel.check()
+        self.graph_calls.append(name)
+        if self._call_seconds:
+            time.sleep(self._call_seconds)
+
+
+def _plain(width_px: int, height_px: int, colour: tuple[int, int, int]) -> Pixels:
+    return np.full((height_px, width_px, 3), colour, dtype=np.uint8)

@@ -1,0 +1,1 @@
+"""The export of a checkpoint to a bundle: options, plan, resource estimate, steps, manifest."""

@@ -1,0 +1,1 @@
+"""Model components become ONNX graphs: modules, tracing, assembly, verification."""

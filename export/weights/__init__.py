@@ -1,0 +1,1 @@
+"""Stored weights: checkpoint folders, safetensors shards, parameter names, LoRA adapters."""

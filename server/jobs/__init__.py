@@ -1,0 +1,1 @@
+"""Generate jobs: queue, state, event log, registry."""

@@ -1,0 +1,131 @@
+"""How long a job will take, from how long others took, and how much memory, from the plan. Lives in the event loop.
+
+A clip of one size and length takes a time for each step and a time for everything else. Both are medians of the last
+jobs on this server that were completed, by the clock, so that they hold for this machine and its load. For a size that
+was not seen yet they are those of the size that is nearest, by the number of pixels. Before the first job nothing is
+known, and nothing is said.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from engine.api.types import Geometry, JobDone, Stage, StageStarted, StepDone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.api.types import Capabilities, Event, PreparedJob
+
+_SAMPLE_COUNT = 9
+# Where every job is refused because of an estimate, nothing is learned. After this time one of them is let in.
+_TRUSTED_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a job will take. ``work_seconds`` None: nothing is known; ``peak_memory_bytes`` None: nothing is planned.
+
+    ``is_trusted``: recent enough to refuse a job for it.
+    """
+
+    work_seconds: float | None = None
+    is_trusted: bool = False
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Jobs that take the same time but for their steps. Without guidance a step has one forward in place of two."""
+
+    geometry: Geometry
+    is_guided: bool
+
+    @property
+    def cost(self) -> int:
+        """Pixels that a step handles; comparable between kinds."""
+        pixels = self.geometry.width_px * self.geometry.height_px * self.geometry.frame_count
+        return pixels * 2 if self.is_guided else pixels
+
+
+class _History:
+    def __init__(self) -> None:
+        self.step_seconds: deque[float] = deque(maxlen=_SAMPLE_COUNT)
+        self.other_seconds: deque[float] = deque(maxlen=_SAMPLE_COUNT)
+        self.learned_at = 0.0
+
+
+class Estimates:
+    """What is known about jobs. ``clock`` gives seconds."""
+
+    def __init__(self, capabilities: Capabilities, clock: Callable[[], float] = time.monotonic) -> None:
+        self._peak_bytes = {plan.geometry: plan.peak_bytes for plan in capabilities.memory_plans}
+        self._clock = clock
+        self._histories: dict[_Kind, _History] = {}
+
+    def of(self, job: PreparedJob) -> Estimate:
+        """The estimate for a job that is alone."""
+        kind = _kind_of(job)
+        peak_bytes = self._peak_bytes.get(kind.geometry)
+        if not self._histories:
+            return Estimate(peak_memory_bytes=peak_bytes)
+        nearest = min(self._histories, key=lambda known: (known != kind, abs(known.cost - kind.cost)))
+        history = self._histories[nearest]
+        seconds = median(history.step_seconds) * job.settings.step_count + median(history.other_seconds)
+        is_trusted = nearest == kind and self._clock() - history.learned_at < _TRUSTED_SECONDS
+        return Estimate(seconds * kind.cost / nearest.cost, is_trusted, peak_bytes)
+
+    def timer(self, job: PreparedJob) -> JobTimer:
+        """What learns from a job."""
+        return JobTimer(_kind_of(job), self._learn, self._clock)
+
+    def _learn(self, kind: _Kind, step_seconds: float, other_seconds: float) -> None:
+        history = self._histories.setdefault(kind, _History())
+        history.step_seconds.append(step_seconds)
+        history.other_seconds.append(other_seconds)
+        history.learned_at = self._clock()
+
+
+class JobTimer:
+    """Follows one job by its events, and tells what it took once it is done."""
+
+    def __init__(self, kind: _Kind, learn: Callable[[_Kind, float, float], None], clock: Callable[[], float]) -> None:
+        self._kind = kind
+        self._learn = learn
+        self._clock = clock
+        self._started_at = self._denoise_started_at = self._last_step_at = 0.0
+        self._step_count = 0
+        self._is_given_up = False
+
+    def work_started(self) -> None:
+        """The engine is the job's."""
+        self._started_at = self._clock()
+
+    def give_up(self) -> None:
+        """The job takes longer than it should; nothing is to be learned from it."""
+        self._is_given_up = True
+
+    def event(self, event: Event) -> None:
+        """The engine reported something."""
+        if self._is_given_up:
+            return
+        match event:
+            case StageStarted(stage=Stage.DENOISE):
+                self._denoise_started_at = self._clock()
+            case StepDone():
+                self._last_step_at = self._clock()
+                self._step_count += 1
+            case JobDone() if self._step_count:
+                denoise_seconds = self._last_step_at - self._denoise_started_at
+                other_seconds = self._clock() - self._started_at - denoise_seconds
+                self._learn(self._kind, denoise_seconds / self._step_count, other_seconds)
+
+
+def _kind_of(job: PreparedJob) -> _Kind:
+    settings = job.settings
+    is_guided = max(settings.guidance_scale, settings.guidance_scale_low_noise or 0.0) > 1.0
+    return _Kind(Geometry(settings.width_px, settings.height_px, settings.frame_count), is_guided)

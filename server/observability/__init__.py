@@ -1,0 +1,1 @@
+"""Metrics, traces, logs and GPU readings of the server."""

@@ -1,0 +1,253 @@
+"""Every metric that a server exports. One registry for each server; knows names and buckets, not when things happen.
+
+Labels are bounded: methods that are not served count as ``other``, reasons are those of ``server.errors``. A request
+id is never a label; histograms carry it as the exemplar of a bucket, which only the OpenMetrics format shows.
+
+Counters whose labels are known stand at 0 from the start: a series that first appears with a 1 shows no increase.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from engine.api.errors import EngineHung, EngineLost, GraphFailed, OutOfMemory
+from engine.worker import LossReason
+from server import __version__
+from server.errors import INTERNAL, RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from engine.api.types import Capabilities
+    from server.observability.gpus import Card
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` gauge beside each counter tells operators nothing
+
+_CALL_LABELS = ("grpc_type", "grpc_service", "grpc_method")
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_CARD_LABELS = ("gpu", "gpu_name")
+_SCORES = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """Labels of an RPC."""
+
+    grpc_type: str
+    grpc_service: str
+    grpc_method: str
+
+    @property
+    def labels(self) -> tuple[str, str, str]:
+        """In the order of the metrics."""
+        return self.grpc_type, self.grpc_service, self.grpc_method
+
+
+UNKNOWN_METHOD = Method("other", "other", "other")
+COMPLETED = "completed"
+REASONS = tuple(rule.reason.lower() for rule in [*RULES.values(), INTERNAL])
+# Outcomes that are the server's doing.
+_FAULTY = (GraphFailed, OutOfMemory, EngineLost, EngineHung)
+FAULTS = frozenset(rule.reason.lower() for rule in [*(RULES[kind] for kind in _FAULTY), INTERNAL])
+_CODES = ("OK", *sorted({rule.code.name for rule in [*RULES.values(), INTERNAL]}))
+
+
+def exemplar_of(request_id: str) -> dict[str, str] | None:
+    """What leads from a bucket to the log: one request that fell into it. None without an id."""
+    return {"request_id": request_id} if request_id else None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One metric as the documentation shows it."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+class Metrics:
+    """The metrics of one server; ``rows`` lists them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.rows: list[MetricRow] = []
+        self.calls_started = self._counter("grpc_server_started_total", "Calls that began.", _CALL_LABELS)
+        self.calls_handled = self._counter(
+            "grpc_server_handled_total", "Calls that ended, by status code.", (*_CALL_LABELS, "grpc_code")
+        )
+        self.messages_sent = self._counter("grpc_server_msg_sent_total", "Messages that readers took.", _CALL_LABELS)
+        self.call_seconds = self._histogram(
+            "grpc_server_handling_seconds", "Time of a call, from its request to its status.", _CALL_LABELS
+        )
+        self.is_serving = self._gauge("stillcue_serving", "1 while health says SERVING, else 0.")
+        self.running_jobs = self._gauge("stillcue_running_jobs", "Jobs in the engine, 0 or 1.")
+        self.queue_jobs = self._gauge("stillcue_queue_jobs", "Jobs that wait behind the running one.")
+        self.queue_capacity_jobs = self._gauge("stillcue_queue_capacity_jobs", "Jobs that may wait.")
+        self.jobs = self._counter(
+            "stillcue_jobs_total",
+            f"Jobs that had a place, by how they ended: `{COMPLETED}` or a reason.",
+            ("outcome",),
+            (COMPLETED, *REASONS),
+        )
+        self.jobs_rejected = self._counter(
+            "stillcue_jobs_rejected_total", "Generate calls that got no place, by reason.", ("reason",), REASONS
+        )
+        self.job_queue_seconds = self._histogram(
+            "stillcue_job_queue_seconds", "Time that a job waited for the engine; jobs that got it only."
+        )
+        self.first_preview_seconds = self._histogram(
+            "stillcue_time_to_first_preview_seconds", "Time from a request to its first preview."
+        )
+        self.first_frame_seconds = self._histogram(
+            "stillcue_time_to_first_frame_seconds", "Time from a request to its first decoded frame."
+        )
+        self.frame_interval_seconds = self._histogram(
+            "stillcue_frame_interval_seconds", "Time from one decoded frame of a clip to the next."
+        )
+        self.denoise_step_seconds = self._histogram(
+            "stillcue_denoise_step_seconds", "Time of a denoising step.", ("expert",)
+        )
+        self.stage_seconds = self._histogram(
+            "stillcue_stage_seconds", "Time of a stage; jobs that the engine completed only.", ("stage",)
+        )
+        self.cancel_latency_seconds = self._histogram(
+            "stillcue_cancel_latency_seconds", "Time from a stop of the running job to an idle engine."
+        )
+        self.stream_stall_seconds = self._histogram(
+            "stillcue_stream_stall_seconds", "Time that a ready message of Generate waited for its reader."
+        )
+        self.streams_resumed = self._counter(
+            "stillcue_streams_resumed_total", "Streams that were taken up again, or joined by the same request."
+        )
+        self.detached_jobs = self._gauge(
+            "stillcue_detached_jobs", "Jobs, over or not, that nobody reads and whose caller may come back."
+        )
+        self.replay_bytes = self._gauge(
+            "stillcue_replay_bytes", "Bytes that jobs hold after their end for callers that may come back."
+        )
+        self.match_score = self._histogram(
+            "stillcue_match_score", "Match scores of Generate and ScoreMatch, 0 to 100.", buckets=_SCORES
+        )
+        self.job_match_score = self._histogram(
+            "stillcue_job_match_score",
+            "Match scores of jobs, by how the jobs ended; jobs that were scored only.",
+            ("outcome",),
+            _SCORES,
+        )
+        self.worker_restarts = self._counter(
+            "stillcue_worker_restarts_total",
+            "Times that the engine's process was lost and started again, by reason.",
+            ("reason",),
+            tuple(reason.value for reason in LossReason),
+        )
+        self.jobs_begun_again = self._counter(
+            "stillcue_jobs_begun_again_total",
+            "Jobs with a resume window that were begun again, because the engine's process was lost under them.",
+        )
+        self.worker_down_seconds = self._histogram(
+            "stillcue_worker_down_seconds", "Time from the loss of the engine's process to the next one that is ready."
+        )
+        self._worker_resident_bytes = self._gauge(
+            "stillcue_worker_resident_memory_bytes",
+            "Memory of the host that the engine's process holds; 0: none runs, or the engine is in the server's.",
+        )
+        self.out_of_memory = self._counter(
+            "stillcue_gpu_oom_total", "Calls that failed because the engine's device was out of memory."
+        )
+        self.memory_peak_bytes = self._gauge(
+            "stillcue_gpu_memory_peak_bytes",
+            "Peak memory that the last completed job reported: of the card, or of the process on a CPU.",
+        )
+        self._memory_planned_bytes = self._gauge(
+            "stillcue_memory_planned_bytes", "Memory that the plan of the largest job takes; 0: nothing is planned."
+        )
+        self._memory_budget_bytes = self._gauge(
+            "stillcue_memory_budget_bytes", "Memory that the plan may take; +Inf: no limit is kept."
+        )
+        self._card_used_bytes = self._gauge(
+            "stillcue_gpu_memory_used_bytes", "Memory of a card that is taken, by anybody.", _CARD_LABELS
+        )
+        self._card_total_bytes = self._gauge("stillcue_gpu_memory_total_bytes", "Memory of a card.", _CARD_LABELS)
+        self._card_utilization_ratio = self._gauge(
+            "stillcue_gpu_utilization_ratio",
+            "Share of the driver's last period in which the card worked.",
+            _CARD_LABELS,
+        )
+        self._build_info = self._gauge(
+            "stillcue_build_info",
+            "Always 1; the labels say what runs.",
+            ("version", "model", "runtime", "bundle_digest"),
+        )
+
+        self._add_process()
+
+    def expect_calls(self, methods: Iterable[Method]) -> None:
+        """Starts the counters of methods at 0."""
+        for method in methods:
+            self.calls_started.labels(*method.labels)
+            for code in _CODES:
+                self.calls_handled.labels(*method.labels, code)
+
+    def watch_cards(self, cards: Iterable[Card]) -> None:
+        """Exports cards; each one is looked at when somebody asks for the metrics."""
+        for card in cards:
+            labels = str(card.index), card.name
+            self._card_used_bytes.labels(*labels).set_function(card.used_bytes)
+            self._card_total_bytes.labels(*labels).set_function(card.total_bytes)
+            self._card_utilization_ratio.labels(*labels).set_function(card.utilization_ratio)
+
+    def watch_worker(self, resident_bytes: Callable[[], float]) -> None:
+        """Exports the memory of the engine's process; it is looked at when somebody asks for the metrics."""
+        self._worker_resident_bytes.set_function(resident_bytes)
+
+    def describe_build(self, capabilities: Capabilities) -> None:
+        """Exports what this server has loaded."""
+        budget_bytes = capabilities.memory_budget_bytes
+        self._memory_budget_bytes.set(math.inf if budget_bytes is None else budget_bytes)
+        self._memory_planned_bytes.set(max((plan.peak_bytes for plan in capabilities.memory_plans), default=0))
+        self._build_info.labels(
+            __version__, capabilities.model_name, capabilities.runtime, capabilities.bundle_digest
+        ).set(1)
+
+    def _counter(self, name: str, meaning: str, labels: tuple[str, ...] = (), known: tuple[str, ...] = ()) -> Counter:
+        """``known`` are the values of the only label that stand at 0 from the start."""
+        self.rows.append(MetricRow(name, "counter", labels, meaning))
+        counter = Counter(name, meaning, labels, registry=self.registry)
+        for value in known:
+            counter.labels(value)
+        return counter
+
+    def _gauge(self, name: str, meaning: str, labels: tuple[str, ...] = ()) -> Gauge:
+        self.rows.append(MetricRow(name, "gauge", labels, meaning))
+        return Gauge(name, meaning, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, meaning: str, labels: tuple[str, ...] = (), buckets: tuple[float, ...] = _SECONDS
+    ) -> Histogram:
+        self.rows.append(MetricRow(name, "histogram", labels, meaning))
+        return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
+
+    def _add_process(self) -> None:
+        """The library's own metrics of a process, by the names that every Prometheus client gives them."""
+        ProcessCollector(registry=self.registry)
+        self.rows += (
+            MetricRow("process_start_time_seconds", "gauge", (), "When the process started, in Unix time."),
+            MetricRow("process_cpu_seconds_total", "counter", (), "CPU time that the process took."),
+            MetricRow("process_resident_memory_bytes", "gauge", (), "Memory of the host that the process holds."),
+            MetricRow("process_virtual_memory_bytes", "gauge", (), "Address space of the process."),
+            MetricRow("process_open_fds", "gauge", (), "Open files and sockets of the process."),
+            MetricRow("process_max_fds", "gauge", (), "Open files and sockets that the process may have."),
+        )

@@ -1,0 +1,1 @@
+"""The gRPC side of the server: servicer, interceptors, health, codec."""

@@ -1,0 +1,180 @@
+"""Messages of callers become jobs. Checks what only the wire can get wrong: ids, enum numbers, durations.
+
+The values themselves are checked by ``Engine.prepare``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from engine.api.errors import Violation
+from engine.api.types import ClipPlan, FrameEncoding, Image, Job, MatchPolicy, SamplingSpec, VideoSpec
+from server.jobs.resume_token import ResumeToken
+from server.rpc.codec.enums import FRAME_ENCODINGS, IMAGE_FORMATS, MATCH_MODES, PICTURE_FITS
+from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.protobuf.duration_pb2 import Duration
+
+_T = TypeVar("_T")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateCall:
+    """A Generate request as the domain sees it. ``violations`` is what the wire got wrong.
+
+    ``resume_window_seconds`` 0: the stream cannot be taken up again. With a ``resume_token`` nothing but the request's
+    id counts.
+    """
+
+    request_id: str
+    job: Job
+    frame_encoding: FrameEncoding
+    max_stall_seconds: float
+    resume_window_seconds: float
+    resume_token: ResumeToken | None
+    violations: tuple[Violation, ...]
+
+
+def decode_generate(
+    request: generate_pb2.GenerateRequest, max_stall_seconds: float, max_resume_seconds: float
+) -> GenerateCall:
+    """Reads a Generate request, which may ask for less than the maxima, not for more."""
+    violations: list[Violation] = []
+    request_id = request.request_id or str(uuid.uuid4())
+    if not _UUID.fullmatch(request_id):
+        request_id = str(uuid.uuid4())
+        violations.append(
+            Violation(
+                "request_id", "is not a UUID such as 6f1c2f6e-0d0c-4c53-9d4a-0a8f3a1f5c11; send one, or leave it empty"
+            )
+        )
+    image = _decode_image(request.image, violations)
+    mode = _decode_enum(MATCH_MODES, request.match.mode, "match.mode", violations)
+    encoding = _decode_enum(FRAME_ENCODINGS, request.stream.frame_encoding, "stream.frame_encoding", violations)
+    if request.stream.HasField("max_stall_duration"):
+        seconds = _decode_seconds(request.stream.max_stall_duration, "stream.max_stall_duration", violations)
+        max_stall_seconds = min(max_stall_seconds, seconds)
+    window_seconds = _decode_window(request.stream.resume_window, violations)
+    job = Job(
+        image=image,
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt if request.HasField("negative_prompt") else None,
+        video=_decode_video(request.video, violations),
+        sampling=_decode_sampling(request.sampling),
+        match=MatchPolicy(mode, request.match.minimum_score),
+        preview_every_step_count=request.stream.preview_every_step_count,
+    )
+    return GenerateCall(
+        request_id,
+        job,
+        encoding or FrameEncoding.PNG,
+        max_stall_seconds,
+        min(max_resume_seconds, window_seconds),
+        _decode_token(request.resume_token, violations),
+        tuple(violations),
+    )
+
+
+def request_digest(request: generate_pb2.GenerateRequest) -> bytes:
+    """Tells the same request from another one. Hashes the picture: call it off the event loop."""
+    return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCall:
+    """A ScoreMatch request as the domain sees it. ``violations`` is what the wire got wrong."""
+
+    image: Image
+    prompt: str
+    plan: ClipPlan
+    include_heat_map: bool
+    include_crop: bool
+    violations: tuple[Violation, ...]
+
+
+def decode_score_match(request: match_pb2.ScoreMatchRequest) -> ScoreCall:
+    """Reads a ScoreMatch request."""
+    violations: list[Violation] = []
+    video = VideoSpec(
+        width_px=request.width_px,
+        height_px=request.height_px,
+        frame_count=request.frame_count,
+        frame_rate=request.frame_rate if request.HasField("frame_rate") else None,
+    )
+    plan = ClipPlan(
+        video=video,
+        guidance_scale=request.guidance_scale if request.HasField("guidance_scale") else None,
+        negative_prompt=request.negative_prompt if request.HasField("negative_prompt") else None,
+    )
+    image = _decode_image(request.image, violations)
+    return ScoreCall(image, request.prompt, plan, request.include_heat_map, request.include_crop, tuple(violations))
+
+
+def flat_field(violation: Violation) -> Violation:
+    """A violation of a ScoreMatch request, whose fields stand in no group: ``video.width_px`` is ``width_px``."""
+    for group in ("video.", "sampling."):
+        if violation.field.startswith(group):
+            return Violation(violation.field.removeprefix(group), violation.description)
+    return violation
+
+
+def _decode_image(image: media_pb2.Image, violations: list[Violation]) -> Image:
+    return Image(image.data, _decode_enum(IMAGE_FORMATS, image.format, "image.format", violations))
+
+
+def _decode_video(video: generate_pb2.VideoSpec, violations: list[Violation]) -> VideoSpec:
+    return VideoSpec(
+        width_px=video.width_px,
+        height_px=video.height_px,
+        frame_count=video.frame_count,
+        frame_rate=video.frame_rate if video.HasField("frame_rate") else None,
+        picture_fit=_decode_enum(PICTURE_FITS, video.picture_fit, "video.picture_fit", violations),
+    )
+
+
+def _decode_sampling(sampling: generate_pb2.SamplingSpec) -> SamplingSpec:
+    given: dict[str, int | float] = {field.name: value for field, value in sampling.ListFields()}
+    return SamplingSpec(**given)  # type: ignore[arg-type]  # the names are the same on both sides
+
+
+def _decode_enum(table: Mapping[int, _T], number: int, field: str, violations: list[Violation]) -> _T | None:
+    if number not in table:
+        known = ", ".join(str(item) for item in table)
+        violations.append(Violation(field, f"is {number}; this server knows {known}"))
+    return table.get(number)
+
+
+def _decode_token(text: str, violations: list[Violation]) -> ResumeToken | None:
+    if not text:
+        return None
+    try:
+        return ResumeToken.decode(text)
+    except ValueError:
+        violations.append(
+            Violation(
+                "resume_token", "is none of this service; send that of the last event received, or leave it empty"
+            )
+        )
+        return None
+
+
+def _decode_window(duration: Duration, violations: list[Violation]) -> float:
+    if not duration.seconds and not duration.nanos:
+        return 0.0
+    return _decode_seconds(duration, "stream.resume_window", violations)
+
+
+def _decode_seconds(duration: Duration, field: str, violations: list[Violation]) -> float:
+    seconds = duration.seconds + duration.nanos / 1e9
+    is_valid = -999_999_999 <= duration.nanos <= 999_999_999 and duration.seconds * duration.nanos >= 0
+    if not is_valid or seconds <= 0:
+        violations.append(Violation(field, "is not a duration above 0; leave it unset for the server's own"))
+    return seconds

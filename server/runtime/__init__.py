@@ -1,0 +1,1 @@
+"""Engine factory, engine thread, thread pools and readiness."""

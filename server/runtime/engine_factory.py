@@ -1,0 +1,42 @@
+"""How the settings open an engine: which one, and in which process. Imported by the engine's own process too."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from server.observability.logs import configure_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine import Engine
+    from server.settings import Settings
+
+
+def engine_opener(settings: Settings) -> Callable[[], Engine]:
+    """What opens the engine; nothing is imported or loaded before it is called."""
+    return partial(_open_here if settings.engine_process == "server" else _open_in_worker, settings)
+
+
+def _open_here(settings: Settings) -> Engine:
+    from engine import FakeEngine, open_engine
+    from engine.generate.opening import EngineSettings
+
+    if settings.bundle is None or settings.engine == "fake":
+        return FakeEngine()
+    return open_engine(
+        settings.bundle,
+        EngineSettings(settings.engine_thread_count, settings.text_cache_entry_count, settings.memory_budget_bytes),
+    )
+
+
+def _open_in_worker(settings: Settings) -> Engine:
+    from engine import WorkerEngine
+    from engine.worker import WorkerSettings
+
+    set_up = partial(configure_logging, settings.log_level, settings.log_format)
+    return WorkerEngine(
+        partial(_open_here, settings),
+        WorkerSettings(settings.max_step_seconds, settings.engine_restart_seconds, set_up),
+    )
