@@ -2,8 +2,8 @@
 
 Public names: ``open_engine`` opens a bundle, ``FakeEngine`` computes frames that a person can check by hand,
 ``WorkerEngine`` runs either in a process of its own, ``encode_frame`` turns pixels into a file, ``render_heat_map`` and
-``render_crop`` draw what a match report says; ``engine.api.types`` and ``engine.api.errors`` hold everything that crosses
-the border. Heavy imports happen when an engine is opened, not here.
+``render_crop`` draw what a match report says; ``engine.api.types`` and ``engine.api.errors`` hold all that
+crosses the border. Heavy imports happen when an engine is opened, not here.
 """
 
 from __future__ import annotations

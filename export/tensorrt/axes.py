@@ -36,8 +36,8 @@ SENTENCES = AxisRange(1, 32, MAX_SENTENCE_COUNT)
 def graph_axes(input_names: Sequence[str], batch: AxisRange = BATCH) -> Mapping[str, AxisRange]:
     """Ranges of a graph's open axes by name. ``batch`` is (1, 1, 1) where a model never runs with guidance.
 
-    The solver's matrix has a column for each row of the other inputs (``export.tracing.guidance``), so its range follows
-    from how many there are: one row each, but for the prediction's ``batch``.
+    The solver's matrix has a column for each row of the other inputs (``export.tracing.guidance``), so its range
+    follows from how many there are: one row each, but for the prediction's ``batch``.
     """
     state_count = max(len(input_names) - 2, 1)  # all but the prediction and the matrix
     columns = AxisRange(*(state_count + rows for rows in (batch.lowest, batch.tuned, batch.highest)))
