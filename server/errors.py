@@ -19,6 +19,8 @@ The engine's errors are in ``engine.api.errors``; those below are the server's o
     ├── JobNotFound       the caller has no such job, or has it no more
     ├── EventsDropped     the stream's next events were dropped to keep memory bounded
     ├── RequestIdReused   another request of the caller has this request_id
+    ├── InvalidRequest    fields of the request are wrong
+    ├── SizeNotCompiled   the bundle was not compiled for the size or length of the request
     ├── MalformedRequest  the bytes are no such message
     └── UnknownService    health was asked about a service that is not served here
 
@@ -48,16 +50,19 @@ from engine.api.errors import (
     NotCompiled,
     OutOfMemory,
     ScorerMissing,
-    Violation,
 )
+from engine.api.fields import Field
+from server.rpc.codec.fields import GENERATE_PATHS, FieldViolation, located
 from server.rpc.codec.reports import encode_match_report, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from google.protobuf.message import Message
 
 DOMAIN = "stillcue"
+# Values of the fields that need a scorer, for a bundle without one.
+_WITHOUT_SCORER = {Field.MATCH_MODE: "OFF", Field.PICTURE_FIT: "CROP_CENTER"}
 _MAX_REPORT_BYTES = 4_000  # details travel as metadata, of which clients take 8 KiB
 
 
@@ -199,6 +204,22 @@ class RequestIdReused(Refusal):
         super().__init__("another request was sent under this request_id; send this one under a new UUID")
 
 
+class InvalidRequest(Refusal):
+    """Fields of the request are wrong; ``violations`` names each of them by its path."""
+
+    def __init__(self, *violations: FieldViolation) -> None:
+        super().__init__("; ".join(map(str, violations)))
+        self.violations = violations
+
+
+class SizeNotCompiled(Refusal):
+    """The bundle was not compiled for the size or length of the request."""
+
+    def __init__(self, violation: FieldViolation) -> None:
+        super().__init__(str(violation))
+        self.violation = violation
+
+
 class MalformedRequest(Refusal):
     """The bytes are no such message."""
 
@@ -242,11 +263,11 @@ RULES: dict[type[BaseException], Rule] = {
         "The caller takes as much as it may; which limit is in `QuotaFailure` and in the metadata.",
         retry_seconds=5,
     ),
-    InvalidJob: Rule(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_JOB", "Fields are wrong; each is in `BadRequest`."),
+    InvalidRequest: Rule(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_JOB", "Fields are wrong; each is in `BadRequest`."),
     MalformedRequest: Rule(
         grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", "The bytes are no message of this method."
     ),
-    NotCompiled: Rule(
+    SizeNotCompiled: Rule(
         grpc.StatusCode.FAILED_PRECONDITION,
         "NOT_COMPILED",
         "The bundle was not compiled for this size or length; the field is in `BadRequest`.",
@@ -346,6 +367,26 @@ def rule_of(error: BaseException) -> Rule:
     return next((RULES[kind] for kind in type(error).__mro__ if kind in RULES), INTERNAL)
 
 
+def text_of(error: BaseException) -> str:
+    """The message for a caller: the error's own, and which values of the request avoid it."""
+    if isinstance(error, ScorerMissing):
+        return f"{error}, or send {GENERATE_PATHS[error.field]} {_WITHOUT_SCORER[error.field]}"
+    if isinstance(error, MatchRefused):
+        return f"{error}, or send {GENERATE_PATHS[Field.MATCH_MODE]} REPORT to generate all the same"
+    return str(error)
+
+
+def refusal_of(
+    error: InvalidJob | NotCompiled, paths: Mapping[Field, str], violations: tuple[FieldViolation, ...]
+) -> Refusal:
+    """The refusal of a request by the engine, together with what the codec found wrong in the same request."""
+    if isinstance(error, InvalidJob):
+        return InvalidRequest(*violations, *located(error.violations, paths))
+    if violations:
+        return InvalidRequest(*violations)
+    return SizeNotCompiled(*located([error.violation], paths))
+
+
 def is_fault(error: BaseException) -> bool:
     """Whether an error is the server's fault, so that its details belong in the log."""
     return rule_of(error).code is grpc.StatusCode.INTERNAL or isinstance(error, OutOfMemory)
@@ -354,7 +395,7 @@ def is_fault(error: BaseException) -> bool:
 def status_of(error: BaseException, request_id: str) -> grpc.Status:
     """The status that tells a caller about an error."""
     rule = rule_of(error)
-    text = rule.public_text or str(error)
+    text = rule.public_text or text_of(error)
     if rule.code is grpc.StatusCode.INTERNAL:
         text = f"{text}: {request_id}"
     code_number: int = rule.code.value[0]
@@ -379,15 +420,15 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
             "work_seconds": f"{error.work_seconds:.3f}",
         }
     yield error_details_pb2.ErrorInfo(reason=rule.reason, domain=DOMAIN, metadata=metadata)
-    if isinstance(error, InvalidJob):
+    if isinstance(error, InvalidRequest):
         yield _bad_request(error.violations)
-    if isinstance(error, NotCompiled):
+    if isinstance(error, SizeNotCompiled):
         yield _bad_request((error.violation,))
     if isinstance(error, MatchRefused):
         yield _precondition_failure(error, rule, "match.minimum_score")
         yield shortened(encode_match_report(error.report), _MAX_REPORT_BYTES)
     if isinstance(error, ScorerMissing):
-        yield _precondition_failure(error, rule, error.field)
+        yield _precondition_failure(error, rule, GENERATE_PATHS[error.field])
     retry_seconds = rule.retry_seconds
     if isinstance(error, QuotaExceeded):
         yield _quota_failure(f"caller:{error.caller_name}", error)
@@ -401,10 +442,10 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
         yield error_details_pb2.RetryInfo(retry_delay=delay)
 
 
-def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequest:
+def _bad_request(violations: tuple[FieldViolation, ...]) -> error_details_pb2.BadRequest:
     return error_details_pb2.BadRequest(
         field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(field=item.field, description=item.description)
+            error_details_pb2.BadRequest.FieldViolation(field=item.path, description=item.description)
             for item in violations
         ]
     )
@@ -417,6 +458,6 @@ def _quota_failure(subject: str, error: Refusal) -> error_details_pb2.QuotaFailu
 
 def _precondition_failure(error: EngineError, rule: Rule, subject: str) -> error_details_pb2.PreconditionFailure:
     violation = error_details_pb2.PreconditionFailure.Violation(
-        type=rule.reason, subject=subject, description=str(error)
+        type=rule.reason, subject=subject, description=text_of(error)
     )
     return error_details_pb2.PreconditionFailure(violations=[violation])

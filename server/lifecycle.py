@@ -21,8 +21,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from engine import WorkerEngine
-from engine.api.types import Limits
+from engine.api.capabilities import Limits
 from server.observability.gpus import nvml_cards
 from server.observability.metrics import Method, Metrics
 from server.observability.metrics_endpoint import MetricsEndpoint
@@ -43,7 +42,7 @@ from stillcue.v1 import service_pb2, service_pb2_grpc
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine import Engine
+    from engine.api.engine import Engine
     from server.observability.gpus import Card
 
 _logger = logging.getLogger(__name__)
@@ -109,8 +108,9 @@ class Server:
         self._metrics.describe_build(self._serving.capabilities)
         self._gate.open(self._serving)
         self._set_serving(True)
-        if isinstance(engine, WorkerEngine):
-            WorkerWatch(engine, self._metrics, self._set_engine_running)
+        supervision = engine.supervision()
+        if supervision is not None:
+            WorkerWatch(supervision, self._metrics, self._set_engine_running)
         return address, self._metrics_endpoint.address
 
     async def drain(self, hurry: asyncio.Event) -> None:
@@ -144,8 +144,9 @@ class Server:
             self._serving.close()
             self._engine_thread.submit(self._serving.engine.close)
         is_at_rest = await asyncio.to_thread(self._engine_thread.close, _ENGINE_STOP_SECONDS)
-        if not is_at_rest and self._serving is not None and isinstance(self._serving.engine, WorkerEngine):
-            self._serving.engine.kill()
+        supervision = self._serving.engine.supervision() if self._serving is not None else None
+        if not is_at_rest and supervision is not None:
+            supervision.kill()
             is_at_rest = await asyncio.to_thread(self._engine_thread.close, _ENGINE_STOP_SECONDS)
         await asyncio.to_thread(self._tracing.close)
         return is_at_rest

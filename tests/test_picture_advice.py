@@ -8,9 +8,11 @@ import pytest
 
 from engine.analysis.picture.document import PAGE, with_picture_findings
 from engine.analysis.picture.findings import picture_finding_table, picture_findings, place_count
-from engine.api.media import PictureIssue, PictureReport
+from engine.api.capabilities import Geometry
+from engine.api.match_report import Grounding
+from engine.api.media import Box, ImageFormat
+from engine.api.picture_report import PictureIssue, PictureReport
 from engine.api.prompt_report import Language, Severity
-from engine.api.types import Box, Geometry, Grounding, ImageFormat
 
 _CLIP = Geometry(480, 480, 81)
 _GOOD = PictureReport(ImageFormat.PNG, 960, 640, 1, 500.0, 1.0, ())
@@ -81,8 +83,8 @@ def test_the_gravest_comes_first_and_places_are_told() -> None:
         500.0,
         1.0,
         (PictureIssue.ROTATED, PictureIssue.LETTERING, PictureIssue.ANIMATED),
-        lettering=(line,),
-        lettering_coverage=0.015,
+        text_lines=(line,),
+        text_coverage=0.015,
     )
     found = picture_findings(report, None, Language.ZH, _CLIP)
     assert [(item.code, item.severity) for item in found] == [

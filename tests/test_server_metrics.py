@@ -15,10 +15,10 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine import FakeEngine
+from engine.api.capabilities import Geometry, MemoryPlan, StageMemory
 from engine.api.errors import OutOfMemory
-from engine.api.types import Geometry, MemoryPlan, Stage, StageMemory
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.events import Stage
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.errors import INTERNAL, RULES
 from server.observability.metrics import Metrics
 from server.reference import DOCUMENTATION, tables, with_table

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.api.types import FrameEncoding, FrameReady, Stage, StageStarted
+from engine.api.events import FrameReady, Stage, StageStarted
+from engine.api.media import FrameEncoding
 from server.rpc import codec
 from stillcue.v1 import generate_pb2, media_pb2
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from engine.api.cancellation import CancelFlag
 from engine.api.errors import EngineHung, EngineLost, OutOfMemory
-from engine.api.types import Event, JobDone, PreparedJob
+from engine.api.events import Event, JobDone
+from engine.api.job import PreparedJob
 from server.errors import JobNotFound
 from server.jobs.event_log import Journal, Slot
 from server.jobs.readers import Attendance

@@ -21,15 +21,15 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from engine.api.engine import LossReason
 from engine.api.errors import EngineHung, EngineLost, GraphFailed, OutOfMemory
-from engine.worker import LossReason
 from server import __version__
 from server.errors import INTERNAL, RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from engine.api.types import Capabilities
+    from engine.api.capabilities import Capabilities
     from server.observability.gpus import Card
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` gauge beside each counter tells operators nothing

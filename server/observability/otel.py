@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from engine.api.types import StageStarted
+from engine.api.events import StageStarted
 from server import __version__
 from server.observability.tracing import JobTrace, Tracing
 from stillcue.v1 import service_pb2
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import Span, Tracer
 
-    from engine.api.types import Event
+    from engine.api.events import Event
 
 _SERVICE: str = service_pb2.DESCRIPTOR.services_by_name["StillcueService"].full_name
 _EXPORT_SECONDS = 5

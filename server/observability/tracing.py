@@ -12,7 +12,7 @@ from server.settings import SettingInvalid
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.api.types import Event
+    from engine.api.events import Event
 
 
 class JobTrace:

@@ -12,8 +12,8 @@ from server.jobs.registry import Replays
 from server.runtime.pools import BoundedPool
 
 if TYPE_CHECKING:
-    from engine import Engine
-    from engine.api.types import Capabilities
+    from engine.api.capabilities import Capabilities
+    from engine.api.engine import Engine
     from server.observability.metrics import Metrics
     from server.runtime.engine_thread import EngineThread
     from server.settings import Settings

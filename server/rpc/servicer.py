@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import render_crop, render_heat_map
 from engine.api.errors import Cancelled, EngineError, InvalidJob, NotCompiled
-from server.errors import DeadlinePassed, ReaderStalled, rule_of
+from server.errors import DeadlinePassed, InvalidRequest, ReaderStalled, refusal_of, rule_of
 from server.jobs.deadline import Deadline
 from server.jobs.job import Generation
 from server.jobs.registry import JobKey
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
     from grpc.aio import ServicerContext
 
-    from engine import Engine
-    from engine.api.types import MatchReport, PreparedJob
+    from engine.api.engine import Engine
+    from engine.api.job import PreparedJob
+    from engine.api.match_report import MatchReport
     from server.observability.metrics import Metrics
     from server.observability.tracing import Tracing
     from server.rpc.context import Serving
@@ -117,7 +118,7 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         key = JobKey(current_caller.get().name, call.request_id)
         if request.resume_token:
             if call.violations or call.resume_token is None:
-                raise InvalidJob(*call.violations)
+                raise InvalidRequest(*call.violations)
             generation = serving.replays.find(key)
             return generation, generation.join(call.resume_token)
         digest = b""
@@ -186,28 +187,25 @@ def _prepare(engine: Engine, call: codec.GenerateCall) -> PreparedJob:
     """Prepares a job; what the wire and the engine find wrong is reported together."""
     try:
         prepared = engine.prepare(call.job)
-    except InvalidJob as error:
-        raise InvalidJob(*call.violations, *error.violations) from error
+    except (InvalidJob, NotCompiled) as error:
+        raise refusal_of(error, codec.GENERATE_PATHS, call.violations) from error
     except EngineError:
         if not call.violations:
             raise
     else:
         if not call.violations:
             return prepared
-    raise InvalidJob(*call.violations)
+    raise InvalidRequest(*call.violations)
 
 
 def _score(engine: Engine, call: codec.ScoreCall) -> tuple[MatchReport, match_pb2.ScoreMatchResponse]:
     """Scores a pair and draws what was asked for."""
     try:
         report = engine.score_match(call.image, call.prompt, call.plan)
-    except InvalidJob as error:
-        raise InvalidJob(*call.violations, *map(codec.flat_field, error.violations)) from error
-    except NotCompiled as error:
-        if not call.violations:
-            raise NotCompiled(codec.flat_field(error.violation)) from error
+    except (InvalidJob, NotCompiled) as error:
+        raise refusal_of(error, codec.SCORE_MATCH_PATHS, call.violations) from error
     if call.violations:
-        raise InvalidJob(*call.violations)
+        raise InvalidRequest(*call.violations)
     heat_map = render_heat_map(report) if call.include_heat_map else b""
     crop = render_crop(call.image, report, call.plan, engine.capabilities()) if call.include_crop else b""
     return report, codec.score_match_response(report, heat_map, crop)

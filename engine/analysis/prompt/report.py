@@ -14,6 +14,7 @@ from engine.analysis.prompt.draft import Draft, Settings, draft
 from engine.analysis.prompt.findings import Issue, finding_of, finding_table
 from engine.analysis.prompt.rewriting import rewrite
 from engine.api.errors import InvalidJob, Violation
+from engine.api.fields import Field
 from engine.api.prompt_report import Language, ModelRange, PromptReport, Severity, Span
 
 _LONGEST_REWRITTEN = 5_000  # characters; nobody reads a rewriting of more
@@ -85,9 +86,9 @@ def _check(
     absent_nouns: Collection[Span],
 ) -> None:
     named = {
-        "sampling.guidance_scale": guidance_scale,
-        "video.frame_count": duration_seconds,
-        "prompt": token_count,
+        Field.GUIDANCE_SCALE: guidance_scale,
+        Field.FRAME_COUNT: duration_seconds,
+        Field.PROMPT: token_count,
     }
     violations = [
         Violation(field, f"gives {value}; send a finite number that is not negative")
@@ -95,7 +96,7 @@ def _check(
         if value is not None and (not math.isfinite(value) or value < 0)
     ]
     violations += [
-        Violation("prompt", f"has no characters {span.start} to {span.end}; take spans from its own clauses")
+        Violation(Field.PROMPT, f"has no characters {span.start} to {span.end}; take spans from its own clauses")
         for span in absent_nouns
         if not 0 <= span.start < span.end <= len(text)
     ]

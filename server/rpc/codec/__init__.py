@@ -1,7 +1,8 @@
-"""Wire <-> domain: the only room that knows both protobuf messages and ``engine.api.types``."""
+"""Wire <-> domain: the only package that imports both protobuf messages and the data of ``engine.api``."""
 
 from __future__ import annotations
 
+from server.rpc.codec.fields import GENERATE_PATHS, SCORE_MATCH_PATHS
 from server.rpc.codec.outgoing import Outgoing
 from server.rpc.codec.reports import encode_match_report
 from server.rpc.codec.requests import (
@@ -9,7 +10,6 @@ from server.rpc.codec.requests import (
     ScoreCall,
     decode_generate,
     decode_score_match,
-    flat_field,
     request_digest,
 )
 from server.rpc.codec.responses import (
@@ -25,6 +25,8 @@ from server.rpc.codec.responses import (
 )
 
 __all__ = [
+    "GENERATE_PATHS",
+    "SCORE_MATCH_PATHS",
     "GenerateCall",
     "Outgoing",
     "ScoreCall",
@@ -35,7 +37,6 @@ __all__ = [
     "encode_duration",
     "encode_match_report",
     "event_response",
-    "flat_field",
     "must_compress",
     "pixel_bytes",
     "queue_update_response",

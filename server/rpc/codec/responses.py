@@ -5,21 +5,11 @@ from __future__ import annotations
 from google.protobuf.duration_pb2 import Duration
 
 from engine import encode_frame
-from engine.api.types import (
-    Capabilities,
-    FrameEncoding,
-    FrameReady,
-    Geometry,
-    JobDone,
-    MatchReport,
-    MemoryPlan,
-    PreparedJob,
-    Settings,
-    Stage,
-    StageMemory,
-    StageStarted,
-    StepDone,
-)
+from engine.api.capabilities import Capabilities, Geometry, MemoryPlan, StageMemory
+from engine.api.events import FrameReady, JobDone, Stage, StageStarted, StepDone
+from engine.api.job import PreparedJob, Settings
+from engine.api.match_report import MatchReport
+from engine.api.media import FrameEncoding
 from server import __version__
 from server.jobs.estimates import Estimate
 from server.rpc.codec.enums import WIRE_EXPERTS, WIRE_FAMILIES, WIRE_FRAME_ENCODINGS, WIRE_PICTURE_FITS, WIRE_STAGES
