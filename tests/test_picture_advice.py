@@ -6,7 +6,6 @@ from string import Formatter
 
 import pytest
 
-from engine.analysis.picture.document import PAGE, with_picture_findings
 from engine.analysis.picture.findings import picture_finding_table, picture_findings, place_count
 from engine.api.capabilities import Geometry
 from engine.api.match_report import Grounding
@@ -29,11 +28,6 @@ def _grounding(
 
 def _codes(report: PictureReport = _GOOD, grounding: Grounding | None = None) -> list[str]:
     return [item.code for item in picture_findings(report, grounding, Language.EN, _CLIP)]
-
-
-def test_the_page_is_current() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert with_picture_findings(page) == page, "run python -m engine.analysis.picture.document"
 
 
 def test_every_issue_has_a_row() -> None:

@@ -137,7 +137,7 @@ def test_any_text_gets_a_report(text: str) -> None:
     for finding in report.findings:
         assert finding.message
         assert finding.suggestion
-        assert (finding.span is None) == (finding.field != "prompt")
+        assert (finding.span is None) == (finding.field is not Field.PROMPT)
         if finding.span is not None:
             assert 0 <= finding.span.start <= finding.span.end <= len(text)
 

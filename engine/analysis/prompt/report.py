@@ -19,6 +19,7 @@ from engine.api.prompt_report import Language, ModelRange, PromptReport, Severit
 
 _LONGEST_REWRITTEN = 5_000  # characters; nobody reads a rewriting of more
 _MOST_OF_A_KIND = 20  # issues of one check; nobody mends the rest before these
+_NOT_ABOUT_WORDING = frozenset({"I15", "W20"})  # they compare the prompt with the negative prompt and the picture
 _WEIGHTS = {Severity.ERROR: 4, Severity.WARNING: 2, Severity.INFO: 1}
 
 
@@ -74,8 +75,12 @@ def _rewritten(read: Draft, issues: list[Issue]) -> tuple[str | None, tuple[str,
 
 def _weight(issues: list[Issue]) -> int:
     table = finding_table()
-    wording = [issue for issue in issues if table[issue.code].field == "prompt" and issue.code not in {"I15", "W20"}]
-    return sum(_WEIGHTS[table[issue.code].cases[issue.case].severity] for issue in wording)
+    total = 0
+    for issue in issues:
+        row = table[issue.code]
+        if row.field is Field.PROMPT and issue.code not in _NOT_ABOUT_WORDING:
+            total += _WEIGHTS[row.cases[issue.case].severity]
+    return total
 
 
 def _check(

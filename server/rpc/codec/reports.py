@@ -14,6 +14,7 @@ from server.rpc.codec.enums import (
     WIRE_SYMPTOMS,
     WIRE_VERDICTS,
 )
+from server.rpc.codec.fields import GENERATE_PATHS
 from stillcue.v1 import diagnosis_pb2, match_pb2, media_pb2, picture_report_pb2, prompt_report_pb2
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _encode_finding(finding: Finding) -> prompt_report_pb2.PromptFinding:
         code=finding.code,
         case_name=finding.case,
         severity=WIRE_SEVERITIES[finding.severity],
-        field=finding.field,
+        field=GENERATE_PATHS[finding.field],
         span=_encode_span(finding.span) if finding.span is not None else None,
         message=finding.message,
         suggestion=finding.suggestion,
