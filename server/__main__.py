@@ -20,7 +20,7 @@ def main() -> int:
     # Only now, so that a wrong setting is told at once.
     import asyncio
 
-    from engine.api.errors import BundleInvalid
+    from engine.api.errors import BundleInvalid, NoSharedMemory
     from server import lifecycle
     from server.observability.logs import configure_logging
     from server.runtime.engine_factory import engine_opener
@@ -28,6 +28,8 @@ def main() -> int:
     configure_logging(settings.log_level, settings.log_format)
     try:
         is_at_rest = asyncio.run(lifecycle.run(settings, engine_opener(settings)))
+    except NoSharedMemory as error:
+        return _misconfigured(f"{error}, or set --engine-process server")
     except (SettingInvalid, BundleInvalid) as error:
         return _misconfigured(error)
     if not is_at_rest:
@@ -37,7 +39,7 @@ def main() -> int:
     return 0
 
 
-def _misconfigured(error: Exception) -> int:
+def _misconfigured(error: Exception | str) -> int:
     sys.stderr.write(f"stillcue: {' '.join(str(error).split())}\n")
     return _EXIT_MISCONFIGURED
 

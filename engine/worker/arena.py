@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
-from engine.api.errors import BundleInvalid
+from engine.api.errors import NoSharedMemory
 
 _WORD = struct.Struct("=Q")
 _CANCELLED_AT, _PROGRESS_AT = 0, 8
@@ -59,7 +59,7 @@ class Arena:
 
     @classmethod
     def create(cls, layout: Layout) -> Arena:
-        """Makes it. Raises ``BundleInvalid`` where the system has no room for it."""
+        """Makes it. Raises ``NoSharedMemory``."""
         byte_count = layout.to_server.end
         try:
             memory = SharedMemory(create=True, size=byte_count)
@@ -137,11 +137,10 @@ def _reserve(memory: SharedMemory) -> None:
         os.close(descriptor)
 
 
-def _no_room(byte_count: int, error: OSError) -> BundleInvalid:
+def _no_room(byte_count: int, error: OSError) -> NoSharedMemory:
     reason = (error.strerror or str(error)).lower()
-    return BundleInvalid(
-        f"no {byte_count} bytes of shared memory can be had ({reason}); give /dev/shm more room (docker run "
-        "--shm-size), or set --engine-process server"
+    return NoSharedMemory(
+        f"no {byte_count} bytes of shared memory can be had ({reason}); give /dev/shm more room (docker run --shm-size)"
     )
 
 

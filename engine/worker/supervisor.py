@@ -18,7 +18,8 @@ from engine.api.capabilities import Capabilities
 from engine.api.engine import Engine, LossReason, WorkerListener
 from engine.api.errors import BundleInvalid, EngineError, EngineHung, EngineLost, EngineRestarting, OutOfMemory
 from engine.api.settings import WorkerSettings
-from engine.worker.process import ProcessLost, WorkerProcess
+from engine.worker.launch import ProcessLost
+from engine.worker.process import WorkerProcess
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS = 60.0
