@@ -1,4 +1,4 @@
-"""The denoising loop. Knows experts, guidance and the solver's matrix; knows no prompt, picture or frame."""
+"""The denoising loop: one transformer call and one solver call per step, all on the device."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from engine.runtime.execution import Execution
 
 @dataclass(frozen=True, slots=True)
 class ExpertRun:
-    """A transformer and how it is guided.
+    """A transformer with its guidance scale and prompt embeddings.
 
-    ``prompt_embeds`` [B, rows, text size] and ``prompt_bias`` [B, rows]; B is 2 where the scale is above 1, else 1.
+    ``prompt_embeds`` [B, rows, text size] and ``prompt_bias`` [B, rows]; B is 2 if the scale is above 1, else 1.
     """
 
     graph: Graph
@@ -34,7 +34,7 @@ class ExpertRun:
 
 @dataclass(frozen=True, slots=True)
 class Denoised:
-    """State after a step: ``x0`` is what the clip looks like by now; both are [1, z, T, h, w]."""
+    """State after a step. ``x0`` is the current estimate of the clip; both tensors are [1, z, T, h, w]."""
 
     step: int
     expert: Expert
@@ -53,12 +53,12 @@ def denoise(
     image_conditioning: Array,
     enter: Callable[[Expert], None],
 ) -> Iterator[Denoised]:
-    """Yields the state after every step. ``noise`` [1, z, T, h, w]; the last state's latents are the result.
+    """Yields the state after every step; the latents of the last state are the result. ``noise`` is [1, z, T, h, w].
 
-    ``enter`` is told of an expert before its first step, of the first one before there is any buffer.
+    Calls ``enter`` with an expert before its first step, and with the first expert before any buffer is allocated.
 
-    Nothing leaves the device between steps; each step uploads one timestep and one small matrix. A state's buffers
-    are written again two steps later: whoever wants to keep one copies it.
+    Nothing leaves the device between steps; each step uploads one timestep and one small matrix. The buffers of a state
+    are overwritten two steps later, so a caller must copy what it keeps.
     """
     working = schedule.expert(0)
     enter(working)

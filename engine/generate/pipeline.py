@@ -124,7 +124,7 @@ class Pipeline:
         return runs
 
     def _encode_image(self, job: PreparedJob, latent_frame_count: int, execution: Execution) -> Array:
-        """The image conditioning of the model's family; see ``image_conditioning`` for shapes."""
+        """The image conditioning that the model's family takes; see ``image_conditioning`` for shapes."""
         init = self._graph("vae_encoder_init", job)
         if self._manifest.expand_timesteps:
             return picture_as_first_frame(job.picture, CausalVaeStream(execution, init, None))
@@ -139,7 +139,7 @@ class Pipeline:
         image_conditioning: Array,
         execution: Execution,
     ) -> Generator[Event, None, Array]:
-        """Yields the progress after each step; returns the latents, [1, z, T, h, w]."""
+        """Yields a ``StepDone`` after each step; returns the latents, [1, z, T, h, w]."""
         settings, spec = job.settings, self._manifest.schedule
         schedule = flow_schedule(
             settings.step_count,
@@ -177,7 +177,7 @@ class Pipeline:
     def _decode(
         self, job: PreparedJob, latents: Array, execution: Execution, stopwatch: Stopwatch
     ) -> Generator[Event, None, _Decoded]:
-        """Yields the frames in order; returns what was measured on them."""
+        """Yields the frames in order; returns the measurements of them."""
         init, step = self._graph("vae_decoder_init", job), self._graph("vae_decoder_step", job)
         watch = ClipWatch(job.settings.frame_count, job.settings.frame_rate)
         first_frame_seconds, first_frame_psnr_db = 0.0, 0.0

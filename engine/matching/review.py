@@ -1,7 +1,4 @@
-"""After the last frame: how well frames match the sentence, and the clip's diagnosis.
-
-Knows the scorer, where there is one; the figures and rules stand in ``engine.analysis.diagnosis``.
-"""
+"""Reviews a finished clip: match scores of some frames, and the diagnosis."""
 
 from __future__ import annotations
 
@@ -28,9 +25,9 @@ def review_clip(
     first_frame_psnr_db: float,
     default_guidance_scale: float,
 ) -> tuple[tuple[FrameMatch, ...], Diagnosis]:
-    """Scores of the sampled frames, and the diagnosis; ``subject`` in pixels of the frames.
+    """Match scores of the sampled frames, and the diagnosis. ``subject`` is in pixels of the frames.
 
-    Without a scorer, or where the pair was not scored, frames have no scores and no features.
+    Without a scorer, or if the pair was not scored, there are no frame scores and no features to compare.
     """
     matches: tuple[FrameMatch, ...] = ()
     likeness: Likeness | None = None

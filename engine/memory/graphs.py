@@ -1,4 +1,4 @@
-"""The graphs of a bundle, in memory as its residency plan says. Knows which graph serves which stage; runs nothing."""
+"""The graphs of a bundle, loaded and unloaded as the memory plan says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from engine.runtime.base import Graph, Runtime
 class BundleGraphs:
     """Every graph that the planned geometries need.
 
-    Where the plan keeps everything, all are loaded once and stay; else they come and go as stages are entered.
+    If the plan keeps everything, all graphs are loaded once and stay. Otherwise they are swapped as stages begin.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class BundleGraphs:
         self._residence.settle()  # what cannot be loaded stops the start, not the first job
 
     def get(self, stage: GraphName, geometry: Geometry) -> Graph:
-        """The graph of a stage for a geometry."""
+        """The graph of a name for a geometry."""
         return self._graphs[self._specs[stage, geometry].file]
 
     def enter(self, geometry: Geometry, stage: Stage, expert: Expert | None = None) -> None:
-        """A stage of a job begins; its buffers are not there yet."""
+        """Prepares memory for a stage of a job. Call it before the stage allocates buffers."""
         self._runtime.trim()  # scratch of the stage before, which may have been larger
         if self._residence is None:
             return
@@ -67,7 +67,7 @@ class BundleGraphs:
         self._residence.enter(resident, [specs[name] for name in runs_in(self._family, stage, expert)])
 
     def close(self) -> None:
-        """Lets go of every graph."""
+        """Frees every graph."""
         if self._residence is not None:
             self._residence.close()
         self._graphs.clear()

@@ -1,8 +1,7 @@
-"""From a manifest to what a job needs. Knows which buffers the pipeline binds in which stage; knows no budget.
+"""Reads from a manifest how much memory a job needs.
 
-Plans for a GPU state their weights and scratch (``EngineSpec``). A graph without plans runs on ONNX Runtime, which
-maps the weight files of the graph's component, once for all its graphs; its scratch is not known before a run and not
-counted.
+Compiled plans state their weights and scratch (``EngineSpec``). A graph without plans runs on ONNX Runtime, which maps
+the weight files of the graph's component once for all its graphs; its scratch is unknown before a run and not counted.
 """
 
 from __future__ import annotations
@@ -50,19 +49,22 @@ _COMPONENTS: Mapping[GraphName, str] = {
 
 
 def graph_names_of(manifest: Manifest) -> tuple[GraphName, ...]:
-    """Every stage that the bundle must hold a graph for."""
+    """The names of all graphs that the bundle must hold."""
     names = dict.fromkeys(stage for _, _, runs in _ORDER[manifest.family] for stage in runs)
     return (*names, *(SCORER_GRAPHS if manifest.scorer else ()))
 
 
 def runs_in(family: Family, stage: Stage, expert: Expert | None) -> tuple[GraphName, ...]:
-    """Graphs that run in a stage of a job, in order."""
+    """The graphs that run in a stage of a job, in order."""
     (found,) = [runs for *key, runs in _ORDER[family] if key == [stage, expert]]
     return found
 
 
 def graph_for(manifest: Manifest, stage: GraphName, geometry: Geometry, compute_capability: str | None) -> GraphSpec:
-    """The graph of a stage for a geometry and a GPU, None: for ONNX Runtime. Raises ``BundleInvalid``."""
+    """The graph of a name for a geometry and a GPU; ``compute_capability`` None: for ONNX Runtime.
+
+    Raises ``BundleInvalid``.
+    """
     first = manifest.graph(stage, geometry)
     if compute_capability is None:
         return first
@@ -77,7 +79,7 @@ def graph_for(manifest: Manifest, stage: GraphName, geometry: Geometry, compute_
 
 
 def demand_of(manifest: Manifest, geometry: Geometry, compute_capability: str | None) -> JobDemand:
-    """What a job needs on a GPU, or on ONNX Runtime. Raises ``BundleInvalid``."""
+    """The demand of a job on a GPU, or on ONNX Runtime. Raises ``BundleInvalid``."""
     specs = {stage: graph_for(manifest, stage, geometry, compute_capability) for stage in graph_names_of(manifest)}
     graphs: dict[GraphName, GraphDemand] = {}
     weight_bytes: dict[str, int] = {}
@@ -102,7 +104,10 @@ def demand_of(manifest: Manifest, geometry: Geometry, compute_capability: str | 
 
 
 def _stores(manifest: Manifest, spec: GraphSpec, compute_capability: str | None) -> dict[str, int]:
-    """Bytes of weights by store: a plan is its own, a component's files are shared by its graphs."""
+    """Bytes of weights by store.
+
+    A compiled plan is a store of its own; the files of a component are shared by its graphs.
+    """
     plans = {plan.file: plan.weight_bytes for plan in spec.engines if plan.compute_capability == compute_capability}
     if plans:
         return plans
@@ -125,7 +130,7 @@ def _growing(stage: GraphName, scratch_bytes: int) -> Amount:
 
 
 class _Buffers:
-    """Sizes of what the pipeline binds, stage by stage."""
+    """Sizes of the tensors that the pipeline binds, by stage."""
 
     def __init__(self, manifest: Manifest, specs: Mapping[GraphName, GraphSpec]) -> None:
         self._specs = specs
@@ -138,7 +143,7 @@ class _Buffers:
         }
 
     def of(self, stage: Stage, runs: tuple[GraphName, ...]) -> Amount:
-        """Buffers of a stage. Prompts go up with the text and stay until the job ends."""
+        """Buffers of a stage. Prompt embeddings are uploaded with the text and stay until the job ends."""
         if stage is Stage.ENCODE_TEXT:
             return self._prompts() + Amount(fixed=self._all(runs))
         if stage is Stage.DENOISE:
@@ -146,7 +151,7 @@ class _Buffers:
         return self._prompts() + Amount(by_area=self._recurrence(runs))
 
     def of_scores(self) -> Amount:
-        """Buffers of the one call that is made at a time of each graph, whoever asked for it."""
+        """Buffers of the scorer: one call at a time of each graph, for all callers."""
         return Amount(fixed=self._all(SCORER_GRAPHS))
 
     def _all(self, stages: Iterable[GraphName]) -> int:
@@ -154,13 +159,13 @@ class _Buffers:
         return sum(self._bytes(item) for stage in stages for item in self._tensors(stage).values())
 
     def _prompts(self) -> Amount:
-        """Embeddings and bias, for each expert its own."""
+        """Embeddings and bias of each expert."""
         names = ("prompt_embeds", "prompt_bias")
         transformers = [stage for stage in _OF_TRANSFORMER if stage in self._specs]
         return Amount(fixed=sum(self._bytes(self._tensors(stage)[name]) for stage in transformers for name in names))
 
     def _denoise(self, transformer: GraphName, guide: GraphName) -> Amount:
-        """The solver's state twice, its history, the condition, and predictions of both batch sizes."""
+        """The solver's state twice, its history, the image conditioning, and predictions of both batch sizes."""
         state = self._tensors(guide)
         small = 2 * self._bytes(state["matrix"])  # the next step's goes up before the last one's is let go
         prediction = self._bytes(state["prediction"])

@@ -1,8 +1,8 @@
-"""The worker: opens the engine and does what the server asks. Runs in a process of its own; knows no restart.
+"""The worker process: opens the engine, generates clips and scores pairs for the server.
 
-Three kinds of thread: the main one opens the engine and drives its jobs, one reads messages, a few score matches, so
-that a score never waits for a clip. The worker ends with the server: when the pipe ends, and on Linux by the kernel
-too, should a graph call keep the reading thread from seeing it.
+Three kinds of threads: the main thread opens the engine and runs jobs, one thread reads messages, and a few score
+pairs, so that a score never waits for a clip. The worker ends with the server: when the pipe closes, and on Linux also
+through the kernel, in case a graph call keeps the reading thread from running.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def work(
     slots_returned: Connection[Any, Any],
     slots_to_return: Connection[Any, Any],
 ) -> None:
-    """The life of a worker, from its start to its end."""
-    _outlive_nobody()
+    """Runs a worker from start to end. The target of ``multiprocessing.Process``."""
+    _end_with_server()
     set_up()
     with contextlib.suppress(EOFError, OSError):  # the server is gone
         try:
@@ -63,7 +63,10 @@ def work(
 
 
 class _SharedFlag(CancelFlag):
-    """The flag of one job, set by the server's word; each look at it shows the server that the job gets on."""
+    """The cancel flag of one job, set by the server in shared memory.
+
+    Each check also records progress for the server.
+    """
 
     def __init__(self, arena: Arena, number: int) -> None:
         super().__init__()
@@ -86,7 +89,7 @@ class _Worker:
         self._scorers = ThreadPoolExecutor(SCORE_THREAD_COUNT, thread_name_prefix="score")
 
     def run(self) -> None:
-        """Drives jobs until the server closes."""
+        """Runs jobs until the server sends ``Close``."""
         gc.freeze()  # what the engine loaded stays
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
         while (asked := self._jobs.get()) is not None:
@@ -124,8 +127,8 @@ class _Worker:
             self._channel.send(Done(asked.number, report))
 
 
-def _outlive_nobody() -> None:
-    """Signals to the group are the server's to answer; its end is the worker's."""
+def _end_with_server() -> None:
+    """Ignores signals to the process group, and asks the kernel to end this process together with the server."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(ValueError, OSError, AttributeError):

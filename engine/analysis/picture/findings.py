@@ -1,7 +1,4 @@
-"""What a person is told about a picture: issues of the file and the place of the subject become findings.
-
-Knows ``findings.toml``, which alone says how grave a finding is and how it is put; measures nothing.
-"""
+"""Turns issues of a picture file and the place of the subject into findings, with the messages of ``findings.toml``."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ _OFF_CENTER, _FAR_OFF_CENTER = 0.15, 0.25
 
 @dataclass(frozen=True, slots=True)
 class PictureFindingRow:
-    """A finding of the table; ``check`` says in words what is looked for, the rest are templates by language."""
+    """A row of the table. ``check`` describes the check; ``message`` and ``suggestion`` are templates by language."""
 
     code: str
     severity: Severity
@@ -56,7 +53,7 @@ def picture_finding_table() -> Mapping[str, PictureFindingRow]:
 def picture_findings(
     report: PictureReport, grounding: Grounding | None, language: Language, clip: Geometry
 ) -> tuple[PictureFinding, ...]:
-    """The findings on a picture for a clip, gravest first; in English unless ``language`` is Chinese."""
+    """The findings on a picture for a clip, most severe first; in English unless ``language`` is Chinese."""
     is_large_enough = report.width_px >= clip.width_px and report.height_px >= clip.height_px
     told = language if language is Language.ZH else Language.EN
     values: dict[str, str | int] = {
@@ -77,7 +74,7 @@ def picture_findings(
 
 
 def place_count(grounding: Grounding) -> int:
-    """In how many places the heat map is warm, small ones left out: less than a third of the largest one's cells."""
+    """Number of warm places of the heat map, not counting those of less than a third of the largest one's cells."""
     heat = np.array(grounding.heat_map)
     if heat.ndim != 2:
         return 1
