@@ -148,7 +148,7 @@ class _Buffers:
             return self._prompts() + Amount(fixed=self._all(runs))
         if stage is Stage.DENOISE:
             return self._prompts() + self._denoise(*runs)
-        return self._prompts() + Amount(by_area=self._recurrence(runs))
+        return self._prompts() + Amount(by_area=self._vae_stream(runs))
 
     def of_scores(self) -> Amount:
         """Buffers of the scorer: one call at a time of each graph, for all callers."""
@@ -175,7 +175,7 @@ class _Buffers:
         timesteps = 2 * self._bytes(self._tensors(transformer)["timestep"])
         return Amount(fixed=small + timesteps, by_volume=others + prediction + alone + condition)
 
-    def _recurrence(self, runs: tuple[GraphName, ...]) -> int:
+    def _vae_stream(self, runs: tuple[GraphName, ...]) -> int:
         """Two banks of caches, and the larger of a chunk with its result."""
         chunks, banks = [], 0
         for stage in runs:

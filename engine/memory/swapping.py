@@ -22,7 +22,7 @@ class SwappedGraph:
 
     def __init__(self, spec: GraphSpec, swapper: GraphSwapper) -> None:
         self._spec = spec
-        self._residence = swapper
+        self._swapper = swapper
 
     @property
     def spec(self) -> GraphSpec:
@@ -31,15 +31,15 @@ class SwappedGraph:
 
     def run(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         """See ``Graph.run``. Also raises what opening the graph raises."""
-        self._residence.get(self._spec).run(inputs, outputs)
+        self._swapper.get(self._spec).run(inputs, outputs)
 
     def prefetch(self) -> None:
         """See ``Graph.prefetch``."""
-        self._residence.get(self._spec).prefetch()
+        self._swapper.get(self._spec).prefetch()
 
     def unload(self) -> None:
         """See ``Graph.unload``."""
-        self._residence.leave(self._spec.file)
+        self._swapper.leave(self._spec.file)
 
 
 class GraphSwapper:

@@ -22,7 +22,7 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampledFeatures:
-    """``patches`` [frames, patches, size] of unit length, a square grid row by row; width and height are those of the frames."""
+    """``patches`` [frames, patches, size] of unit length, a square grid row by row, and the frames' size in pixels."""
 
     patches: Vectors
     width_px: int

@@ -1,7 +1,4 @@
-"""The prompt report: clauses, findings, and the prompt rewritten where rules suffice.
-
-Knows the order of work; what is checked stands in ``checks``, what is said in ``findings.toml``.
-"""
+"""Makes the prompt report: runs the checks, and rewrites the prompt if rules suffice."""
 
 from __future__ import annotations
 
@@ -36,12 +33,12 @@ def report_prompt(
 ) -> PromptReport:
     """Reports on a prompt and its settings; a setting that is None is not judged.
 
-    ``token_count`` is what the text encoder's tokenizer counts (without it, only a bound from below is known);
-    ``absent_nouns`` are spans of nouns, as in ``Clause.nouns``, that the scorer does not find in the picture;
+    ``token_count`` is the count of the text encoder's tokenizer; without it only a lower bound is known.
+    ``absent_nouns`` are spans of nouns, as in ``Clause.nouns``, that the scorer does not find in the picture.
     ``language`` is that of the messages, by default the prompt's own, or English.
 
-    Takes any text, in time linear in its length. Raises ``InvalidJob`` when a setting is no finite number, negative,
-    or a span lies outside the text.
+    Accepts any text; linear time. Raises ``InvalidJob`` if a setting is negative or no finite number, or if a span lies
+    outside the text.
     """
     _check(text, guidance_scale, duration_seconds, token_count, absent_nouns)
     settings = Settings(
@@ -63,7 +60,7 @@ def _issues(read: Draft) -> list[Issue]:
 
 
 def _rewritten(read: Draft, issues: list[Issue]) -> tuple[str | None, tuple[str, ...]]:
-    """A rewriting counts only where fewer and lighter findings are left than before."""
+    """The rewritten prompt, if it has fewer or lighter findings than the original, and the words it moved out."""
     if len(read.text) > _LONGEST_REWRITTEN or all(issue.replacement is None for issue in issues):
         return None, ()
     text = rewrite(read.text, issues, read.language)

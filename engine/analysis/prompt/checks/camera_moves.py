@@ -1,4 +1,4 @@
-"""How many camera moves, and do they agree? Knows clauses about the camera."""
+"""Checks the number of camera moves, and whether they contradict each other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CONTRARY = {"left": "right", "right": "left", "up": "down", "down": "up", "in":
 
 
 def check_camera_moves(draft: Draft) -> Iterator[Issue]:
-    """W14: at most one."""
+    """W14: at most one issue."""
     moves = list(_moves(draft))
     told = [(direction, token) for direction, token in moves if direction != "static"]
     if len(told) > _MOST_MOVES:
@@ -36,7 +36,7 @@ def check_camera_moves(draft: Draft) -> Iterator[Issue]:
 
 
 def _moves(draft: Draft) -> Iterator[tuple[str, Token]]:
-    """Moves in order; the same one told twice in one clause counts once."""
+    """Camera moves in order; a move repeated in one clause counts once."""
     clauses = iter([clause for clause in draft.clauses if clause.kind is ClauseKind.CAMERA])
     clause = next(clauses, None)
     seen: set[str] = set()
