@@ -1,6 +1,6 @@
 """What true-size plans need of a 24 GB card: ``python -m benchmarks.full_size_memory`` rewrites docs/memory.md's table.
 
-Takes the manifest entries that ``full_size_engine --graphs`` wrote and puts them through the engine's own residency
+Takes the manifest entries that ``full_size_engine --graphs`` wrote and puts them through the engine's own memory
 plan, so that the page says what a server would. Knows no exporter; measures nothing.
 """
 

@@ -5,7 +5,7 @@ A ``Generate`` call passes these files in this order:
 1. ``interceptors``: counts the call, gives it an id for the log, turns every error into a status; asks the guard of
    ``security`` who calls and whether there is room, before the request is read;
 2. ``servicer``: enters the ``gate`` (starting, open, draining) and delegates;
-3. ``codec``: protobuf -> ``engine.api.types``, wrong fields named;
+3. ``codec``: protobuf -> ``engine.api``, wrong fields named;
 4. ``admission``: a place in the bounded queue, or a refusal;
 5. ``generation``: on its turn the ``engine_thread`` drives the engine, whose events go to the ``journal``; the work
    itself is done in the engine's own process, which ``opening`` starts and ``worker_watch`` listens to;

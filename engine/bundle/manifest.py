@@ -115,10 +115,10 @@ class Manifest(ManifestPart):
     distilled: DistilledSpec | None = None
     notices: tuple[str, ...] = ()
 
-    def graph(self, stage: GraphName, geometry: Geometry) -> GraphSpec:
+    def graph(self, name: GraphName, geometry: Geometry) -> GraphSpec:
         """The graph of a name for a geometry. Raises ``BundleInvalid`` if the bundle lacks it."""
         for spec in self.graphs:
-            if spec.stage == stage and spec.serves(geometry):
+            if spec.stage == name and spec.serves(geometry):
                 return spec
         size = f"{geometry.width_px}x{geometry.height_px}, {geometry.frame_count} frames"
-        raise BundleInvalid(f"the bundle lists {size} but holds no {stage} graph for it; export it again")
+        raise BundleInvalid(f"the bundle lists {size} but holds no {name} graph for it; export it again")

@@ -35,9 +35,9 @@ class BundleGraphs:
         self._runtime = runtime
         self._family = manifest.family
         self._specs = {
-            (stage, geometry): graph_for(manifest, stage, geometry, compute_capability)
+            (name, geometry): graph_for(manifest, name, geometry, compute_capability)
             for geometry in plan.geometries
-            for stage in graph_names_of(manifest)
+            for name in graph_names_of(manifest)
         }
         load = partial(runtime.load, folder)
         self._swapper: GraphSwapper | None = None
@@ -46,15 +46,15 @@ class BundleGraphs:
             self._graphs = _load_all(load, self._specs.values())
             return
         self._swapper = GraphSwapper(load)
-        standing = [spec for (stage, _), spec in self._specs.items() if stage in SCORER_GRAPHS]
+        standing = [spec for (name, _), spec in self._specs.items() if name in SCORER_GRAPHS]
         swapped = {spec.file: SwappedGraph(spec, self._swapper) for spec in self._specs.values()}
         self._graphs = {**swapped, **_load_all(load, standing)}
         self.enter(plan.geometries[0], Stage.ENCODE_TEXT)
         self._swapper.settle()  # what cannot be loaded stops the start, not the first job
 
-    def get(self, stage: GraphName, geometry: Geometry) -> Graph:
+    def get(self, name: GraphName, geometry: Geometry) -> Graph:
         """The graph of a name for a geometry."""
-        return self._graphs[self._specs[stage, geometry].file]
+        return self._graphs[self._specs[name, geometry].file]
 
     def enter(self, geometry: Geometry, stage: Stage, expert: Expert | None = None) -> None:
         """Prepares memory for a stage of a job. Call it before the stage allocates buffers."""

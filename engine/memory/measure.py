@@ -50,7 +50,7 @@ _COMPONENTS: Mapping[GraphName, str] = {
 
 def graph_names_of(manifest: Manifest) -> tuple[GraphName, ...]:
     """The names of all graphs that the bundle must hold."""
-    names = dict.fromkeys(stage for _, _, runs in _ORDER[manifest.family] for stage in runs)
+    names = dict.fromkeys(name for _, _, runs in _ORDER[manifest.family] for name in runs)
     return (*names, *(SCORER_GRAPHS if manifest.scorer else ()))
 
 
@@ -60,16 +60,16 @@ def runs_in(family: Family, stage: Stage, expert: Expert | None) -> tuple[GraphN
     return found
 
 
-def graph_for(manifest: Manifest, stage: GraphName, geometry: Geometry, compute_capability: str | None) -> GraphSpec:
+def graph_for(manifest: Manifest, name: GraphName, geometry: Geometry, compute_capability: str | None) -> GraphSpec:
     """The graph of a name for a geometry and a GPU; ``compute_capability`` None: for ONNX Runtime.
 
     Raises ``BundleInvalid``.
     """
-    first = manifest.graph(stage, geometry)
+    first = manifest.graph(name, geometry)
     if compute_capability is None:
         return first
     for spec in manifest.graphs:
-        if spec.stage == stage and spec.serves(geometry) and spec.engine(compute_capability) is not None:
+        if spec.stage == name and spec.serves(geometry) and spec.engine(compute_capability) is not None:
             return spec
     held = sorted({engine.compute_capability for spec in manifest.graphs for engine in spec.engines})
     raise BundleInvalid(
@@ -80,15 +80,15 @@ def graph_for(manifest: Manifest, stage: GraphName, geometry: Geometry, compute_
 
 def demand_of(manifest: Manifest, geometry: Geometry, compute_capability: str | None) -> JobDemand:
     """The demand of a job on a GPU, or on ONNX Runtime. Raises ``BundleInvalid``."""
-    specs = {stage: graph_for(manifest, stage, geometry, compute_capability) for stage in graph_names_of(manifest)}
+    specs = {name: graph_for(manifest, name, geometry, compute_capability) for name in graph_names_of(manifest)}
     graphs: dict[GraphName, GraphDemand] = {}
     weight_bytes: dict[str, int] = {}
-    for stage, spec in specs.items():
+    for name, spec in specs.items():
         stores = _stores(manifest, spec, compute_capability)
         weight_bytes |= stores
         plans = [plan for plan in spec.engines if plan.compute_capability == compute_capability]
-        scratch = _growing(stage, max((plan.activation_bytes for plan in plans), default=0))
-        graphs[stage] = GraphDemand(spec.precision, tuple(stores), scratch)
+        scratch = _growing(name, max((plan.activation_bytes for plan in plans), default=0))
+        graphs[name] = GraphDemand(spec.precision, tuple(stores), scratch)
     buffers = _Buffers(manifest, specs)
     return JobDemand(
         geometry=geometry,
@@ -121,10 +121,10 @@ def _components_in(name: str) -> set[str]:
     return {part.partition(".")[0] for part in PurePosixPath(name).parts}
 
 
-def _growing(stage: GraphName, scratch_bytes: int) -> Amount:
-    if stage in _OF_TRANSFORMER or stage == "guide_and_step":
+def _growing(name: GraphName, scratch_bytes: int) -> Amount:
+    if name in _OF_TRANSFORMER or name == "guide_and_step":
         return Amount(by_volume=scratch_bytes)
-    if _COMPONENTS[stage] == "vae":  # chunk by chunk, whatever the length
+    if _COMPONENTS[name] == "vae":  # chunk by chunk, whatever the length
         return Amount(by_area=scratch_bytes)
     return Amount(fixed=scratch_bytes)
 
@@ -154,15 +154,15 @@ class _Buffers:
         """Buffers of the scorer: one call at a time of each graph, for all callers."""
         return Amount(fixed=self._all(SCORER_GRAPHS))
 
-    def _all(self, stages: Iterable[GraphName]) -> int:
+    def _all(self, names: Iterable[GraphName]) -> int:
         """Every input and output."""
-        return sum(self._bytes(item) for stage in stages for item in self._tensors(stage).values())
+        return sum(self._bytes(item) for name in names for item in self._tensors(name).values())
 
     def _prompts(self) -> Amount:
         """Embeddings and bias of each expert."""
-        names = ("prompt_embeds", "prompt_bias")
-        transformers = [stage for stage in _OF_TRANSFORMER if stage in self._specs]
-        return Amount(fixed=sum(self._bytes(self._tensors(stage)[name]) for stage in transformers for name in names))
+        transformers = [name for name in _OF_TRANSFORMER if name in self._specs]
+        inputs = [self._tensors(name)[tensor] for name in transformers for tensor in ("prompt_embeds", "prompt_bias")]
+        return Amount(fixed=sum(map(self._bytes, inputs)))
 
     def _denoise(self, transformer: GraphName, guide: GraphName) -> Amount:
         """The solver's state twice, its history, the image conditioning, and predictions of both batch sizes."""
@@ -178,8 +178,8 @@ class _Buffers:
     def _vae_stream(self, runs: tuple[GraphName, ...]) -> int:
         """Two banks of caches, and the larger of a chunk with its result."""
         chunks, banks = [], 0
-        for stage in runs:
-            spec = self._specs[stage]
+        for name in runs:
+            spec = self._specs[name]
             caches = [item for item in spec.inputs if item.name.startswith("cache_")]
             chunk = [item for item in spec.inputs if item not in caches]
             result = [item for item in spec.outputs if not item.name.startswith("next_cache_")]
@@ -187,8 +187,8 @@ class _Buffers:
             chunks.append(sum(self._bytes(item) for item in (*chunk, *result)))
         return banks + max(chunks)
 
-    def _tensors(self, stage: GraphName) -> dict[str, TensorSpec]:
-        spec = self._specs[stage]
+    def _tensors(self, name: GraphName) -> dict[str, TensorSpec]:
+        spec = self._specs[name]
         return {item.name: item for item in (*spec.inputs, *spec.outputs)}
 
     def _bytes(self, tensor: TensorSpec) -> int:

@@ -6,15 +6,14 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from engine.api.errors import BundleInvalid, DeviceUnavailable
+from engine.api.settings import RuntimeName
 from engine.bundle.graph_spec import EngineSpec, GraphSpec
 from engine.bundle.manifest import Manifest
 from engine.runtime.base import Runtime
 from engine.runtime.gpu import Gpu, engine_for_gpu, present_gpu
 
-RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
 _log = logging.getLogger(__name__)
 
 

@@ -18,7 +18,7 @@ _UNKNOWN = ModelRange()
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class PromptSettings:
     """Known facts besides the sentence; None for unknown ones. See ``report_prompt``."""
 
     guidance_scale: float | None = None
@@ -39,7 +39,7 @@ class Draft:
     parts: tuple[Part, ...]
     clauses: tuple[Clause, ...]
     language: Language
-    settings: Settings
+    settings: PromptSettings
 
     def span(self, tokens: Sequence[Token]) -> Span:
         """The span from the first of these tokens to the last."""
@@ -72,7 +72,7 @@ class Draft:
         return tuple(map(tuple, groups))
 
 
-def draft(text: str, settings: Settings) -> Draft:
+def draft(text: str, settings: PromptSettings) -> Draft:
     """Parses a prompt. Accepts any text; linear time."""
     normalised = normalise(text)
     tokens = tokenise(normalised)

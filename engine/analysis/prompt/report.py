@@ -7,7 +7,7 @@ from collections.abc import Collection
 from itertools import islice
 
 from engine.analysis.prompt.checks import ANY_LANGUAGE, ENGLISH_AND_CHINESE
-from engine.analysis.prompt.draft import Draft, Settings, draft
+from engine.analysis.prompt.draft import Draft, PromptSettings, draft
 from engine.analysis.prompt.findings import Issue, finding_of, finding_table
 from engine.analysis.prompt.rewriting import rewrite
 from engine.api.errors import InvalidJob, Violation
@@ -41,7 +41,7 @@ def report_prompt(
     outside the text.
     """
     _check(text, guidance_scale, duration_seconds, token_count, absent_nouns)
-    settings = Settings(
+    settings = PromptSettings(
         guidance_scale, duration_seconds, negative_prompt, token_count, tuple(absent_nouns), model or ModelRange()
     )
     read = draft(text, settings)
@@ -64,7 +64,7 @@ def _rewritten(read: Draft, issues: list[Issue]) -> tuple[str | None, tuple[str,
     if len(read.text) > _LONGEST_REWRITTEN or all(issue.replacement is None for issue in issues):
         return None, ()
     text = rewrite(read.text, issues, read.language)
-    again = _issues(draft(text, Settings(model=read.settings.model)))
+    again = _issues(draft(text, PromptSettings(model=read.settings.model)))
     if not text or text == read.text or _weight(again) >= _weight(issues):
         return None, ()
     return text, tuple(dict.fromkeys(word for issue in issues for word in issue.additions))
