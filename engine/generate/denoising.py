@@ -43,6 +43,31 @@ class Denoised:
     x0: Tensor
 
 
+class _Solver:
+    """The solver's buffers on the device, and its step: ``matrix @ tensors``; see ``schedule``."""
+
+    def __init__(self, execution: Execution, guide_and_step: Graph, noise: Array, order: int) -> None:
+        zeros = execution.runtime.zeros
+        self._execution = execution
+        self._graph = guide_and_step
+        self.latents, self._following = execution.runtime.upload(noise), zeros(noise.shape)
+        self._last_sample, self._sample = zeros(noise.shape), zeros(noise.shape)
+        # x0 of the previous steps, newest first, and one buffer for the x0 of this step.
+        self._history = [zeros(noise.shape) for _ in range(order + 1)]
+
+    def step(self, prediction: Tensor, matrix: Tensor) -> Tensor:
+        """Moves ``latents`` one step on; returns x0 of this step."""
+        x0 = self._history.pop()
+        past = {f"x0_{back}": tensor for back, tensor in enumerate(self._history, start=1)}
+        inputs = {"latents": self.latents, "last_sample": self._last_sample, "prediction": prediction, "matrix": matrix}
+        outputs = {"next_latents": self._following, "sample": self._sample, "x0": x0}
+        self._execution.run(self._graph, {**inputs, **past}, outputs)
+        self.latents, self._following = self._following, self.latents
+        self._last_sample, self._sample = self._sample, self._last_sample
+        self._history.insert(0, x0)
+        return x0
+
+
 def denoise(
     execution: Execution,
     schedule: Schedule,
@@ -63,11 +88,8 @@ def denoise(
     working = schedule.expert(0)
     enter(working)
     zeros, upload = execution.runtime.zeros, execution.runtime.upload
-    latents, following = upload(noise), zeros(noise.shape)
-    last_sample, sample = zeros(noise.shape), zeros(noise.shape)
-    # x0 of the steps before, newest first, and one buffer for the x0 of this step.
-    history = [zeros(noise.shape) for _ in range(schedule.order + 1)]
-    fixed = {"condition": upload(image_conditioning)}
+    solver = _Solver(execution, guide_and_step, noise, schedule.order)
+    conditioning = upload(image_conditioning)
     predictions = {run.batch_count: zeros((run.batch_count, *noise.shape[1:])) for run in experts.values()}
     for step in range(schedule.step_count):
         started = time.perf_counter()
@@ -79,14 +101,7 @@ def denoise(
         prediction = predictions[run.batch_count]
         timestep = upload(schedule.timesteps[step : step + 1].astype(np.float32))
         prompt = {"prompt_embeds": run.prompt_embeds, "prompt_bias": run.prompt_bias}
-        inputs = {**fixed, **prompt, "latents": latents, "timestep": timestep}
+        inputs = {"condition": conditioning, **prompt, "latents": solver.latents, "timestep": timestep}
         execution.run(run.graph, inputs, {"prediction": prediction})
-        x0 = history.pop()
-        past = {f"x0_{back}": tensor for back, tensor in enumerate(history, start=1)}
-        matrix = upload(schedule.step_matrix(step, run.guidance_scale))
-        state = {"latents": latents, "last_sample": last_sample, "prediction": prediction, "matrix": matrix}
-        execution.run(guide_and_step, {**state, **past}, {"next_latents": following, "sample": sample, "x0": x0})
-        latents, following = following, latents
-        last_sample, sample = sample, last_sample
-        history.insert(0, x0)
-        yield Denoised(step, expert, time.perf_counter() - started, latents, x0)
+        x0 = solver.step(prediction, upload(schedule.step_matrix(step, run.guidance_scale)))
+        yield Denoised(step, expert, time.perf_counter() - started, solver.latents, x0)

@@ -33,13 +33,13 @@ def review_clip(
     likeness: Likeness | None = None
     if scorer is not None and report is not None:
         frames = sorted(watch.samples.items())
-        features = scorer.features(execution, [pixels for _, pixels in frames])  # what is scored next is kept there
+        features = scorer.features(execution, [pixels for _, pixels in frames])  # cached for the scores below
         size = job.settings.width_px, job.settings.height_px
         likeness = likeness_of(SampledFeatures(features, *size), subject)
         matches = tuple(
             FrameMatch(index, scorer.score(execution, pixels, job.prompt).score) for index, pixels in frames
         )
-    circumstances = DiagnosisInput(
+    given = DiagnosisInput(
         report=report,
         guidance_scale=job.settings.guidance_scale,
         default_guidance_scale=default_guidance_scale,
@@ -47,4 +47,4 @@ def review_clip(
         first_frame_psnr_db=first_frame_psnr_db,
         frame_scores=tuple(item.score for item in matches),
     )
-    return matches, diagnose(watch.metrics(likeness), circumstances)
+    return matches, diagnose(watch.metrics(likeness), given)
