@@ -110,15 +110,15 @@ def _action(prompt: str, clauses: Sequence[Clause], clause: Clause, spec: Langua
     subjects = [item for item in clauses if item.kind is ClauseKind.SUBJECT]
     before = [subject for subject in subjects if subject.span < clause.span]
     owner = before[-1] if before else next(iter(subjects), None)
-    told = prompt[_first_action(clauses, owner, clause).span.start : clause.span.end]
+    actions = prompt[_first_action(clauses, owner, clause).span.start : clause.span.end]
     if owner is None:
         return Statement(
-            clause, _doing(spec, "", told), others=tuple(_doing(spec, "", action) for action in spec.actions)
+            clause, _doing(spec, "", actions), others=tuple(_doing(spec, "", action) for action in spec.actions)
         )
     bare = _bare(owner)
     return Statement(
         clause,
-        _doing(spec, owner.text, told),
+        _doing(spec, owner.text, actions),
         owner,
         base=spec.subject_template.format(owner.text),
         other_base=spec.subject_template.format(bare),

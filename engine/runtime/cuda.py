@@ -68,7 +68,7 @@ class DeviceBuffer:
 
     def __del__(self) -> None:
         if hasattr(self, "address"):
-            self._free(self.address)  # a failure here has nobody left to hear of it
+            self._free(self.address)  # errors are ignored: a finaliser cannot raise
 
 
 class Stream:

@@ -47,7 +47,7 @@ def work(
     with contextlib.suppress(EOFError, OSError):  # the server is gone
         try:
             engine = open_engine()
-        except Exception as error:  # noqa: BLE001  the server tells
+        except Exception as error:  # noqa: BLE001  the server reports it
             connection.send(OpenFailed(Failure.of(error)))
             return
         connection.send(Opened(engine.capabilities()))
@@ -106,14 +106,14 @@ class _Worker:
                         self._scorers.submit(self._score, asked)
                     case Close():
                         self._jobs.put(None)
-        os._exit(1)  # the server is gone; whatever runs here is of no use to anybody
+        os._exit(1)  # the server is gone, so no result of this process is needed
 
     def _generate(self, asked: Generate) -> None:
         try:
             for event in self._engine.generate(asked.job, _SharedFlag(self._arena, asked.number)):
                 self._channel.send(Happened(asked.number, event))
                 self._arena.note_progress()
-        except Exception as error:  # noqa: BLE001  the server tells
+        except Exception as error:  # noqa: BLE001  the server reports it
             self._channel.send(Failed(asked.number, Failure.of(error)))
         else:
             self._channel.send(Done(asked.number))
@@ -121,7 +121,7 @@ class _Worker:
     def _score(self, asked: Score) -> None:
         try:
             report = self._engine.score_match(asked.image, asked.prompt, asked.plan)
-        except Exception as error:  # noqa: BLE001  the server tells
+        except Exception as error:  # noqa: BLE001  the server reports it
             self._channel.send(Failed(asked.number, Failure.of(error)))
         else:
             self._channel.send(Done(asked.number, report))

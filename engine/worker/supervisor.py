@@ -40,7 +40,7 @@ class Supervisor:
         self._first: Future[Capabilities] = Future()  # what the first start comes to
         self._loss: LossReason | None = None  # while no worker runs
         self._is_closed = False
-        self._is_given_up = False  # for now: the last try to start failed, so nobody waits for the next
+        self._is_given_up = False  # the latest start failed, so calls do not wait for the next one
         self._pause_seconds = settings.restart_seconds
         self._open_seconds = 0.0
         self._thread = threading.Thread(target=self._run, name="engine-supervisor", daemon=True)
@@ -164,7 +164,7 @@ class Supervisor:
             if not is_first and capabilities != self.capabilities:
                 process.close(_CLOSE_SECONDS)
                 raise BundleInvalid("the bundle on disk is another one now; start the server again to serve it")
-        except Exception as error:  # noqa: BLE001  the first start raises it, the log tells of later ones
+        except Exception as error:  # noqa: BLE001  the first start raises it, later ones are logged
             self._give_up(error, is_first)
             return None
         self._open_seconds = time.monotonic() - started_at

@@ -55,7 +55,7 @@ def picture_findings(
 ) -> tuple[PictureFinding, ...]:
     """The findings on a picture for a clip, most severe first; in English unless ``language`` is Chinese."""
     is_large_enough = report.width_px >= clip.width_px and report.height_px >= clip.height_px
-    told = language if language is Language.ZH else Language.EN
+    message_language = language if language is Language.ZH else Language.EN
     values: dict[str, str | int] = {
         "width": report.width_px,
         "height": report.height_px,
@@ -65,11 +65,11 @@ def picture_findings(
         "coverage": f"{100 * report.text_coverage:.1f}",
     }
     found = [
-        _finding(issue.value, told, values, report.text_lines if issue is PictureIssue.LETTERING else ())
+        _finding(issue.value, message_language, values, report.text_lines if issue is PictureIssue.LETTERING else ())
         for issue in report.issues
         if not (issue is PictureIssue.SMALL and is_large_enough)
     ]
-    found += _about_the_subject(grounding, told) if grounding is not None else ()
+    found += _about_the_subject(grounding, message_language) if grounding is not None else ()
     return tuple(sorted(found, key=lambda item: _SEVERITY_ORDER.index(item.severity)))
 
 
@@ -82,24 +82,27 @@ def place_count(grounding: Grounding) -> int:
     return int((areas >= areas.max() / 3).sum()) if len(areas) else 1
 
 
-def _about_the_subject(grounding: Grounding, told: Language) -> Iterator[PictureFinding]:
+def _about_the_subject(grounding: Grounding, message_language: Language) -> Iterator[PictureFinding]:
     if grounding.box is None:
-        yield _finding("no_subject", told, {})
+        yield _finding("no_subject", message_language, {})
         return
     boxes = (grounding.box,)
     count = place_count(grounding)
     if count > 1:
-        yield _finding("other_subjects", told, {"count": count})
+        yield _finding("other_subjects", message_language, {"count": count})
     if grounding.coverage < _COVERAGE:
-        yield _finding("small_subject", told, {"coverage": f"{100 * grounding.coverage:.0f}"}, boxes)
+        yield _finding("small_subject", message_language, {"coverage": f"{100 * grounding.coverage:.0f}"}, boxes)
     offset = {"offset": f"{100 * grounding.center_offset:.0f}"}
     if grounding.center_offset > _FAR_OFF_CENTER:
-        yield _finding("far_off_center", told, offset, boxes)
+        yield _finding("far_off_center", message_language, offset, boxes)
     elif grounding.center_offset > _OFF_CENTER:
-        yield _finding("off_center", told, offset, boxes)
+        yield _finding("off_center", message_language, offset, boxes)
 
 
-def _finding(code: str, told: Language, values: Mapping[str, str | int], boxes: tuple[Box, ...] = ()) -> PictureFinding:
+def _finding(
+    code: str, message_language: Language, values: Mapping[str, str | int], boxes: tuple[Box, ...] = ()
+) -> PictureFinding:
     row = picture_finding_table()[code]
-    message, suggestion = row.message[told].format(**values), row.suggestion[told].format(**values)
+    message = row.message[message_language].format(**values)
+    suggestion = row.suggestion[message_language].format(**values)
     return PictureFinding(code, row.severity, message, suggestion, boxes)

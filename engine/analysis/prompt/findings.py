@@ -74,9 +74,12 @@ def finding_of(issue: Issue, language: Language) -> Finding:
     """The finding of an issue, in English unless ``language`` is Chinese."""
     row = finding_table()[issue.code]
     case = row.cases[issue.case]
-    told = language if language in case.message else Language.EN
+    message_language = language if language in case.message else Language.EN
     values = {name: _short(value) for name, value in issue.values.items()}
-    message, suggestion = case.message[told].format(**values), case.suggestion[told].format(**values)
+    message, suggestion = (
+        case.message[message_language].format(**values),
+        case.suggestion[message_language].format(**values),
+    )
     return Finding(row.code, case.name, case.severity, row.field, issue.span, message, suggestion, issue.replacement)
 
 

@@ -12,7 +12,7 @@ from engine.analysis.prompt.phrases import Part, Use
 from engine.analysis.prompt.tokens import HAN, LATIN, MARK, Token
 
 SEPARATORS = frozenset(",;:.!?。…|→~")
-_LONGEST_CHUNK = 120  # tokens; nobody writes longer ones, and it keeps the grammars' look-ahead linear
+_LONGEST_CHUNK = 120  # tokens; longer than real prompts, and keeps the grammars' look-ahead linear
 _LEADING = ("conjunction", "sequence", "together")
 
 

@@ -14,8 +14,8 @@ from engine.api.errors import InvalidJob, Violation
 from engine.api.fields import Field
 from engine.api.prompt_report import Language, ModelRange, PromptReport, Severity, Span
 
-_LONGEST_REWRITTEN = 5_000  # characters; nobody reads a rewriting of more
-_MOST_OF_A_KIND = 20  # issues of one check; nobody mends the rest before these
+_LONGEST_REWRITTEN = 5_000  # characters; a longer rewriting would not be read
+_MOST_OF_A_KIND = 20  # issues of one check; more would bury the other findings
 _NOT_ABOUT_WORDING = frozenset({"I15", "W20"})  # they compare the prompt with the negative prompt and the picture
 _WEIGHTS = {Severity.ERROR: 4, Severity.WARNING: 2, Severity.INFO: 1}
 
@@ -46,9 +46,9 @@ def report_prompt(
     )
     read = draft(text, settings)
     issues = _issues(read)
-    told = language or (Language.ZH if read.language is Language.ZH else Language.EN)
+    message_language = language or (Language.ZH if read.language is Language.ZH else Language.EN)
     rewritten, additions = _rewritten(read, issues)
-    findings = tuple(finding_of(issue, told) for issue in issues)
+    findings = tuple(finding_of(issue, message_language) for issue in issues)
     return PromptReport(read.language, read.clauses, findings, rewritten, additions)
 
 

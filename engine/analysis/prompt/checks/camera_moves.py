@@ -19,10 +19,10 @@ _CONTRARY = {"left": "right", "right": "left", "up": "down", "down": "up", "in":
 def check_camera_moves(draft: Draft) -> Iterator[Issue]:
     """W14: at most one issue."""
     moves = list(_moves(draft))
-    told = [(direction, token) for direction, token in moves if direction != "static"]
-    if len(told) > _MOST_MOVES:
-        span = Span(draft.span([told[0][1]]).start, draft.span([told[-1][1]]).end)
-        yield Issue("W14", "many", span, {"count": len(told)})
+    moving = [(direction, token) for direction, token in moves if direction != "static"]
+    if len(moving) > _MOST_MOVES:
+        span = Span(draft.span([moving[0][1]]).start, draft.span([moving[-1][1]]).end)
+        yield Issue("W14", "many", span, {"count": len(moving)})
         return
     sequence = [token.start for token in draft.words if token.is_in("sequence")]
     for (first, before), (second, after) in pairwise(moves):

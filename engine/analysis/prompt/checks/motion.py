@@ -55,16 +55,16 @@ def check_actions(draft: Draft) -> Iterator[Issue]:
 def check_static_share(draft: Draft) -> Iterator[Issue]:
     """W10."""
     on_purpose = [draft.span([token]).start for token in draft.words if token.is_in("still")]
-    told = [segment for segment in draft.segments if any(clause.kind in _SHOWN for clause in segment)]
+    shown = [segment for segment in draft.segments if any(clause.kind in _SHOWN for clause in segment)]
     still = [
         segment
-        for segment in told
+        for segment in shown
         if not any(clause.moves for clause in segment)
         and bisect_left(on_purpose, segment[0].span.start) == bisect_left(on_purpose, segment[-1].span.end)
     ]
-    if len(told) >= _FEWEST_SEGMENTS and len(told) > len(still) > len(told) / 2:
+    if len(shown) >= _FEWEST_SEGMENTS and len(shown) > len(still) > len(shown) / 2:
         span = Span(still[0][0].span.start, still[-1][-1].span.end)
-        yield Issue("W10", "static", span, {"count": len(still), "total": len(told)})
+        yield Issue("W10", "static", span, {"count": len(still), "total": len(shown)})
 
 
 def _orders_motion(draft: Draft) -> bool:
