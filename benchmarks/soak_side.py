@@ -23,7 +23,7 @@ from engine import FakeEngine, WorkerEngine
 from engine.api.cancellation import CancelFlag
 from engine.api.types import Event, Geometry, PreparedJob
 from engine.testing.fake_engine import FAKE_CAPABILITIES
-from server.lifecycle import Server
+from server.lifecycle.server import Server
 from server.settings import Address, Settings
 
 QUEUE_CAPACITY = 10

@@ -31,7 +31,7 @@ from engine.api.types import (
     StageStarted,
 )
 from engine.testing.fake_engine import FAKE_CAPABILITIES
-from server.lifecycle import SERVICE_NAME, Server
+from server.lifecycle.server import SERVICE_NAME, Server
 from server.settings import Address, Settings
 from stillcue.v1 import generate_pb2, media_pb2
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server.errors import INTERNAL, RULES
+from server.errors.rules import INTERNAL, RULES
 from server.observability.metrics import Metrics
 from server.settings import setting_rows
 

@@ -12,7 +12,7 @@ from threading import Semaphore, Thread
 from typing import TYPE_CHECKING
 
 from engine import FakeEngine
-from server.lifecycle import run
+from server.lifecycle.run import run
 from server.settings import Settings
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from server.errors import INTERNAL, RULES
+from server.errors.rules import INTERNAL, RULES
 from server.observability.metrics import COMPLETED, REASONS, Metrics
 
 _MADE_BY_PROMETHEUS = {"up"}

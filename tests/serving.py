@@ -17,7 +17,7 @@ from grpc_status import rpc_status
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.lifecycle import Server
+from server.lifecycle.server import Server
 from server.settings import Address, Settings
 from stillcue.v1 import generate_pb2, media_pb2, service_pb2_grpc
 

@@ -26,8 +26,8 @@ from engine.api.cancellation import CancelFlag
 from engine.api.errors import GraphFailed, OutOfMemory
 from engine.api.types import Event, Geometry, MemoryPlan, PreparedJob, Stage, StageMemory
 from engine.testing.fake_engine import FAKE_CAPABILITIES
-from server.lifecycle import Server
-from server.observability.gpus import Card
+from server.lifecycle.server import Server
+from server.observability.gpus import Gpu
 from server.settings import Address, Settings
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
 from tests.serving import PROMPT, REQUEST_ID, failure_of, generate_request, png, read_all, stub_of
@@ -38,7 +38,7 @@ GIB = 2**30
 SCRAPE_SECONDS = 1
 # Some 8 s on an idle machine; the limit is for a busy one.
 PATIENCE_SECONDS = 240
-CARD = Card(0, "NVIDIA GeForce RTX 3090", lambda: 20.0 * GIB, lambda: 24.0 * GIB, lambda: 0.5)
+CARD = Gpu(0, "NVIDIA GeForce RTX 3090", lambda: 20.0 * GIB, lambda: 24.0 * GIB, lambda: 0.5)
 # Every third call fails; whatever else is wrong has to last for minutes before an alert fires.
 EXPECTED_ALERTS = {"StillcueFaultsBurnFast", "StillcueFaultsBurnSteady", "StillcueOutOfMemory"}
 PLANNED = replace(
@@ -162,7 +162,7 @@ async def round_of_calls(stub: Any) -> None:
 async def test_what_operators_ask_has_an_answer(tmp_path: Path) -> None:
     free = Address("127.0.0.1", 0)
     settings = Settings(listen=free, metrics_listen=free, engine="fake", queue_capacity=1)
-    server = Server(settings, lambda: WilfulEngine(capabilities=PLANNED), find_cards=lambda: [CARD])
+    server = Server(settings, lambda: WilfulEngine(capabilities=PLANNED), find_gpus=lambda: [CARD])
     panels = {as_prometheus_sees(expression) for panel in PANELS for expression in expressions(panel)}
     unanswered = panels | {rule["record"] for rule in RECORDING}
     began_at = time.time()

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from engine.api.errors import EngineHung, EngineLost, OutOfMemory
-from server.errors import INTERNAL, RULES
+from server.errors.rules import INTERNAL, RULES
 from tests.promql import grouped_labels, labels_of_metrics, selected, series_names, unknown_values
 
 ROOT = Path(__file__).parent.parent

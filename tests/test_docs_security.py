@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import RULES
+from server.errors.rules import RULES
 from server.settings import setting_rows
 
 ROOT = Path(__file__).resolve().parent.parent

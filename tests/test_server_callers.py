@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import stillcue
 from engine import FakeEngine
-from server.errors import TokenUnknown
+from server.errors.refusals import TokenUnknown
 from server.security import callers as callers_module
 from server.security.caller import CallerLimits
 from server.security.callers import hash_of

@@ -19,7 +19,7 @@ from engine import FakeEngine
 from engine.api.errors import OutOfMemory
 from engine.api.types import Geometry, MemoryPlan, Stage, StageMemory
 from engine.testing.fake_engine import FAKE_CAPABILITIES
-from server.errors import INTERNAL, RULES
+from server.errors.rules import INTERNAL, RULES
 from server.observability.metrics import Metrics
 from server.reference import DOCUMENTATION, tables, with_table
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2

@@ -11,7 +11,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 from engine import FakeEngine
-from server.errors import QuotaExceeded
+from server.errors.refusals import QuotaExceeded
 from server.security.caller import Caller, CallerLimits
 from server.security.callers import hash_of
 from server.security.quotas import Quotas

@@ -1,4 +1,4 @@
-"""How the settings open an engine: which one, and in which process. Imported by the engine's own process too."""
+"""Opens the engine that the settings name, in the process that they name. The engine's own process imports this too."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 
-def engine_opener(settings: Settings) -> Callable[[], Engine]:
-    """What opens the engine; nothing is imported or loaded before it is called."""
+def engine_factory(settings: Settings) -> Callable[[], Engine]:
+    """Returns the function that opens the engine. Before its call, no engine code is imported."""
     return partial(_open_here if settings.engine_process == "server" else _open_in_worker, settings)
 
 
@@ -35,8 +35,8 @@ def _open_in_worker(settings: Settings) -> Engine:
     from engine import WorkerEngine
     from engine.worker import WorkerSettings
 
-    set_up = partial(configure_logging, settings.log_level, settings.log_format)
+    configure = partial(configure_logging, settings.log_level, settings.log_format)
     return WorkerEngine(
         partial(_open_here, settings),
-        WorkerSettings(settings.max_step_seconds, settings.engine_restart_seconds, set_up),
+        WorkerSettings(settings.max_step_seconds, settings.engine_restart_seconds, configure),
     )

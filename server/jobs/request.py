@@ -1,0 +1,31 @@
+"""A Generate request as the job service gets it, without protobuf. Plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.api.errors import Violation
+    from engine.api.types import Job
+    from server.jobs.resume_token import ResumeToken
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A Generate request. ``violations`` are the wrong fields that decoding found.
+
+    ``resume_window_seconds`` 0: the stream cannot be resumed. ``resumes``: the request holds a resume token, and only
+    its request id and token count; ``resume_token`` is None where the token cannot be read. ``digest`` computes the
+    SHA-256 of the request, which takes a while for a large picture.
+    """
+
+    request_id: str
+    job: Job
+    resume_window_seconds: float
+    resumes: bool
+    resume_token: ResumeToken | None
+    violations: tuple[Violation, ...]
+    digest: Callable[[], bytes]
