@@ -1,6 +1,6 @@
 """The life of one Generate job, from its place in the queue to its end. Runs in the event loop.
 
-1. ``accept`` puts the first event into the stream. The queue reports positions through ``move``; at 0 the work starts.
+1. ``accept`` puts the first event into the stream; the queue reports positions to ``move``; at 0 the work starts.
 2. The engine run reports events through ``on_event``; they go to the listeners and into the stream.
 3. Readers come and go through ``reading``; ``readers`` tells what becomes of a job without a reader.
 4. ``on_work_end`` closes the stream and leaves the place in the queue, so that two jobs never meet in the engine. The
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class GenerateJob:
-    """One job: ``accept`` first, then the queue calls ``move``."""
+    """One job."""
 
     def __init__(
         self, spec: JobSpec, workers: JobWorkers, encoder: StreamEncoder, listeners: Sequence[JobListener]
