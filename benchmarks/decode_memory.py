@@ -20,8 +20,8 @@ import numpy as np
 
 from benchmarks.processes import first_line, spawn
 from benchmarks.report import Report
-from engine.api.types import Geometry
-from engine.bundle import read_manifest
+from engine.api.capabilities import Geometry
+from engine.bundle.folder import read_manifest
 from engine.runtime.process_memory import peak_resident_bytes
 
 LATENT_FRAME_COUNTS = (5, 11, 21, 41)
@@ -83,7 +83,7 @@ def decode(side: str, folder: Path, width_px: int, height_px: int, latent_frame_
 
 def _decode_with_engine(bundle: Path, geometry: Geometry, latents: np.ndarray) -> tuple[int, int]:
     from engine.api.cancellation import CancelFlag
-    from engine.generate.causal_vae_stream import Recurrence
+    from engine.generate.causal_vae_stream import CausalVaeStream
     from engine.runtime.execution import Execution
     from engine.runtime.ort import OrtRuntime
 
@@ -93,7 +93,7 @@ def _decode_with_engine(bundle: Path, geometry: Geometry, latents: np.ndarray) -
         runtime.load(bundle, manifest.graph(stage, geometry)) for stage in ("vae_decoder_init", "vae_decoder_step")
     )
     before = peak_resident_bytes()
-    recurrence = Recurrence(Execution(runtime, CancelFlag()), init, step)
+    recurrence = CausalVaeStream(Execution(runtime, CancelFlag()), init, step)
     for index in range(latents.shape[2]):
         recurrence.run(latents[:, :, index : index + 1])
     return before, peak_resident_bytes()

@@ -19,11 +19,14 @@ from statistics import fmean, median
 from PIL import Image as Pillow
 
 from benchmarks.report import Report
-from engine import Engine, open_engine
-from engine.analysis.diagnosis import Diagnosis, RemedyKind
+from engine import open_engine
 from engine.api.cancellation import CancelFlag
-from engine.api.types import Image, Job, JobDone, SamplingSpec
-from engine.generate.opening import EngineSettings
+from engine.api.diagnosis import Diagnosis, RemedyKind
+from engine.api.engine import Engine
+from engine.api.events import JobDone
+from engine.api.job import Job, SamplingSpec
+from engine.api.media import Image
+from engine.api.settings import EngineSettings
 from pocket.evaluation.mismatch import Mismatch, mismatched
 from pocket.world import caption, render_picture, sample_spec
 

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from benchmarks.clip import Clip, Marks, Take, serve
 from engine.api.cancellation import CancelFlag
-from engine.api.types import FrameReady, Image, Job, MatchMode, MatchPolicy, SamplingSpec, StepDone, VideoSpec
+from engine.api.events import FrameReady, StepDone
+from engine.api.job import Job, MatchMode, MatchPolicy, SamplingSpec, VideoSpec
+from engine.api.media import Image
 from engine.generate.bundle_engine import BundleEngine
 from engine.runtime.ort import OrtRuntime
 

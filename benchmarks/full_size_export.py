@@ -16,8 +16,8 @@ from torch import nn
 from benchmarks.block_groups import split
 from benchmarks.full_size_cases import Case
 from benchmarks.true_size import DrawnWeights, write_configurations
-from engine.api.types import Geometry
-from engine.bundle import GraphSpec
+from engine.api.capabilities import Geometry
+from engine.bundle.graph_spec import GraphSpec
 from export.bundle.component_weights import WEIGHTS_FOLDER, Stock, StockPlan
 from export.bundle.graph_list import (
     ComponentStages,

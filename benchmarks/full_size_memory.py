@@ -11,18 +11,12 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from engine.api.types import Expert, Family, Geometry, MemoryPlan, StageMemory
-from engine.bundle.manifest import (
-    GeometrySpec,
-    GraphSpec,
-    GuidanceSpec,
-    LatentSpec,
-    Manifest,
-    PreviewSpec,
-    ScheduleSpec,
-    TokenizerSpec,
-)
-from engine.memory import default_budget_bytes, plan_residency
+from engine.api.capabilities import Family, Geometry, MemoryPlan, StageMemory
+from engine.api.events import Expert
+from engine.bundle.graph_spec import GraphSpec
+from engine.bundle.manifest import GeometrySpec, GuidanceSpec, LatentSpec, Manifest, PreviewSpec, ScheduleSpec
+from engine.bundle.scorer_spec import TokenizerSpec
+from engine.memory.plan import default_budget_bytes, plan_memory
 
 ROOT = Path(__file__).resolve().parents[1]
 GRAPHS = ROOT / "benchmarks" / "results" / "full_size_graphs.json"
@@ -124,7 +118,7 @@ def _as_low_noise(high: GraphSpec) -> GraphSpec:
 def _section(manifest: Manifest, capability: str) -> str:
     budget = default_budget_bytes(capability)
     assert budget is not None
-    (plan,) = plan_residency(manifest, capability, budget).plans
+    (plan,) = plan_memory(manifest, capability, budget).plans
     size = f"{plan.geometry.width_px}×{plan.geometry.height_px}×{plan.geometry.frame_count}"
     return (
         f"### {manifest.name}, {size}, {_CARDS.get(capability, capability)}\n\n"

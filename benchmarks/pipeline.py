@@ -25,7 +25,7 @@ from benchmarks.clip import Take, Timing
 from benchmarks.processes import Side, seconds_to_ready
 from benchmarks.report import Report
 from benchmarks.subject import Subject, prepare_subject, write_clip
-from engine.api.types import Geometry
+from engine.api.capabilities import Geometry
 
 # 2e-3 is the parity that the tests ask for; the engine's frames are rounded to bytes besides.
 FRAME_TOLERANCE = 2e-3 + 0.5 / 255

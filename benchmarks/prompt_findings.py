@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.analysis.prompt import ModelRange, PromptReport, Span, parse_clauses, report_prompt
+from engine.analysis.prompt.clauses import parse_clauses
 from engine.analysis.prompt.findings import finding_table
+from engine.analysis.prompt.report import report_prompt
+from engine.api.prompt_report import ModelRange, PromptReport, Span
 
 PROMPTS = Path(__file__).parent.parent / "tests" / "prompts"
 SETS = ("development", "validation", "held_out")

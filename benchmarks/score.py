@@ -124,7 +124,7 @@ def pairs_of(stream: str, count: int, seed: int) -> list[Pair]:
 
 def sentences_of(bundle: Path) -> Callable[[str], list[str]]:
     """The sentences that a report on a sentence asks about."""
-    from engine.bundle import parse_manifest
+    from engine.bundle.folder import parse_manifest
     from engine.matching.contrast import Contrasts
     from engine.matching.statements import question_of
 
@@ -164,9 +164,10 @@ def plain_side(folder: Path, asked: Callable[[str], list[str]]) -> Score:
 def engine_side(folder: Path) -> Score:
     """The bundle's scorer on ONNX Runtime."""
     from engine.api.cancellation import CancelFlag
-    from engine.api.types import Image, Limits
-    from engine.bundle import read_manifest
-    from engine.matching import Scorer
+    from engine.api.capabilities import Limits
+    from engine.api.media import Image
+    from engine.bundle.folder import read_manifest
+    from engine.matching.scorer import Scorer
     from engine.media.picture import decode_picture
     from engine.runtime.execution import Execution
     from engine.runtime.ort import OrtRuntime

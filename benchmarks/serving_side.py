@@ -13,7 +13,9 @@ from pathlib import Path
 
 from engine import open_engine
 from engine.api.cancellation import CancelFlag
-from engine.api.types import FrameReady, Image, Job, MatchMode, MatchPolicy, SamplingSpec
+from engine.api.events import FrameReady
+from engine.api.job import Job, MatchMode, MatchPolicy, SamplingSpec
+from engine.api.media import Image
 
 PICTURE = Path(__file__).resolve().parents[1] / "scripts" / "demo-picture.png"
 PROMPT = "A red car slowly rolls to the right."

@@ -16,7 +16,7 @@ from google.protobuf.duration_pb2 import Duration
 from PIL import Image
 
 from benchmarks.soak_side import LARGE, SMALL
-from engine.api.types import Geometry
+from engine.api.capabilities import Geometry
 from stillcue.v1 import generate_pb2, media_pb2, service_pb2_grpc
 
 _PROMPT = "a red fox turns its head"

@@ -19,10 +19,12 @@ from typing import Any
 
 import psutil
 
-from engine import FakeEngine, WorkerEngine
 from engine.api.cancellation import CancelFlag
-from engine.api.types import Event, Geometry, PreparedJob
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.capabilities import Geometry
+from engine.api.events import Event
+from engine.api.job import PreparedJob
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
+from engine.worker.engine import WorkerEngine
 from server.lifecycle.server import Server
 from server.settings import Address, Settings
 

@@ -29,7 +29,7 @@ from benchmarks.processes import first_line, spawn
 from benchmarks.report import Report
 from benchmarks.stream_side import ENCODINGS, FRAME_COUNT, HEIGHT_PX, WIDTH_PX, frames
 from engine import encode_frame
-from engine.api.types import FrameEncoding
+from engine.api.media import FrameEncoding
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 
 RAW_RATIO_TARGET = 0.8

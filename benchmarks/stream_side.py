@@ -16,21 +16,13 @@ import grpc
 import grpc.aio
 import numpy as np
 
-from engine import FakeEngine, encode_frame
+from engine import encode_frame
 from engine.api.cancellation import CancelFlag
-from engine.api.types import (
-    Capabilities,
-    Event,
-    FrameEncoding,
-    FrameReady,
-    Geometry,
-    JobDone,
-    Pixels,
-    PreparedJob,
-    Stage,
-    StageStarted,
-)
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.capabilities import Capabilities, Geometry
+from engine.api.events import Event, FrameReady, JobDone, Stage, StageStarted
+from engine.api.job import PreparedJob
+from engine.api.media import FrameEncoding, Pixels
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.lifecycle.server import SERVICE_NAME, Server
 from server.settings import Address, Settings
 from stillcue.v1 import generate_pb2, media_pb2

@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.clip import Clip
-from engine.api.types import Geometry
-from engine.bundle import Manifest, read_manifest
+from engine.api.capabilities import Geometry
+from engine.bundle.folder import read_manifest
+from engine.bundle.manifest import Manifest
 from export.bundle.defaults import FAMILY_DEFAULTS
 from export.bundle.exporter import Export
 from export.bundle.plan import ExportPlan

@@ -15,7 +15,7 @@ from filelock import FileLock
 from PIL import Image as Pillow
 
 if TYPE_CHECKING:
-    from engine.api.types import Geometry
+    from engine.api.capabilities import Geometry
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing in a test may look for a model elsewhere
 # Torch's threads spin while they wait for each other; beside other tests they cost many times what they gain.
@@ -60,7 +60,7 @@ def png() -> Callable[..., bytes]:
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of random weights, A14B shape, with a scorer: 64x48, 9 frames and 48x48, 9 frames."""
-    from engine.api.types import Geometry
+    from engine.api.capabilities import Geometry
 
     return _shared_bundle(tmp_path_factory, "tiny", (Geometry(64, 48, 9), Geometry(48, 48, 9)), is_5b=False)
 
@@ -68,7 +68,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_5b_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of random weights, 5B shape, without a scorer: 64x32, 5 frames."""
-    from engine.api.types import Geometry
+    from engine.api.capabilities import Geometry
 
     return _shared_bundle(tmp_path_factory, "tiny_5b", (Geometry(64, 32, 5),), is_5b=True)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.api.types import Geometry
-from engine.bundle import Manifest
+from engine.api.capabilities import Geometry
+from engine.bundle.manifest import Manifest
 from export.bundle.defaults import FAMILY_DEFAULTS
 from export.bundle.exporter import Export
 from export.bundle.plan import ExportPlan

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from engine import FakeEngine
 from engine.api.cancellation import CancelFlag
+from engine.api.capabilities import Capabilities
 from engine.api.errors import BundleInvalid, OutOfMemory
-from engine.api.types import Capabilities, Event, PreparedJob, StepDone
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.events import Event, StepDone
+from engine.api.job import PreparedJob
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 
 
 def open_faulty(folder: Path) -> FaultyEngine:

@@ -11,7 +11,7 @@ import sys
 from threading import Semaphore, Thread
 from typing import TYPE_CHECKING
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from server.lifecycle.run import run
 from server.settings import Settings
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.api.cancellation import CancelFlag
-    from engine.api.types import Event, PreparedJob
+    from engine.api.events import Event
+    from engine.api.job import PreparedJob
 
 
 class ReportingEngine(FakeEngine):

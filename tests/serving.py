@@ -24,7 +24,7 @@ from stillcue.v1 import generate_pb2, media_pb2, service_pb2_grpc
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from engine import Engine
+    from engine.api.engine import Engine
 
 PROMPT = "a red fox turns its head"  # 6 words: score 60; 24 characters
 REQUEST_ID = "6f1c2f6e-0d0c-4c53-9d4a-0a8f3a1f5c11"

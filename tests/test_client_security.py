@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import stillcue
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from server.security.callers import hash_of
 from stillcue.channel import call_metadata
 from stillcue.cli import commands

@@ -21,11 +21,12 @@ import grpc.aio
 import pytest
 import yaml
 
-from engine import FakeEngine
 from engine.api.cancellation import CancelFlag
+from engine.api.capabilities import Geometry, MemoryPlan, StageMemory
 from engine.api.errors import GraphFailed, OutOfMemory
-from engine.api.types import Event, Geometry, MemoryPlan, PreparedJob, Stage, StageMemory
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.events import Event, Stage
+from engine.api.job import PreparedJob
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.lifecycle.server import Server
 from server.observability.gpus import Gpu
 from server.settings import Address, Settings

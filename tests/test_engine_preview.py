@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.bundle import PreviewSpec
+from engine.bundle.manifest import PreviewSpec
 from engine.generate.preview import preview_of, to_pixels
 
 # Two channels: the first is red, the second is green and blue; zeros are dark grey.

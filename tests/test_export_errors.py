@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.bundle import MANIFEST_NAME
+from engine.bundle.folder import MANIFEST_NAME
 from export.__main__ import main
 from export.errors import ExportError
 from export.weights.checkpoint import open_checkpoint

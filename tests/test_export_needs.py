@@ -41,7 +41,7 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
 def test_a_dry_run_states_the_bytes_that_an_export_then_writes(
     checkpoint: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    from engine.api.types import Geometry
+    from engine.api.capabilities import Geometry
     from export.bundle.defaults import FAMILY_DEFAULTS
     from export.bundle.exporter import Export
     from export.bundle.plan import ExportPlan

@@ -18,8 +18,11 @@ import pocket.bundle
 import pocket.card
 import pocket.evaluate
 from engine.api.cancellation import CancelFlag
-from engine.api.types import FrameReady, Image, Job, SamplingSpec
-from engine.bundle import Manifest, read_manifest
+from engine.api.events import FrameReady
+from engine.api.job import Job, SamplingSpec
+from engine.api.media import Image
+from engine.bundle.folder import read_manifest
+from engine.bundle.manifest import Manifest
 from engine.generate.bundle_engine import BundleEngine
 from engine.runtime.ort import OrtRuntime
 from pocket.settings import BUNDLE_FOLDER, CHECKPOINT_FOLDER

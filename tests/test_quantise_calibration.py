@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from engine.api.types import Geometry
+from engine.api.capabilities import Geometry
 from export.errors import ExportError
 from export.quantise.calibrate import calibrate, main
 from export.quantise.calibration import calibration_digest, group_size, load_calibration

@@ -14,9 +14,9 @@ import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from engine import FakeEngine
-from engine.api.types import Geometry, Job, PreparedJob
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.capabilities import Geometry
+from engine.api.job import Job, PreparedJob
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.errors.refusals import DeadlinePassed
 from server.observability.metrics import Metrics
 from server.rpc.context import ServerContext

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import stillcue
-from engine.api.types import Geometry
-from engine.bundle import read_manifest
+from engine.api.capabilities import Geometry
+from engine.bundle.folder import read_manifest
 from engine.memory.measure import demand_of
 from engine.memory.placement import Placement
 

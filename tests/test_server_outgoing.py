@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.api.types import FrameEncoding, FrameReady, Stage, StageStarted
+from engine.api.events import FrameReady, Stage, StageStarted
+from engine.api.media import FrameEncoding
 from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.rpc.codec.durations import encode_duration
 from server.rpc.codec.outgoing import Outgoing

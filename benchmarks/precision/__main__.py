@@ -18,8 +18,9 @@ from benchmarks.precision.runs import Asked, Record, make_clips, psnr_db, relati
 from benchmarks.precision.table import markdown
 from benchmarks.precision.variants import COMPONENTS, Variant, transformer_specs, write_variant
 from benchmarks.report import machine
-from engine.api.types import Geometry
-from engine.bundle import Manifest, read_manifest
+from engine.api.capabilities import Geometry
+from engine.bundle.folder import read_manifest
+from engine.bundle.manifest import Manifest
 from export.library_logging import hide_progress_bars, quiet_libraries
 from export.quantise.calibrate import calibrate
 from export.quantise.calibration import Calibration, load_calibration

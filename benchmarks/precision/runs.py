@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from engine.api.cancellation import CancelFlag
-from engine.api.types import FrameReady, Image, Job, SamplingSpec
-from engine.bundle import GraphSpec
+from engine.api.events import FrameReady
+from engine.api.job import Job, SamplingSpec
+from engine.api.media import Image
+from engine.bundle.graph_spec import GraphSpec
 from engine.generate.bundle_engine import BundleEngine
 from engine.runtime.base import Tensor
 from engine.runtime.ort import OrtGraph, OrtRuntime

@@ -15,7 +15,9 @@ import onnx_ir as ir
 import torch
 
 from benchmarks.precision.half import round_results
-from engine.bundle import MANIFEST_NAME, FileSpec, GraphSpec, Manifest, file_sha256
+from engine.bundle.folder import MANIFEST_NAME, file_sha256
+from engine.bundle.graph_spec import GraphSpec
+from engine.bundle.manifest import FileSpec, Manifest
 from export.quantise.calibration import Calibration
 from export.quantise.encodings import Encoding, Kept
 from export.quantise.recipes import RecipePrecision, recipe_for

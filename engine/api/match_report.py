@@ -9,7 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from engine.api.media import Box, PictureReport
+from engine.api.media import Box
+from engine.api.picture_report import PictureReport
 from engine.api.prompt_report import ClauseKind, Language, Noun, PromptReport, Span
 
 

@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
+from engine import open_engine
 from engine.api.cancellation import CancelFlag
-from engine.api.types import FrameReady, Image, ImageFormat, Job, JobDone, MatchMode, MatchPolicy, SamplingSpec
-from engine.generate.opening import EngineSettings, open_engine
+from engine.api.events import FrameReady, JobDone
+from engine.api.job import Job, MatchMode, MatchPolicy, SamplingSpec
+from engine.api.media import Image, ImageFormat
+from engine.api.settings import EngineSettings
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine.api.errors import DeviceUnavailable
-from engine.runtime.gpu import present_card
+from engine.runtime.gpu import present_gpu
 from tests.gpu.report import REPORT_VARIABLE
 
 
@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=Path("out/gpu.json"), help="where the report goes")
     options = parser.parse_args()
     try:
-        card = present_card()
+        card = present_gpu()
     except DeviceUnavailable as error:
         sys.stderr.write(f"gpu-test: {error}\n")
         return 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.api.errors import DeviceUnavailable
-from engine.runtime.gpu import Card, present_card
+from engine.runtime.gpu import Gpu, present_gpu
 from engine.runtime.trt import TrtRuntime
 from tests.gpu.plans import COMPILER, with_plans
 from tests.gpu.report import Report
@@ -16,9 +16,9 @@ from tests.gpu.report import Report
 _POCKET = Path(__file__).resolve().parents[2] / "pocket" / "model"
 
 
-def _found_card() -> Card | None:
+def _found_card() -> Gpu | None:
     try:
-        return present_card()
+        return present_gpu()
     except DeviceUnavailable:
         return None
 
@@ -29,19 +29,17 @@ if _found_card() is None or "PYTEST_XDIST_WORKER" in os.environ:
 
 
 @pytest.fixture(scope="session")
-def card() -> Card:
-    return present_card()
+def card() -> Gpu:
+    return present_gpu()
 
 
 @pytest.fixture(scope="session")
-def report(card: Card) -> Report:
+def report(card: Gpu) -> Report:
     return Report(card)
 
 
 @pytest.fixture(scope="session", params=["tiny", "tiny_5b", "pocket"])
-def bundle(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, card: Card, report: Report
-) -> Path:
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, card: Gpu, report: Report) -> Path:
     """Both families with random weights, and the trained small model, each with plans for this card."""
     name: str = request.param
     source = _POCKET if name == "pocket" else request.getfixturevalue(f"{name}_bundle")

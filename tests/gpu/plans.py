@@ -5,15 +5,16 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from engine.bundle import MANIFEST_NAME, FileSpec, file_sha256, parse_manifest
-from engine.runtime.gpu import Card
+from engine.bundle.folder import MANIFEST_NAME, file_sha256, parse_manifest
+from engine.bundle.manifest import FileSpec
+from engine.runtime.gpu import Gpu
 from export.tensorrt import Target, compile_plans
 from tests.gpu.report import Report
 
 COMPILER = "tensorrt_rtx"
 
 
-def with_plans(source: Path, folder: Path, card: Card, report: Report) -> Path:
+def with_plans(source: Path, folder: Path, card: Gpu, report: Report) -> Path:
     """A copy of a bundle in which every graph has a plan for the card."""
     shutil.copytree(source, folder)
     manifest = parse_manifest(folder)

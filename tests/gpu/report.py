@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from engine.runtime.gpu import Card
+from engine.runtime.gpu import Gpu
 
 REPORT_VARIABLE = "STILLCUE_GPU_REPORT"
 _PACKAGES = ("tensorrt-rtx", "tensorrt", "cuda-bindings", "onnxruntime", "torch", "numpy")
@@ -21,7 +21,7 @@ _PACKAGES = ("tensorrt-rtx", "tensorrt", "cuda-bindings", "onnxruntime", "torch"
 class Report:
     """Figures by test and subject; written whole after every figure, so that a crash costs only what came after."""
 
-    def __init__(self, card: Card) -> None:
+    def __init__(self, card: Gpu) -> None:
         path = os.environ.get(REPORT_VARIABLE)
         self._path = Path(path) if path else None
         self._content: dict[str, Any] = {

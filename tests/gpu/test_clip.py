@@ -12,21 +12,12 @@ import pytest
 
 from engine import open_engine
 from engine.api.cancellation import CancelFlag
+from engine.api.engine import Engine
 from engine.api.errors import Cancelled
-from engine.api.types import (
-    Engine,
-    Event,
-    FrameReady,
-    Image,
-    Job,
-    JobDone,
-    PreparedJob,
-    SamplingSpec,
-    StepDone,
-    VideoSpec,
-)
-from engine.generate.opening import EngineSettings
-from engine.runtime.choice import RuntimeName
+from engine.api.events import Event, FrameReady, JobDone, StepDone
+from engine.api.job import Job, PreparedJob, SamplingSpec, VideoSpec
+from engine.api.media import Image
+from engine.api.settings import EngineSettings, RuntimeName
 from tests.gpu.report import Report
 
 _STEP_COUNT = 8

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.bundle import GraphSpec, TensorSpec, parse_manifest
+from engine.bundle.folder import parse_manifest
+from engine.bundle.graph_spec import GraphSpec, TensorSpec
 from engine.runtime.base import Array, Graph, Runtime
 from engine.runtime.ort import OrtRuntime
 from engine.runtime.trt import TrtRuntime
