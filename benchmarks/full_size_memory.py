@@ -63,7 +63,7 @@ def tables(graphs: Sequence[GraphSpec]) -> str:
 
 
 def manifests(graphs: Sequence[GraphSpec]) -> Iterator[tuple[Manifest, str]]:
-    """Yields a manifest for each compiled transformer, with the graphs of its size and GPU, and its compute capability."""
+    """Yields (manifest, compute capability) for each compiled transformer, with the graphs of its size and GPU."""
     for transformer in graphs:
         if transformer.stage not in {"transformer", "transformer_high"}:
             continue
