@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real server under jobs that end in every way; nothing that operators ask for is empty."""
+"""A real Prometheus scrapes a real server whose jobs end in every way; no query of the dashboard or rules is empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens and names in certificates over real sockets: who is let in, what the others are told, what is logged."""
+"""Caller identity by token or certificate over real sockets: who is accepted, which errors and logs result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job will take, told before it is taken, and jobs that are refused for it; callers in turn."""
+"""Estimates of a job before it runs, jobs refused because of them, and turns between callers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics against what happened, over HTTP, after every way in which a call can end."""
+"""Metrics over HTTP are exact after every way in which a call can end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that are written beside protobuf are the ones that protobuf reads."""
+"""Messages encoded by hand are the ones that protobuf decodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one caller may take: streams, jobs, calls a minute. Over real sockets, and the accounts by themselves."""
+"""Limits of one caller: streams, jobs, calls a minute. Over real sockets, and the accounting alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What is said about a picture and a sentence together: score, clauses, place of the subject, crops. Frozen data.
 
 Boxes are in pixels of the picture that was scored; spans are code points of the sentence. Formulas stand in
-``engine.matching`` and docs/scoring.md. Imported through ``engine.api.types``.
+``engine.matching`` and docs/scoring.md. Imported through ``engine.api``.
 """
 
 from __future__ import annotations
