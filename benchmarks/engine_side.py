@@ -1,6 +1,6 @@
 """The engine as one side of ``benchmarks.pipeline``: ``python -m benchmarks.engine_side BUNDLE CLIP``.
 
-The engine without the server: what a socket costs is not in these figures, for neither side has one.
+Calls the engine in process, without the server, because Diffusers has no network cost either.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TEXT_CACHE_ENTRY_COUNT = 64  # the server's default
 
 
 def main(bundle: str, clip_file: str) -> None:
-    """Opens the bundle and makes takes."""
+    """Opens the bundle and answers takes; see ``benchmarks.clip``."""
     clip = Clip(**json.loads(Path(clip_file).read_text()))
     engine = BundleEngine(Path(bundle), OrtRuntime(clip.thread_count), _TEXT_CACHE_ENTRY_COUNT)
 
@@ -54,7 +54,7 @@ def _job(clip: Clip, take: Take, picture: bytes) -> Job:
         take.negative_prompt,
         VideoSpec(clip.width_px, clip.height_px, clip.frame_count),
         SamplingSpec(clip.step_count, clip.guidance_scale, clip.guidance_scale_low_noise, seed=0),
-        MatchPolicy(MatchMode.OFF),  # the other side has no match
+        MatchPolicy(MatchMode.OFF),  # Diffusers has no match score
     )
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from engine.analysis.picture.findings import picture_finding_table
 from engine.analysis.prompt.findings import FindingRow, finding_table
 from engine.api.prompt_report import Language
-from server.errors import INTERNAL, RULES
+from server.errors.rules import all_rules
 from server.observability.metrics import Metrics
-from server.rpc.codec import GENERATE_PATHS
+from server.rpc.codec.fields import GENERATE_PATHS
 from server.settings import setting_rows
 
 DOCUMENTATION = Path(__file__).parent.parent / "docs"
@@ -55,7 +55,7 @@ def errors_table() -> str:
                 f"{rule.retry_seconds:g} s" if rule.retry_seconds else "",
                 rule.meaning,
             )
-            for rule in [*RULES.values(), INTERNAL]
+            for rule in all_rules()
         ),
     )
 

@@ -1,19 +1,19 @@
-"""The gRPC server: wire and domain, admission, health, metrics. Knows no tensors and no model.
+"""The gRPC server: requests and messages, jobs, health, metrics. Imports no tensor library and no model code.
 
-A ``Generate`` call passes these files in this order:
+The life of a ``Generate`` call:
 
-1. ``interceptors``: counts the call, gives it an id for the log, turns every error into a status; asks the guard of
-   ``security`` who calls and whether there is room, before the request is read;
-2. ``servicer``: enters the ``gate`` (starting, open, draining) and delegates;
-3. ``codec``: protobuf -> ``engine.api``, wrong fields named;
-4. ``admission``: a place in the bounded queue, or a refusal;
-5. ``generation``: on its turn the ``engine_thread`` drives the engine, whose events go to the ``journal``; the work
-   itself is done in the engine's own process, which ``opening`` starts and ``worker_watch`` listens to;
-6. ``codec``: events -> protobuf, frames encoded off the engine's thread;
-7. ``servicer``: messages leave in order; a reader that is too slow loses the call, not the engine;
-8. ``attendance``: what becomes of a job that nobody reads; ``replays`` finds it for a caller who comes back.
+1. ``rpc.interceptors`` counts the call, sets its log id and asks ``security.guard``, before the request is read;
+2. ``rpc.servicer`` enters the readiness gate and decodes the request with ``rpc.codec``;
+3. ``jobs.service`` finds or admits the job: resume, join, reserve, prepare, enqueue;
+4. ``jobs.queue`` reports positions; at position 0 ``jobs.engine_run`` runs the job on the engine thread;
+5. ``jobs.stream`` encodes the events with ``rpc.codec`` and puts them into the bounded ``jobs.event_log``;
+6. ``rpc.servicer`` sends the messages in order; a reader that is too slow loses the call, not the engine;
+7. ``jobs.readers`` decides what becomes of a job without a reader, ``jobs.registry`` finds the job for a reader that
+   resumes the stream;
+8. an error becomes a status in ``rpc.interceptors``, by the table in ``errors.rules``.
 
-``lifecycle`` starts, drains and stops all of it.
+Folders, from the top: ``lifecycle`` (start, drain, stop), ``rpc`` (gRPC), ``observability`` (metrics, traces, logs;
+listeners of jobs), ``jobs``, ``security``, ``runtime`` (threads, readiness), ``errors``, ``settings``. Imports go down.
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""``python -m server --bundle BUNDLE``: reads the settings, serves, and says in one line what was wrong with them."""
+"""``python -m server --bundle BUNDLE``: serves a bundle. A wrong setting ends the start with one line on stderr."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ _EXIT_MISCONFIGURED = 2
 
 
 def main() -> int:
-    """Serves until a signal comes. Returns the exit code: 0, or 2 where settings or bundle are wrong."""
+    """Serves until SIGTERM or SIGINT. Returns the exit code: 0, or 2 where settings or bundle are wrong."""
     try:
         settings = Settings.load(sys.argv[1:], os.environ)
     except SettingInvalid as error:
         return _misconfigured(error)
-    # Only now, so that a wrong setting is told at once.
+    # Imported here, so that a wrong setting is reported at once.
     import asyncio
 
     from engine.api.errors import BundleInvalid, NoSharedMemory
-    from server import lifecycle
+    from server.lifecycle.engine_factory import engine_factory
+    from server.lifecycle.run import run
     from server.observability.logs import configure_logging
-    from server.runtime.engine_factory import engine_opener
 
     configure_logging(settings.log_level, settings.log_format)
     try:
-        is_at_rest = asyncio.run(lifecycle.run(settings, engine_opener(settings)))
+        is_at_rest = asyncio.run(run(settings, engine_factory(settings)))
     except NoSharedMemory as error:
         return _misconfigured(f"{error}, or set --engine-process server")
     except (SettingInvalid, BundleInvalid) as error:
         return _misconfigured(error)
     if not is_at_rest:
-        # A graph call still runs. Leaving Python under it would abort the process; this just ends it.
+        # A graph call still runs. A normal exit of Python would abort the process; os._exit just ends it.
         logging.shutdown()
         os._exit(0)
     return 0

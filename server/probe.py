@@ -1,6 +1,6 @@
-"""``python -m server.probe``: exit status 0 when the server on this machine is serving. For container health checks.
+"""``python -m server.probe``: exits with 0 when the server on this machine is serving. For container health checks.
 
-Asks over plain text: the port of ``health_listen`` where there is one, else that of ``listen``.
+The probe connects in plain text to the port of ``health_listen``, or to that of ``listen`` where the former is unset.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _EXIT_MISCONFIGURED = 2
 
 
 def main() -> int:
-    """Asks the health service of the port that the server's own settings name."""
+    """Asks the health service, at the port that the settings of the server name."""
     try:
         settings = Settings.load(["--engine", "fake"], os.environ)
         port = _plain_text_port(settings)

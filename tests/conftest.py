@@ -1,4 +1,4 @@
-"""Bundles that several tests use, each exported once a run, and the record of what promises reached."""
+"""Fixtures: bundles that several tests share, each exported once in a run, and the record for docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 if TYPE_CHECKING:
     from engine.api.capabilities import Geometry
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing in a test may look for a model elsewhere
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests must not look for models online
 # Torch's threads spin while they wait for each other; beside other tests they cost many times what they gain.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -76,7 +76,7 @@ def tiny_5b_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _shared_bundle(
     factory: pytest.TempPathFactory, name: str, geometries: tuple[Geometry, ...], *, is_5b: bool
 ) -> Path:
-    """The processes of a parallel run share a bundle; the first one that comes exports it."""
+    """Returns a bundle shared by all processes of a parallel run; the first process exports it."""
     from tests.checkpoints import TinyModel
     from tests.exporting import export_tiny
 

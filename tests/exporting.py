@@ -16,7 +16,7 @@ from tests.checkpoints import TinyModel, write_checkpoint
 
 @dataclass(frozen=True)
 class TinyExport:
-    """Where a tiny checkpoint and its bundle are."""
+    """Paths of a tiny checkpoint and its bundle."""
 
     checkpoint: Path
     bundle: Path

@@ -1,6 +1,6 @@
-"""``python -m tests.gated_server FLAG...``: a server in a process of its own, whose fake engine a test steps.
+"""``python -m tests.gated_server FLAG...``: a server process whose fake engine advances on command of a test.
 
-Each line on stdin lets the engine make one graph call; each graph call is a line on stdout after the ready line.
+Each line on stdin permits one graph call; each graph call is printed as a line on stdout after the ready line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from threading import Semaphore, Thread
 from typing import TYPE_CHECKING
 
 from engine.testing.fake_engine import FakeEngine
-from server.lifecycle import run
+from server.lifecycle.run import run
 from server.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ReportingEngine(FakeEngine):
-    """Writes down each graph call when it has been made."""
+    """A fake engine that prints each graph call after making it."""
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
         reported = len(self.graph_calls)

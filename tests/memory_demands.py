@@ -1,4 +1,4 @@
-"""Manifests of true size without files, for tests of what fits: every figure a test cares about is an argument."""
+"""Manifests of full-size bundles without files, for tests of memory planning; sizes are arguments."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def a14b_manifest(
     precision: Precision = "int4",
     compute_capability: str = SM_86,
 ) -> Manifest:
-    """A bundle of the A14B shape whose plans have these weights and scratch, the same for each geometry."""
+    """Returns a manifest of A14B shape with these (weight, scratch) bytes by stage, the same for each geometry."""
     graphs: list[GraphSpec] = []
     for geometry in geometries:
         for stage, (weight_bytes, scratch_bytes) in engines.items():

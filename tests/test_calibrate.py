@@ -1,4 +1,4 @@
-"""Calibration: the arithmetic against cases that can be computed by hand, the command against pairs of pocket."""
+"""Calibration: the arithmetic against cases computed by hand, the command against pairs of pocket."""
 
 from __future__ import annotations
 

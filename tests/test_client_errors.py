@@ -1,4 +1,4 @@
-"""Every way that a call can fail, as both clients tell it."""
+"""Every way in which a call can fail, as an exception of both clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 import stillcue
-from server.errors import RULES
+from server.errors.rules import RULES
 from stillcue.channel import channel_credentials, is_loopback
 from stillcue.cli.failures import describe
 from stillcue.status import ERROR_BY_REASON, ERROR_BY_STATUS

@@ -1,4 +1,4 @@
-"""Both clients take a broken stream up again by themselves: a real server, behind a relay that cuts connections."""
+"""Both clients resume a broken stream by themselves: a real server behind a relay that cuts connections."""
 
 from __future__ import annotations
 

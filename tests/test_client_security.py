@@ -1,4 +1,4 @@
-"""What the client shows of itself, and to whom: certificates and tokens, in the library and on the command line."""
+"""Certificates and tokens of the client, in the library and on the command line: what is sent to which server."""
 
 from __future__ import annotations
 

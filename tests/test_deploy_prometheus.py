@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real server under jobs that end in every way; nothing that operators ask for is empty."""
+"""A real Prometheus scrapes a real server whose jobs end in every way; no query of the dashboard or rules is empty."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from engine.api.errors import GraphFailed, OutOfMemory
 from engine.api.events import Event, Stage
 from engine.api.job import PreparedJob
 from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
-from server.lifecycle import Server
-from server.observability.gpus import Card
+from server.lifecycle.server import Server
+from server.observability.gpus import Gpu
 from server.settings import Address, Settings
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
 from tests.serving import PROMPT, REQUEST_ID, failure_of, generate_request, png, read_all, stub_of
@@ -39,7 +39,7 @@ GIB = 2**30
 SCRAPE_SECONDS = 1
 # Some 8 s on an idle machine; the limit is for a busy one.
 PATIENCE_SECONDS = 240
-CARD = Card(0, "NVIDIA GeForce RTX 3090", lambda: 20.0 * GIB, lambda: 24.0 * GIB, lambda: 0.5)
+CARD = Gpu(0, "NVIDIA GeForce RTX 3090", lambda: 20.0 * GIB, lambda: 24.0 * GIB, lambda: 0.5)
 # Every third call fails; whatever else is wrong has to last for minutes before an alert fires.
 EXPECTED_ALERTS = {"StillcueFaultsBurnFast", "StillcueFaultsBurnSteady", "StillcueOutOfMemory"}
 PLANNED = replace(
@@ -163,7 +163,7 @@ async def round_of_calls(stub: Any) -> None:
 async def test_what_operators_ask_has_an_answer(tmp_path: Path) -> None:
     free = Address("127.0.0.1", 0)
     settings = Settings(listen=free, metrics_listen=free, engine="fake", queue_capacity=1)
-    server = Server(settings, lambda: WilfulEngine(capabilities=PLANNED), find_cards=lambda: [CARD])
+    server = Server(settings, lambda: WilfulEngine(capabilities=PLANNED), find_gpus=lambda: [CARD])
     panels = {as_prometheus_sees(expression) for panel in PANELS for expression in expressions(panel)}
     unanswered = panels | {rule["record"] for rule in RECORDING}
     began_at = time.time()

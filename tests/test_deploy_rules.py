@@ -1,4 +1,4 @@
-"""Recording rules and alerts: sound, tried out in cases, and each alert with its section in the operations page."""
+"""Recording rules and alerts: valid, tested on cases, and each alert has its section in docs/operations.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from engine.api.errors import EngineHung, EngineLost, OutOfMemory
-from server.errors import INTERNAL, RULES
+from server.errors.rules import INTERNAL, RULES
 from tests.promql import grouped_labels, labels_of_metrics, selected, series_names, unknown_values
 
 ROOT = Path(__file__).parent.parent

@@ -1,4 +1,4 @@
-"""Figures of clips that are drawn here, and what is made of figures: symptoms and the order of remedies."""
+"""Measures of synthetic clips, and the symptoms and remedies derived from measures."""
 
 from __future__ import annotations
 

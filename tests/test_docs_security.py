@@ -1,4 +1,4 @@
-"""docs/security.md is true: its commands run as they stand, its reasons and settings exist, as does its container."""
+"""docs/security.md is true: its commands run, and its error reasons, settings and container options exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import RULES
+from server.errors.rules import RULES
 from server.settings import setting_rows
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,4 +1,4 @@
-"""Bundles that cannot be served: each fault is named with its file and its remedy when the server starts."""
+"""Faulty bundles: each fault is reported with its file and its remedy when the server starts."""
 
 from __future__ import annotations
 

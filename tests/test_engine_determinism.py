@@ -1,4 +1,4 @@
-"""Same bundle, same job, same seed: the same bytes, in this process and in the next one."""
+"""Same bundle, job and seed give the same bytes, in one process and in another."""
 
 from __future__ import annotations
 

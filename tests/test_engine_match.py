@@ -1,4 +1,4 @@
-"""Match scores: the engine's numbers against the scorer model itself, and the arithmetic at its edges."""
+"""Match scores: the engine's figures against the scorer model itself, and edge cases of the arithmetic."""
 
 from __future__ import annotations
 

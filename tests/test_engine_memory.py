@@ -1,4 +1,4 @@
-"""What is in memory when: never more than the budget, every graph in time, and remedies that do fit."""
+"""Memory plans: never above the budget, every graph loaded in time, and remedies that do fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Picture files, honest and hostile: what is taken, what is refused and why, and how a picture is cut."""
+"""Picture files, valid and hostile: which are accepted, which are refused and why, and how a picture is cropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of a job's fields: what is refused, by which name and with what advice, and what defaults fill in."""
+"""Validation of a job's fields: error, field name and advice for bad values, defaults for unset ones."""
 
 from __future__ import annotations
 

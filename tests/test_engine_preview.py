@@ -1,4 +1,4 @@
-"""Latents become colours and colours become bytes, by hand."""
+"""Projection of latents to preview pixels, against values computed by hand."""
 
 from __future__ import annotations
 

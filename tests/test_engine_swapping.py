@@ -1,4 +1,4 @@
-"""Graphs come and go as planned: on a real bundle, with a budget so small that nothing can stay."""
+"""Loading and unloading of graphs by plan, on a real bundle with a budget too small to keep any graph."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The TensorRT runtime on a card that is not there: ``fake_cuda`` holds the memory, ``fake_tensorrt`` computes.
+"""The TensorRT runtime without a GPU: ``fake_cuda`` provides the memory, ``fake_tensorrt`` computes.
 
-What only a real card can show is in ``tests/gpu``.
+``tests/gpu`` tests what needs a real GPU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The VAE chunk by chunk, as graphs with caches, against the library's own pass over the whole clip."""
+"""The VAE run chunk by chunk, as graphs with caches, against the library's pass over the whole clip."""
 
 from __future__ import annotations
 

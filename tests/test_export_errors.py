@@ -1,4 +1,4 @@
-"""What the exporter refuses: exit status 1, one line that says what to do, and nothing left that could be served."""
+"""Faults that the exporter refuses: exit status 1, one line with the remedy, and no bundle left behind."""
 
 from __future__ import annotations
 

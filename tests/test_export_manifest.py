@@ -1,4 +1,4 @@
-"""What the manifest says of an export is true: errors, versions, files, digests and the preview's projection."""
+"""The manifest of an export is true: errors, versions, files, digests and the preview's projection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an export takes is told, and refused where it is not there, before anything is written."""
+"""The resources of an export are estimated, and an export that lacks them is refused before it writes anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints of both families become plans in every precision, for the cards that have it, by the export itself."""
+"""The exporter compiles checkpoints of both families in every precision, for the GPUs that support it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An export that is killed goes on where it was, and ends with the files that an undisturbed one writes."""
+"""A killed export resumes and writes the same files as an uninterrupted one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What is said of a plan is true, and it is one, for both cards, on a machine that has none.
+"""Plans compiled for both GPUs on a machine without one: they are valid, and the manifest describes them truly.
 
-``test_export_precisions`` compiles every stage in every precision; here are one of each kind and the scorer's, in fp32.
+``test_export_precisions`` compiles every stage in every precision; this file one of each kind and the scorer, in fp32.
 """
 
 from __future__ import annotations

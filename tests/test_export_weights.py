@@ -1,4 +1,4 @@
-"""Weights lie outside the graphs, once, and are served in the precision in which they are stored."""
+"""Weights are stored once, outside the graphs, and used in the precision in which they are stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sums of true-size plans: cutting a transformer into parts, and the table that docs/memory.md shows."""
+"""Figures of true-size plans: merging the parts of a transformer, and the table in docs/memory.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boxes of a match report in pixels of the picture file, whatever was done to bring it to the clip's size."""
+"""Boxes of a match report are in pixels of the picture file, however the picture was fitted to the clip's size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person is told about a picture: the table, its page, and which finding comes when."""
+"""Picture findings: the table, its page in docs, and the conditions of each finding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports on picture files that are drawn here, so that every figure has a known cause."""
+"""Reports on synthetic picture files, in which every figure has a known cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pocket as it lies in the repository: its size, its bundle against its checkpoint, and what its clips show."""
+"""Pocket as committed: its size, its bundle against its checkpoint, and the quality of its clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences become clauses: kinds, order, spans in the text as it was given, whatever its spelling."""
+"""Prompts are parsed into clauses: kinds, order, and spans in the original text, whatever its spelling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of findings, its page, and the rules against labelled prompts."""
+"""Prompt findings: the table, its page in docs, and the rules against labelled prompts."""
 
 from __future__ import annotations
 

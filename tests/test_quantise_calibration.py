@@ -1,4 +1,4 @@
-"""What calibration measures, keeps and refuses."""
+"""Calibration for quantisation: what it measures, what it saves, and what it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scorer graphs and what is put into them, against transformers at random configurations."""
+"""Scorer graphs and their inputs, against transformers at random configurations."""
 
 from __future__ import annotations
 

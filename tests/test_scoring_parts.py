@@ -1,4 +1,4 @@
-"""The parts of a match score, each alone: batches, cache, heat maps, windows, what is asked, probabilities."""
+"""The parts of a match score, each alone: batches, cache, heat maps, windows, queries, probabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Match reports of pocket's own scorer: what a person would check by eye, and that no sentence breaks it."""
+"""Match reports of pocket's scorer: results that can be checked by eye, and no sentence raises an error."""
 
 from __future__ import annotations
 

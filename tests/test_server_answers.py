@@ -1,4 +1,4 @@
-"""ScoreMatch, GetCapabilities, and the tables between wire and domain."""
+"""ScoreMatch, GetCapabilities, and the tables that map wire to domain."""
 
 from __future__ import annotations
 

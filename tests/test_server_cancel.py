@@ -1,4 +1,4 @@
-"""Cancels where they are rare or hard to see: in the queue, at the very end, by callers that vanish without a word."""
+"""Rare cancels: in the queue, at the very end, and by callers that vanish without closing the connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of graphics cards: a driver that a test plays, and this machine's own."""
+"""GPU metrics: with a fake driver, and with this machine's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from server.observability.gpus import cards_of, nvml_cards
+from server.observability.gpus import gpus_of, nvml_gpus
 from server.observability.metrics import Metrics
 
 GIB = 2**30
@@ -52,7 +52,7 @@ class PlayedDriver:
 
 def exported(driver: PlayedDriver) -> tuple[Metrics, Any]:
     metrics = Metrics()
-    metrics.watch_cards(cards_of(driver.module()))
+    metrics.watch_gpus(gpus_of(driver.module()))
 
     def value(name: str, gpu: int) -> float | None:
         labels = {"gpu": str(gpu), "gpu_name": "NVIDIA GeForce RTX 3090"}
@@ -61,7 +61,7 @@ def exported(driver: PlayedDriver) -> tuple[Metrics, Any]:
     return metrics, value
 
 
-def test_each_card_is_looked_at_when_somebody_asks() -> None:
+def test_each_gpu_is_looked_at_when_somebody_asks() -> None:
     driver = PlayedDriver()
     _, value = exported(driver)
     assert [value("memory_used_bytes", gpu) for gpu in range(3)] == [20 * GIB, 20 * GIB, None]
@@ -71,7 +71,7 @@ def test_each_card_is_looked_at_when_somebody_asks() -> None:
     assert value("memory_used_bytes", 1) == 23 * GIB
 
 
-def test_a_lost_card_takes_nothing_else_with_it() -> None:
+def test_a_lost_gpu_takes_nothing_else_with_it() -> None:
     driver = PlayedDriver()
     metrics, value = exported(driver)
     driver.is_lost = True
@@ -82,12 +82,12 @@ def test_a_lost_card_takes_nothing_else_with_it() -> None:
 
 
 def test_without_a_driver_there_are_no_cards() -> None:
-    assert cards_of(PlayedDriver(is_missing=True).module()) == []
+    assert gpus_of(PlayedDriver(is_missing=True).module()) == []
 
 
 def test_the_library_and_the_driver_of_this_machine() -> None:
     pynvml = pytest.importorskip("pynvml", reason="nvidia-ml-py is not installed")
-    cards = nvml_cards()
+    cards = nvml_gpus()
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:

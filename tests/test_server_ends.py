@@ -1,4 +1,4 @@
-"""Streams that end early: by the caller, by the deadline, by a slow reader. The engine stops and the next job runs."""
+"""Streams ended early by the caller, the deadline or a slow reader: the engine stops and the next job runs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from google.protobuf.duration_pb2 import Duration
 from engine.api.capabilities import Geometry
 from engine.api.job import Job, PreparedJob
 from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
-from server.errors import DeadlinePassed
+from server.errors.refusals import DeadlinePassed
 from server.observability.metrics import Metrics
-from server.rpc.context import Serving
+from server.rpc.context import ServerContext
 from server.rpc.servicer import StillcueServicer
 from server.runtime.engine_thread import EngineThread
-from server.runtime.readiness import Gate
+from server.runtime.readiness import ReadinessGate
 from server.security.quotas import Quotas
 from server.settings import Settings
 from stillcue.v1 import generate_pb2, media_pb2
@@ -95,11 +95,11 @@ class ContextWithoutTime:
 
 async def test_a_deadline_that_is_over_is_refused_before_any_work() -> None:
     engine, engine_thread, metrics, settings = FakeEngine(), EngineThread(), Metrics(), Settings(engine="fake")
-    gate: Gate[Serving] = Gate()
-    gate.open(Serving.build(engine, engine_thread, settings, metrics))
+    gate: ReadinessGate[ServerContext] = ReadinessGate()
+    gate.open(ServerContext.build(engine, engine_thread, settings, metrics, Quotas()))
     context: Any = ContextWithoutTime()
     with pytest.raises(DeadlinePassed):
-        await anext(aiter(StillcueServicer(gate, Quotas(), metrics, settings).Generate(generate_request(), context)))
+        await anext(aiter(StillcueServicer(gate, metrics, settings).Generate(generate_request(), context)))
     assert engine_thread.close(20)
     assert engine.graph_calls == []
 

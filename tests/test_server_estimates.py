@@ -1,4 +1,4 @@
-"""What a job will take, told before it is taken, and jobs that are refused for it; callers in turn."""
+"""Estimates of a job before it runs, jobs refused because of them, and turns between callers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from engine.api.events import Stage, StageStarted
 from engine.api.job import Job, SamplingSpec, VideoSpec
 from engine.api.media import Image
 from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
-from server.errors import QueueFull, status_of
+from server.errors.refusals import QueueFull
 from server.jobs.estimates import Estimates
+from server.rpc.status import status_of
 from server.security.callers import hash_of
 from stillcue.v1 import generate_pb2
 from tests.serving import detail, failure_of, generate_request, kinds, png, read_all, reason, served
@@ -111,13 +112,13 @@ def prepared(frame_count: int = 9, step_count: int = 4, guidance_scale: float = 
 
 def run(estimates: Estimates, clock: Clock, job: PreparedJob, step_seconds: float, other_seconds: float) -> None:
     timer = estimates.timer(job)
-    timer.work_started()
+    timer.work_started(0.0)
     for event in FakeEngine().generate(job, CancelFlag()):
         if isinstance(event, StageStarted):
             clock.now += other_seconds if event.stage is Stage.DECODE else 0.0
         elif type(event).__name__ == "StepDone":
             clock.now += step_seconds
-        timer.event(event)
+        timer.engine_event(event)
 
 
 def test_an_estimate_is_the_median_for_the_size_and_grows_with_the_steps() -> None:

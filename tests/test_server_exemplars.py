@@ -1,4 +1,4 @@
-"""Exemplars: a bucket of a histogram leads to the request that fell into it, in the one format that can say so."""
+"""Exemplars link a histogram bucket to the request in it, in OpenMetrics, the only format with exemplars."""
 
 from __future__ import annotations
 

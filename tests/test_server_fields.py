@@ -9,8 +9,9 @@ import pytest
 from engine.api.errors import InvalidJob, MatchRefused, NotCompiled, ScorerMissing, Violation
 from engine.api.fields import Field
 from engine.testing.fake_match import fake_match_report
-from server.errors import InvalidRequest, SizeNotCompiled, refusal_of, status_of
-from server.rpc.codec.fields import GENERATE_PATHS, SCORE_MATCH_PATHS, FieldViolation
+from server.errors.refusals import FieldViolation, InvalidRequest, SizeNotCompiled, refusal_of
+from server.rpc.codec.fields import GENERATE_PATHS, SCORE_MATCH_PATHS
+from server.rpc.status import status_of
 from stillcue.v1 import generate_pb2, match_pb2
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The memory budget through the front door: a real server process with a real bundle, seen by the real client."""
+"""The memory budget end to end: a real server process with a real bundle, observed by the real client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics against what happened, over HTTP, after every way in which a call can end."""
+"""Metrics over HTTP are exact after every way in which a call can end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from engine.api.errors import OutOfMemory
 from engine.api.events import Stage
 from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from scripts.docs_tables import DOCUMENTATION, updated
-from server.errors import INTERNAL, RULES
+from server.errors.rules import INTERNAL, RULES
 from server.observability.metrics import Metrics
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
 from tests.serving import PROMPT, Served, failure_of, generate_request, png, read_all, served

@@ -1,4 +1,4 @@
-"""Load and signals: what the server promises of them, counted."""
+"""Promises under load and signals, checked by exact counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who runs next, who waits, who is refused."""
+"""The queue: which job runs next, which waits, which is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams that break and are taken up again: the same bytes, one run of the engine, bounded time and memory."""
+"""Broken streams are resumed: the same bytes, one run of the engine, bounded time and memory."""
 
 from __future__ import annotations
 

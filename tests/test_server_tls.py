@@ -1,4 +1,4 @@
-"""TLS and mutual TLS on real sockets: who connects, who does not, and what a change of files does."""
+"""TLS and mutual TLS on real sockets: which clients connect, and what a change of certificate files does."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from engine.api.errors import GraphFailed
 from engine.testing.fake_engine import FakeEngine
-from server.observability.otel import OpenTelemetryTracing
-from server.observability.tracing import NO_TRACING, open_tracing
+from server.observability.spans import Tracing
+from server.observability.tracing import open_tracing
 from server.settings import SettingInvalid, Settings
 from tests.serving import PROMPT, REQUEST_ID, eventually, failure_of, generate_request, read_all, served
 from tests.test_server_refusals import FaultyEngine
@@ -38,7 +38,7 @@ class Traces:
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()
-        self.tracing = OpenTelemetryTracing(SimpleSpanProcessor(self._exporter))
+        self.tracing = Tracing(SimpleSpanProcessor(self._exporter))
 
     @property
     def spans(self) -> list[ReadableSpan]:
@@ -151,11 +151,11 @@ async def test_a_collector_gets_the_spans_by_the_time_the_server_has_stopped() -
 
 
 def test_traces_are_off_by_default() -> None:
-    assert open_tracing(Settings(engine="fake").otlp_endpoint) is NO_TRACING
+    assert open_tracing(Settings(engine="fake").otlp_endpoint) is None
 
 
 def test_a_collector_without_the_libraries_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "server.observability.otel")
+    monkeypatch.delitem(sys.modules, "server.observability.spans")
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
     with pytest.raises(SettingInvalid, match=r"^--otlp-endpoint http://h:1 needs .*; pip install '\.\[otel\]'"):
         open_tracing("http://h:1")

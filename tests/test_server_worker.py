@@ -1,4 +1,4 @@
-"""The engine in a process of its own, over real sockets: what its faults cost, and what comes back by itself."""
+"""The engine in a worker process, over real sockets: effects of its faults, and recovery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lettering in pictures that are drawn here, and the components that it is found by."""
+"""Text detection in synthetic pictures, and the connected components that it is based on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""From picture and sentence to frames, by the engine that serves: the one place where evaluation meets it.
-
-Knows how a job is put. Does not know what a clip should show.
-"""
+"""Generates clips for evaluation with the engine that the server uses. The only file here that calls the engine."""
 
 import io
 import time
@@ -22,7 +19,7 @@ from engine.api.settings import EngineSettings
 
 @dataclass(frozen=True)
 class Sampling:
-    """How clips are generated; one guidance scale for both experts."""
+    """Denoising steps and guidance scale; both experts use the same scale."""
 
     step_count: int
     guidance_scale: float
@@ -30,7 +27,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Generated:
-    """One clip. frames: [frames, height, width, 3] uint8; match_score is in 0..100."""
+    """One generated clip. frames: [frames, height, width, 3] uint8; match_score: 0..100; seconds: wall clock."""
 
     frames: NDArray[np.uint8]
     first_frame_psnr_db: float
@@ -47,7 +44,7 @@ class Generator:
 
     @property
     def sampling(self) -> Sampling:
-        """The bundle's own settings."""
+        """The bundle's default step count and guidance scale."""
         defaults = self._engine.capabilities().defaults
         return Sampling(defaults.step_count, defaults.guidance_scale)
 

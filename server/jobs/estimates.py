@@ -1,9 +1,9 @@
-"""How long a job will take, from how long others took, and how much memory, from the plan. Lives in the event loop.
+"""Estimates of a job's time, from the times of earlier jobs, and of its memory, from the plan. Runs in the event loop.
 
-A clip of one size and length takes a time for each step and a time for everything else. Both are medians of the last
-jobs on this server that were completed, by the clock, so that they hold for this machine and its load. For a size that
-was not seen yet they are those of the size that is nearest, by the number of pixels. Before the first job nothing is
-known, and nothing is said.
+The time of a job is that of its steps and that of everything else. Both are medians over the last completed jobs of
+the same size, length and guidance on this server, by the clock, so that they hold for this machine and its load. For a
+size without a completed job the times of the nearest size are scaled by the number of pixels. Before the first
+completed job there is no estimate.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from engine.api.capabilities import Geometry
 from engine.api.events import JobDone, Stage, StageStarted, StepDone
+from server.jobs.listener import JobListener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,15 +26,15 @@ if TYPE_CHECKING:
     from engine.api.job import PreparedJob
 
 _SAMPLE_COUNT = 9
-# Where every job is refused because of an estimate, nothing is learned. After this time one of them is let in.
+# A job that is refused for its estimate teaches nothing. After this time an estimate refuses no job any more.
 _TRUSTED_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a job will take. ``work_seconds`` None: nothing is known; ``peak_memory_bytes`` None: nothing is planned.
+    """Seconds and memory that a job is likely to take; None: no estimate.
 
-    ``is_trusted``: recent enough to refuse a job for it.
+    ``is_trusted``: the estimate is recent enough to refuse a job for it.
     """
 
     work_seconds: float | None = None
@@ -43,14 +44,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """Jobs that take the same time but for their steps. Without guidance a step has one forward in place of two."""
+    """Jobs that take the same time except for their number of steps. A guided step has two forwards, any other one."""
 
     geometry: Geometry
     is_guided: bool
 
     @property
     def cost(self) -> int:
-        """Pixels that a step handles; comparable between kinds."""
+        """Pixels that a step handles, comparable between kinds."""
         pixels = self.geometry.width_px * self.geometry.height_px * self.geometry.frame_count
         return pixels * 2 if self.is_guided else pixels
 
@@ -63,7 +64,7 @@ class _History:
 
 
 class Estimates:
-    """What is known about jobs. ``clock`` gives seconds."""
+    """Learns from completed jobs, and estimates new ones. ``clock`` returns seconds."""
 
     def __init__(self, capabilities: Capabilities, clock: Callable[[], float] = time.monotonic) -> None:
         self._peak_bytes = {plan.geometry: plan.peak_bytes for plan in capabilities.memory_plans}
@@ -71,7 +72,7 @@ class Estimates:
         self._histories: dict[_Kind, _History] = {}
 
     def of(self, job: PreparedJob) -> Estimate:
-        """The estimate for a job that is alone."""
+        """The estimate for a job that waits for no other one."""
         kind = _kind_of(job)
         peak_bytes = self._peak_bytes.get(kind.geometry)
         if not self._histories:
@@ -83,7 +84,7 @@ class Estimates:
         return Estimate(seconds * kind.cost / nearest.cost, is_trusted, peak_bytes)
 
     def timer(self, job: PreparedJob) -> JobTimer:
-        """What learns from a job."""
+        """The listener that measures a job."""
         return JobTimer(_kind_of(job), self._learn, self._clock)
 
     def _learn(self, kind: _Kind, step_seconds: float, other_seconds: float) -> None:
@@ -93,8 +94,8 @@ class Estimates:
         history.learned_at = self._clock()
 
 
-class JobTimer:
-    """Follows one job by its events, and tells what it took once it is done."""
+class JobTimer(JobListener):
+    """Measures one job by its events, and reports the times of a completed job to ``learn``."""
 
     def __init__(self, kind: _Kind, learn: Callable[[_Kind, float, float], None], clock: Callable[[], float]) -> None:
         self._kind = kind
@@ -102,19 +103,19 @@ class JobTimer:
         self._clock = clock
         self._started_at = self._denoise_started_at = self._last_step_at = 0.0
         self._step_count = 0
-        self._is_given_up = False
+        self._is_retried = False
 
-    def work_started(self) -> None:
-        """The engine is the job's."""
+    def work_started(self, queue_seconds: float) -> None:  # noqa: ARG002
+        """See ``JobListener``."""
         self._started_at = self._clock()
 
-    def give_up(self) -> None:
-        """The job takes longer than it should; nothing is to be learned from it."""
-        self._is_given_up = True
+    def retried(self) -> None:
+        """See ``JobListener``. The time of a retried job says nothing about other jobs."""
+        self._is_retried = True
 
-    def event(self, event: Event) -> None:
-        """The engine reported something."""
-        if self._is_given_up:
+    def engine_event(self, event: Event) -> None:
+        """See ``JobListener``."""
+        if self._is_retried:
             return
         match event:
             case StageStarted(stage=Stage.DENOISE):

@@ -1,11 +1,11 @@
-"""The bounded record of one stream: between the engine, which never waits, and readers, who may come back.
+"""The bounded event log of one stream, between the engine, which never waits, and any number of readers.
 
-Lives in the event loop; knows no gRPC and no engine. Messages get their numbers in the order in which their slots
-were reserved, and are sealed in that order, once, so that every reader gets the same bytes.
+Used in the event loop only. A message gets its number when its slot is reserved, and is sealed in the order of
+numbers, once, so that every reader gets the same bytes.
 
-A record that ``keeps`` holds messages after they were read, for a reader who takes the stream up again. When more
-bytes are held than may be, those that every reader is past go first. Where that is not enough the readers are too
-slow: of several the slowest loses its stream, and the last one takes the record with it.
+A log that keeps messages holds them after they were read, for a reader that resumes the stream. Where the log exceeds
+its byte limit, it drops the oldest messages that every reader has passed. Where that is not enough, the readers are too
+slow: of several readers the slowest loses its stream; the only reader fails together with the log.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from server.errors import BufferFull, EventsDropped
+from server.errors.refusals import BufferFull, EventsDropped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 
 class Slot(Generic[_T]):
-    """The place of one message in the order; ``byte_count`` is what it holds at the moment."""
+    """The place of one message in the order; ``byte_count`` is what the slot holds at the moment."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -31,28 +31,28 @@ class Slot(Generic[_T]):
 
 
 class _Reader:
-    """One who reads: ``number`` is that of its next message, ``error`` why it gets no more."""
+    """One reader: ``number`` is that of its next message, ``error`` the reason why it gets no further one."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.error: BaseException | None = None
 
 
-class Journal(Generic[_T]):
-    """``seal`` completes a message, given its number. ``on_overflow`` is called once, when everything was dropped."""
+class EventLog(Generic[_T]):
+    """``seal`` completes a message, given its number. ``on_overflow`` is called once, when the log is full."""
 
     def __init__(
-        self, max_bytes: int, *, keeps: bool, seal: Callable[[_T, int], None], on_overflow: Callable[[], None]
+        self, max_bytes: int, *, is_resumable: bool, seal: Callable[[_T, int], None], on_overflow: Callable[[], None]
     ) -> None:
         self._max_bytes = max_bytes
-        self._keeps = keeps
+        self._is_resumable = is_resumable
         self._seal = seal
         self._on_overflow = on_overflow
         self._slots: dict[int, Slot[_T]] = {}
-        self._first_number = 0  # of those that are held
+        self._first_number = 0  # of the messages that the log holds
         self._sealed_count = 0
         self._reserved_count = 0
-        self._read_count = 0  # by whoever got furthest
+        self._read_count = 0  # by the reader that got furthest
         self._readers: list[_Reader] = []
         self.held_bytes = 0
         self.is_finished = False
@@ -60,7 +60,7 @@ class Journal(Generic[_T]):
         self._changed = asyncio.Event()
 
     def reserve(self, byte_count: int) -> Slot[_T]:
-        """Takes the next place in the order for a message that is not ready yet and holds so many bytes."""
+        """Takes the next number for a message that is not ready yet and holds ``byte_count`` bytes until then."""
         slot: Slot[_T] = Slot(self._reserved_count)
         if not self.is_finished:
             self._reserved_count += 1
@@ -84,14 +84,14 @@ class Journal(Generic[_T]):
         self.fill(self.reserve(byte_count), message, byte_count)
 
     def finish(self, error: BaseException | None = None) -> None:
-        """Ends the stream after the messages that are in it, with an error or without. The first call counts."""
+        """Ends the stream after the messages in the log, with an error or without. Only the first call counts."""
         if not self.is_finished:
             self.is_finished = True
             self._error = error
             self._announce()
 
     def fail(self, error: BaseException) -> None:
-        """Ends the stream now: what has not left is dropped."""
+        """Ends the stream now, and drops every message."""
         self._slots.clear()
         self._first_number = self._sealed_count = self._reserved_count
         self.held_bytes = 0
@@ -102,12 +102,12 @@ class Journal(Generic[_T]):
         self._announce()
 
     def check(self, number: int) -> None:
-        """Raises ``EventsDropped`` where a reader cannot begin with this message."""
+        """Raises ``EventsDropped`` where no reader can begin at this number."""
         if not self._first_number <= number <= self._sealed_count:
             raise EventsDropped
 
     async def messages(self, number: int = 0) -> AsyncGenerator[_T, None]:
-        """Yields the messages in order, from this one on; raises the error that the stream ended with."""
+        """Yields the messages in order, from this number on; raises the error that the stream ended with."""
         reader = _Reader(number)
         self._readers.append(reader)
         try:
@@ -116,7 +116,7 @@ class Journal(Generic[_T]):
                 if slot is not None and slot.message is not None and slot.number < self._sealed_count:
                     reader.number += 1
                     self._read_count = max(self._read_count, reader.number)
-                    if not self._keeps:
+                    if not self._is_resumable:
                         self._drop_first()
                     yield slot.message
                 elif self.is_finished and reader.number >= self._reserved_count:

@@ -1,8 +1,7 @@
-"""Who is next: a bounded queue, one job in the engine, callers in turn. Lives in the event loop.
+"""The bounded queue of jobs: one job has the engine, the others wait, and callers take turns. Runs in the event loop.
 
-Knows positions and times; does not know jobs, engines or gRPC. Callers take turns: of those who wait, each one's first
-job goes before anybody's second. Jobs of one caller go in the order in which they came, and so do those of callers
-without a name.
+The first waiting job of each caller goes before the second job of any caller. Jobs of one caller go in the order in
+which they came; callers without a name count as one caller.
 """
 
 from __future__ import annotations
@@ -11,45 +10,37 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from server.errors import QueueFull, ServerDraining
+from server.errors.refusals import QueueFull, ServerDraining
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 class Waiter(Protocol):
-    """Somebody with a place in the queue."""
-
-    @property
-    def caller_name(self) -> str:
-        """Whose turn it takes."""
-        ...
-
-    @property
-    def work_seconds(self) -> float | None:
-        """How long it is likely to have the engine; None where nobody knows."""
-        ...
+    """A job with a place in the queue."""
 
     def move(self, position: int, wait_seconds: float | None) -> None:
-        """``position`` others are ahead, the running one included; at 0 the engine is the waiter's.
+        """``position`` jobs are ahead, the running one included; at 0 the job has the engine.
 
-        ``wait_seconds`` is how long that is likely to take; None where nobody knows.
+        ``wait_seconds`` is the estimated wait; None: no estimate.
         """
         ...
 
     def refuse(self, error: BaseException) -> None:
-        """The place is lost."""
+        """The job loses its place, because of this error."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
     waiter: Waiter
+    caller_name: str
+    work_seconds: float | None
     turn: int
 
 
-class Admission:
-    """``capacity`` waiters may wait behind the running one. ``on_waiting_count`` is told how many do."""
+class JobQueue:
+    """``capacity`` jobs may wait behind the running one. ``on_waiting_count`` receives how many do."""
 
     def __init__(
         self,
@@ -60,38 +51,41 @@ class Admission:
         self._capacity = capacity
         self._on_waiting_count = on_waiting_count
         self._clock = clock
-        self._line: list[_Place] = []  # the first one has the engine; by turn, then as they came
+        self._line: list[_Place] = []  # the first job has the engine; the others by turn, then by arrival
         self._started_at = 0.0
         self._is_closed = False
-        self._hindrance: Callable[[], Exception] | None = None
+        self._refusal: Callable[[], Exception] | None = None
 
     def check(self) -> None:
-        """Raises ``QueueFull``, ``ServerDraining`` or what ``refuse_new`` gave where ``enter`` would.
+        """Raises what ``enter`` would raise: ``QueueFull``, ``ServerDraining`` or the refusal of ``refuse_new``.
 
-        Asked before anything is prepared, so that nothing is prepared in vain.
+        Called before a request is prepared, so that no request is prepared in vain.
         """
         if self._is_closed:
             raise ServerDraining
-        if self._hindrance is not None:
-            raise self._hindrance()
+        if self._refusal is not None:
+            raise self._refusal()
         if len(self._line) > self._capacity:
             raise QueueFull(self._capacity, self._wait_seconds(1))
 
     def wait_seconds(self, caller_name: str) -> float | None:
-        """How long a job that came now would wait; None where nobody knows."""
+        """The estimated wait of a job that came now; None: no estimate."""
         return self._wait_seconds(self._index_of_turn(self._turn_of(caller_name)))
 
-    def enter(self, waiter: Waiter) -> None:
-        """Gives a waiter its place and tells it which one that is. Raises like ``check``."""
+    def enter(self, waiter: Waiter, caller_name: str, work_seconds: float | None) -> None:
+        """Gives a job its place, and reports the positions of the job and of those behind it. Raises like ``check``.
+
+        ``work_seconds`` is the estimated time in the engine; None: no estimate.
+        """
         self.check()
-        turn = self._turn_of(waiter.caller_name)
+        turn = self._turn_of(caller_name)
         index = self._index_of_turn(turn)
-        self._line.insert(index, _Place(waiter, turn))
+        self._line.insert(index, _Place(waiter, caller_name, work_seconds, turn))
         self._report()
         self._tell_from(index)
 
     def leave(self, waiter: Waiter) -> None:
-        """Takes a waiter out, wherever it stands, and moves those behind it up. Harmless when it is not in."""
+        """Takes a job out and moves those behind it up. Does nothing for a job without a place."""
         index = next((index for index, place in enumerate(self._line) if place.waiter is waiter), None)
         if index is None:
             return
@@ -99,12 +93,12 @@ class Admission:
         self._report()
         self._tell_from(index)
 
-    def refuse_new(self, hindrance: Callable[[], Exception] | None) -> None:
-        """Refuses those who come, until None is given; those who wait keep their places."""
-        self._hindrance = hindrance
+    def refuse_new(self, refusal: Callable[[], Exception] | None) -> None:
+        """Refuses new jobs with what ``refusal`` returns, until None is passed; waiting jobs keep their places."""
+        self._refusal = refusal
 
     def close(self) -> None:
-        """Refuses those who wait and those who come; the running one goes on."""
+        """Refuses waiting and new jobs; the running one goes on."""
         self._is_closed = True
         waiting = self._line[1:]
         del self._line[1:]
@@ -113,33 +107,33 @@ class Admission:
             place.waiter.refuse(ServerDraining())
 
     def refuse_running(self) -> None:
-        """Ends the running one too."""
+        """Ends the running job too."""
         for place in self._line:
             place.waiter.refuse(ServerDraining())
 
     def _turn_of(self, caller_name: str) -> int:
-        """The turn after the caller's last one that is in the line, or the one that is on."""
-        own = [place.turn for place in self._line if place.waiter.caller_name == caller_name]
+        """The turn after the last one of the caller in the line; for a caller without a job, the present turn."""
+        own = [place.turn for place in self._line if place.caller_name == caller_name]
         if own:
             return max(own) + 1
         return self._line[0].turn if self._line else 0
 
     def _index_of_turn(self, turn: int) -> int:
-        """Behind the running one and everybody who waits with that turn or an earlier one."""
+        """The index behind the running job and every waiting job of that turn or an earlier one."""
         return min(len(self._line), 1) + sum(place.turn <= turn for place in self._line[1:])
 
     def _tell_from(self, index: int) -> None:
-        """Tells everybody from a place on where they stand now."""
+        """Reports the new positions of all jobs from this index on."""
         if index == 0:
             self._started_at = self._clock()
         for position in range(index, len(self._line)):
             self._line[position].waiter.move(position, self._wait_seconds(position))
 
     def _wait_seconds(self, position: int) -> float | None:
-        """What those ahead of a place are likely to take."""
+        """The estimated time of the jobs ahead of a position."""
         seconds = 0.0
         for index, place in enumerate(self._line[:position]):
-            work_seconds = place.waiter.work_seconds
+            work_seconds = place.work_seconds
             if work_seconds is None:
                 return None
             seconds += work_seconds if index else max(work_seconds - (self._clock() - self._started_at), 0.0)

@@ -1,139 +1,115 @@
-"""Who reads a job, and what becomes of it when nobody does. Lives in the event loop; knows no engine and no message.
+"""The readers of one job, and what becomes of the job when the last one leaves. Runs in the event loop.
 
-gRPC tells a handler that its stream is over, and not why: a caller who cancels looks like a connection that breaks.
-So the request says what a broken stream means (docs/adr/0017). Without a window it ends the job. With one the job goes
-on for that long, and is kept for as long after its end, for a reader who comes back.
+gRPC ends a handler in the same way for a caller who cancels and for a connection that breaks, so the request says what
+a broken stream means (docs/adr/0017): without ``stream.resume_window`` the job ends; with a window the job waits for
+a reader for that long.
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import grpc
-
-from server.errors import ReaderGone, rule_of
-from server.observability.metrics import COMPLETED
+from engine.api.errors import Cancelled
+from server.jobs.state import JobState, StreamEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from server.jobs.deadline import Deadline
-    from server.jobs.registry import JobKey, Replays
-    from server.observability.job_metrics import JobMeter
+    from server.jobs.listener import JobListeners
+    from server.jobs.state import JobLife
 
 
-class Attended(Protocol):
-    """A job that is read."""
+class JobReaders:
+    """Counts the readers of a job, and tells listeners its outcome.
 
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing will be added to its stream."""
-        ...
-
-    def refuse(self, error: BaseException) -> None:
-        """Its streams end now, and so does its work."""
-        ...
-
-    def abandon(self) -> None:
-        """Its work ends."""
-        ...
-
-
-class Attendance:
-    """``on_over`` is called when nobody reads the job and no work is left in it, perhaps more than once."""
+    ``on_unread`` is called when the last reader left and none may come; ``on_window_over`` when no reader came within
+    the resume window.
+    """
 
     def __init__(
         self,
-        job: Attended,
-        *,
-        key: JobKey,
+        life: JobLife,
+        listeners: JobListeners,
         window_seconds: float,
-        replays: Replays,
-        meter: JobMeter,
-        on_over: Callable[[], None],
+        *,
+        on_unread: Callable[[], None],
+        on_window_over: Callable[[], None],
     ) -> None:
-        self._job = job
-        self._key = key
+        self._life = life
+        self._listeners = listeners
         self._window_seconds = window_seconds
-        self._replays = replays
-        self._meter = meter
-        self._on_over = on_over
-        self._reader_count = 0
-        self._is_ended = False
-        self._return: asyncio.TimerHandle | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nobody reads the job."""
-        return not self._reader_count
+        self._on_unread = on_unread
+        self._on_window_over = on_window_over
+        self._window: asyncio.TimerHandle | None = None  # runs while the job waits for a reader
 
     @contextmanager
     def reading(self, deadline: Deadline) -> Iterator[None]:
-        """Around one reader's stream; what it ends with decides about the job."""
-        self._reader_count += 1
-        self._stop_waiting()
-        outcome, may_return = COMPLETED, False
+        """Wraps the reading of one reader; how the reading ends decides about the job."""
+        self._life.attach()
+        self._close_window()
+        end = StreamEnd.COMPLETE
+        error: BaseException | None = None
         try:
             yield
         except (asyncio.CancelledError, GeneratorExit):
-            code = deadline.code_of_cancel
-            outcome, may_return = code.name.lower(), code is grpc.StatusCode.CANCELLED
+            error = deadline.cause_of_cancel
+            end = StreamEnd.BROKEN if isinstance(error, Cancelled) else StreamEnd.FAILED
             raise
-        except Exception as error:
-            outcome = rule_of(error).reason.lower()
+        except Exception as raised:
+            end, error = StreamEnd.FAILED, raised
             raise
         finally:
-            self._reader_count -= 1
-            self._left(outcome, may_return, deadline)
+            self._leave(end, error, deadline)
 
     def work_ended(self) -> None:
-        """The engine is done with the job."""
-        if self._return is not None:
-            self._stop_waiting()
-            self._await_return(self._window_seconds)
+        """The resume window of a job without a reader starts again."""
+        if self._close_window():
+            self._open_window(self._window_seconds)
 
-    def give_up(self, error: BaseException) -> None:
-        """Ends the job, where it is not over, and whoever reads it."""
-        self._job.refuse(error)
-        if self.is_idle:
-            self._meter.job_ended(rule_of(error).reason.lower())
-        self._end()
+    def end(self, error: BaseException | None) -> None:
+        """No reader may come any more; readers who are there read on. ``error`` is the outcome for a job unread."""
+        if self._life.is_unread:
+            self._tell_outcome(error)
+        self._life.end()
+        self._close_window()
+        self._listeners.tell(lambda listener: listener.ended())
+        self._on_unread()
+        self._tell_released()
 
-    def _left(self, outcome: str, may_return: bool, deadline: Deadline) -> None:
-        if self._reader_count:
-            if outcome == COMPLETED:
-                self._meter.job_ended(outcome)
-            return
-        can_return = bool(self._window_seconds) and not self._is_ended and not self._replays.is_closed
-        if can_return and (may_return or self._job.is_over):
-            if not may_return:
-                self._meter.job_ended(outcome)
-            remaining = deadline.remaining_seconds
-            self._await_return(self._window_seconds if remaining is None else min(self._window_seconds, remaining))
+    def _leave(self, end: StreamEnd, error: BaseException | None, deadline: Deadline) -> None:
+        self._life.leave(end)
+        if not self._life.is_unread:
+            if end is StreamEnd.COMPLETE:
+                self._tell_outcome(None)
+        elif self._life.state is JobState.DETACHED:
+            if end is not StreamEnd.BROKEN:
+                self._tell_outcome(error)
+            self._open_window(deadline.shorten(self._window_seconds))
         else:
-            self._meter.job_ended(outcome)
-            self._end()
+            self.end(error)
 
-    def _await_return(self, seconds: float) -> None:
-        self._return = asyncio.get_running_loop().call_later(seconds, self.give_up, ReaderGone())
-        self._meter.detached(1)
-        if self._job.is_over:
-            self._on_over()
-            self._replays.keep(self._key)
+    def _open_window(self, seconds: float) -> None:
+        self._window = asyncio.get_running_loop().call_later(seconds, self._on_window_over)
+        self._listeners.tell(lambda listener: listener.detached(is_over=self._life.is_over))
+        self._tell_released()
 
-    def _stop_waiting(self) -> None:
-        if self._return is not None:
-            self._return.cancel()
-            self._return = None
-            self._meter.detached(-1)
-            self._replays.resume(self._key)
+    def _close_window(self) -> bool:
+        """Returns False where the job did not wait for a reader."""
+        if self._window is None:
+            return False
+        self._window.cancel()
+        self._window = None
+        self._listeners.tell(lambda listener: listener.attached())
+        return True
 
-    def _end(self) -> None:
-        self._is_ended = True
-        self._stop_waiting()
-        self._replays.forget(self._key)
-        self._job.abandon()
-        if self.is_idle:
-            self._on_over()
+    def _tell_outcome(self, error: BaseException | None) -> None:
+        if not self._life.is_outcome_known:
+            self._life.is_outcome_known = True
+            self._listeners.tell(lambda listener: listener.outcome_known(error))
+
+    def _tell_released(self) -> None:
+        if self._life.is_released:
+            self._listeners.tell(lambda listener: listener.released())

@@ -1,7 +1,6 @@
-"""What a caller shows to take its stream up again. Knows its form; does not know jobs.
+"""The token that resumes a stream: 16 random bytes that name one run of one job, and the number of the next event.
 
-It names one run of one job, by chance bits that nobody can guess, and the event that comes next. Whoever has it can
-read the clip, so it is logged nowhere.
+Anyone who has the token can read the clip, so the server never logs it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ _NUMBER_BYTES = 6
 
 @dataclass(frozen=True, slots=True)
 class ResumeToken:
-    """``run_id`` is that of the job, ``next_number`` the sequence number of the event to go on with."""
+    """``run_id`` names the run of the job; ``next_number`` is the sequence number of the first event to send."""
 
     run_id: bytes
     next_number: int
@@ -26,12 +25,12 @@ class ResumeToken:
         return "ResumeToken(...)"
 
     def encode(self) -> str:
-        """The token as it travels."""
+        """The token as text: base64 without padding, safe in URLs."""
         return base64.urlsafe_b64encode(self.run_id + self.next_number.to_bytes(_NUMBER_BYTES)).decode().rstrip("=")
 
     @classmethod
     def decode(cls, text: str) -> ResumeToken:
-        """Raises ``ValueError`` for what is no token."""
+        """Reads the text of a token. Raises ``ValueError``."""
         try:
             data = base64.b64decode(text + "=" * (-len(text) % 4), altchars="-_", validate=True)
         except binascii.Error:
@@ -42,5 +41,5 @@ class ResumeToken:
 
 
 def new_run_id() -> bytes:
-    """Chance bits for a new job."""
+    """Random bytes for a new job."""
     return secrets.token_bytes(_RUN_BYTES)

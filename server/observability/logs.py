@@ -1,6 +1,6 @@
-"""The log: one line an event on stderr, in JSON or as text. Never holds a prompt, a picture or a token.
+"""The log: one line per event on stderr, as JSON or text. Holds no prompt, picture or token.
 
-Every line that is written while a call is served carries the call's request id.
+Every line of a call carries the request id of the call.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Writes a record for people: time, level, logger, message, then each field as ``name=JSON``."""
+    """Writes a record as text: time, level, logger, message, then each field as ``name=JSON``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and the lines of an exception below it."""
@@ -45,7 +45,7 @@ class TextFormatter(logging.Formatter):
 
 
 def configure_logging(level: str, log_format: str) -> None:
-    """Sends everything from ``level`` up to stderr; ``log_format`` is ``json`` or ``text``."""
+    """Logs records of ``level`` and above to stderr; ``log_format`` is ``json`` or ``text``."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

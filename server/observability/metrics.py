@@ -1,9 +1,9 @@
-"""Every metric that a server exports. One registry for each server; knows names and buckets, not when things happen.
+"""Every metric that a server exports: names, labels, buckets and meanings. One registry for each server.
 
-Labels are bounded: methods that are not served count as ``other``, reasons are those of ``server.errors``. A request
-id is never a label; histograms carry it as the exemplar of a bucket, which only the OpenMetrics format shows.
+Labels are bounded: unknown methods count as ``other``, reasons are those of ``server.errors.rules``. A request id is
+never a label; histograms carry it as the exemplar of a bucket, which only the OpenMetrics format shows.
 
-Counters whose labels are known stand at 0 from the start: a series that first appears with a 1 shows no increase.
+Counters with known labels start at 0: a series that first appears with the value 1 shows no increase.
 """
 
 from __future__ import annotations
@@ -22,21 +22,20 @@ from prometheus_client import (
 )
 
 from engine.api.engine import LossReason
-from engine.api.errors import EngineHung, EngineLost, GraphFailed, OutOfMemory
 from server import __version__
-from server.errors import INTERNAL, RULES
+from server.errors.rules import all_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from engine.api.capabilities import Capabilities
-    from server.observability.gpus import Card
+    from server.observability.gpus import Gpu
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` gauge beside each counter tells operators nothing
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` gauge beside each counter is of no use
 
 _CALL_LABELS = ("grpc_type", "grpc_service", "grpc_method")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-_CARD_LABELS = ("gpu", "gpu_name")
+_GPU_LABELS = ("gpu", "gpu_name")
 _SCORES = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
 
 
@@ -56,15 +55,12 @@ class Method:
 
 UNKNOWN_METHOD = Method("other", "other", "other")
 COMPLETED = "completed"
-REASONS = tuple(rule.reason.lower() for rule in [*RULES.values(), INTERNAL])
-# Outcomes that are the server's doing.
-_FAULTY = (GraphFailed, OutOfMemory, EngineLost, EngineHung)
-FAULTS = frozenset(rule.reason.lower() for rule in [*(RULES[kind] for kind in _FAULTY), INTERNAL])
-_CODES = ("OK", *sorted({rule.code.name for rule in [*RULES.values(), INTERNAL]}))
+REASONS = tuple(rule.label for rule in all_rules())
+_CODES = ("OK", *sorted({rule.code.name for rule in all_rules()}))
 
 
 def exemplar_of(request_id: str) -> dict[str, str] | None:
-    """What leads from a bucket to the log: one request that fell into it. None without an id."""
+    """The exemplar that leads from a bucket to the log: one request in the bucket. None without an id."""
     return {"request_id": request_id} if request_id else None
 
 
@@ -169,7 +165,7 @@ class Metrics:
         )
         self.memory_peak_bytes = self._gauge(
             "stillcue_gpu_memory_peak_bytes",
-            "Peak memory that the last completed job reported: of the card, or of the process on a CPU.",
+            "Peak memory that the last completed job reported: of the GPU, or of the process on a CPU.",
         )
         self._memory_planned_bytes = self._gauge(
             "stillcue_memory_planned_bytes", "Memory that the plan of the largest job takes; 0: nothing is planned."
@@ -177,14 +173,14 @@ class Metrics:
         self._memory_budget_bytes = self._gauge(
             "stillcue_memory_budget_bytes", "Memory that the plan may take; +Inf: no limit is kept."
         )
-        self._card_used_bytes = self._gauge(
-            "stillcue_gpu_memory_used_bytes", "Memory of a card that is taken, by anybody.", _CARD_LABELS
+        self._gpu_used_bytes = self._gauge(
+            "stillcue_gpu_memory_used_bytes", "Memory of a GPU in use, by any process.", _GPU_LABELS
         )
-        self._card_total_bytes = self._gauge("stillcue_gpu_memory_total_bytes", "Memory of a card.", _CARD_LABELS)
-        self._card_utilization_ratio = self._gauge(
+        self._gpu_total_bytes = self._gauge("stillcue_gpu_memory_total_bytes", "Memory of a GPU.", _GPU_LABELS)
+        self._gpu_utilization_ratio = self._gauge(
             "stillcue_gpu_utilization_ratio",
-            "Share of the driver's last period in which the card worked.",
-            _CARD_LABELS,
+            "Share of the driver's last sampling period in which the GPU was busy.",
+            _GPU_LABELS,
         )
         self._build_info = self._gauge(
             "stillcue_build_info",
@@ -201,20 +197,20 @@ class Metrics:
             for code in _CODES:
                 self.calls_handled.labels(*method.labels, code)
 
-    def watch_cards(self, cards: Iterable[Card]) -> None:
-        """Exports cards; each one is looked at when somebody asks for the metrics."""
-        for card in cards:
-            labels = str(card.index), card.name
-            self._card_used_bytes.labels(*labels).set_function(card.used_bytes)
-            self._card_total_bytes.labels(*labels).set_function(card.total_bytes)
-            self._card_utilization_ratio.labels(*labels).set_function(card.utilization_ratio)
+    def watch_gpus(self, gpus: Iterable[Gpu]) -> None:
+        """Exports the readings of GPUs; each scrape reads them anew."""
+        for gpu in gpus:
+            labels = str(gpu.index), gpu.name
+            self._gpu_used_bytes.labels(*labels).set_function(gpu.used_bytes)
+            self._gpu_total_bytes.labels(*labels).set_function(gpu.total_bytes)
+            self._gpu_utilization_ratio.labels(*labels).set_function(gpu.utilization_ratio)
 
     def watch_worker(self, resident_bytes: Callable[[], float]) -> None:
-        """Exports the memory of the engine's process; it is looked at when somebody asks for the metrics."""
+        """Exports the host memory of the engine's process; each scrape reads it anew."""
         self._worker_resident_bytes.set_function(resident_bytes)
 
     def describe_build(self, capabilities: Capabilities) -> None:
-        """Exports what this server has loaded."""
+        """Exports the memory plan of the loaded bundle, and what the server runs."""
         budget_bytes = capabilities.memory_budget_bytes
         self._memory_budget_bytes.set(math.inf if budget_bytes is None else budget_bytes)
         self._memory_planned_bytes.set(max((plan.peak_bytes for plan in capabilities.memory_plans), default=0))

@@ -1,4 +1,4 @@
-"""The HTTP port that Prometheus scrapes. Knows a registry; does not know what is in it."""
+"""The HTTP port that Prometheus scrapes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STOP_POLL_SECONDS = 0.05
 
 class _HttpServer(ThreadingHTTPServer):
     def server_bind(self) -> None:
-        # HTTPServer looks the host's name up in the DNS here, which can take seconds and which nobody needs.
+        # HTTPServer would look up the host name in the DNS here, which can take seconds and is of no use.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.socket.getsockname()[:2]
 
@@ -26,7 +26,7 @@ class _HttpServerV6(_HttpServer):
 
 
 class MetricsEndpoint:
-    """Serves a registry on its own threads from the moment it is made. Raises ``OSError`` if it cannot bind."""
+    """Serves a registry on threads of its own. Starts when constructed; raises ``OSError`` where it cannot bind."""
 
     def __init__(self, address: Address, registry: CollectorRegistry) -> None:
         kind = _HttpServerV6 if ":" in address.host else _HttpServer

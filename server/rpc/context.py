@@ -1,4 +1,4 @@
-"""What a server needs to answer calls once its engine is open. Knows who works where; does not know gRPC."""
+"""What the servicer needs once the engine is open: engine, job service and thread pools."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from server.jobs.estimates import Estimates
-from server.jobs.queue import Admission
-from server.jobs.registry import Replays
+from server.jobs.queue import JobQueue
+from server.jobs.registry import JobRegistry
+from server.jobs.service import JobService
+from server.jobs.workers import JobWorkers
 from server.runtime.pools import BoundedPool
 
 if TYPE_CHECKING:
@@ -16,49 +18,48 @@ if TYPE_CHECKING:
     from engine.api.engine import Engine
     from server.observability.metrics import Metrics
     from server.runtime.engine_thread import EngineThread
+    from server.security.quotas import Quotas
     from server.settings import Settings
 
 _PREPARE_THREAD_COUNT = 2
 _SCORE_THREAD_COUNT = 2
-_ENCODE_THREAD_COUNT = 2
+_COMPRESS_THREAD_COUNT = 2
 _WAITING_CAPACITY = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
-    """An open engine, the thread that drives it, and everything that keeps that thread free for it."""
+class ServerContext:
+    """An open engine and the parts that work with it."""
 
     engine: Engine
     capabilities: Capabilities
-    admission: Admission
-    estimates: Estimates
-    engine_thread: EngineThread
-    preparers: BoundedPool
+    jobs: JobService
     scorers: BoundedPool
-    encoders: ThreadPoolExecutor
-    replays: Replays
-    max_buffered_bytes: int
 
     @classmethod
-    def build(cls, engine: Engine, engine_thread: EngineThread, settings: Settings, metrics: Metrics) -> Serving:
-        """Puts an open engine to work."""
+    def build(
+        cls, engine: Engine, engine_thread: EngineThread, settings: Settings, metrics: Metrics, quotas: Quotas
+    ) -> ServerContext:
+        """Puts the parts together around an open engine."""
         metrics.queue_capacity_jobs.set(settings.queue_capacity)
         capabilities = engine.capabilities()
-        return cls(
-            engine=engine,
-            capabilities=capabilities,
-            estimates=Estimates(capabilities),
-            admission=Admission(settings.queue_capacity, metrics.queue_jobs.set),
-            engine_thread=engine_thread,
+        workers = JobWorkers(
+            engine,
+            engine_thread,
             preparers=BoundedPool("prepare", _PREPARE_THREAD_COUNT, _WAITING_CAPACITY + settings.queue_capacity),
-            scorers=BoundedPool("score", _SCORE_THREAD_COUNT, _WAITING_CAPACITY),
-            encoders=ThreadPoolExecutor(_ENCODE_THREAD_COUNT, thread_name_prefix="encode"),
-            replays=Replays(settings.max_resume_bytes, metrics),
+            compressors=ThreadPoolExecutor(_COMPRESS_THREAD_COUNT, thread_name_prefix="compress"),
             max_buffered_bytes=settings.max_buffered_bytes,
         )
+        jobs = JobService(
+            workers,
+            queue=JobQueue(settings.queue_capacity, metrics.queue_jobs.set),
+            registry=JobRegistry(settings.max_resume_bytes, metrics.replay_bytes.set),
+            estimates=Estimates(capabilities),
+            quotas=quotas,
+        )
+        return cls(engine, capabilities, jobs, BoundedPool("score", _SCORE_THREAD_COUNT, _WAITING_CAPACITY))
 
     def close(self) -> None:
-        """Drops work that waits for a thread; the engine itself is closed on its own thread."""
-        self.preparers.close()
+        """Drops the work that waits for a thread. The engine itself is closed on its own thread."""
+        self.jobs.workers.close()
         self.scorers.close()
-        self.encoders.shutdown(wait=False, cancel_futures=True)

@@ -1,7 +1,7 @@
-"""The standard health service (grpc.health.v1). Knows whether the server serves; does not decide it.
+"""The standard health service, grpc.health.v1.
 
-The library's own servicer keeps Watch streams open for ever, so that a server with one watcher never drains; here
-they end with UNAVAILABLE after the last status was sent.
+The library's servicer keeps Watch streams open for ever, so that a server with a watcher never drains. Here the streams
+end with UNAVAILABLE after the last status.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from server.errors import ServerDraining, UnknownService
+from server.errors.refusals import ServerDraining, UnknownService
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs
         self._changed = asyncio.Event()
 
     def set_serving(self, is_serving: bool) -> None:
-        """Changes the status and tells everybody who watches."""
+        """Changes the status, and sends it to every watcher."""
         self._is_serving = is_serving
         self._announce()
 

@@ -1,13 +1,13 @@
-"""What every call passes: it is counted, gets an id for the log, is let in, and its errors become statuses.
+"""The interceptor of every call: counts the call, sets its log id, asks the guard, and turns errors into statuses.
 
-Knows RPCs; does not know what they do. Handlers are wrapped so that four things hold which grpc.aio leaves open:
+Handlers are wrapped so that four things hold which grpc.aio leaves open:
 
 * the guard decides before the request is taken from the wire. grpc.aio reads a single request before it calls a
   handler, so every handler is registered as one of streams, and the one request is read here;
-* a call is counted before its status leaves, so that whoever saw the status finds it in the metrics;
-* a request that cannot be read is a status like any other, so requests are read here;
-* what goes wrong while a message is sent is thrown into the generator at its ``yield``. Left alone, grpc.aio drops
-  the generator there, and its ``finally`` blocks run whenever the garbage collector comes by.
+* a call is counted before its status is sent, so that a caller who got the status finds the call in the metrics;
+* a request that cannot be parsed gets a status like any other error, so requests are parsed here;
+* an error while a message is sent is thrown into the generator at its ``yield``. grpc.aio alone drops the generator
+  there, and its ``finally`` blocks run at the next garbage collection.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ import grpc
 import grpc.aio
 
 from engine.api.errors import OutOfMemory
-from server.errors import MalformedRequest, is_fault, rule_of, status_of
+from server.errors.refusals import MalformedRequest
+from server.errors.rules import is_logged, rule_of
 from server.jobs.deadline import Deadline
 from server.observability.logs import current_request_id
 from server.observability.metrics import UNKNOWN_METHOD, Method, Metrics, exemplar_of
+from server.rpc.status import status_of
 from server.security.caller import current_caller
 
 if TYPE_CHECKING:
@@ -40,15 +42,15 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-# A status queues up behind the messages that the reader has not taken. It is delivered whenever the reader comes to
-# it; the handler waits for that no longer than this.
+# A status waits behind the messages that the reader has not taken yet. The handler waits for its delivery no longer
+# than this.
 _STATUS_SECONDS = 0.5
-# Its calls that the guard refuses are jobs that got no place.
+# Calls of this method that the guard refuses count as rejected jobs.
 _JOB_METHOD = "Generate"
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
-    """Wraps the handlers of a server. ``quiet_service`` is called so often that its calls are logged at debug."""
+    """Wraps the handlers of a server. Calls of ``quiet_service`` are frequent and are logged at level debug."""
 
     def __init__(self, metrics: Metrics, guard: Guard, quiet_service: str) -> None:
         self._metrics = metrics
@@ -60,7 +62,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         continuation: Callable[[HandlerCallDetails], Awaitable[_Handler]],
         handler_call_details: HandlerCallDetails,
     ) -> _Handler:
-        """Wraps the handler of a call, or counts a call that no handler takes."""
+        """Wraps the handler of a call, or counts a call without a handler."""
         handler: _Handler | None = await continuation(handler_call_details)
         if handler is None:
             self._count_start(UNKNOWN_METHOD)
@@ -140,7 +142,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
 
     async def _serve(self, method: Method, context: _Context, respond: Callable[[], Awaitable[None]]) -> None:
         current_request_id.set(str(uuid.uuid4()))
-        deadline = Deadline(context)
+        deadline = Deadline(context.time_remaining)
         started_at = time.perf_counter()
         self._count_start(method)
         is_let_in = False
@@ -149,18 +151,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
                 is_let_in = True
                 await respond()
         except asyncio.CancelledError:
-            self._count_end(method, deadline.code_of_cancel, time.perf_counter() - started_at)
+            self._count_end(method, rule_of(deadline.cause_of_cancel).code, time.perf_counter() - started_at)
             raise
         except Exception as error:
             status = status_of(error, current_request_id.get())
             if isinstance(error, OutOfMemory):
                 self._metrics.out_of_memory.inc()
-            if is_fault(error):
+            if is_logged(error):
                 _logger.exception("call failed")
-            reason = rule_of(error).reason
+            rule = rule_of(error)
             if not is_let_in and method.grpc_method == _JOB_METHOD:
-                self._metrics.jobs_rejected.labels(reason.lower()).inc()
-            self._count_end(method, status.code, time.perf_counter() - started_at, reason)
+                self._metrics.jobs_rejected.labels(rule.label).inc()
+            self._count_end(method, status.code, time.perf_counter() - started_at, rule.reason)
             await _send_status(context, status)
         self._count_end(method, grpc.StatusCode.OK, time.perf_counter() - started_at)
 
@@ -186,15 +188,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
 
 
 def _write(message: Any) -> bytes:
-    """Handlers may answer with whatever can be written like a message."""
+    """Serialises a protobuf message, or an object that serialises like one."""
     return message.SerializeToString()  # type: ignore[no-any-return]
 
 
 async def _read(handler: _Handler, context: _Context) -> Any:
     data = await context.read()
     if data is grpc.aio.EOF:  # type: ignore[attr-defined]  # the stubs lack it
-        # gRPC refused the request for its size, or the caller is gone: then a cancel is on its way. Otherwise the
-        # caller has sent nothing at all.
+        # gRPC refused the request for its size, or the caller is gone: then a cancel follows. Otherwise the caller
+        # sent no request.
         await asyncio.sleep(_STATUS_SECONDS)
         raise MalformedRequest
     return _reader(handler)(data)
@@ -211,10 +213,10 @@ def _reader(handler: _Handler) -> Callable[[bytes], Any]:
 
 
 async def _open(context: _Context) -> None:
-    """Sends the headers before the first message, and to their end even where the handler's patience is over.
+    """Sends the headers before the first message, to the end even where the handler is cancelled meanwhile.
 
-    grpc.aio notes that they are sent when the first write has returned. A write that was cancelled has sent them
-    without a note; they would be sent again with the status, which gRPC refuses, and the caller would wait for ever.
+    grpc.aio records that the headers are sent when the first write returns. A cancelled write has sent them without
+    that record; gRPC would refuse to send them again with the status, and the caller would wait for ever.
     """
     opening = asyncio.ensure_future(context.send_initial_metadata(()))
     try:
@@ -228,5 +230,5 @@ async def _send_status(context: _Context, status: grpc.Status) -> NoReturn:
     try:
         async with asyncio.timeout(_STATUS_SECONDS):
             await context.abort(status.code, status.details, status.trailing_metadata)
-    except (TimeoutError, grpc.aio.InternalError):  # the reader does not come to it, or is gone
+    except (TimeoutError, grpc.aio.InternalError):  # the reader is too slow for it, or gone
         raise asyncio.CancelledError from None

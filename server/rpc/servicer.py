@@ -1,7 +1,7 @@
-"""The service of the contract. Translates and delegates; errors are raised, the interceptor turns them into statuses.
+"""The servicer of the contract. Decodes, delegates to the job service and the engine, and encodes.
 
-Handlers are coroutines and async generators only. Whatever ends a stream early (a cancel, a vanished peer, a
-deadline) arrives at the ``yield`` of ``Generate``; see ``interceptors``.
+Errors are raised; ``interceptors`` turns them into statuses. Whatever ends a stream early (a cancel, a vanished peer, a
+deadline) arrives at the ``yield`` of ``Generate``.
 """
 
 from __future__ import annotations
@@ -12,67 +12,70 @@ from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from engine import render_crop, render_heat_map
-from engine.api.errors import Cancelled, EngineError, InvalidJob, NotCompiled
-from server.errors import DeadlinePassed, InvalidRequest, ReaderStalled, refusal_of, rule_of
+from engine.api.errors import InvalidJob, NotCompiled
+from server.errors.refusals import InvalidRequest, ReaderStalled, refusal_of
+from server.errors.rules import rule_of
 from server.jobs.deadline import Deadline
-from server.jobs.job import Generation
-from server.jobs.registry import JobKey
-from server.observability.job_metrics import JobMeter
+from server.observability.job_metrics import JobMetrics
 from server.observability.logs import current_request_id
 from server.observability.metrics import exemplar_of
-from server.observability.tracing import NO_TRACING
-from server.rpc import codec
+from server.rpc.codec.capabilities import capabilities_response
+from server.rpc.codec.fields import SCORE_MATCH_PATHS
+from server.rpc.codec.reports import score_match_response
+from server.rpc.codec.requests import ScoreCall, decode_generate, decode_score_match
+from server.rpc.codec.stream import StreamCodec
 from server.security.caller import current_caller
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from grpc.aio import ServicerContext
 
     from engine.api.engine import Engine
-    from engine.api.job import PreparedJob
     from engine.api.match_report import MatchReport
+    from server.jobs.listener import JobListener
+    from server.jobs.messages import Message
     from server.observability.metrics import Metrics
-    from server.observability.tracing import Tracing
-    from server.rpc.context import Serving
-    from server.runtime.readiness import Gate
-    from server.security.quotas import Quotas
+    from server.observability.spans import Tracing
+    from server.rpc.context import ServerContext
+    from server.runtime.readiness import ReadinessGate
     from server.settings import Settings
 
 
 class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
-    """Answers calls as soon as the gate lets them in."""
+    """Answers calls while the readiness gate is open. ``tracing`` None: no traces."""
 
     def __init__(
-        self,
-        gate: Gate[Serving],
-        quotas: Quotas,
-        metrics: Metrics,
-        settings: Settings,
-        tracing: Tracing = NO_TRACING,
+        self, gate: ReadinessGate[ServerContext], metrics: Metrics, settings: Settings, tracing: Tracing | None = None
     ) -> None:
-        self._tracing = tracing
         self._gate = gate
-        self._quotas = quotas
         self._metrics = metrics
         self._settings = settings
+        self._tracing = tracing
 
     async def Generate(  # type: ignore[override]  # noqa: N802, D102  named and described by the contract
         self, request: generate_pb2.GenerateRequest, context: ServicerContext[Any, Any]
-    ) -> AsyncIterator[codec.Outgoing]:
+    ) -> AsyncIterator[Message]:
         arrived_at = time.perf_counter()
-        deadline = Deadline(context)
-        call = codec.decode_generate(request, self._settings.max_stall_seconds, self._settings.max_resume_seconds)
-        current_request_id.set(call.request_id)
+        deadline = Deadline(context.time_remaining)
+        call = decode_generate(request, self._settings.max_stall_seconds, self._settings.max_resume_seconds)
+        current_request_id.set(call.request.request_id)
         with ExitStack() as inside:
             with self._counting_rejections(deadline):
-                serving = inside.enter_context(self._gate.enter())
-                generation, number = await self._find_or_admit(call, request, serving, context, arrived_at)
-            with generation.reading(deadline):
-                async with aclosing(generation.messages(number)) as messages:
+                server = inside.enter_context(self._gate.enter())
+                job, first_number = await server.jobs.find_or_admit(
+                    call.request,
+                    current_caller.get(),
+                    deadline,
+                    arrived_at=arrived_at,
+                    encoder=StreamCodec(server.capabilities, call.frame_encoding),
+                    make_listeners=lambda: self._listeners(context, call.request.request_id, arrived_at),
+                )
+            with job.reading(deadline):
+                async with aclosing(job.messages(first_number)) as messages:
                     async for message in messages:
-                        async with self._patience(call.max_stall_seconds):
+                        async with self._timing_stall(call.max_stall_seconds):
                             yield message
 
     async def CancelGenerate(  # noqa: N802, D102
@@ -80,21 +83,18 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         request: generate_pb2.CancelGenerateRequest,
         context: ServicerContext[Any, Any],  # noqa: ARG002
     ) -> generate_pb2.CancelGenerateResponse:
-        with self._gate.enter() as serving:
-            job = serving.replays.find(JobKey(current_caller.get().name, request.request_id))
+        with self._gate.enter() as server:
+            server.jobs.cancel(current_caller.get(), request.request_id)
             current_request_id.set(request.request_id)
-            job.give_up(Cancelled("the caller cancelled the job"))
             return generate_pb2.CancelGenerateResponse()
 
     async def ScoreMatch(  # noqa: N802, D102
         self, request: match_pb2.ScoreMatchRequest, context: ServicerContext[Any, Any]
     ) -> match_pb2.ScoreMatchResponse:
-        deadline = Deadline(context)
-        with self._gate.enter() as serving:
-            if deadline.is_over:
-                raise DeadlinePassed
-            call = codec.decode_score_match(request)
-            report, response = await serving.scorers.run(_score, serving.engine, call)
+        deadline = Deadline(context.time_remaining)
+        with self._gate.enter() as server:
+            deadline.check()
+            report, response = await server.scorers.run(_score, server.engine, decode_score_match(request))
             self._metrics.match_score.observe(report.score, exemplar_of(current_request_id.get()))
             return response
 
@@ -103,68 +103,34 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         request: capabilities_pb2.GetCapabilitiesRequest,  # noqa: ARG002
         context: ServicerContext[Any, Any],  # noqa: ARG002
     ) -> capabilities_pb2.GetCapabilitiesResponse:
-        with self._gate.enter() as serving:
-            return codec.capabilities_response(serving.capabilities, self._settings.queue_capacity)
+        with self._gate.enter() as server:
+            return capabilities_response(server.capabilities, self._settings.queue_capacity)
 
-    async def _find_or_admit(
-        self,
-        call: codec.GenerateCall,
-        request: generate_pb2.GenerateRequest,
-        serving: Serving,
-        context: ServicerContext[Any, Any],
-        arrived_at: float,
-    ) -> tuple[Generation, int]:
-        """The job of a call, and the number of the event that its stream begins with."""
-        key = JobKey(current_caller.get().name, call.request_id)
-        if request.resume_token:
-            if call.violations or call.resume_token is None:
-                raise InvalidRequest(*call.violations)
-            generation = serving.replays.find(key)
-            return generation, generation.join(call.resume_token)
-        digest = b""
-        if call.resume_window_seconds:
-            digest = await serving.preparers.run(codec.request_digest, request)
-            if (same := serving.replays.find_same(key, digest)) is not None:
-                return same, same.join(None)
-        held = ExitStack()
-        with ExitStack() as unless_placed:
-            unless_placed.callback(held.close)
-            held.enter_context(self._quotas.job(current_caller.get()))
-            deadline = Deadline(context)
-            prepared = await _prepare_in_turn(call, serving, deadline)
-            if call.resume_window_seconds and (same := serving.replays.find_same(key, digest)) is not None:
-                return same, same.join(None)  # its own first call was prepared at the same time
-            estimate = serving.estimates.of(prepared)
-            deadline.check(estimate, serving.admission.wait_seconds(key.caller_name))
-            metadata: Any = context.invocation_metadata() or ()
-            trace = self._tracing.job(metadata, call.request_id, time.perf_counter() - arrived_at)
-            generation = Generation(
-                call,
-                prepared,
-                serving,
-                JobMeter(self._metrics, arrived_at, call.request_id, trace),
-                key=key,
-                request_digest=digest,
-                estimate=estimate,
-                on_over=held.close,
-            )
-            unless_placed.pop_all()
-        return generation, 0
+    def _listeners(
+        self, context: ServicerContext[Any, Any], request_id: str, arrived_at: float
+    ) -> Sequence[JobListener]:
+        """Metrics and, where tracing is on, spans of a new job."""
+        metrics = JobMetrics(self._metrics, arrived_at, request_id)
+        if self._tracing is None:
+            return (metrics,)
+        metadata: Any = context.invocation_metadata() or ()
+        return metrics, self._tracing.job(metadata, request_id, arrived_at)
 
     @contextmanager
     def _counting_rejections(self, deadline: Deadline) -> Iterator[None]:
-        """Counts an error under its reason, in lower case."""
+        """Counts an error by its reason."""
         try:
             yield
         except asyncio.CancelledError:
-            self._metrics.jobs_rejected.labels(deadline.code_of_cancel.name.lower()).inc()
+            self._metrics.jobs_rejected.labels(rule_of(deadline.cause_of_cancel).label).inc()
             raise
         except Exception as error:
-            self._metrics.jobs_rejected.labels(rule_of(error).reason.lower()).inc()
+            self._metrics.jobs_rejected.labels(rule_of(error).label).inc()
             raise
 
     @asynccontextmanager
-    async def _patience(self, max_stall_seconds: float) -> AsyncIterator[None]:
+    async def _timing_stall(self, max_stall_seconds: float) -> AsyncIterator[None]:
+        """Measures how long a message waits for its reader. Raises ``ReaderStalled`` after the maximum."""
         ready_at = time.perf_counter()
         try:
             async with asyncio.timeout(max_stall_seconds):
@@ -176,36 +142,14 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
             self._metrics.stream_stall_seconds.observe(stall_seconds, exemplar_of(current_request_id.get()))
 
 
-async def _prepare_in_turn(call: codec.GenerateCall, serving: Serving, deadline: Deadline) -> PreparedJob:
-    if deadline.is_over:
-        raise DeadlinePassed
-    serving.admission.check()
-    return await serving.preparers.run(_prepare, serving.engine, call)
-
-
-def _prepare(engine: Engine, call: codec.GenerateCall) -> PreparedJob:
-    """Prepares a job; what the wire and the engine find wrong is reported together."""
-    try:
-        prepared = engine.prepare(call.job)
-    except (InvalidJob, NotCompiled) as error:
-        raise refusal_of(error, codec.GENERATE_PATHS, call.violations) from error
-    except EngineError:
-        if not call.violations:
-            raise
-    else:
-        if not call.violations:
-            return prepared
-    raise InvalidRequest(*call.violations)
-
-
-def _score(engine: Engine, call: codec.ScoreCall) -> tuple[MatchReport, match_pb2.ScoreMatchResponse]:
-    """Scores a pair and draws what was asked for."""
+def _score(engine: Engine, call: ScoreCall) -> tuple[MatchReport, match_pb2.ScoreMatchResponse]:
+    """Scores a pair, and draws the pictures that the request asks for."""
     try:
         report = engine.score_match(call.image, call.prompt, call.plan)
     except (InvalidJob, NotCompiled) as error:
-        raise refusal_of(error, codec.SCORE_MATCH_PATHS, call.violations) from error
+        raise refusal_of(error, SCORE_MATCH_PATHS, call.violations) from error
     if call.violations:
         raise InvalidRequest(*call.violations)
     heat_map = render_heat_map(report) if call.include_heat_map else b""
     crop = render_crop(call.image, report, call.plan, engine.capabilities()) if call.include_crop else b""
-    return report, codec.score_match_response(report, heat_map, crop)
+    return report, score_match_response(report, heat_map, crop)

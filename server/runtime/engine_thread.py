@@ -1,7 +1,6 @@
-"""The one thread that touches the engine's work: it opens it, drives one job at a time, and closes it.
+"""The engine thread: opens the engine, runs one job at a time, and closes the engine.
 
-Knows threads; does not know jobs, queues or gRPC. The thread is a daemon: a graph call that never returns must not
-keep the process alive after its grace.
+The thread is a daemon: a graph call that never returns must not keep the process alive after its grace.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _T = TypeVar("_T")
 
 
 class EngineThread:
-    """Runs functions one after the other, in the order in which they came."""
+    """Runs functions one after the other, in the order of ``submit``."""
 
     def __init__(self) -> None:
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -26,7 +25,7 @@ class EngineThread:
         self._thread.start()
 
     def submit(self, function: Callable[[], _T]) -> Future[_T]:
-        """Lines a function up. Callbacks of the future run on the engine thread, right after the function."""
+        """Queues a function. Callbacks of the future run on the engine thread, right after the function."""
         future: Future[_T] = Future()
 
         def work() -> None:
@@ -43,7 +42,7 @@ class EngineThread:
         return future
 
     def close(self, timeout_seconds: float) -> bool:
-        """Ends the thread after the work that is lined up; whether it ended in time."""
+        """Ends the thread after the queued functions. Returns False where that takes longer than the timeout."""
         self._work.put(None)
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()

@@ -1,4 +1,4 @@
-"""Small thread pools with a bounded line in front. Know threads; do not know what runs on them."""
+"""Thread pools with a bounded queue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from server.errors import QueueFull
+from server.errors.refusals import QueueFull
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 
 class BoundedPool:
-    """Runs functions on ``thread_count`` threads and lets ``waiting_capacity`` more wait."""
+    """Runs functions on ``thread_count`` threads; ``waiting_capacity`` further ones may wait."""
 
     def __init__(self, name: str, thread_count: int, waiting_capacity: int) -> None:
         self._executor = ThreadPoolExecutor(thread_count, thread_name_prefix=name)
@@ -25,9 +25,9 @@ class BoundedPool:
         self._waiting_capacity = waiting_capacity
 
     async def run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Runs a function. Raises ``QueueFull`` at once where too many wait.
+        """Runs a function. Raises ``QueueFull`` at once where too many functions wait.
 
-        A caller that is cancelled leaves at once; what already runs is run to its end and holds its permit.
+        A cancelled caller returns at once; a function that already runs goes on and holds its permit to its end.
         """
         if not self._permits.acquire(blocking=False):
             raise QueueFull(self._waiting_capacity)
@@ -36,5 +36,5 @@ class BoundedPool:
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Drops what waits. What runs goes on to its end."""
+        """Drops waiting functions; running ones go on to their end."""
         self._executor.shutdown(wait=False, cancel_futures=True)

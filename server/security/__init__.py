@@ -1,4 +1,4 @@
-"""Who may call, over which wire, and how much of the server one caller may take. Knows gRPC's calls; knows no job.
+"""Authentication of callers, TLS, and quotas.
 
 1. ``tls``: certificates of the port, read again when their files change;
 2. ``callers``: the file of callers, each with the hash of a token or the name in a certificate;

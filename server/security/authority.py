@@ -1,9 +1,8 @@
-"""Who a call comes from. Knows where tokens and names of certificates are in a call; takes no account of limits.
+"""Identifies the caller of a call by its bearer token or client certificate.
 
-* With a file of callers every call shows a token of the file, or else comes over a connection whose client
-  certificate holds a name of the file.
-* Without one, but with client certificates, whoever has a certificate of the authority is a caller of that name.
-* With neither everybody is the same unnamed caller.
+* With a file of callers every call needs a token of the file, or a client certificate with a name of the file.
+* Without the file, but with client certificates, the name in the certificate is the name of the caller.
+* With neither, all calls come from the same unnamed caller.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from server.errors import TokenMissing, TokenUnknown
+from server.errors.refusals import TokenMissing, TokenUnknown
 from server.security.caller import Caller, CallerLimits
 
 if TYPE_CHECKING:
@@ -22,19 +21,19 @@ if TYPE_CHECKING:
 
 _HEADER = "authorization"
 _SCHEME = "bearer"
-# In the order in which they name a caller that stands in no file.
+# The first of these properties names a caller where there is no file of callers.
 _NAME_PROPERTIES = ("x509_subject_alternative_name", "x509_common_name")
 
 
 class Authority:
-    """``callers`` None: no file. ``limits`` are those of callers that stand in no file."""
+    """``callers`` None: no file of callers. ``limits`` are those of callers that are not in the file."""
 
     def __init__(self, callers: Reloading[KnownCallers] | None, limits: CallerLimits) -> None:
         self._callers = callers
         self._limits = limits
 
     def identify(self, context: ServicerContext[Any, Any]) -> Caller:
-        """The caller. Raises ``TokenMissing``, ``TokenUnknown``, ``TokenExpired`` or ``CallerUnknown``."""
+        """Identifies the caller. Raises ``TokenMissing``, ``TokenUnknown``, ``TokenExpired`` or ``CallerUnknown``."""
         names = _certificate_names(context)
         if self._callers is None:
             return Caller(names[0] if names else "", self._limits)
@@ -57,7 +56,7 @@ def _bearer_token(context: ServicerContext[Any, Any]) -> str | None:
 
 
 def _certificate_names(context: ServicerContext[Any, Any]) -> list[str]:
-    """Names in the client certificate that TLS has verified; none without one."""
+    """The names in the client certificate, which TLS has verified; empty without a certificate."""
     properties: dict[str, list[bytes]] = context.auth_context()  # type: ignore[assignment]  # aio's own is a dict
     names = [name for key in _NAME_PROPERTIES for name in properties.get(key, ())]
     return [name.decode(errors="replace") for name in names if name]

@@ -1,4 +1,4 @@
-"""Who calls, and how much it may take. Knows no gRPC and no file."""
+"""A caller and its limits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CallerLimits:
-    """What one caller may take; 0: no limit.
+    """The limits of one caller; 0: no limit.
 
     ``max_streams``: calls at the same time. ``max_jobs``: Generate calls that wait or run.
     ``max_requests_per_minute``: calls that begin, on average; as many may come at once.
@@ -21,7 +21,7 @@ class CallerLimits:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One caller. All its tokens, certificates and connections count as one."""
+    """One caller; its limits count over all its tokens, certificates and connections."""
 
     name: str
     limits: CallerLimits = CallerLimits()

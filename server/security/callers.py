@@ -1,4 +1,4 @@
-"""The file of callers: one line for each, with what proves it and what it may take.
+"""The file of callers: one line for each proof of a caller, with limits.
 
 ::
 
@@ -7,10 +7,8 @@
     render.example   certificate    max_jobs=8
 
 ``sha256:`` is the hash of a bearer token; ``certificate`` stands for a client certificate with that name in it. A
-name may have several tokens, so that a new one can be handed out before the old one goes. A limit that is left out
-is the server's own. Tokens hold 256 random bits, so a plain hash of one tells nothing about it.
-
-Knows the file and its proofs; does not know where a call's token comes from.
+name may have several tokens, so that a new token can be handed out before the old one expires. A limit that is left
+out is the server's own. A token holds 256 random bits, so its plain hash reveals nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from server.errors import CallerUnknown, TokenExpired, TokenUnknown
+from server.errors.refusals import CallerUnknown, TokenExpired, TokenUnknown
 from server.security.caller import Caller, CallerLimits
 from server.security.reloading import FileInvalid, read_bytes
 
@@ -44,14 +42,14 @@ class _Token:
 
 
 class KnownCallers:
-    """Everybody in a file."""
+    """The callers of one file."""
 
     def __init__(self, tokens: Sequence[_Token], by_certificate: dict[str, Caller]) -> None:
         self._tokens = tuple(tokens)
         self._by_certificate = by_certificate
 
     def by_token(self, token: str, now: datetime) -> Caller:
-        """Whose token that is. Raises ``TokenUnknown`` or ``TokenExpired``.
+        """The caller with this token. Raises ``TokenUnknown`` or ``TokenExpired``.
 
         Compares with every hash in full, so that the time it takes tells nothing about any of them.
         """
@@ -64,7 +62,7 @@ class KnownCallers:
         return found[0].caller
 
     def by_certificate(self, names: Sequence[str]) -> Caller:
-        """Whose certificate holds those names. Raises ``CallerUnknown``."""
+        """The caller with one of these certificate names. Raises ``CallerUnknown``."""
         for name in names:
             if name in self._by_certificate:
                 return self._by_certificate[name]
@@ -72,12 +70,12 @@ class KnownCallers:
 
 
 def hash_of(token: str) -> str:
-    """A token's proof as it stands in the file."""
+    """The proof of a token as the file has it: ``sha256:`` and the hash."""
     return f"sha256:{hashlib.sha256(token.encode()).hexdigest()}"
 
 
 def check_name(name: str) -> None:
-    """Raises ``ValueError`` for a name that cannot stand in the file."""
+    """Raises ``ValueError`` for a name that the file cannot hold."""
     if not _NAME.fullmatch(name) or name.startswith("#"):
         raise ValueError("a name is 1 to 128 printable ASCII characters without spaces, and does not begin with #")
 
@@ -85,7 +83,7 @@ def check_name(name: str) -> None:
 def read_callers(path: Path, default_limits: CallerLimits) -> KnownCallers:
     """Reads a file of callers. Raises ``FileInvalid`` with the number of the first wrong line.
 
-    Messages never hold a proof: somebody may have put the token itself there.
+    Messages never show a proof: a user may have written the token itself there.
     """
     try:
         text = read_bytes(path).decode()

@@ -1,8 +1,7 @@
-"""In front of every call, before its request is read: who calls, and has it room left.
+"""The guard of every call: identifies the caller and checks its quotas, before the request is read.
 
-A caller that is refused here has been told nothing about its request, and its bytes have not been taken from the
-wire. Health is open to whoever can connect, since load balancers have no token; everything else, reflection
-included, is not.
+The server does not read the request of a refused call. The health service needs no token, since load balancers have
+none; every other service does, reflection included.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
 
     from server.settings import Settings
 
-# A caller whose streams are all taken must be able to end one.
+# A caller that has reached its number of streams must be able to end one of them.
 _ENDING_METHOD = "CancelGenerate"
 
 
 class Guard:
-    """``open_service`` needs neither a proof nor room."""
+    """Calls of ``open_service`` need no token and count against no quota."""
 
     def __init__(self, authority: Authority, quotas: Quotas, open_service: str) -> None:
         self._authority = authority
@@ -38,7 +37,7 @@ class Guard:
 
     @classmethod
     def build(cls, settings: Settings, quotas: Quotas, open_service: str) -> Guard:
-        """Raises ``SettingInvalid`` where the file of callers is wrong."""
+        """Builds the guard that the settings describe. Raises ``SettingInvalid`` where the file of callers is wrong."""
         limits = CallerLimits(
             settings.caller_max_streams, settings.caller_max_jobs, settings.caller_max_requests_per_minute
         )
@@ -51,7 +50,7 @@ class Guard:
 
     @contextmanager
     def admit(self, service: str, method: str, context: ServicerContext[Any, Any]) -> Iterator[None]:
-        """Holds a call's place, and names its caller for everything inside. Raises a ``Refusal``."""
+        """Wraps one call: counts it, and sets ``current_caller``. Raises a ``Refusal``."""
         if service == self._open_service:
             current_caller.set(UNNAMED)
             yield

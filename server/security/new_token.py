@@ -1,7 +1,7 @@
-"""``python -m server.security.new_token NAME --callers FILE --token-file FILE``: a token, and its line in the file.
+"""``python -m server.security.new_token NAME --callers FILE --token-file FILE``: makes a token.
 
-The token goes to a file that only its owner may read, and is shown nowhere; the file of callers gets its hash. A
-running server takes the token from the next call on. Knows files and hashes; does not know the server.
+The token is written to a file that only its owner may read, and printed nowhere; the file of callers gets its hash. A
+running server accepts the token from the next call on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HEADING = "# name, proof, limits: see docs/security.md\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Makes one token. Returns the exit code: 0, or 1 where a file is in the way or wrong."""
+    """Makes one token. Returns the exit code: 0, or 1 where a file exists already or is wrong."""
     options = _parser().parse_args(arguments)
     try:
         line = make_token(options.name, options.callers, options.token_file, _limits_as_written(options))

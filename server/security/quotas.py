@@ -1,6 +1,6 @@
-"""What each caller takes now, against what it may take. Lives in the event loop; knows neither gRPC nor proofs.
+"""The quotas of callers: streams, jobs and requests per minute. Used in the event loop only.
 
-Calls a minute are counted by a token bucket: it holds a minute's calls, and fills again evenly.
+A token bucket counts requests per minute: the bucket holds the requests of a minute and refills evenly.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from server.errors import QuotaExceeded
+from server.errors.refusals import QuotaExceeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from server.security.caller import Caller
 
-_RETRY_SECONDS = 5.0  # nobody knows when a caller's own calls end; as for a full queue
+_RETRY_SECONDS = 5.0  # as for a full queue: there is no estimate of when a caller's calls end
 _SWEEP_COUNT = 1_024
 
 
@@ -30,7 +30,7 @@ class _Usage:
 
 
 class Quotas:
-    """The accounts of every caller that takes something. ``clock`` gives seconds."""
+    """Counts the usage of every caller. ``clock`` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -38,9 +38,9 @@ class Quotas:
 
     @contextmanager
     def stream(self, caller: Caller, *, may_exceed: bool = False) -> Iterator[None]:
-        """One call, from its beginning to its end. Raises ``QuotaExceeded``; a refused call is not counted.
+        """Wraps one call. Raises ``QuotaExceeded``; a refused call is not counted.
 
-        A call that ends another ``may_exceed`` the number of streams: it may come before that one is over.
+        ``may_exceed``: the call may exceed the number of streams, since it ends another stream.
         """
         limits = caller.limits
         usage = self._usage(caller)
@@ -55,7 +55,7 @@ class Quotas:
 
     @contextmanager
     def job(self, caller: Caller) -> Iterator[None]:
-        """One Generate call, from before it has a place to its end. Raises ``QuotaExceeded``."""
+        """Wraps one job, from before its place in the queue to its end. Raises ``QuotaExceeded``."""
         limit = caller.limits.max_jobs
         usage = self._usage(caller)
         if limit and usage.job_count >= limit:
@@ -88,7 +88,7 @@ class Quotas:
         return usage
 
     def _forget_idle(self) -> None:
-        """Whoever takes nothing and has not called for a minute has a full allowance, which needs no account."""
+        """Drops the usage of callers without calls in the last minute: their allowance is full again."""
         past = self._clock() - 60
         for name, usage in list(self._usages.items()):
             if not usage.stream_count and not usage.job_count and usage.counted_at <= past:

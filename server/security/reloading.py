@@ -1,4 +1,4 @@
-"""What is read from files, read again when they change. Knows when files change; does not know what is in them."""
+"""Values read from files, and read again when the files change."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _T = TypeVar("_T")
 
 
 class FileInvalid(Exception):
-    """A file is missing or wrong; the message names it, the fault and the remedy, and shows nothing secret."""
+    """A file is missing or wrong. The message names the file, the fault and the remedy, and shows no secret."""
 
 
 class Reloading(Generic[_T]):
     """The value that ``read`` makes of ``paths``. Raises ``FileInvalid`` where the first reading does.
 
-    The files are looked at (one ``stat`` each, through links, so that Kubernetes' swapped folders are noticed)
-    whenever the value is asked for. Where a later reading fails the last good value stays, and the log says so once
-    for each change. May be asked from any thread.
+    ``current`` checks the files with one ``stat`` each, through links, so that the folders that Kubernetes swaps are
+    noticed. Where a later reading fails, the last good value stays, and the log reports the failure once per change.
+    Safe to use from any thread.
     """
 
     def __init__(self, paths: Sequence[Path], read: Callable[[], _T]) -> None:
@@ -34,7 +34,7 @@ class Reloading(Generic[_T]):
         self._value = read()
 
     def current(self) -> _T:
-        """The value of the files as they are now, or as they last were good."""
+        """The value of the present files, or of the last valid ones."""
         with self._lock:
             stamps = self._look()
             if stamps != self._stamps:

@@ -1,7 +1,7 @@
-"""The certificates of the gRPC port, read again when their files change. Knows files and TLS; knows no call.
+"""The TLS certificates of the gRPC port, read again when their files change.
 
-gRPC asks for them at every handshake, so a renewed certificate serves the next connection; connections that are open
-stay as they are. TLS 1.2 and 1.3, with the ciphers that gRPC chooses.
+gRPC asks for the certificates at every handshake, so a renewed certificate serves the next connection; open connections
+keep the old one. TLS 1.2 and 1.3, with the ciphers that gRPC chooses.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """PEM files: the server's certificate with what it was signed by, its key, and who signs clients' certificates."""
+    """PEM files: the certificate chain of the server, its key, and the authority of client certificates."""
 
     certificate_chain: Path
     private_key: Path
@@ -31,12 +31,12 @@ class TlsFiles:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All of them."""
+        """Every file that is set."""
         files = (self.certificate_chain, self.private_key, self.client_ca)
         return tuple(path for path in files if path is not None)
 
     def read(self) -> grpc.ServerCertificateConfiguration:
-        """Reads and checks them. Raises ``FileInvalid``, also where they change meanwhile."""
+        """Reads and checks the files. Raises ``FileInvalid``, also where a file changes meanwhile."""
         chain, key = read_bytes(self.certificate_chain), read_bytes(self.private_key)
         client_ca = None if self.client_ca is None else read_bytes(self.client_ca)
         self._check(client_ca)
@@ -45,7 +45,7 @@ class TlsFiles:
         return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=client_ca)
 
     def _check(self, client_ca: bytes | None) -> None:
-        """OpenSSL names what is wrong; gRPC would say that the address cannot be bound, and why in its own log only."""
+        """Checks the files with OpenSSL, which names the fault; gRPC would only fail to bind the address."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
             context.load_cert_chain(self.certificate_chain, self.private_key, _refuse_password)
@@ -63,7 +63,7 @@ class TlsFiles:
 
 
 def server_credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    """Credentials that follow their files, or None for plain text. Raises ``SettingInvalid``."""
+    """Credentials that are read again when the files change; None for plain text. Raises ``SettingInvalid``."""
     if settings.tls_certificate_chain is None or settings.tls_private_key is None:
         return None
     files = TlsFiles(settings.tls_certificate_chain, settings.tls_private_key, settings.tls_client_ca)
@@ -89,7 +89,7 @@ def server_credentials(settings: Settings) -> grpc.ServerCredentials | None:
 
 
 class _KeyEncrypted(Exception):
-    """OpenSSL asked for a password; without an answer of ours it would ask on the terminal."""
+    """OpenSSL asked for a password. Without a callback, OpenSSL would ask on the terminal."""
 
 
 def _refuse_password() -> NoReturn:

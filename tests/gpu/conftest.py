@@ -1,4 +1,4 @@
-"""Tests that need an NVIDIA card: collected where there is one, by one process, and not looked at anywhere else."""
+"""Fixtures of tests that need an NVIDIA GPU. Without one they are not collected; they run in a single process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _found_card() -> Gpu | None:
         return None
 
 
-# Several processes on one card would measure each other.
+# Several processes on one GPU would disturb each other's measurements.
 if _found_card() is None or "PYTEST_XDIST_WORKER" in os.environ:
     collect_ignore_glob = ["test_*.py"]
 
@@ -40,7 +40,7 @@ def report(card: Gpu) -> Report:
 
 @pytest.fixture(scope="session", params=["tiny", "tiny_5b", "pocket"])
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, card: Gpu, report: Report) -> Path:
-    """Both families with random weights, and the trained small model, each with plans for this card."""
+    """Bundles with plans for this GPU: both families with random weights, and pocket."""
     name: str = request.param
     source = _POCKET if name == "pocket" else request.getfixturevalue(f"{name}_bundle")
     return with_plans(source, tmp_path_factory.mktemp("gpu") / name, card, report)
@@ -48,5 +48,5 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> TrtRuntime:
-    """A runtime that has kept no kernels yet."""
+    """A runtime with an empty kernel cache."""
     return TrtRuntime(COMPILER, tmp_path / "kernels")

@@ -1,4 +1,4 @@
-"""Bundles with plans for the card of this machine. Knows manifests; the compiling is ``export.tensorrt``'s affair."""
+"""Adds TensorRT plans for this machine's GPU to a bundle, compiled by ``export.tensorrt``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMPILER = "tensorrt_rtx"
 
 
 def with_plans(source: Path, folder: Path, card: Gpu, report: Report) -> Path:
-    """A copy of a bundle in which every graph has a plan for the card."""
+    """Returns a copy of a bundle in which every graph has a plan for the GPU."""
     shutil.copytree(source, folder)
     manifest = parse_manifest(folder)
     target = Target("this-card", card.compute_capability, card.memory_bytes)

@@ -1,4 +1,4 @@
-"""What a run on a card found, as one JSON. Knows how figures are gathered; measures nothing."""
+"""Collects the figures of a run on a GPU in one JSON file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = ("tensorrt-rtx", "tensorrt", "cuda-bindings", "onnxruntime", "torch"
 
 
 class Report:
-    """Figures by test and subject; written whole after every figure, so that a crash costs only what came after."""
+    """Figures by test and subject; the file is rewritten after every figure, so that a crash loses none before it."""
 
     def __init__(self, card: Gpu) -> None:
         path = os.environ.get(REPORT_VARIABLE)
@@ -33,7 +33,7 @@ class Report:
         }
 
     def add(self, topic: str, subject: str, **figures: Any) -> None:
-        """Keeps figures; names say the unit."""
+        """Adds figures; their names include the unit."""
         self._content.setdefault(topic, {}).setdefault(subject, {}).update(figures)
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)

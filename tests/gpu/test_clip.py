@@ -1,4 +1,4 @@
-"""A whole clip on the card: the same picture as on the host, and an end within one call of a cancel."""
+"""A whole clip on the GPU: the frames equal the host's, and a cancel takes effect within one graph call."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _job(engine: Engine, png: Callable[..., bytes], step_count: int = _STEP_COUN
 
 def test_a_clip_equals_the_hosts(bundle: Path, png: Callable[..., bytes], tmp_path: Path, report: Report) -> None:
     clips, figures = [], {}
-    runs: tuple[RuntimeName, ...] = ("tensorrt", "tensorrt", "onnxruntime")  # the second finds kernels on disk
+    runs: tuple[RuntimeName, ...] = ("tensorrt", "tensorrt", "onnxruntime")  # the second finds cached kernels on disk
     for runtime in runs:
         engine = _engine(bundle, runtime, tmp_path)
         started = time.perf_counter()
@@ -76,7 +76,7 @@ def test_cancel_ends_within_one_call(bundle: Path, png: Callable[..., bytes], tm
 
 
 class _Watch:
-    """Follows a job and cancels it from another thread, ``wait_seconds`` after its first step."""
+    """Watches a job and cancels it from another thread, ``wait_seconds`` after its first step."""
 
     def __init__(self, wait_seconds: float) -> None:
         self.cancel = CancelFlag()

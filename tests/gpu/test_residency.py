@@ -1,6 +1,6 @@
-"""Weights that come and go: memory really freed, speed of the way back, and whether Python can go on meanwhile.
+"""Unloading and reloading weights on a GPU: memory is freed, reloading is fast, and Python threads run meanwhile.
 
-On a plan large enough to measure: half a gigabyte of random float16 weights.
+Uses a plan large enough to measure: half a gigabyte of random float16 weights.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.gpu.report import Report
 
 _WIDTH, _LAYER_COUNT = 4096, 16
 _WEIGHT_BYTES = _LAYER_COUNT * _WIDTH * _WIDTH * 2
-_SLACK_BYTES = 64 * 2**20  # of the driver's own granularity and modules
+_SLACK_BYTES = 64 * 2**20  # the driver's granularity and modules
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def test_a_full_card_is_an_error_and_not_the_end(large: tuple[Path, GraphSpec], 
 
 
 class _Ticks:
-    """A thread that wants to run every millisecond: its longest wait is what an event loop would have waited."""
+    """A thread that wakes every millisecond; its longest delay is how long an event loop would have been blocked."""
 
     def __enter__(self) -> _Ticks:
         self.longest_seconds = 0.0

@@ -5,15 +5,13 @@ A test compares every path with the descriptors of the messages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.api.fields import Field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from engine.api.errors import Violation
 
 GENERATE_PATHS: Mapping[Field, str] = {
     Field.IMAGE_DATA: "image.data",
@@ -43,19 +41,3 @@ SCORE_MATCH_PATHS: Mapping[Field, str] = {
     Field.FRAME_RATE: "frame_rate",
     Field.GUIDANCE_SCALE: "guidance_scale",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class FieldViolation:
-    """One wrong field of a request, by its path, for example ``video.frame_count``."""
-
-    path: str
-    description: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.description}"
-
-
-def located(violations: Iterable[Violation], paths: Mapping[Field, str]) -> tuple[FieldViolation, ...]:
-    """The engine's violations with the paths of one request message."""
-    return tuple(FieldViolation(paths[item.field], item.description) for item in violations)

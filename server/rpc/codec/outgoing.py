@@ -1,14 +1,15 @@
-"""A message of a stream on its way out. Knows the wire format of one field; does not know where pixels come from.
+"""One message of a Generate stream, with the bytes of a frame beside the protobuf message.
 
-A raw frame of 480p has 1.2 MB, and each copy of it costs about as much as sending it does. protobuf copies bytes when
-they are put into a message, again when that message is put into another, and again when both are written. Here the
-bytes of a frame stand beside the message and join it once, when it is written.
+A raw frame of 480p has 1.2 MB, and each copy costs about as much as sending the frame. protobuf copies the bytes of a
+frame into the Frame, from there into the GenerateResponse, and again when the message is serialised. Here the bytes are
+copied once, by the serialisation.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from server.rpc.codec.durations import encode_duration
 from stillcue.v1 import generate_pb2
 
 _LENGTH_DELIMITED = 2  # https://protobuf.dev/programming-guides/encoding/#structure
@@ -24,8 +25,14 @@ class Outgoing:
 
     @property
     def byte_count(self) -> int:
-        """About what the message holds of memory and takes of the wire."""
+        """About the bytes that the message holds in memory and takes on the wire."""
         return self.response.ByteSize() + len(self.data)
+
+    def stamp(self, sequence_number: int, elapsed_seconds: float, resume_token: str) -> None:
+        """See ``server.jobs.messages.Message``."""
+        self.response.sequence_number = sequence_number
+        self.response.elapsed.CopyFrom(encode_duration(elapsed_seconds))
+        self.response.resume_token = resume_token
 
     def SerializeToString(self) -> bytes:  # noqa: N802  the name that protobuf's messages have
         """The bytes of one ``GenerateResponse``."""
@@ -38,7 +45,7 @@ class Outgoing:
 
 
 def _start(number: int, byte_count: int) -> bytes:
-    """Tag and length, what goes before the bytes of a field."""
+    """The tag and the length, which precede the bytes of a field."""
     return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(byte_count)
 
 

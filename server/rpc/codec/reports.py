@@ -1,4 +1,4 @@
-"""Match reports and diagnoses become messages. Nothing here waits or touches a call."""
+"""Match reports and diagnoses become messages."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ def encode_match_report(report: MatchReport) -> match_pb2.MatchReport:
         picture_report=_encode_picture_report(report.picture_report) if report.picture_report is not None else None,
         crops=[_encode_crop(item) for item in report.crops],
         calibration_error=report.calibration_error,
+    )
+
+
+def score_match_response(
+    report: MatchReport, heat_map_png: bytes = b"", crop_png: bytes = b""
+) -> match_pb2.ScoreMatchResponse:
+    """The answer of ScoreMatch, with the pictures that were asked for."""
+    return match_pb2.ScoreMatchResponse(
+        report=encode_match_report(report), heat_map_png=heat_map_png, crop_png=crop_png
     )
 
 

@@ -1,7 +1,4 @@
-"""Messages of callers become jobs. Checks what only the wire can get wrong: ids, enum numbers, durations.
-
-The values themselves are checked by ``Engine.prepare``.
-"""
+"""Requests become jobs. Checks ids, enum numbers, durations and tokens; ``Engine.prepare`` checks the other fields."""
 
 from __future__ import annotations
 
@@ -9,13 +6,16 @@ import hashlib
 import re
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.api.job import ClipPlan, Job, MatchPolicy, SamplingSpec, VideoSpec
 from engine.api.media import FrameEncoding, Image
+from server.errors.refusals import FieldViolation
+from server.jobs.request import JobRequest
 from server.jobs.resume_token import ResumeToken
 from server.rpc.codec.enums import FRAME_ENCODINGS, IMAGE_FORMATS, MATCH_MODES, PICTURE_FITS
-from server.rpc.codec.fields import FieldViolation
+from server.rpc.codec.fields import GENERATE_PATHS
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 
 if TYPE_CHECKING:
@@ -29,25 +29,17 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 @dataclass(frozen=True, slots=True)
 class GenerateCall:
-    """A Generate request as the domain sees it. ``violations`` is what the wire got wrong.
+    """A Generate request: what the job service gets, and what concerns the stream of this call only."""
 
-    ``resume_window_seconds`` 0: the stream cannot be taken up again. With a ``resume_token`` nothing but the request's
-    id counts.
-    """
-
-    request_id: str
-    job: Job
+    request: JobRequest
     frame_encoding: FrameEncoding
     max_stall_seconds: float
-    resume_window_seconds: float
-    resume_token: ResumeToken | None
-    violations: tuple[FieldViolation, ...]
 
 
 def decode_generate(
     request: generate_pb2.GenerateRequest, max_stall_seconds: float, max_resume_seconds: float
 ) -> GenerateCall:
-    """Reads a Generate request, which may ask for less than the maxima, not for more."""
+    """Reads a Generate request. Longer stalls and resume windows than the maxima are cut to the maxima."""
     violations: list[FieldViolation] = []
     request_id = request.request_id or str(uuid.uuid4())
     if not _UUID.fullmatch(request_id):
@@ -73,25 +65,27 @@ def decode_generate(
         match=MatchPolicy(mode, request.match.minimum_score),
         preview_every_step_count=request.stream.preview_every_step_count,
     )
-    return GenerateCall(
+    job_request = JobRequest(
         request_id,
         job,
-        encoding or FrameEncoding.PNG,
-        max_stall_seconds,
         min(max_resume_seconds, window_seconds),
-        _decode_token(request.resume_token, violations),
-        tuple(violations),
+        resumes=bool(request.resume_token),
+        resume_token=_decode_token(request.resume_token, violations),
+        violations=tuple(violations),
+        paths=GENERATE_PATHS,
+        digest=partial(_digest, request),
     )
+    return GenerateCall(job_request, encoding or FrameEncoding.PNG, max_stall_seconds)
 
 
-def request_digest(request: generate_pb2.GenerateRequest) -> bytes:
-    """Tells the same request from another one. Hashes the picture: call it off the event loop."""
+def _digest(request: generate_pb2.GenerateRequest) -> bytes:
+    """The SHA-256 that tells equal requests from others."""
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreCall:
-    """A ScoreMatch request as the domain sees it. ``violations`` is what the wire got wrong."""
+    """A ScoreMatch request. ``violations`` are the wrong fields that decoding found."""
 
     image: Image
     prompt: str

@@ -1,4 +1,4 @@
-"""What the loss of the engine's process means to callers and operators. Knows the event loop; restarts nothing."""
+"""Follows the engine's process for callers and operators: counts losses, and has new jobs refused meanwhile."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from server.observability.metrics import Metrics
 
 
-class WorkerWatch:
-    """Counts losses, and tells the event loop: ``set_running(None)`` when the engine runs, else what to refuse with."""
+class EngineWatch:
+    """Calls ``set_running`` in the event loop: with None when the engine runs, else with the refusal of new jobs."""
 
     def __init__(
         self,
@@ -31,18 +31,18 @@ class WorkerWatch:
         supervision.watch(self)
 
     def lost(self, reason: LossReason) -> None:
-        """No process runs. On the supervisor's thread."""
+        """No engine process runs. Called on the supervisor's thread."""
         self._metrics.worker_restarts.labels(reason.value).inc()
         self._tell(self._refusal)
 
     def ready(self, down_seconds: float) -> None:
-        """The next process runs. On the supervisor's thread."""
+        """The next engine process runs. Called on the supervisor's thread."""
         self._metrics.worker_down_seconds.observe(down_seconds)
         self._tell(None)
 
-    def _tell(self, hindrance: Callable[[], Exception] | None) -> None:
+    def _tell(self, refusal: Callable[[], Exception] | None) -> None:
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._set_running, hindrance)
+            self._loop.call_soon_threadsafe(self._set_running, refusal)
 
     def _refusal(self) -> EngineRestarting:
         return EngineRestarting(self._supervision.retry_seconds)

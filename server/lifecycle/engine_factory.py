@@ -1,4 +1,4 @@
-"""How the settings open an engine: which one, and in which process. Imported by the engine's own process too."""
+"""Opens the engine that the settings name, in the process that they name. The engine's own process imports this too."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 
-def engine_opener(settings: Settings) -> Callable[[], Engine]:
-    """What opens the engine; nothing is imported or loaded before it is called."""
+def engine_factory(settings: Settings) -> Callable[[], Engine]:
+    """Returns the function that opens the engine."""
     return partial(_open_here if settings.engine_process == "server" else _open_in_worker, settings)
 
 

@@ -1,110 +1,34 @@
-"""How a server is set up: one table drives flags, environment, defaults, help and ``docs/settings.md``.
+"""The settings of a server: one table gives flags, environment variables, defaults, help and docs/settings.md.
 
-A flag beats the environment, the environment beats the default. Knows how to read and check values; does not know
-what anybody does with them.
+A flag overrides the environment variable, the environment variable overrides the default.
 """
 
 from __future__ import annotations
 
 import argparse
-import ipaddress
-import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from server.settings.values import (
+    Address,
+    SettingInvalid,
+    address,
+    address_or_none,
+    bytes_or_default,
+    one_of,
+    path,
+    seconds,
+    url_or_empty,
+    whole_number,
+    yes_or_no,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 ENVIRONMENT_PREFIX = "STILLCUE_"
 _T = TypeVar("_T")
-
-
-class SettingInvalid(Exception):
-    """A setting is missing or wrong; the message names it, its value and the remedy in one line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A host and a TCP port; port 0 lets the system choose one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether only this machine can reach the address."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-
-def _address(text: str) -> Address:
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
-        raise ValueError("is not HOST:PORT with a port from 0 to 65535, for example 127.0.0.1:50051")
-    return Address(host.removeprefix("[").removesuffix("]"), int(port))
-
-
-def _path(text: str) -> Path | None:
-    return Path(text) if text else None
-
-
-def _address_or_none(text: str) -> Address | None:
-    return _address(text) if text else None
-
-
-def _yes_or_no(text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise ValueError("is neither true nor false")
-    return text == "true"
-
-
-def _url_or_empty(text: str) -> str:
-    scheme, _, rest = text.partition("://")
-    if text and (scheme not in {"http", "https"} or not rest):
-        raise ValueError("is not http://HOST:PORT or https://HOST:PORT, for example http://127.0.0.1:4317")
-    return text
-
-
-def _one_of(*names: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in names:
-            raise ValueError(f"is not one of {', '.join(names)}")
-        return text
-
-    return parse
-
-
-def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.isdecimal() or not lowest <= int(text) <= highest:
-            raise ValueError(f"is not a whole number from {lowest} to {highest}")
-        return int(text)
-
-    return parse
-
-
-def _bytes_or_default(text: str) -> int | None:
-    return _whole_number(2**20, 2**50)(text) if text else None
-
-
-def _seconds(lowest: float, highest: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = math.nan
-        if not lowest <= seconds <= highest:
-            raise ValueError(f"is not a number of seconds from {lowest:g} to {highest:g}")
-        return seconds
-
-    return parse
 
 
 def _setting(parse: Callable[[str], _T], default: str, meaning: str) -> _T:
@@ -116,125 +40,125 @@ class Settings:
     """Every setting of a server, checked."""
 
     bundle: Path | None = _setting(  # noqa: RUF009  a field, not a value
-        _path, "", "Folder that `python -m export` wrote. Needed unless `engine` is fake."
+        path, "", "Folder that `python -m export` wrote. Needed unless `engine` is fake."
     )
     engine: str = _setting(
-        _one_of("bundle", "fake"),
+        one_of("bundle", "fake"),
         "bundle",
         "`bundle` runs the model; `fake` needs no bundle and answers with plain colours, for trying clients.",
     )
     listen: Address = _setting(  # noqa: RUF009
-        _address, "127.0.0.1:50051", "Address of the gRPC service; port 0: any free port."
+        address, "127.0.0.1:50051", "Address of the gRPC service; port 0: any free port."
     )
     allow_insecure: bool = _setting(
-        _yes_or_no, "false", "Whether plain text may be served on an address that other machines reach."
+        yes_or_no, "false", "Whether plain text may be served on an address that other machines reach."
     )
     health_listen: Address | None = _setting(  # noqa: RUF009
-        _address_or_none,
+        address_or_none,
         "",
         "Address of a second port, in plain text, with nothing but health: for probes that speak no TLS. Empty: none.",
     )
     tls_certificate_chain: Path | None = _setting(  # noqa: RUF009
-        _path, "", "PEM file: the server's certificate and those that signed it. Read again when it changes."
+        path, "", "PEM file: the server's certificate and those that signed it. Read again when it changes."
     )
     tls_private_key: Path | None = _setting(  # noqa: RUF009
-        _path, "", "PEM file: the certificate's key, unencrypted. Read again when it changes."
+        path, "", "PEM file: the certificate's key, unencrypted. Read again when it changes."
     )
     tls_client_ca: Path | None = _setting(  # noqa: RUF009
-        _path, "", "PEM file: who signs the clients' certificates. Given, no client connects without one (mutual TLS)."
+        path, "", "PEM file: who signs the clients' certificates. Given, no client connects without one (mutual TLS)."
     )
     callers: Path | None = _setting(  # noqa: RUF009
-        _path,
+        path,
         "",
         "File of callers and the hashes of their tokens (docs/security.md). Given, nobody else may call. Read again "
         "when it changes.",
     )
     caller_max_streams: int = _setting(
-        _whole_number(0, 1_000_000), "0", "Calls that one caller may have at the same time; 0: any number."
+        whole_number(0, 1_000_000), "0", "Calls that one caller may have at the same time; 0: any number."
     )
     caller_max_jobs: int = _setting(
-        _whole_number(0, 1_000_000), "0", "Jobs of one caller that may wait or run at the same time; 0: any number."
+        whole_number(0, 1_000_000), "0", "Jobs of one caller that may wait or run at the same time; 0: any number."
     )
     caller_max_requests_per_minute: int = _setting(
-        _whole_number(0, 1_000_000), "0", "Calls that one caller may begin in a minute; 0: any number."
+        whole_number(0, 1_000_000), "0", "Calls that one caller may begin in a minute; 0: any number."
     )
     metrics_listen: Address = _setting(  # noqa: RUF009
-        _address, "127.0.0.1:9464", "Address of the Prometheus endpoint (HTTP, path /metrics); port 0: any free port."
+        address, "127.0.0.1:9464", "Address of the Prometheus endpoint (HTTP, path /metrics); port 0: any free port."
     )
     queue_capacity: int = _setting(
-        _whole_number(0, 10_000), "8", "Jobs that may wait behind the running one; further ones are refused."
+        whole_number(0, 10_000), "8", "Jobs that may wait behind the running one; further ones are refused."
     )
     max_stall_seconds: float = _setting(
-        _seconds(0.01, 3_600),
+        seconds(0.01, 3_600),
         "30",
         "How long a reader may let one ready message wait before its stream is ended. A request can ask for less.",
     )
     max_buffered_bytes: int = _setting(
-        _whole_number(16 * 2**20, 2**40),
+        whole_number(16 * 2**20, 2**40),
         str(256 * 2**20),
         "Bytes of frames that one stream may hold for its reader, those still being encoded included, and those "
         "that are kept for one who comes back.",
     )
     max_resume_seconds: float = _setting(
-        _seconds(0, 3_600),
+        seconds(0, 3_600),
         "60",
         "How long a job may go on after its stream broke, and its events be kept after its end, for a caller that "
         "comes back. A request asks for it by `stream.resume_window`; 0: never.",
     )
     max_resume_bytes: int = _setting(
-        _whole_number(0, 2**40),
+        whole_number(0, 2**40),
         str(512 * 2**20),
         "Bytes that jobs may hold together after their end for callers that come back; the oldest is dropped first.",
     )
     drain_grace_seconds: float = _setting(
-        _seconds(0, 86_400), "300", "How long the running job may go on after SIGTERM before it is ended."
+        seconds(0, 86_400), "300", "How long the running job may go on after SIGTERM before it is ended."
     )
     engine_process: str = _setting(
-        _one_of("own", "server"),
+        one_of("own", "server"),
         "own",
         "`own`: the engine runs in a process of its own, whose end costs one job and not the server; `server`: in the "
         "server's process, for debugging.",
     )
     max_step_seconds: float = _setting(
-        _seconds(0.1, 86_400),
+        seconds(0.1, 86_400),
         "600",
         "How long one graph call, and the loading before it, may take before the engine's process is ended and started "
         "again.",
     )
     engine_restart_seconds: float = _setting(
-        _seconds(0, 60),
+        seconds(0, 60),
         "1",
         "Pause before the engine's process is started again after its end; doubles up to 60 s while it keeps ending.",
     )
     engine_thread_count: int = _setting(
-        _whole_number(0, 1_024), "0", "Threads that one graph call may use; 0: one for each core."
+        whole_number(0, 1_024), "0", "Threads that one graph call may use; 0: one for each core."
     )
     memory_budget_bytes: int | None = _setting(
-        _bytes_or_default,
+        bytes_or_default,
         "",
         "Memory that graphs and buffers may take together. A bundle is loaded as that allows, and refused where none "
         "of its sizes fits. Empty: on a card what it has less 1.14 GiB, 22.5 GiB of 24; no limit on a CPU.",
     )
     text_cache_entry_count: int = _setting(
-        _whole_number(0, 100_000), "64", "Encoded prompts that the engine keeps for the next job."
+        whole_number(0, 100_000), "64", "Encoded prompts that the engine keeps for the next job."
     )
     keepalive_seconds: float = _setting(
-        _seconds(1, 7_200), "10", "Silence after which a connection is asked whether it is still there."
+        seconds(1, 7_200), "10", "Silence after which a connection is asked whether it is still there."
     )
     ping_timeout_seconds: float = _setting(
-        _seconds(0.1, 600), "5", "How long a connection may take to answer before it counts as gone."
+        seconds(0.1, 600), "5", "How long a connection may take to answer before it counts as gone."
     )
     otlp_endpoint: str = _setting(
-        _url_or_empty,
+        url_or_empty,
         "",
         "Collector that traces go to (OTLP over gRPC, such as http://127.0.0.1:4317); needs the extra `otel`. Empty: "
         "no traces.",
     )
     log_level: str = _setting(
-        _one_of("debug", "info", "warning", "error"), "info", "Least severe lines that reach the log (stderr)."
+        one_of("debug", "info", "warning", "error"), "info", "Least severe lines that reach the log (stderr)."
     )
     log_format: str = _setting(
-        _one_of("json", "text"), "json", "`json`: one object a line; `text`: the same for people."
+        one_of("json", "text"), "json", "`json`: one object a line; `text`: the same for people."
     )
 
     @property
@@ -327,7 +251,7 @@ def _parser() -> argparse.ArgumentParser:
     for item in fields(Settings):
         default = item.metadata["default"]
         text = item.metadata["meaning"] + (f" Default: {default}." if default else "")
-        switch: dict[str, Any] = {"nargs": "?", "const": "true"} if item.metadata["parse"] is _yes_or_no else {}
+        switch: dict[str, Any] = {"nargs": "?", "const": "true"} if item.metadata["parse"] is yes_or_no else {}
         parser.add_argument(
             flag_name(item.name),
             dest=item.name,

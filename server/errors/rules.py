@@ -1,0 +1,202 @@
+"""The table of error reasons: status code, reason and retry of each error of the engine and the server.
+
+The reasons are part of the contract (docs/errors.md) and the label values of the job metrics. An error without a row is
+an internal error: its text goes to the log, and the caller gets the request id to quote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import grpc
+
+from engine.api.errors import (
+    Cancelled,
+    EngineHung,
+    EngineLost,
+    EngineRestarting,
+    GraphFailed,
+    MatchRefused,
+    OutOfMemory,
+    ScorerMissing,
+)
+from server.errors.refusals import (
+    QUEUE_RETRY_SECONDS,
+    BufferFull,
+    CallerUnknown,
+    DeadlinePassed,
+    DeadlineTooShort,
+    EventsDropped,
+    InvalidRequest,
+    JobNotFound,
+    MalformedRequest,
+    QueueFull,
+    QuotaExceeded,
+    ReaderGone,
+    ReaderStalled,
+    RequestIdReused,
+    ServerDraining,
+    ServerStarting,
+    SizeNotCompiled,
+    TokenExpired,
+    TokenMissing,
+    TokenUnknown,
+    UnknownService,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one kind of error is reported to callers and operators.
+
+    ``public_text`` replaces the text of the error. ``retry_seconds`` 0: no retry is advised; some errors carry a better
+    value of their own.
+    """
+
+    code: grpc.StatusCode
+    reason: str
+    meaning: str
+    retry_seconds: float = 0.0
+    public_text: str = ""
+
+    @property
+    def label(self) -> str:
+        """The reason as the label of metrics has it: in lower case."""
+        return self.reason.lower()
+
+
+RULES: dict[type[BaseException], Rule] = {
+    TokenMissing: Rule(
+        grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING", "The call shows no token, nor a certificate in its place."
+    ),
+    TokenUnknown: Rule(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_UNKNOWN", "The token is not one of the server's."),
+    TokenExpired: Rule(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED", "The token has expired."),
+    CallerUnknown: Rule(
+        grpc.StatusCode.PERMISSION_DENIED, "CALLER_UNKNOWN", "No name in the client certificate may call."
+    ),
+    QuotaExceeded: Rule(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "QUOTA_EXCEEDED",
+        "The caller takes as much as it may; which limit is in `QuotaFailure` and in the metadata.",
+        retry_seconds=5,
+    ),
+    InvalidRequest: Rule(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_JOB", "Fields are wrong; each is in `BadRequest`."),
+    MalformedRequest: Rule(
+        grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", "The bytes are no message of this method."
+    ),
+    SizeNotCompiled: Rule(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "NOT_COMPILED",
+        "The bundle was not compiled for this size or length; the field is in `BadRequest`.",
+    ),
+    MatchRefused: Rule(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "MATCH_REFUSED",
+        "The match score is below `match.minimum_score`; both are in the metadata, the `MatchReport` in the details.",
+    ),
+    ScorerMissing: Rule(
+        grpc.StatusCode.FAILED_PRECONDITION, "SCORER_MISSING", "A match was asked for and the bundle has no scorer."
+    ),
+    QueueFull: Rule(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "QUEUE_FULL",
+        "As many jobs wait as may wait; how many is in `QuotaFailure`.",
+        retry_seconds=QUEUE_RETRY_SECONDS,
+    ),
+    OutOfMemory: Rule(
+        grpc.StatusCode.UNAVAILABLE,
+        "OUT_OF_MEMORY",
+        "The device ran out of memory under the job; the engine starts again, which gives all of it back.",
+        retry_seconds=10,
+        public_text="the device ran out of memory; send the job again, or ask for a smaller size or fewer frames",
+    ),
+    EngineLost: Rule(
+        grpc.StatusCode.UNAVAILABLE,
+        "ENGINE_LOST",
+        "The engine's process ended under the job; it starts again.",
+        retry_seconds=5,
+    ),
+    EngineHung: Rule(
+        grpc.StatusCode.UNAVAILABLE,
+        "ENGINE_HUNG",
+        "A step took longer than `--max-step-seconds`; the engine's process was ended and starts again.",
+        retry_seconds=5,
+    ),
+    EngineRestarting: Rule(
+        grpc.StatusCode.UNAVAILABLE,
+        "ENGINE_RESTARTING",
+        "The engine's process starts again after a fault.",
+        retry_seconds=5,
+    ),
+    ServerStarting: Rule(
+        grpc.StatusCode.UNAVAILABLE, "SERVER_STARTING", "The engine is not open yet.", retry_seconds=2
+    ),
+    ServerDraining: Rule(
+        grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING", "The server is about to stop.", retry_seconds=1
+    ),
+    ReaderStalled: Rule(
+        grpc.StatusCode.ABORTED, "READER_STALLED", "The reader let a ready message wait longer than it may."
+    ),
+    BufferFull: Rule(grpc.StatusCode.ABORTED, "BUFFER_FULL", "The reader is slower than the frames."),
+    ReaderGone: Rule(
+        grpc.StatusCode.ABORTED, "READER_GONE", "Nobody took the stream up again within its window; only counted."
+    ),
+    JobNotFound: Rule(
+        grpc.StatusCode.NOT_FOUND,
+        "JOB_NOT_FOUND",
+        "The caller has no such job to take up or to cancel, or has it no more.",
+    ),
+    EventsDropped: Rule(
+        grpc.StatusCode.OUT_OF_RANGE,
+        "EVENTS_DROPPED",
+        "The events after the resume token were dropped to keep memory bounded.",
+    ),
+    RequestIdReused: Rule(
+        grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED", "Another request of the caller has this `request_id`."
+    ),
+    Cancelled: Rule(grpc.StatusCode.CANCELLED, "CANCELLED", "The caller cancelled."),
+    DeadlinePassed: Rule(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "The caller's deadline is over."),
+    DeadlineTooShort: Rule(
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "DEADLINE_TOO_SHORT",
+        "Wait and work are known to take longer than the caller's deadline; the figures are in the metadata.",
+    ),
+    UnknownService: Rule(
+        grpc.StatusCode.NOT_FOUND, "UNKNOWN_SERVICE", "Health was asked about a service that is not served here."
+    ),
+    GraphFailed: Rule(
+        grpc.StatusCode.INTERNAL,
+        "GRAPH_FAILED",
+        "A graph call failed; details are in the log under the request id.",
+        public_text="the engine failed; details are in the server's log under this request id",
+    ),
+}
+INTERNAL = Rule(
+    grpc.StatusCode.INTERNAL,
+    "INTERNAL",
+    "Anything unforeseen; details are in the log under the request id.",
+    public_text="internal error; details are in the server's log under this request id",
+)
+
+
+_SERVER_FAULTS = (GraphFailed, OutOfMemory, EngineLost, EngineHung)
+
+
+def all_rules() -> list[Rule]:
+    """Every rule, ``INTERNAL`` last."""
+    return [*RULES.values(), INTERNAL]
+
+
+def rule_of(error: BaseException) -> Rule:
+    """The rule of an error: that of its class, or of the nearest base class in the table."""
+    return next((RULES[kind] for kind in type(error).__mro__ if kind in RULES), INTERNAL)
+
+
+def is_logged(error: BaseException) -> bool:
+    """The details of the error belong in the log."""
+    return rule_of(error).code is grpc.StatusCode.INTERNAL or isinstance(error, OutOfMemory)
+
+
+def is_server_fault(error: BaseException) -> bool:
+    """The server or its engine caused the error, not the caller."""
+    return rule_of(error) in {INTERNAL, *(RULES[kind] for kind in _SERVER_FAULTS)}

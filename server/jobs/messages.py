@@ -1,0 +1,68 @@
+"""Events of a job's stream, and the interface of their encoder. ``server.rpc.codec`` implements the encoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from engine.api.events import FrameReady, JobDone, StageStarted, StepDone
+    from engine.api.match_report import MatchReport
+    from server.jobs.spec import JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The first event: the job has a place in the queue. ``wait_seconds`` None: no estimate."""
+
+    spec: JobSpec
+    wait_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMoved:
+    """``position`` jobs are ahead; at 0 the work starts. ``wait_seconds`` None: no estimate."""
+
+    position: int
+    wait_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The last event: the engine's summary, and the seconds that the job waited in the queue."""
+
+    spec: JobSpec
+    done: JobDone
+    queue_seconds: float
+
+
+StreamEvent: TypeAlias = "Accepted | QueueMoved | StageStarted | MatchReport | StepDone | FrameReady | Completed"
+
+
+class Message(Protocol):
+    """An encoded event."""
+
+    @property
+    def byte_count(self) -> int:
+        """About the bytes that the message holds in memory."""
+        ...
+
+    def stamp(self, sequence_number: int, elapsed_seconds: float, resume_token: str) -> None:
+        """Adds the position in the stream, seconds since the request arrived, and the token ("" for none)."""
+        ...
+
+    def SerializeToString(self) -> bytes:  # noqa: N802  the name that protobuf's messages have
+        """The message as it is sent."""
+        ...
+
+
+class StreamEncoder(Protocol):
+    """Encodes the events of one stream."""
+
+    def pixel_bytes(self, event: StreamEvent) -> int:
+        """Bytes of pixels that ``encode`` compresses for this event; 0: ``encode`` is quick."""
+        ...
+
+    def encode(self, event: StreamEvent) -> Message:
+        """The message of an event. Safe to call from any thread."""
+        ...

@@ -1,0 +1,168 @@
+"""Finds or admits the job of a Generate call, in five steps: resume, join, reserve, prepare, enqueue."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.api.errors import Cancelled, EngineError, InvalidJob, NotCompiled
+from server.errors.refusals import InvalidRequest, refusal_of
+from server.jobs.job import GenerateJob
+from server.jobs.listener import JobListener
+from server.jobs.spec import JobKey, JobSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from engine.api.engine import Engine
+    from engine.api.job import PreparedJob
+    from server.jobs.deadline import Deadline
+    from server.jobs.estimates import Estimates
+    from server.jobs.messages import StreamEncoder
+    from server.jobs.queue import JobQueue
+    from server.jobs.registry import JobRegistry
+    from server.jobs.request import JobRequest
+    from server.jobs.workers import JobWorkers
+    from server.security.caller import Caller
+    from server.security.quotas import Quotas
+
+
+class JobReading(NamedTuple):
+    """A job, and the number of the event that its new reader begins with."""
+
+    job: GenerateJob
+    first_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobService:
+    """Finds and admits jobs. Runs in the event loop."""
+
+    workers: JobWorkers
+    queue: JobQueue
+    registry: JobRegistry
+    estimates: Estimates
+    quotas: Quotas
+
+    async def find_or_admit(
+        self,
+        request: JobRequest,
+        caller: Caller,
+        deadline: Deadline,
+        *,
+        arrived_at: float,
+        encoder: StreamEncoder,
+        make_listeners: Callable[[], Sequence[JobListener]],
+    ) -> JobReading:
+        """The job of a call. ``make_listeners`` is called when the job is about to get its place in the queue."""
+        key = JobKey(caller.name, request.request_id)
+        if request.resumes:
+            return self._resume(key, request)
+        digest = await self._digest(request)
+        if (reading := self._join(key, request, digest)) is not None:
+            return reading
+        hold = self._reserve(caller)
+        with ExitStack() as unless_enqueued:
+            unless_enqueued.push(hold)
+            prepared = await self._prepare(request, deadline)
+            if (reading := self._join(key, request, digest)) is not None:
+                return reading  # an equal request was prepared at the same time
+            estimate = self.estimates.of(prepared)
+            deadline.check_estimate(estimate, self.queue.wait_seconds(caller.name))
+            spec = JobSpec(key, prepared, estimate, request.resume_window_seconds, digest, arrived_at)
+            job = self._enqueue(spec, encoder, [*make_listeners(), _QuotaListener(hold)])
+            unless_enqueued.pop_all()
+        return JobReading(job, 0)
+
+    def cancel(self, caller: Caller, request_id: str) -> None:
+        """Ends a job of the caller. Raises ``JobNotFound``."""
+        self.registry.find(JobKey(caller.name, request_id)).give_up(Cancelled("the caller cancelled the job"))
+
+    def refuse_new(self, refusal: Callable[[], Exception] | None) -> None:
+        """Refuses new jobs with what ``refusal`` returns, until None is passed."""
+        self.queue.refuse_new(refusal)
+
+    def drain(self) -> None:
+        """Refuses new and waiting jobs, and ends those without a reader; the running job goes on for its readers."""
+        self.queue.close()
+        self.registry.close()
+
+    def stop(self) -> None:
+        """Ends every job."""
+        self.queue.close()
+        self.queue.refuse_running()
+        self.registry.close()
+
+    def _resume(self, key: JobKey, request: JobRequest) -> JobReading:
+        """Raises ``InvalidRequest``, ``JobNotFound`` or ``EventsDropped``."""
+        if request.violations or request.resume_token is None:
+            raise InvalidRequest(*request.violations)
+        job = self.registry.find(key)
+        return JobReading(job, job.join(request.resume_token))
+
+    def _join(self, key: JobKey, request: JobRequest, digest: bytes) -> JobReading | None:
+        """A resumable request that is sent again joins its job. Raises ``RequestIdReused`` or ``EventsDropped``."""
+        job = self.registry.find_same(key, digest) if request.resume_window_seconds else None
+        return None if job is None else JobReading(job, job.join(None))
+
+    def _reserve(self, caller: Caller) -> ExitStack:
+        """Counts the job against the quotas of its caller. Raises ``QuotaExceeded``."""
+        reservation = ExitStack()
+        reservation.enter_context(self.quotas.job(caller))
+        return reservation
+
+    async def _prepare(self, request: JobRequest, deadline: Deadline) -> PreparedJob:
+        """Raises ``DeadlinePassed``, what the queue would refuse with, or what is wrong with the request."""
+        deadline.check()
+        self.queue.check()
+        return await self.workers.preparers.run(_prepare, self.workers.engine, request)
+
+    def _enqueue(self, spec: JobSpec, encoder: StreamEncoder, listeners: list[JobListener]) -> GenerateJob:
+        """Raises like ``JobQueue.enter``."""
+        job = GenerateJob(spec, self.workers, encoder, listeners)
+        listeners += [self.estimates.timer(spec.prepared), _QueueListener(self.queue, job)]
+        if spec.is_resumable:  # last, since the registry may end the job at once
+            listeners.append(self.registry.listener(spec.key))
+        job.accept(self.queue.wait_seconds(spec.key.caller_name))
+        self.queue.enter(job, spec.key.caller_name, spec.estimate.work_seconds)
+        if spec.is_resumable:
+            self.registry.add(job)
+        return job
+
+    async def _digest(self, request: JobRequest) -> bytes:
+        if not request.resume_window_seconds:
+            return b""
+        return await self.workers.preparers.run(request.digest)
+
+
+class _QuotaListener(JobListener):
+    def __init__(self, hold: ExitStack) -> None:
+        self._hold = hold
+
+    def released(self) -> None:
+        self._hold.close()
+
+
+class _QueueListener(JobListener):
+    def __init__(self, queue: JobQueue, job: GenerateJob) -> None:
+        self._queue = queue
+        self._job = job
+
+    def place_left(self) -> None:
+        self._queue.leave(self._job)
+
+
+def _prepare(engine: Engine, request: JobRequest) -> PreparedJob:
+    """Prepares a job. Raises one refusal for the wrong fields that decoding and the engine found."""
+    try:
+        prepared = engine.prepare(request.job)
+    except (InvalidJob, NotCompiled) as error:
+        raise refusal_of(error, request.paths, request.violations) from error
+    except EngineError:
+        if not request.violations:
+            raise
+    else:
+        if not request.violations:
+            return prepared
+    raise InvalidRequest(*request.violations)

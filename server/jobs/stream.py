@@ -1,0 +1,98 @@
+"""The stream of one job: events are encoded and put into the event log in order.
+
+Compression of previews and frames runs on a thread pool; the event log keeps the place of an event until its message is
+ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from server.jobs.event_log import EventLog, Slot
+from server.jobs.messages import Message
+from server.jobs.resume_token import ResumeToken
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from concurrent.futures import Executor
+
+    from server.jobs.messages import StreamEncoder, StreamEvent
+
+
+class JobStream:
+    """``run_id`` b"": the stream cannot be resumed. ``arrived_at`` is when the request came, by ``time.perf_counter``.
+
+    ``on_overflow`` is called when unread messages exceed ``max_bytes``, ``on_encoding_error`` with an encoding error.
+    """
+
+    def __init__(
+        self,
+        encoder: StreamEncoder,
+        compressors: Executor,
+        *,
+        max_bytes: int,
+        run_id: bytes,
+        arrived_at: float,
+        on_overflow: Callable[[], None],
+        on_encoding_error: Callable[[BaseException], None],
+    ) -> None:
+        self._encoder = encoder
+        self._compressors = compressors
+        self._run_id = run_id
+        self._arrived_at = arrived_at
+        self._on_encoding_error = on_encoding_error
+        self._log: EventLog[Message] = EventLog(
+            max_bytes, is_resumable=bool(run_id), seal=self._seal, on_overflow=on_overflow
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """The stream takes no further event."""
+        return self._log.is_finished
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the messages in memory."""
+        return self._log.held_bytes
+
+    def put(self, event: StreamEvent) -> None:
+        """Appends an event. Returns at once; the message of a picture follows when it is compressed."""
+        pixel_bytes = self._encoder.pixel_bytes(event)
+        if not pixel_bytes:
+            message = self._encoder.encode(event)
+            self._log.put(message, message.byte_count)
+            return
+        slot = self._log.reserve(pixel_bytes)
+        encoding = asyncio.get_running_loop().run_in_executor(self._compressors, self._encoder.encode, event)
+        encoding.add_done_callback(lambda done: self._fill(slot, done))
+
+    def finish(self, error: BaseException | None) -> None:
+        """Ends the stream after the events in it, with an error or without."""
+        self._log.finish(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the stream now; readers get the error instead of further events."""
+        self._log.fail(error)
+
+    def check(self, number: int) -> None:
+        """Raises ``EventsDropped`` where the stream cannot be read from this event on."""
+        self._log.check(number)
+
+    def messages(self, number: int) -> AsyncGenerator[Message, None]:
+        """Yields the messages from this event on; raises the error that the stream ended with."""
+        return self._log.messages(number)
+
+    def _fill(self, slot: Slot[Message], done: asyncio.Future[Message]) -> None:
+        if done.cancelled():
+            return
+        if error := done.exception():
+            self._on_encoding_error(error)
+        else:
+            message = done.result()
+            self._log.fill(slot, message, message.byte_count)
+
+    def _seal(self, message: Message, number: int) -> None:
+        token = ResumeToken(self._run_id, number + 1).encode() if self._run_id else ""
+        message.stamp(number, time.perf_counter() - self._arrived_at, token)

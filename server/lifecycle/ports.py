@@ -1,0 +1,71 @@
+"""The options of the gRPC servers, and the addresses that the server binds."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from engine.api.capabilities import Limits
+from server.observability.metrics_endpoint import MetricsEndpoint
+from server.settings import Address, SettingInvalid, Settings
+
+if TYPE_CHECKING:
+    from server.observability.metrics import Metrics
+
+# The picture, and a mebibyte for prompts and settings.
+_MAX_REQUEST_BYTES = Limits().max_image_bytes + 1024 * 1024
+# A raw frame of 1280x704 has 2,703,360 bytes; one of 1920x1080 fits too.
+_MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+_MAX_METADATA_BYTES = 8 * 1024
+_MAX_OTHER_STREAMS = 1_000
+_HANDSHAKE_MILLISECONDS = 10_000
+
+
+def grpc_options(settings: Settings) -> list[tuple[str, int]]:
+    """The channel arguments of the server's gRPC ports."""
+    keepalive_milliseconds = round(settings.keepalive_seconds * 1000)
+    return [
+        ("grpc.max_receive_message_length", _MAX_REQUEST_BYTES),
+        ("grpc.max_send_message_length", _MAX_RESPONSE_BYTES),
+        # gRPC enforces the limit at random unless both are set.
+        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
+        # Per connection; further calls wait at the caller. The queue and the quotas refuse calls long before.
+        ("grpc.max_concurrent_streams", settings.queue_capacity + _MAX_OTHER_STREAMS),
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS),
+        ("grpc.so_reuseport", 0),  # two servers on one port are a mistake, not load balancing
+        # gRPC detects a vanished peer only where all of these are set.
+        ("grpc.keepalive_time_ms", keepalive_milliseconds),
+        ("grpc.keepalive_timeout_ms", round(settings.ping_timeout_seconds * 1000)),
+        ("grpc.http2.ping_timeout_ms", round(settings.ping_timeout_seconds * 1000)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # Callers may ping as often as the server does.
+        ("grpc.http2.min_ping_interval_without_data_ms", keepalive_milliseconds),
+    ]
+
+
+def listen_metrics(address: Address, metrics: Metrics) -> MetricsEndpoint:
+    """Serves the metrics. Raises ``SettingInvalid`` where the address cannot be bound."""
+    try:
+        return MetricsEndpoint(address, metrics.registry)
+    except OSError as error:
+        raise _cannot_bind("metrics_listen", address, error) from None
+
+
+def check_free(name: str, address: Address) -> None:
+    """Raises ``SettingInvalid`` with the system's reason why an address cannot be bound; gRPC only logs the reason."""
+    try:
+        family, kind, protocol, _, target = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(target)
+    except OSError as error:
+        raise _cannot_bind(name, address, error) from None
+
+
+def _cannot_bind(name: str, address: Address, error: OSError) -> SettingInvalid:
+    reason = (error.strerror or str(error)).lower()
+    return SettingInvalid(
+        f"--{name.replace('_', '-')} {address} cannot be bound: {reason}; choose another address, or port 0 for any"
+    )

@@ -1,0 +1,182 @@
+"""Start, drain and stop of one server.
+
+Start: metrics port, gRPC port with health NOT_SERVING, engine opened on its thread, SERVING.
+Drain: health NOT_SERVING, new calls refused, waiting jobs and jobs without a reader ended; the running job finishes
+within the grace.
+Stop: the running job ended, ports closed, the engine closed on its thread; an engine process that does not end is
+killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from server.lifecycle.engine_watch import EngineWatch
+from server.lifecycle.ports import check_free, grpc_options, listen_metrics
+from server.observability.gpus import nvml_gpus
+from server.observability.metrics import Method, Metrics
+from server.observability.metrics_endpoint import MetricsEndpoint
+from server.observability.tracing import open_tracing
+from server.rpc import health
+from server.rpc.context import ServerContext
+from server.rpc.interceptors import CallInterceptor
+from server.rpc.servicer import StillcueServicer
+from server.runtime.engine_thread import EngineThread
+from server.runtime.readiness import ReadinessGate
+from server.security.guard import Guard
+from server.security.quotas import Quotas
+from server.security.tls import server_credentials
+from server.settings import Address, Settings
+from stillcue.v1 import service_pb2, service_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.api.engine import Engine
+    from server.observability.gpus import Gpu
+    from server.observability.spans import Tracing
+
+_logger = logging.getLogger(__name__)
+
+_SERVICE = service_pb2.DESCRIPTOR.services_by_name["StillcueService"]
+SERVICE_NAME: str = _SERVICE.full_name
+_LAST_WORDS_SECONDS = 1.0
+_ENGINE_STOP_SECONDS = 1.0
+
+
+class Server:
+    """One gRPC server with its metrics port and its engine. Constructed and used inside a running event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        open_engine: Callable[[], Engine],
+        find_gpus: Callable[[], list[Gpu]] = nvml_gpus,
+        tracing: Tracing | None = None,
+    ) -> None:
+        """``tracing`` None: as the settings say. Raises ``SettingInvalid``."""
+        self._settings = settings
+        self._open_engine = open_engine
+        self._metrics = Metrics()
+        self._metrics.expect_calls(_methods())
+        self._metrics.watch_gpus(find_gpus())
+        self._health = health.Health(SERVICE_NAME)
+        self._gate: ReadinessGate[ServerContext] = ReadinessGate()
+        self._context: ServerContext | None = None
+        self._is_draining = False
+        self._engine_thread = EngineThread()
+        self._metrics_endpoint: MetricsEndpoint | None = None
+        self._quotas = Quotas()
+        self._tracing = open_tracing(settings.otlp_endpoint) if tracing is None else tracing
+        self._credentials = server_credentials(settings)
+        guard = Guard.build(settings, self._quotas, health.SERVICE_NAME)
+        self._interceptor = CallInterceptor(self._metrics, guard, health.SERVICE_NAME)
+        self._health_grpc: grpc.aio.Server | None = None
+        self._grpc = grpc.aio.server(
+            interceptors=[self._interceptor],
+            options=grpc_options(settings),
+            compression=grpc.Compression.NoCompression,  # frames are compressed already, or meant to be raw
+        )
+
+    async def start(self) -> tuple[Address, Address]:
+        """Serves; returns the bound addresses of gRPC and of the metrics.
+
+        Raises ``SettingInvalid`` where an address cannot be bound, and what opening the engine raises. Call ``stop``
+        in each case.
+        """
+        self._metrics_endpoint = listen_metrics(self._settings.metrics_listen, self._metrics)
+        await self._listen_health()
+        address = await self._listen_grpc()
+        engine = await asyncio.wrap_future(self._engine_thread.submit(self._open_engine))
+        self._context = ServerContext.build(engine, self._engine_thread, self._settings, self._metrics, self._quotas)
+        self._metrics.describe_build(self._context.capabilities)
+        self._gate.open(self._context)
+        self._set_serving(True)
+        supervision = engine.supervision()
+        if supervision is not None:
+            EngineWatch(supervision, self._metrics, self._set_engine_running)
+        return address, self._metrics_endpoint.address
+
+    async def drain(self, hurry: asyncio.Event) -> None:
+        """Lets the running job finish within the grace; ``hurry`` ends the grace at once."""
+        _logger.info("draining", extra={"fields": {"grace_seconds": self._settings.drain_grace_seconds}})
+        self._is_draining = True
+        self._set_serving(False)
+        self._gate.close()
+        if self._context is not None:
+            self._context.jobs.drain()
+        waits = [asyncio.create_task(self._gate.wait_empty()), asyncio.create_task(hurry.wait())]
+        await asyncio.wait(waits, timeout=self._settings.drain_grace_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def stop(self) -> bool:
+        """Ends every job and closes all ports and the engine. Returns False where a graph call still runs."""
+        self._gate.close()
+        if self._context is not None:
+            self._context.jobs.stop()
+        self._health.finish()
+        await self._grpc.stop(_LAST_WORDS_SECONDS)
+        if self._health_grpc is not None:
+            await self._health_grpc.stop(_LAST_WORDS_SECONDS)
+        if self._metrics_endpoint is not None:
+            await asyncio.to_thread(self._metrics_endpoint.close)
+        if self._context is not None:
+            self._context.close()
+            self._engine_thread.submit(self._context.engine.close)
+        is_at_rest = await asyncio.to_thread(self._engine_thread.close, _ENGINE_STOP_SECONDS)
+        supervision = self._context.engine.supervision() if self._context is not None else None
+        if not is_at_rest and supervision is not None:
+            supervision.kill()
+            is_at_rest = await asyncio.to_thread(self._engine_thread.close, _ENGINE_STOP_SECONDS)
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.close)
+        return is_at_rest
+
+    def _set_engine_running(self, refusal: Callable[[], Exception] | None) -> None:
+        """``refusal`` None: the engine runs. Otherwise new jobs are refused with what ``refusal`` returns."""
+        if self._context is not None and not self._is_draining:
+            self._context.jobs.refuse_new(refusal)
+            self._set_serving(refusal is None)
+
+    def _set_serving(self, is_serving: bool) -> None:
+        self._health.set_serving(is_serving)
+        self._metrics.is_serving.set(is_serving)
+
+    async def _listen_grpc(self) -> Address:
+        address = self._settings.listen
+        servicer = StillcueServicer(self._gate, self._metrics, self._settings, self._tracing)
+        service_pb2_grpc.add_StillcueServiceServicer_to_server(servicer, self._grpc)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
+        check_free("listen", address)
+        if self._credentials is None:
+            port = self._grpc.add_insecure_port(str(address))
+        else:
+            port = self._grpc.add_secure_port(str(address), self._credentials)
+        await self._grpc.start()
+        return Address(address.host, port)
+
+    async def _listen_health(self) -> None:
+        address = self._settings.health_listen
+        if address is None:
+            return
+        check_free("health_listen", address)
+        self._health_grpc = grpc.aio.server(interceptors=[self._interceptor], options=grpc_options(self._settings))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_grpc)
+        self._health_grpc.add_insecure_port(str(address))
+        await self._health_grpc.start()
+
+
+def _methods() -> list[Method]:
+    return [
+        Method("server_stream" if method.server_streaming else "unary", SERVICE_NAME, method.name)
+        for method in _SERVICE.methods
+    ]
