@@ -105,7 +105,7 @@ def _first_of_each_kind(statements: Iterator[Statement]) -> Iterator[Statement]:
 def _action(prompt: str, clauses: Sequence[Clause], clause: Clause, spec: LanguageContrastSpec) -> Statement:
     """The statement of an action.
 
-    Contrast actions take the bare noun, so that few subjects need many sentences of their own.
+    Contrast actions are joined to the bare noun, so that different prompts share those sentences in the cache.
     """
     subjects = [item for item in clauses if item.kind is ClauseKind.SUBJECT]
     before = [subject for subject in subjects if subject.span < clause.span]

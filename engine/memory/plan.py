@@ -13,9 +13,9 @@ from engine.memory.placement import Placement
 from engine.memory.remedies import describe, refusal_of, remedies_for
 
 GPU_BYTES = 24 * 2**30
-# What a driver keeps of it: programs see 23.64 to 23.70 GiB of an RTX 3090 or 4090.
+# Reserved by the driver: programs see 23.64 to 23.70 GiB of an RTX 3090 or 4090.
 _DRIVER_BYTES = 9 * 2**30 // 25
-# Of what a program sees: the CUDA context with the compiled kernels, and what is lost between allocations.
+# Taken from what a program sees: the CUDA context with the compiled kernels, and what is lost between allocations.
 _CONTEXT_BYTES = 57 * 2**30 // 50
 RESERVED_BYTES = _DRIVER_BYTES + _CONTEXT_BYTES
 _PATCH_SIZE = 2  # latent cells along each side of a token
