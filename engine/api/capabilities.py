@@ -1,4 +1,4 @@
-"""What an engine has loaded: model, sizes, defaults, limits and the memory plan of each size."""
+"""Capabilities of a loaded engine: model, sizes, defaults, limits and the memory plan of each size."""
 
 from __future__ import annotations
 

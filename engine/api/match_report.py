@@ -22,7 +22,7 @@ class MatchVerdict(enum.Enum):
 
 
 class MatchBasis(enum.Enum):
-    """Whether the scorer's probabilities are calibrated on labelled pairs."""
+    """CALIBRATED: the scorer's probabilities were fitted on labelled pairs."""
 
     UNCALIBRATED = "uncalibrated"
     CALIBRATED = "calibrated"
@@ -37,7 +37,7 @@ class SuccessBasis(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ClauseScore:
-    """How well one clause fits the picture.
+    """Match of one clause with the picture.
 
     ``contrast`` is the margin m, a natural logarithm: how far the clause's logit lies above those of other subjects,
     actions or scenes for the same picture. ``probability`` is the calibrated m, 0..1. ``gated_probability`` is
@@ -72,7 +72,7 @@ class SuccessEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """Where in the picture the subject is.
+    """Place of the subject in the picture.
 
     ``heat_map`` has rows from the top with values 0..1, one for each patch of the picture squashed to the scorer's
     square. ``box`` is None if the subject was not found; the measures are then 0. For a box w x h of a picture W x H,
@@ -110,7 +110,7 @@ class CropProposal:
 
 @dataclass(frozen=True, slots=True)
 class MatchReport:
-    """How well a picture and a prompt match.
+    """Match of a picture and a prompt.
 
     ``score`` is 0..100. ``similarity`` is a cosine and ``contrast`` a natural logarithm, both of the whole prompt.
     ``plausibility`` is the lowest ungated probability of an action, None without an action. ``calibration_error`` is

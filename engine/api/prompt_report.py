@@ -95,7 +95,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ModelRange:
-    """What a model was made for.
+    """Settings and clip lengths that suit a model.
 
     ``default_guidance_scale`` is the model's own value, ``native_seconds`` the length of the clips it was trained on,
     ``longest_seconds`` the length of the longest compiled clip.

@@ -14,7 +14,7 @@ MAX_SENTENCE_COUNT = 64
 
 
 class TokenizerSpec(ManifestPart):
-    """How text becomes token ids. ``file`` is in the format of the ``tokenizers`` library."""
+    """A tokenizer and its settings. ``file`` is in the format of the ``tokenizers`` library."""
 
     file: str
     length: int

@@ -48,7 +48,7 @@ def subject_window(width_px: int, height_px: int, subject: Box, center: tuple[fl
 
 
 def _start(wanted: float, length: int, subject_start: int, subject_length: int, whole: int) -> int:
-    """Where a window begins along one side: it stays in the picture and holds the subject if it can."""
+    """Start of a window along one side, inside the picture and around the subject if the subject fits."""
     start = round(wanted)
     if subject_length <= length:
         start = min(max(start, subject_start + subject_length - length), subject_start)

@@ -135,7 +135,6 @@ def _end_with_server() -> None:
         faulthandler.enable()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        with contextlib.suppress(
-            OSError
-        ):  # out of memory: the kernel should kill the worker, which is restarted, and not the server
+        # Out of memory the kernel should kill the worker, which is restarted, and not the server.
+        with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(_KILL_PREFERENCE, encoding="ascii")
