@@ -15,10 +15,10 @@ import onnx_ir as ir
 import torch
 
 from benchmarks.precision.half import round_results
-from engine.bundle import MANIFEST_NAME, FileSpec, GraphSpec, Manifest, file_sha256
+from engine.bundle import MANIFEST_NAME, FileSpec, GraphSpec, Manifest, Precision, file_sha256
 from export.quantise.calibration import Calibration
-from export.quantise.encodings import Encoding, Kept
-from export.quantise.recipes import RecipePrecision, recipe_for
+from export.quantise.encodings import Encoding, PassThrough
+from export.quantise.recipes import recipe_for
 from export.quantise.rewrite import quantise_graph
 from export.quantise.stored import QuantisedWeights
 from export.quantise.writer import write_tensors
@@ -37,7 +37,7 @@ class Variant:
     """
 
     name: str
-    precision: RecipePrecision
+    precision: Precision
     with_moments: bool = True
     with_halves: bool = True
     only: str | None = None
@@ -82,7 +82,7 @@ def _encodings(source: Shards, variant: Variant, calibration: Calibration) -> di
     recipe = recipe_for("transformer", variant.precision)
     encodings = recipe.encodings(source, calibration)
     if variant.only is not None:
-        kept = Kept(recipe.dtype)
+        kept = PassThrough(recipe.dtype)
         encodings = {name: item if re.search(variant.only, name) else kept for name, item in encodings.items()}
     return encodings
 
