@@ -76,13 +76,13 @@ def export_part(case: Case, part: int, folder: Path, say: Say) -> dict[str, Any]
     written_at = time.perf_counter()
     weights = ParameterIndex(model, stored.stored) if case.part_count == 1 else PartWeights(model, stored.stored)
     graphs = []
-    names = [(name, group.place) for group in component.groups for name in group.names]
-    for (stage, place), module in zip(names, modules, strict=True):
-        file = folder / f"{stage}_part_{part + 1}.onnx"
+    names = [(name, group.size) for group in component.groups for name in group.names]
+    for (name, size), module in zip(names, modules, strict=True):
+        file = folder / f"{name}_part_{part + 1}.onnx"
         graph = build_graph(module, weights, folder)
         if stored.quantised:
             quantise_graph(graph, stored.quantised, folder)
-        graphs.append(graph_spec(stage, place, file, case.precision, save_graph(graph, file)))  # type: ignore[arg-type]
+        graphs.append(graph_spec(name, size, file, case.precision, save_graph(graph, file)))  # type: ignore[arg-type]
     built_at = time.perf_counter()
     return {
         "weights_seconds": written_at - traced_at,

@@ -21,7 +21,7 @@ from export.bundle.resource_estimate import ComponentEstimate, ResourceEstimate
 
 @dataclass(frozen=True)
 class CheckedExport:
-    """What an export will do, as far as it can be known before anything is written.
+    """The outcome of a check: everything that an export knows before it writes.
 
     ``contrasts`` are the words that the scorer compares with; None without a scorer.
     """
@@ -38,7 +38,7 @@ def check(
 ) -> CheckedExport:
     """Checks a plan against its checkpoint and this machine; reports the estimate line by line.
 
-    Without ``log`` nothing is written, which is a dry run. Raises ``ExportError`` for whatever an export would refuse.
+    Without ``log`` nothing is written, which is a dry run. Raises ``ExportError`` where an export would.
     """
     check_options(plan)
     checkpoint = plan.checkpoint

@@ -51,7 +51,7 @@ def trace_graphs(
     traced = []
     for group in prepared.component.groups:
         file_names = group.file_names(prepared.suffix)
-        inputs = {**prepared.identity, "place": str(group.place), "weights": digest}
+        inputs = {**prepared.identity, "size": str(group.size), "weights": digest}
         work = functools.partial(_trace_group, prepared, group, weights, out, traces)
         answer = run.log.step(" ".join(file_names), inputs, work)
         graphs = tuple(GraphSpec.model_validate(graph) for graph in answer["graphs"])
@@ -101,17 +101,17 @@ def _trace_group(
     modules = group.trace(prepared.model)
     specs = []
     for name, file, module in zip(group.names, files, modules, strict=True):
-        known = traces.setdefault((_structure(prepared, name), str(group.place)), {})
+        known = traces.setdefault((_structure(prepared, name), str(group.size)), {})
         graph = build_graph(module, parameters, out, known)
         if weights.quantised:
             quantise_graph(graph, weights.quantised, out)
-        specs.append(graph_spec(name, group.place, file, prepared.precision, save_graph(graph, file)))
+        specs.append(graph_spec(name, group.size, file, prepared.precision, save_graph(graph, file)))
     answer = {"graphs": [spec.model_dump(mode="json") for spec in specs], "is_small": all(map(is_small, modules))}
     return answer, files
 
 
 def _structure(prepared: PreparedComponent, name: StageName) -> str:
-    """What a trace depends on beside the geometry: for transformers configuration and precision, else the graph."""
+    """The key of a trace beside the geometry: configuration and precision of a transformer, else the graph's name."""
     if prepared.component.kind != "transformer":
         return name
     config = {key: value for key, value in prepared.model.config.items() if not key.startswith("_")}

@@ -40,7 +40,7 @@ class ComponentWeights:
 
 @dataclass(frozen=True)
 class PlannedWeights:
-    """How a component's weights get into the bundle. ``encodings`` None: the shards are referenced in place.
+    """The way of a component's weights into the bundle. ``encodings`` None: the shards are referenced in place.
 
     ``source`` gives the weights with adapters fused; ``file`` is written with the encodings.
     """

@@ -17,8 +17,8 @@ from export.tracing.transformer import transformer_graph
 from export.tracing.vae import decoder_graphs, encoder_graphs, picture_encoder_graph
 from export.weights.checkpoint import Checkpoint
 
-# What a graph is compiled for: size and frame count, the size in pixels, or neither.
-Place = Geometry | tuple[int, int] | None
+# A graph's fixed size: width, height and frame count, width and height in pixels, or none.
+GraphSize = Geometry | tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class GraphGroup:
     """Graphs that are traced together. ``trace`` takes the component, with or without weights."""
 
     names: tuple[StageName, ...]
-    place: Place
+    size: GraphSize
     trace: Callable[[Any], tuple[TracedModule, ...]]
 
     def file_names(self, suffix: str) -> tuple[str, ...]:
         """File names of the graphs; ``suffix`` tells precisions apart."""
-        return tuple(f"{graph_name(name, self.place)}{suffix}.onnx" for name in self.names)
+        return tuple(f"{graph_name(name, self.size)}{suffix}.onnx" for name in self.names)
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,9 @@ def latent_shape(geometry: Geometry, latent: LatentSpec) -> tuple[int, int, int]
     )
 
 
-def graph_name(name: StageName, place: Place) -> str:
+def graph_name(name: StageName, size: GraphSize) -> str:
     """A graph's file name without its ending, for example ``transformer_high_832x480x81``."""
-    match place:
+    match size:
         case None:
             return name
         case Geometry(width_px=width, height_px=height, frame_count=frames):

@@ -29,7 +29,7 @@ TOKENIZER_NAME = "tokenizer.json"
 
 @dataclass(frozen=True)
 class BundleContents:
-    """What an export wrote into the bundle's folder or references there."""
+    """The graphs and files that an export wrote into the bundle's folder or references there."""
 
     graphs: tuple[GraphSpec, ...]
     weight_files: tuple[Path, ...]

@@ -8,21 +8,21 @@ from typing import Any
 from engine.api.types import Geometry
 from engine.bundle import GraphSpec, Precision, StageName
 from export.atomic_file import write_text
-from export.bundle.graph_list import Place
+from export.bundle.graph_list import GraphSize
 from export.tracing.assemble import GraphDescription
 
 
 def graph_spec(
-    name: StageName, place: Place, file: Path, precision: Precision, description: GraphDescription
+    name: StageName, size: GraphSize, file: Path, precision: Precision, description: GraphDescription
 ) -> GraphSpec:
     """The entry of a graph in the bundle's folder."""
-    size = (place.width_px, place.height_px) if isinstance(place, Geometry) else place or (None, None)
+    sides = (size.width_px, size.height_px) if isinstance(size, Geometry) else size or (None, None)
     return GraphSpec(
         stage=name,
         file=file.name,
-        width_px=size[0],
-        height_px=size[1],
-        frame_count=place.frame_count if isinstance(place, Geometry) else None,
+        width_px=sides[0],
+        height_px=sides[1],
+        frame_count=size.frame_count if isinstance(size, Geometry) else None,
         precision=precision,
         inputs=description.inputs,
         outputs=description.outputs,

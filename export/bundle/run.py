@@ -11,7 +11,7 @@ from export.bundle.plan import ExportPlan
 
 @dataclass(frozen=True)
 class ExportRun:
-    """What every step that writes takes. ``report`` receives progress, a line at a time."""
+    """The arguments that every writing step shares. ``report`` receives progress, a line at a time."""
 
     plan: ExportPlan
     log: BuildLog

@@ -58,10 +58,10 @@ def build(request: BuildRequest) -> BuildAnswer:
 def _compile(trt: Any, builder: Any, network: Any, config: Any, stream: BinaryIO) -> bool:
     """Returns True if the engine was built. It is streamed to disk: host memory does not hold it beside the weights."""
     if not hasattr(builder, "build_serialized_network_to_stream"):  # older versions of classic TensorRT
-        plan = builder.build_serialized_network(network, config)
-        if plan is not None:
-            stream.write(plan)
-        return plan is not None
+        serialized = builder.build_serialized_network(network, config)
+        if serialized is not None:
+            stream.write(serialized)
+        return serialized is not None
 
     class EngineWriter(trt.IStreamWriter):
         def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What is traced: a module with example inputs, and a model as a graph of segments that exchange named values.
+"""The input of tracing: a module with example inputs, or a model as a graph of segments that exchange named values.
 
 Segments of one pattern compute the same and differ in their weights alone, so a stack of forty equal blocks is traced
 once and the time of tracing does not grow with the depth of a model.
