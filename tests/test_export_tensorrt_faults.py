@@ -154,8 +154,11 @@ def test_classic_tensorrt_compiles_for_its_own_card_only(
 ) -> None:
     source = "from tensorrt_rtx import *\nfrom tensorrt_rtx import __version__\ndel ComputeCapability\n"
     message = _refusal(linear, module_name=_compiler(tmp_path, monkeypatch, source))
-    without_card, with_another = "compiles only beside a card: no NVIDIA", "compiles for the card in this machine, "
-    assert message.startswith((f"odd_compiler {without_card}", f"odd_compiler {with_another}"))
+    without_gpu, with_another = (
+        "compiles only on a machine with a GPU: no NVIDIA",
+        "compiles for the GPU in this machine, ",
+    )
+    assert message.startswith((f"odd_compiler {without_gpu}", f"odd_compiler {with_another}"))
 
 
 @pytest.mark.parametrize(
