@@ -20,10 +20,11 @@ from engine.generate.causal_vae_stream import CausalVaeStream
 from engine.runtime.base import Graph
 from engine.runtime.execution import Execution
 from engine.runtime.ort import OrtRuntime
-from export.tracing.assemble import TracedModule, export_graph
+from export.tracing.assemble import export_graph
+from export.tracing.module_graph import TracedModule
 from export.tracing.vae import decoder_graphs, encoder_graphs
 from export.tracing.verify import verify_against_torch
-from export.weights.parameters import ComponentWeights
+from export.weights.parameters import ParameterIndex
 from export.weights.shards import Shards
 from tests.checkpoints import TinyModel, _vae
 
@@ -73,7 +74,7 @@ def _freshly_exported(model: TinyModel, folder: Path) -> Exported:
     torch.manual_seed(3)
     vae = _vae(model)
     save_model(vae, str(folder / "vae.safetensors"))
-    weights = ComponentWeights(vae, Shards.of_file(folder / "vae.safetensors").weights)
+    weights = ParameterIndex(vae, Shards.of_file(folder / "vae.safetensors").weights)
     width_px, height_px = 2 * model.size_multiple, model.size_multiple
     encoder, decoder = encoder_graphs(vae, height_px, width_px), decoder_graphs(vae, height_px, width_px)
     graphs = [
@@ -83,7 +84,7 @@ def _freshly_exported(model: TinyModel, folder: Path) -> Exported:
     return Exported(vae, (graphs[0], graphs[1]), (graphs[2], graphs[3]), width_px, height_px)
 
 
-def _export(folder: Path, stage: GraphName, traced: TracedModule, weights: ComponentWeights) -> Graph:
+def _export(folder: Path, stage: GraphName, traced: TracedModule, weights: ParameterIndex) -> Graph:
     file = folder / f"{stage}.onnx"
     export_graph(traced, weights, file)
     verified = verify_against_torch(file, traced)
