@@ -1,4 +1,4 @@
-"""Bundles that several tests use, each exported once a run, and the record of what promises reached."""
+"""Bundles that several tests use, each exported once a run; what promises reached; skips that fail in CI."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pytest
 from filelock import FileLock
 from PIL import Image as Pillow
 
+from tests import no_skips
+
 if TYPE_CHECKING:
     from engine.api.types import Geometry
 
@@ -24,6 +26,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--reliability", type=Path, help="file to which tests of promises add what they reached")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(no_skips)
 
 
 @pytest.fixture

@@ -301,5 +301,4 @@ async def test_a_bad_environment_stops_the_start() -> None:
 
 
 async def test_a_bundle_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
-    pytest.importorskip("engine.generate.pipeline")
     assert "no-such-bundle" in await refused_start(*FREE_PORTS, "--bundle", str(tmp_path / "no-such-bundle"))
