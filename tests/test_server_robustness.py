@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+
 @pytest.fixture(scope="module")
 def channel() -> Iterator[grpc.Channel]:
     with serving_process("--engine", "fake") as target, grpc.insecure_channel(target) as opened:
