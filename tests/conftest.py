@@ -1,11 +1,11 @@
-"""Bundles that several tests use, each exported once a run; what promises reached; skips that fail in CI."""
+"""Bundles, each exported once a run, the scripted server, what promises reached, and skips that fail in CI."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,9 @@ from PIL import Image as Pillow
 from tests import no_skips
 
 if TYPE_CHECKING:
+    import stillcue
     from engine.api.types import Geometry
+    from tests.scripted_server import ScriptedServer
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing in a test may look for a model elsewhere
 # Torch's threads spin while they wait for each other; beside other tests they cost many times what they gain.
@@ -61,6 +63,33 @@ def png() -> Callable[..., bytes]:
         return buffer.getvalue()
 
     return make
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A server that answers what the test scripts."""
+    from tests.scripted_server import ScriptedServer, serving
+
+    with serving(ScriptedServer()) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: ScriptedServer) -> Iterator[stillcue.Client]:
+    """A client of the scripted server."""
+    import stillcue
+
+    with stillcue.Client(server.target) as connected:
+        yield connected
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: ScriptedServer) -> Path:
+    """The current folder, with a picture in it; the scripted server is the default one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STILLCUE_SERVER", server.target)
+    Pillow.new("RGB", (60, 40), (10, 120, 200)).save("boat.png")
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import grpc
 import grpc.aio
 import pytest
@@ -12,9 +10,6 @@ from engine.api.errors import GraphFailed, OutOfMemory
 from stillcue.v1 import match_pb2, media_pb2
 from tests.faulty_engine import SECRET, FaultyEngine, FaultyPreparation
 from tests.serving import PROMPT, REQUEST_ID, failure_of, generate_request, png, reason, served
-
-if TYPE_CHECKING:
-    pass
 
 
 @pytest.mark.parametrize(

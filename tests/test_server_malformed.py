@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -11,9 +11,6 @@ import pytest
 from engine import FakeEngine
 from tests.serving import failure_of, generate_request, kinds, read_all, reason, served
 from tests.test_server_refusals import INVALID_ARGUMENT
-
-if TYPE_CHECKING:
-    pass
 
 
 @pytest.mark.parametrize("method", ["Generate", "ScoreMatch"])

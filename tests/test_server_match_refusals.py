@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 from google.rpc import error_details_pb2
 
@@ -12,9 +11,6 @@ from engine.testing.fake_engine import FAKE_CAPABILITIES
 from stillcue.v1 import match_pb2
 from tests.serving import REQUEST_ID, detail, failure_of, generate_request, kinds, read_all, reason, served
 from tests.test_server_refusals import FAILED_PRECONDITION
-
-if TYPE_CHECKING:
-    pass
 
 
 async def test_a_low_match_is_refused_after_its_report() -> None:

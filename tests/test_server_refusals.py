@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -15,10 +15,6 @@ from google.protobuf.duration_pb2 import Duration
 from engine import FakeEngine
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.serving import failure_of, generate_request, png, reason, served, violations
-
-if TYPE_CHECKING:
-    pass
-
 
 INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
 
