@@ -1,4 +1,4 @@
-"""Streams that end early: by the caller, by the deadline, by a slow reader. The engine stops and the next job runs."""
+"""Streams ended early by the caller, the deadline or a slow reader: the engine stops and the next job runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream of a Generate call, exactly."""
+"""The exact stream of a Generate call."""
 
 from __future__ import annotations
 

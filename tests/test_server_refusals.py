@@ -1,4 +1,4 @@
-"""What a caller is told when a job is refused, field by field, and that the engine never saw it."""
+"""Refused jobs: the error for each field, and that the engine never receives the job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine in a process of its own, over real sockets: what its faults cost, and what comes back by itself."""
+"""The engine in a worker process, over real sockets: effects of its faults, and recovery."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from engine import FakeEngine, WorkerEngine
 from engine.api.cancellation import CancelFlag
 from engine.api.errors import Cancelled
 from engine.api.types import Image, JobDone, StepDone
