@@ -23,8 +23,6 @@ SETTINGS = stillcue.Settings(
 
 
 PREVIEW = stillcue.Preview(PREVIEW_JPEG, 6, 4)
-
-
 CLIP: list[stillcue.Event] = [
     stillcue.Accepted("an-id", SETTINGS, ("soft picture",)),
     stillcue.QueueUpdate(0),

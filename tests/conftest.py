@@ -18,7 +18,7 @@ from tests import no_skips
 
 if TYPE_CHECKING:
     import stillcue
-    from engine.api.types import Geometry
+    from engine.api.capabilities import Geometry
     from tests.scripted_server import ScriptedServer
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests must not look for models online

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine import FakeEngine
-from engine.api.types import ClipPlan
+from engine.api.job import ClipPlan
+from engine.testing.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.api.cancellation import CancelFlag
-    from engine.api.types import Event, Image, Job, MatchReport, PreparedJob
+    from engine.api.events import Event
+    from engine.api.job import Job, PreparedJob
+    from engine.api.match_report import MatchReport
+    from engine.api.media import Image
 
 
 class FaultyEngine(FakeEngine):

@@ -7,9 +7,8 @@ import dataclasses
 from threading import Semaphore
 from typing import Any
 
-from engine import FakeEngine
-from engine.api.types import Geometry
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.capabilities import Geometry
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from stillcue.v1 import generate_pb2, media_pb2
 from tests.serving import Served, generate_request
 

@@ -10,8 +10,8 @@ import grpc
 import grpc.aio
 import pytest
 
-from engine import FakeEngine
 from engine.api.errors import Cancelled
+from engine.testing.fake_engine import FakeEngine
 from server.errors.refusals import DeadlinePassed
 from server.jobs.deadline import Deadline
 from tests.fake_job import GRAPH_CALL_COUNT
@@ -40,11 +40,10 @@ async def test_a_resume_window_ends_at_the_deadline_of_the_call() -> None:
         async with grpc.aio.insecure_channel(str(server.address)) as channel:
             await channel.channel_ready()
             started_at = time.perf_counter()
-            first = await take(raw(channel, resumable(60), timeout=DEADLINE_SECONDS), 2)
+            first = await take(raw(channel, resumable(60), timeout=3), 2)
         await server.reaches("stillcue_detached_jobs", 1)
-        assert await server.sample("stillcue_jobs_total{outcome=reader_gone}") == 0
         await server.reaches("stillcue_jobs_total{outcome=reader_gone}", 1)  # in less than the window of 60 s
-        assert time.perf_counter() - started_at >= DEADLINE_SECONDS - 0.1
+        assert time.perf_counter() - started_at >= 3 - 0.1
         assert await server.sample("stillcue_detached_jobs") == 0
         gate.release(1)  # the stopped job takes this permit, sees that it is to stop, and makes no call
         await server.reaches("stillcue_running_jobs", 0)

@@ -12,8 +12,8 @@ import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from engine import FakeEngine
-from engine.api.types import Job, PreparedJob
+from engine.api.job import Job, PreparedJob
+from engine.testing.fake_engine import FakeEngine
 from server.errors.refusals import DeadlinePassed
 from server.observability.metrics import Metrics
 from server.rpc.context import ServerContext
@@ -28,8 +28,6 @@ from tests.large_job import LARGE, large_request, release_one_by_one
 from tests.serving import Served, eventually, failure_of, generate_request, kinds, read_all, reason, served, stub_of
 
 GENERATE_LABELS = "grpc_method=Generate,grpc_service=stillcue.v1.StillcueService,grpc_type=server_stream"
-
-
 HANDLED = "grpc_server_handled_total{{grpc_code={code}," + GENERATE_LABELS + "}}"
 
 

@@ -9,7 +9,7 @@ from threading import Semaphore
 import pytest
 from PIL import Image
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.fake_job import GRAPH_CALL_COUNT, GRAPH_CALLS, STAGES, expected_stream, without_clocks
 from tests.serving import PROMPT, eventually, generate_request, kinds, read_all, served

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
-
-
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 

@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from tests.serving import failure_of, generate_request, kinds, read_all, reason, served
 from tests.test_server_refusals import INVALID_ARGUMENT
 

@@ -6,8 +6,7 @@ import dataclasses
 
 from google.rpc import error_details_pb2
 
-from engine import FakeEngine
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from stillcue.v1 import match_pb2
 from tests.serving import REQUEST_ID, detail, failure_of, generate_request, kinds, read_all, reason, served
 from tests.test_server_refusals import FAILED_PRECONDITION

@@ -12,13 +12,11 @@ import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.serving import failure_of, generate_request, png, reason, served, violations
 
 INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
-
-
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 
 

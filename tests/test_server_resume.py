@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import generate_pb2
 from tests.fake_job import EVENT_COUNT, GRAPH_CALL_COUNT
 from tests.resuming import OTHER_ID, going_on, raw, read_and_break, read_bytes, resumable, take

@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from server.jobs.resume_token import ResumeToken
 from stillcue.v1 import generate_pb2
 from tests.fake_job import GRAPH_CALL_COUNT

@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 from google.protobuf.duration_pb2 import Duration
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import generate_pb2, media_pb2
 from tests.large_job import LARGE, release_one_by_one
 from tests.resuming import going_on, raw, read_and_break, read_bytes, resumable, take

@@ -22,8 +22,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from engine.api.cancellation import CancelFlag
 from engine.api.errors import Cancelled
-from engine.api.types import Image, JobDone, StepDone
-from engine.worker import WorkerSettings
+from engine.api.events import JobDone, StepDone
+from engine.api.media import Image
+from engine.api.settings import WorkerSettings
+from engine.testing.fake_engine import FakeEngine
+from engine.worker.engine import WorkerEngine
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.fake_job import without_clocks
 from tests.faulty_worker import open_faulty
@@ -45,14 +48,8 @@ from tests.serving import (
 from tests.worker_jobs import STALLED_JOB, until_it_stalls
 
 ROOT = Path(__file__).parent.parent
-
-
 DOWN_COUNT = "stillcue_worker_down_seconds_count"
-
-
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
 

@@ -15,12 +15,12 @@ import psutil
 import pytest
 from google.rpc import error_details_pb2
 
-from engine import WorkerEngine
 from engine.api.cancellation import CancelFlag
 from engine.api.errors import BundleInvalid, EngineHung, EngineLost, EngineRestarting
-from engine.api.types import JobDone
-from engine.worker import WorkerSettings
+from engine.api.events import JobDone
+from engine.api.settings import WorkerSettings
 from engine.worker.arena import Arena, Layout
+from engine.worker.engine import WorkerEngine
 from tests.faulty_worker import open_faulty
 from tests.serving import (
     PATIENCE_SECONDS,

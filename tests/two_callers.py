@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 
 SHOP = (("authorization", "Bearer shop"),)
-
-
 STUDIO = (("authorization", "Bearer studio"),)
 
 

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine import WorkerEngine
-from engine.api.types import Image, Job
-from engine.worker import WorkerSettings
+from engine.api.job import Job
+from engine.api.media import Image
+from engine.api.settings import WorkerSettings
+from engine.worker.engine import WorkerEngine
 from stillcue.v1 import generate_pb2
 from tests.faulty_worker import open_faulty
 from tests.serving import png
