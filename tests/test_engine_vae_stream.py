@@ -98,7 +98,7 @@ def _export(folder: Path, stage: GraphName, traced: TracedModule, weights: Compo
     return OrtRuntime(thread_count=1).load(folder, spec)
 
 
-def _recurrence(graphs: tuple[Graph, Graph]) -> CausalVaeStream:
+def _stream(graphs: tuple[Graph, Graph]) -> CausalVaeStream:
     return CausalVaeStream(Execution(OrtRuntime(thread_count=1), CancelFlag()), *graphs)
 
 
@@ -111,8 +111,8 @@ def _latents(exported: Exported, seed: int = 5) -> NDArray[np.float32]:
 
 
 def _decoded(exported: Exported, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-    recurrence = _recurrence(exported.decoder)
-    return np.concatenate([recurrence.run(latents[:, :, at : at + 1]) for at in range(latents.shape[2])], axis=2)
+    stream = _stream(exported.decoder)
+    return np.concatenate([stream.run(latents[:, :, at : at + 1]) for at in range(latents.shape[2])], axis=2)
 
 
 def test_decoding_latent_by_latent_equals_decoding_at_once(exported: Exported) -> None:
@@ -128,9 +128,9 @@ def test_decoding_latent_by_latent_equals_decoding_at_once(exported: Exported) -
 def test_encoding_chunk_by_chunk_equals_encoding_at_once(exported: Exported) -> None:
     shape = (1, 3, _FRAME_COUNT, exported.height_px, exported.width_px)
     frames = np.random.default_rng(6).uniform(-1, 1, shape).astype(np.float32)
-    recurrence = _recurrence(exported.encoder)
+    stream = _stream(exported.encoder)
     chunks = [frames[:, :, :1], *(frames[:, :, at : at + 4] for at in range(1, _FRAME_COUNT, 4))]
-    latents = np.concatenate([recurrence.run(chunk) for chunk in chunks], axis=2)
+    latents = np.concatenate([stream.run(chunk) for chunk in chunks], axis=2)
     with torch.no_grad():
         mode = exported.vae.encode(torch.from_numpy(frames)).latent_dist.mode()
     expected = (mode - exported.mean) / exported.std
@@ -152,7 +152,7 @@ def test_a_frame_depends_on_the_latents_before_it_and_on_none_after(exported: Ex
 def test_two_clips_at_once_do_not_share_their_caches(exported: Exported) -> None:
     first, second = _latents(exported), _latents(exported, seed=9)
     expected = _decoded(exported, first)
-    one, other = _recurrence(exported.decoder), _recurrence(exported.decoder)
+    one, other = _stream(exported.decoder), _stream(exported.decoder)
     frames = []
     for at in range(_LATENT_FRAME_COUNT):
         frames.append(one.run(first[:, :, at : at + 1]))
