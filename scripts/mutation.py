@@ -99,7 +99,9 @@ def undecorated(code: str) -> str:
         method = f"_{decorator}_{function.name}"
         start = function.lineno - 1
         lines[start] = lines[start].replace(f"def {function.name}(", f"def {method}(", 1)
-        lines.insert(function.end_lineno or start, f"{' ' * function.col_offset}{function.name} = {decorator}({method})")
+        lines.insert(
+            function.end_lineno or start, f"{' ' * function.col_offset}{function.name} = {decorator}({method})"
+        )
         del lines[start - 1]
     return "\n".join(lines) + "\n"
 

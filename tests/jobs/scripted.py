@@ -45,7 +45,7 @@ def prepared(**settings: Any) -> PreparedJob:
         "shift": 5.0,
         "negative_prompt": "",
         "crop": (0, 0, 32, 32),
-        "picture_fit": PictureFit.CROP,
+        "picture_fit": PictureFit.CROP_CENTER,
     }
     picture = np.zeros((2, 3, 3), np.uint8)
     return PreparedJob("a fox", picture, Settings(**values | settings), MatchMode.OFF, 0.0, 0)
