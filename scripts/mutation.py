@@ -1,8 +1,8 @@
-"""``python -m scripts.mutation``: runs mutmut on the modules of ``[tool.mutmut]`` in pyproject.toml, and prints a table.
+"""``python -m scripts.mutation``: runs mutmut on the modules that pyproject.toml names, and prints a table.
 
 mutmut works on a copy in ``build/mutation``, and goes on there where it was interrupted. Arguments, such as
-``'server.jobs.queue.*'``, choose mutants; ``--report`` only prints the results of the last run. docs/mutation.md explains
-the results.
+``'server.jobs.queue.*'``, choose mutants; ``--report`` only prints the results of the last run. docs/mutation.md
+explains the results.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import argparse
 import ast
 import fnmatch
 import json
-import shutil
 import subprocess
 import sys
 import tomllib

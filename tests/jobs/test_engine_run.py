@@ -94,10 +94,10 @@ async def test_a_cancel_sets_the_flag_of_the_engine() -> None:
     job = prepared()
     run = EngineRun(cast("Engine", engine), job, may_retry=True)
     run.start(cast("EngineThread", thread), RecordingObserver())
-    assert not run.is_cancelled
+    states = [run.is_cancelled]
     run.cancel()
     run.cancel()
-    assert run.is_cancelled
+    assert [*states, run.is_cancelled] == [False, True]
     await thread.run_next()
     ((given, flag),) = engine.runs
     assert given is job

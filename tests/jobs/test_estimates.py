@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from engine.api.types import Expert, Geometry, MemoryPlan, Stage, StageMemory, StageStarted, StepDone
 from engine.testing.fake_engine import FAKE_CAPABILITIES
@@ -115,9 +116,9 @@ def test_the_same_kind_comes_before_a_kind_of_equal_cost() -> None:
 
 
 def test_a_job_is_guided_where_either_scale_exceeds_one() -> None:
-    unguided = {"guidance_scale": 1.0, "guidance_scale_low_noise": 1.0}
-    one_expert = {"guidance_scale": 3.5, "guidance_scale_low_noise": None}
-    low_noise_only = {"guidance_scale": 1.0, "guidance_scale_low_noise": 3.5}
+    unguided: dict[str, Any] = {"guidance_scale": 1.0, "guidance_scale_low_noise": 1.0}
+    one_expert: dict[str, Any] = {"guidance_scale": 3.5, "guidance_scale_low_noise": None}
+    low_noise_only: dict[str, Any] = {"guidance_scale": 1.0, "guidance_scale_low_noise": 3.5}
     for settings, cost in (
         (unguided, 1),
         (unguided | {"guidance_scale_low_noise": None}, 1),

@@ -7,7 +7,7 @@ from tests.jobs.scripted import DONE
 
 
 def test_every_listener_is_told_in_order() -> None:
-    order = []
+    order: list[tuple[str, float]] = []
 
     class Named(JobListener):
         def __init__(self, name: str) -> None:
@@ -22,7 +22,7 @@ def test_every_listener_is_told_in_order() -> None:
 
 def test_a_listener_that_is_added_later_is_told_too() -> None:
     listeners: list[JobListener] = []
-    told = []
+    told: list[JobListener] = []
     everyone = JobListeners(listeners)
     listeners.append(JobListener())
     everyone.tell(told.append)

@@ -48,7 +48,7 @@ class Line:
         return waiter
 
     def take(self) -> dict[str, list[int]]:
-        """The positions that every waiter was told since the last ``take``; waiters that were told none are left out."""
+        """The positions that waiters were told since the last ``take``, without the waiters that were told none."""
         taken = {name: waiter.positions for name, waiter in self.waiters.items()}
         return {name: positions for name, positions in taken.items() if positions}
 

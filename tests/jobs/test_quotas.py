@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 
-def refusal_of(entering: AbstractContextManager[None]) -> tuple[str, str, int, float]:
+def refusal_of(entering: AbstractContextManager[None]) -> tuple[Any, ...]:
     """Caller, quota, limit and the seconds to wait."""
     with pytest.raises(QuotaExceeded) as raised, entering:
         pass

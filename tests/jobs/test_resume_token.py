@@ -41,7 +41,7 @@ def test_padding_is_allowed(padding: str) -> None:
     ],
 )
 def test_anything_else_is_no_token(text: str) -> None:
-    with pytest.raises(ValueError, match="^not a resume token$"):
+    with pytest.raises(ValueError, match=r"^not a resume token$"):
         ResumeToken.decode(text)
 
 

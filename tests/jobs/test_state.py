@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
 QUEUED, RUNNING, DONE, DETACHED, ENDED = JobState
 
-BREAK: Callable[[JobLife], None] = lambda life: life.leave(StreamEnd.BROKEN)
+
+def leave_broken(life: JobLife) -> None:
+    life.leave(StreamEnd.BROKEN)
+
+
 PATHS: dict[str, tuple[Callable[[JobLife], None], ...]] = {
     "queued": (JobLife.attach,),
     "running": (JobLife.attach, JobLife.start),
     "done": (JobLife.attach, JobLife.start, JobLife.finish),
-    "detached": (JobLife.attach, BREAK),
-    "detached, running": (JobLife.attach, JobLife.start, BREAK),
-    "detached, done": (JobLife.attach, JobLife.finish, BREAK),
+    "detached": (JobLife.attach, leave_broken),
+    "detached, running": (JobLife.attach, JobLife.start, leave_broken),
+    "detached, done": (JobLife.attach, JobLife.finish, leave_broken),
     "ended": (JobLife.attach, JobLife.end),
 }
 ACTIONS: dict[str, Callable[[JobLife], None]] = {
@@ -28,7 +32,7 @@ ACTIONS: dict[str, Callable[[JobLife], None]] = {
     "finish": JobLife.finish,
     "attach": JobLife.attach,
     "leave, complete": lambda life: life.leave(StreamEnd.COMPLETE),
-    "leave, broken": BREAK,
+    "leave, broken": leave_broken,
     "leave, failed": lambda life: life.leave(StreamEnd.FAILED),
     "end": JobLife.end,
 }

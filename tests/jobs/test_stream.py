@@ -50,9 +50,9 @@ async def test_messages_are_stamped_with_number_time_and_the_token_of_the_next_o
     stream.stream.put(TEXT)
     stream.clock.seconds = 104.5
     stream.stream.put(MATCH)
-    assert not stream.stream.is_over
+    states = [stream.stream.is_over]
     stream.stream.finish(None)
-    assert stream.stream.is_over
+    assert [*states, stream.stream.is_over] == [False, True]
     tokens = [ResumeToken(RUN_ID, number).encode() for number in (1, 2)]
     for number in (0, 0):
         messages = await stream.read(number)
