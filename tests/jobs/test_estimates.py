@@ -125,6 +125,7 @@ def test_a_job_is_guided_where_either_scale_exceeds_one() -> None:
         (one_expert, 2),
         (low_noise_only, 2),
         ({"guidance_scale": 3.5, "guidance_scale_low_noise": 1.0}, 2),
+        ({"guidance_scale": 1.5, "guidance_scale_low_noise": 1.0}, 2),
     ):
         server = Server()
         server.run(1.0, 0.0, **unguided)

@@ -142,6 +142,14 @@ def test_forgetting_a_job_that_is_not_listed_is_no_fault() -> None:
     assert kept.sums == [0, 0, 0]
 
 
+def test_a_kept_job_that_is_forgotten_holds_nothing_any_more() -> None:
+    kept = Kept()
+    job = kept.job("1")
+    job.listener.detached(is_over=True)
+    kept.registry.forget(job.key)
+    assert kept.sums == [10, 0]
+
+
 def test_a_draining_server_closes_every_job_even_where_jobs_leave_the_list_meanwhile() -> None:
     kept = Kept()
     jobs = [kept.job(name) for name in "123"]

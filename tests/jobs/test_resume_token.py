@@ -35,14 +35,20 @@ def test_padding_is_allowed(padding: str) -> None:
         "",
         "x",
         "AAAA",
-        "8PHy8_T19vf4-fr7_P3-_wAAAAEC",
-        "8PHy8_T19vf4-fr7_P3-_wAAAAECAwQF",
-        "8PHy8_T1 vf4-fr7_P3-_wAAAAECAw",
+        "8PHy8_T19vf4-fr7_P3-_wAAAAEC",  # one byte less
+        "8PHy8_T19vf4-fr7_P3-_wAAAAECAwQ",  # one byte more
+        "8PHy8_T19vf4-fr7_P3-_wAAAAECAw    ",
+        "8PHy8_T19 vf4-fr7_P3-_wAAAAECAw",
     ],
 )
 def test_anything_else_is_no_token(text: str) -> None:
     with pytest.raises(ValueError, match=r"^not a resume token$"):
         ResumeToken.decode(text)
+
+
+def test_a_text_that_is_not_ascii_is_no_token() -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  the message is that of base64
+        ResumeToken.decode("8PHy8_T19vf4-fr7_P3-_wAAAAECA\u00e4")
 
 
 def test_a_token_is_never_shown() -> None:
