@@ -1,1 +1,1 @@
-"""Side-by-side measurements. Each runs as ``python -m benchmarks.NAME --json FILE``; see ``docs/benchmarks.md``."""
+"""Benchmarks. Each runs as ``python -m benchmarks.NAME --json FILE``; ``docs/benchmarks.md`` describes them all."""

@@ -1,4 +1,4 @@
-"""A transformer as several graphs, for hosts that cannot compile it as one. Knows chains; knows no model, no file."""
+"""Splits a traced transformer into several graphs, for hosts that cannot compile it as one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from export.tracing.module_graph import Chain
 
 
 def split(traced: TracedModule, part_count: int) -> tuple[TracedModule, ...]:
-    """Cuts a chain into parts of about as many links. What one part gives and a later one takes crosses as a tensor."""
+    """Splits a chain of modules into parts of about equally many. Values passed between parts become tensors.
+
+    Raises ``TypeError`` for a module that is no chain.
+    """
     chain = traced.module
     if not isinstance(chain, Chain):
-        raise TypeError("only a chain can be cut")
+        raise TypeError("only a chain of modules can be split into parts")
     if part_count == 1:
         return (traced,)
     values = chain.values(*traced.inputs.values())

@@ -1,7 +1,7 @@
-"""The clip that both sides make, and how a side is asked for it. Imports neither torch nor the engine.
+"""The clip that both sides of a comparison generate, and the protocol of a side. Imports neither torch nor the engine.
 
-A side is a process. It prints one line once it can take a job; then each line it reads is a ``Take`` and is answered
-by a line with a ``Timing``. Between lines it does nothing, so two sides can live beside each other and take turns.
+A side is a process. It prints one line when it is ready; then it answers each line of input, a ``Take`` as JSON, with a
+line of output, a ``Timing`` as JSON. Between lines it is idle, so that two sides can stay loaded and take turns.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Clip:
-    """Settings of the clip; ``folder`` holds ``picture.png`` and ``noise.npy``, [1, z, T, h, w]."""
+    """Settings of the clip; ``folder`` holds ``picture.png`` and ``noise.npy``, [1, z, T, h, w] float32."""
 
     folder: str
     width_px: int
@@ -32,19 +32,19 @@ class Clip:
 
     @property
     def picture(self) -> bytes:
-        """The PNG."""
+        """The bytes of the PNG file."""
         return (Path(self.folder) / "picture.png").read_bytes()
 
     @property
     def noise(self) -> NDArray[np.float32]:
-        """The latents to start from."""
+        """The initial latents, [1, z, T, h, w] float32."""
         noise: NDArray[np.float32] = np.load(Path(self.folder) / "noise.npy")
         return noise
 
 
 @dataclass(frozen=True)
 class Take:
-    """One repeat. Prompts are new in each, so that no side answers from a cache; frames go to a file of numpy's."""
+    """One repeat. Its prompts are new, so that no side uses a cached encoding; the frames are saved as a .npy file."""
 
     prompt: str
     negative_prompt: str
@@ -53,9 +53,9 @@ class Take:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one take.
+    """Durations of one take in seconds, and the peak memory of the side's process.
 
-    ``end_to_end``: from a picture file and two sentences to the last frame. ``denoise_step``: median distance of the
+    ``end_to_end``: from a picture file and two prompts to the last frame. ``denoise_step``: median time between the
     ends of neighbouring steps. ``decode`` and ``first_frame``: from the end of the last step to the last and to the
     first frame.
     """
@@ -69,7 +69,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Marks:
-    """Moments of one take, in seconds of any clock."""
+    """Times at which the parts of one take ended, in seconds of one clock."""
 
     started: float
     step_ends: list[float]
@@ -77,9 +77,9 @@ class Marks:
     ended: float
 
     def timing(self) -> Timing:
-        """The differences that are reported, and the peak of this process."""
+        """Returns the durations between the marks, and the peak memory of this process."""
         from engine.runtime.process_memory import (
-            peak_resident_bytes,  # only now: the other side's start must not pay for it
+            peak_resident_bytes,  # imported here, so that it does not count in the other side's start-up
         )
 
         last_step = self.step_ends[-1]
@@ -96,7 +96,7 @@ MakeTake = Callable[[Take], tuple[Marks, NDArray[Any]]]
 
 
 def serve(make: MakeTake) -> None:
-    """Says that the side is ready, then makes takes until its input ends."""
+    """Prints the ready line, then answers takes until standard input ends."""
     _say({"ready": True})
     for line in sys.stdin:
         take = Take(**json.loads(line))

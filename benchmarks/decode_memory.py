@@ -1,11 +1,12 @@
-"""Peak memory of decoding a clip, by its length: frame after frame here, beside Diffusers' ``vae.decode``.
+"""Peak memory of decoding a clip, by clip length: the engine's frame-by-frame decoder and Diffusers' ``vae.decode``.
 
     python -m benchmarks.decode_memory --json FILE [--size 128x128]
 
-Each length and side decodes in a fresh process that loaded nothing but the decoder. The VAE has the pocket model's
-shape and random weights; the latents are noise. ``*_added_at_N_bytes`` is the peak less what the process held before it
-decoded: that is what a growth ratio compares, because libraries and weights would hide the growth. Frames are dropped
-as they come; Diffusers gives all of them at once, so its figures hold the clip. Time is not measured.
+Each length and side decodes in a fresh process that loads nothing but the decoder. The VAE has the pocket model's
+shape and random weights; the latents are noise. ``*_added_at_N_bytes`` is the peak minus the memory of the process
+before decoding; growth ratios compare these figures, because libraries and weights would hide the growth. The engine's
+frames are dropped as they arrive; Diffusers returns all of them at once, so its figures include the clip. Time is not
+measured.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import numpy as np
 
 from benchmarks.processes import first_line, spawn
 from benchmarks.report import Report
-from engine.api.types import Geometry
-from engine.bundle import read_manifest
+from engine.api.capabilities import Geometry
+from engine.bundle.folder import read_manifest
 from engine.runtime.process_memory import peak_resident_bytes
 
 LATENT_FRAME_COUNTS = (5, 11, 21, 41)
@@ -29,7 +30,7 @@ _TARGETS = {"growth_ratio_5_to_41": 1.05}
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measures all lengths and sides, prints the figures and writes them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decode_memory")
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
     parser.add_argument("--size", default="128x128", help="WIDTHxHEIGHT in pixels")
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def _prepare(folder: Path, geometry: Geometry) -> tuple[Path, Path]:
-    """A checkpoint whose VAE has the pocket model's shape, its transformers as small as can be, and its bundle."""
+    """Writes a random checkpoint with pocket's VAE shape and tiny transformers; returns it and its exported bundle."""
     from tests.checkpoints import TinyModel
     from tests.exporting import export_tiny
 
@@ -63,7 +64,7 @@ def _prepare(folder: Path, geometry: Geometry) -> tuple[Path, Path]:
 
 
 def _measure(side: str, folder: Path, geometry: Geometry, latent_frame_count: int) -> tuple[int, int]:
-    """Bytes before and at the peak of a decode in a fresh process."""
+    """Returns (bytes before, peak bytes) of a decode in a fresh process."""
     arguments = (side, str(folder), str(geometry.width_px), str(geometry.height_px), str(latent_frame_count))
     process = spawn("benchmarks.decode_memory", "--worker", *arguments)
     before, peak = json.loads(first_line(process))
@@ -72,7 +73,7 @@ def _measure(side: str, folder: Path, geometry: Geometry, latent_frame_count: in
 
 
 def decode(side: str, folder: Path, width_px: int, height_px: int, latent_frame_count: int) -> tuple[int, int]:
-    """Decodes noise in this process; its peak memory before and after."""
+    """Decodes noise in this process and returns its peak memory in bytes before and after."""
     latents = np.random.default_rng(0).standard_normal(
         (1, 16, latent_frame_count, height_px // 8, width_px // 8), dtype=np.float32
     )
@@ -83,7 +84,7 @@ def decode(side: str, folder: Path, width_px: int, height_px: int, latent_frame_
 
 def _decode_with_engine(bundle: Path, geometry: Geometry, latents: np.ndarray) -> tuple[int, int]:
     from engine.api.cancellation import CancelFlag
-    from engine.generate.causal_vae_stream import Recurrence
+    from engine.generate.causal_vae_stream import CausalVaeStream
     from engine.runtime.execution import Execution
     from engine.runtime.ort import OrtRuntime
 
@@ -93,7 +94,7 @@ def _decode_with_engine(bundle: Path, geometry: Geometry, latents: np.ndarray) -
         runtime.load(bundle, manifest.graph(stage, geometry)) for stage in ("vae_decoder_init", "vae_decoder_step")
     )
     before = peak_resident_bytes()
-    recurrence = Recurrence(Execution(runtime, CancelFlag()), init, step)
+    recurrence = CausalVaeStream(Execution(runtime, CancelFlag()), init, step)
     for index in range(latents.shape[2]):
         recurrence.run(latents[:, :, index : index + 1])
     return before, peak_resident_bytes()

@@ -1,10 +1,10 @@
-"""What the diagnosis says of clips that should be good, and of clips that were asked for wrongly, on pocket.
+"""How often the diagnosis finds symptoms in good clips and in clips that were requested wrongly, on the pocket model.
 
     python -m benchmarks.diagnosis --json FILE [--count 12] [--bundle pocket/model]
 
-The same held-out pictures each time: with the sentence that fits, with another subject, another scene, an action that
-the subject cannot do, and with the fitting sentence at guidance 10. Tells how often anything was noticed, which remedy
-came first, and where the figures lie that the thresholds are held against.
+Every arm uses the same held-out pictures: with the matching sentence, with another subject, another scene, an action
+that the subject cannot do, and with the matching sentence at guidance 10. Reports for each arm the share of clips with
+symptoms, the share with the right first remedy, and the figures that the diagnosis compares with its thresholds.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from statistics import fmean, median
 from PIL import Image as Pillow
 
 from benchmarks.report import Report
-from engine import Engine, open_engine
-from engine.analysis.diagnosis import Diagnosis, RemedyKind
+from engine import open_engine
 from engine.api.cancellation import CancelFlag
-from engine.api.types import Image, Job, JobDone, SamplingSpec
-from engine.generate.opening import EngineSettings
+from engine.api.diagnosis import Diagnosis, RemedyKind
+from engine.api.engine import Engine
+from engine.api.events import JobDone
+from engine.api.job import Job, SamplingSpec
+from engine.api.media import Image
+from engine.api.settings import EngineSettings
 from pocket.evaluation.mismatch import Mismatch, mismatched
 from pocket.world import caption, render_picture, sample_spec
 
@@ -36,19 +39,19 @@ _ARMS: dict[str, Mismatch | None] = {
     "other_scene": Mismatch.SCENE,
     "other_action": Mismatch.ACTION,
 }
-_RIGHT_REMEDY = {"guidance_10": RemedyKind.GUIDANCE}  # of all other arms: make it match
+_RIGHT_REMEDY = {"guidance_10": RemedyKind.GUIDANCE}  # RemedyKind.MATCH for all other arms
 
 
 @dataclass(frozen=True)
 class Take:
-    """One clip: its diagnosis, and how much of its match the last frame has lost."""
+    """One clip: its diagnosis, and the match score of its first frame minus that of its last."""
 
     diagnosis: Diagnosis
     lost_score: float
 
 
 def takes(engine: Engine, arm: str, count: int) -> Iterator[Take]:
-    """Clips of one arm; a pair that the world has no mismatch for is left out."""
+    """Yields the clips of one arm; skips pictures for which the world has no mismatch of that kind."""
     for seed in range(_FIRST_SEED, _FIRST_SEED + count):
         spec = sample_spec(seed, held_out=True)
         kind = _ARMS[arm]
@@ -65,7 +68,7 @@ def takes(engine: Engine, arm: str, count: int) -> Iterator[Take]:
 
 
 def figures_of(arm: str, made: Sequence[Take]) -> Iterator[tuple[str, float]]:
-    """What is told of one arm."""
+    """Yields the figures of one arm as (name, value)."""
     noticed = [take.diagnosis for take in made if take.diagnosis.symptoms]
     right = _RIGHT_REMEDY.get(arm, RemedyKind.MATCH)
     likeness = [take.diagnosis.metrics.likeness for take in made]
@@ -82,7 +85,7 @@ def figures_of(arm: str, made: Sequence[Take]) -> Iterator[tuple[str, float]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Makes the clips and prints the figures."""
+    """Generates the clips, prints the figures and writes them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
     parser.add_argument("--count", type=int, default=12, help="clips of each arm")

@@ -1,6 +1,6 @@
 """Diffusers as one side of ``benchmarks.pipeline``: ``python -m benchmarks.diffusers_side CHECKPOINT CLIP``.
 
-The library's pipeline as its documentation shows it: eager, float32, nothing compiled and nothing cached.
+Runs Diffusers' pipeline as its documentation shows it: eager, float32, nothing compiled and nothing cached.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.clip import Clip, Marks, Take, serve
 
 
 def main(checkpoint: str, clip_file: str) -> None:
-    """Loads the checkpoint and makes takes."""
+    """Loads the checkpoint and answers takes; see ``benchmarks.clip``."""
     clip = Clip(**json.loads(Path(clip_file).read_text()))
     torch.set_num_threads(clip.thread_count)
     pipeline = WanImageToVideoPipeline.from_pretrained(checkpoint, torch_dtype=torch.float32)

@@ -1,6 +1,6 @@
 """The engine as one side of ``benchmarks.pipeline``: ``python -m benchmarks.engine_side BUNDLE CLIP``.
 
-The engine without the server: what a socket costs is not in these figures, for neither side has one.
+Calls the engine in process, without the server, because Diffusers has no network cost either.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from benchmarks.clip import Clip, Marks, Take, serve
 from engine.api.cancellation import CancelFlag
-from engine.api.types import FrameReady, Image, Job, MatchMode, MatchPolicy, SamplingSpec, StepDone, VideoSpec
+from engine.api.events import FrameReady, StepDone
+from engine.api.job import Job, MatchMode, MatchPolicy, SamplingSpec, VideoSpec
+from engine.api.media import Image
 from engine.generate.bundle_engine import BundleEngine
 from engine.runtime.ort import OrtRuntime
 
@@ -24,7 +26,7 @@ _TEXT_CACHE_ENTRY_COUNT = 64  # the server's default
 
 
 def main(bundle: str, clip_file: str) -> None:
-    """Opens the bundle and makes takes."""
+    """Opens the bundle and answers takes; see ``benchmarks.clip``."""
     clip = Clip(**json.loads(Path(clip_file).read_text()))
     engine = BundleEngine(Path(bundle), OrtRuntime(clip.thread_count), _TEXT_CACHE_ENTRY_COUNT)
 
@@ -52,7 +54,7 @@ def _job(clip: Clip, take: Take, picture: bytes) -> Job:
         take.negative_prompt,
         VideoSpec(clip.width_px, clip.height_px, clip.frame_count),
         SamplingSpec(clip.step_count, clip.guidance_scale, clip.guidance_scale_low_noise, seed=0),
-        MatchPolicy(MatchMode.OFF),  # the other side has no match
+        MatchPolicy(MatchMode.OFF),  # Diffusers has no match score
     )
 
 

@@ -1,16 +1,16 @@
-"""Time and memory of making graphs of the official models at full size, beside the straight route.
+"""Time and memory of exporting graphs of the official models at full size, compared with ``torch.onnx.export``.
 
     python -m benchmarks.export_scale --json FILE [--only a14b_expert] [--straight-layers 1,2,4]
 
-Each subject is made in a fresh process: built from its configuration without weights, held against the headers of a
-sparse shard of the true size, traced, bound to that shard and written. Seconds are those of the whole process, import
-of the libraries included, ``*_cpu_seconds`` what it had of the processors (the two differ on a busy machine);
-``*_peak_bytes`` is its peak resident memory and ``*_graph_bytes`` the size of the largest graph file.
+Each subject is exported in a fresh process: built from its configuration without weights, compared with the headers of
+a sparse shard of the true size, traced, bound to that shard and written. Seconds are those of the whole process,
+imports included; ``*_cpu_seconds`` is its CPU time (the two differ on a busy machine); ``*_peak_bytes`` is its peak
+resident memory and ``*_graph_bytes`` the size of the largest graph file.
 
-The straight route is ``torch.onnx.export`` (dynamo) of the library's own A14B expert with weights in memory. It is
-tried with more and more layers, full width and full size, until a process takes more memory than the machine has or
-longer than ``--patience``; ``straight_*`` are figures of the largest that came through, ``straight_failed_layers`` the
-first that did not.
+The straight route is ``torch.onnx.export`` (dynamo) of Diffusers' own A14B expert with weights in memory. It is tried
+with increasing numbers of layers, at full width and full size, until a process takes more memory than the machine has
+or longer than ``--patience``; ``straight_*`` are the figures of the largest success, ``straight_failed_layers`` is the
+first failure.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ _POLL_SECONDS = 0.2
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measures all subjects, prints the figures and writes them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.export_scale")
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
     parser.add_argument("--only", choices=_SUBJECTS, action="append", help="these subjects (default: all)")
-    parser.add_argument("--straight-layers", default="1,2,4,8", help="layers that the straight route tries")
-    parser.add_argument("--patience", type=float, default=900.0, help="seconds after which a process is given up")
+    parser.add_argument("--straight-layers", default="1,2,4,8", help="layer counts to try on the straight route")
+    parser.add_argument("--patience", type=float, default=900.0, help="seconds after which a process is stopped")
     options = parser.parse_args()
     figures: dict[str, float] = {}
     for subject in options.only or _SUBJECTS:
         found = _measure(subject, options.patience)
         if found is None:
-            raise SystemExit(f"{subject} did not come through")
+            raise SystemExit(f"the export of {subject} failed or took longer than --patience")
         figures |= {f"{subject}_{name}": value for name, value in found.items()}
     for layer_count in filter(None, options.straight_layers.split(",")):
         found = _measure(f"straight:{layer_count}", options.patience)
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _measure(subject: str, patience_seconds: float) -> dict[str, float] | None:
-    """Figures of one process; None where it was given up, or ended without an answer."""
+    """Returns the figures of one process; None if it was stopped or ended without an answer."""
     started = time.perf_counter()
     limit = _available_bytes()
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +80,7 @@ def _measure(subject: str, patience_seconds: float) -> dict[str, float] | None:
 
 
 def _available_bytes() -> float:
-    """What a process may take: nine tenths of the memory that is free."""
+    """Returns the bytes that a process may take: nine tenths of the free memory."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     available = next(line for line in lines if line.startswith("MemAvailable:"))
     return int(available.split()[1]) * 1024 * 0.9
@@ -133,7 +133,7 @@ def _vae(config_name: str, height_px: int, width_px: int, is_5b: bool, folder: P
 
 
 def _write(build: Callable[[], Any], graphs: Callable[[Any], list[Any]], folder: Path) -> Path:
-    """The exporter's own way from a configuration and a shard to graphs in ``folder``."""
+    """Writes graphs from a configuration and a sparse shard with the exporter's own steps; returns ``folder``."""
     from benchmarks.full_size import write_sparse_weights
     from export.bundle.component_weights import plan_stock
     from export.tracing.assemble import export_graph
@@ -143,7 +143,7 @@ def _write(build: Callable[[], Any], graphs: Callable[[Any], list[Any]], folder:
     write_sparse_weights(without_weights(build), folder / "component" / "model.safetensors")
     model = without_weights(build)
     planned = plan_stock(folder / "component", "component", model, folder)
-    assert planned.encodings is None  # the shard is inside: graphs point at it, nothing is copied
+    assert planned.encodings is None  # the shard lies in the bundle's folder: graphs refer to it, nothing is copied
     weights = ComponentWeights(model, planned.open().stored)
     for index, traced in enumerate(graphs(model)):
         export_graph(traced, weights, folder / f"graph_{index}.onnx")
@@ -151,7 +151,7 @@ def _write(build: Callable[[], Any], graphs: Callable[[Any], list[Any]], folder:
 
 
 def _straight(layer_count: int, folder: Path) -> Path:
-    """The library's expert with weights in memory through ``torch.onnx.export``, as its documentation shows."""
+    """Exports Diffusers' expert, weights in memory, by ``torch.onnx.export`` as documented; returns ``folder``."""
     import torch
     from diffusers import WanTransformer3DModel
 
@@ -176,7 +176,7 @@ _SUBJECTS: dict[str, Callable[[Path], Path]] = {
 
 
 def work(subject: str, folder: Path) -> dict[str, float]:
-    """Makes the graphs of one subject in this process."""
+    """Exports the graphs of one subject in this process and returns its figures."""
     kind, _, layer_count = subject.partition(":")
     written = _straight(int(layer_count), folder) if kind == "straight" else _SUBJECTS[kind](folder)
     graphs = [file.stat().st_size for file in written.glob("*.onnx")]

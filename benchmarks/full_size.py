@@ -1,7 +1,7 @@
-"""Configurations of the official models, and checkpoints of their size without their weights. Plain data and files.
+"""Configurations of the official models, and sparse weight files of their size.
 
-Sources: the ``config.json`` files of Wan-AI/Wan2.2-I2V-A14B-Diffusers and Wan2.2-TI2V-5B-Diffusers. The statistics of
-latents do not change a graph's size and are zeros and ones here.
+Sources: the ``config.json`` files of Wan-AI/Wan2.2-I2V-A14B-Diffusers and Wan2.2-TI2V-5B-Diffusers. The latents' mean
+and std do not change a graph's size and are zeros and ones here.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ VAE_48_CHANNELS: Mapping[str, Any] = {
 
 
 def write_sparse_weights(component: nn.Module, file: Path) -> int:
-    """A float32 safetensors file for a component on the meta device, all holes; returns its bytes.
+    """Writes a sparse float32 safetensors file for a component on the meta device; returns its size in bytes.
 
-    It has the true names, shapes and size, takes no disk, and reads as zeros.
+    It has the true names, shapes and size, takes no disk space, and reads as zeros.
     """
     entries, offset = {}, 0
     for name, parameter in component.named_parameters():

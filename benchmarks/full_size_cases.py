@@ -1,4 +1,4 @@
-"""What `full_size_engine` compiles: components of the official checkpoints, precisions, cards, sizes."""
+"""The cases that `full_size_engine` compiles: component, precision, GPU, size and length."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,10 @@ from benchmarks.true_size import layer_count
 
 @dataclass(frozen=True)
 class Case:
-    """A component of a model, in one precision, for one card, at one size and length.
+    """A component of a model, in one precision, for one GPU, at one size and length.
 
-    ``batch_count`` is the most predictions of one transformer call: 2 for both halves of guidance, 1 without.
+    ``part_count`` is the number of graphs that a transformer is split into. ``batch_count`` is the largest batch of one
+    transformer call: 2 runs both predictions of classifier-free guidance together.
     """
 
     model: str
@@ -25,7 +26,7 @@ class Case:
 
     @property
     def prefix(self) -> str:
-        """How its figures are called."""
+        """Prefix of the names of the case's figures."""
         depth = f"_{self.layer_count}_layers" if self.component == "transformer" else ""
         alone = "_batch_1" if self.batch_count == 1 else ""
         return f"{self.model}_{self.component}_{self.precision}_{self.gpu}{alone}{depth}"

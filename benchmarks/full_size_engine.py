@@ -1,16 +1,16 @@
-"""Engines of true size on a machine without a card: ``python -m benchmarks.full_size_engine --json FILE``.
+"""TensorRT plans of true size, compiled without a GPU: ``python -m benchmarks.full_size_engine --json FILE``.
 
-Each case is a component of an official checkpoint, in one precision, compiled for one card: configuration from
-``true_size``, weights drawn at random, quantised by the exporter's own recipe, traced and compiled by the exporter's
-own code. Each step runs in a process of its own, so that its peak memory is its own. ``--graphs`` gets the entries
-that the manifest would have, for ``full_size_memory``.
+Each case is a component of an official checkpoint, in one precision, compiled for one GPU: configuration from
+``true_size``, random weights, quantised, traced and compiled by the exporter's own code. Each part of a case runs in a
+process of its own, so that peak memory is measured for it alone. ``--graphs`` writes the entries that the manifest
+would have, for ``full_size_memory``.
 
-A whole transformer is compiled at two depths: its activation memory must not grow with them. ``--parts`` cuts it into
-groups of blocks where the host cannot compile it as one; the figures are then sums, or the largest, over the parts.
-Weights and plans are deleted part by part: disk holds those of one part.
+A whole transformer is compiled at two depths, because its activation memory must not grow with depth. ``--parts``
+splits it into groups of blocks where the host cannot compile it as one; its figures are then sums or maxima over the
+parts. Weights and plans are deleted after each part, so the disk holds those of one part.
 
-What a part answered is kept beside the figures (``FILE`` with ``.parts.json``) as soon as it is there. So a run that
-was killed goes on, and cases that ran one by one are put together by a last run over all of them.
+The result of each part is saved at once in ``FILE`` with the suffix ``.parts.json``. A killed run resumes from it, and
+a final run over all cases collects those that were run one by one.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from benchmarks.full_size_cases import CASES, Case
 from benchmarks.processes import first_line, spawn
 from benchmarks.report import Report
 
-# Activation memory at the greater depth over that at the smaller one.
+# Target of the ratio of activation memory at full depth to that at a fifth of it.
 _MOST_GROWTH = 1.02
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Compiles the chosen cases, prints the figures and writes them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.full_size_engine")
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
     parser.add_argument("--graphs", type=Path, help="file for the graphs' entries of a manifest")
     parser.add_argument("--case", action="append", choices=CASES, help="what to compile; may be given more than once")
     parser.add_argument(
-        "--layers", type=int, nargs="+", help="depths of a transformer (default: all, uncut a fifth too)"
+        "--layers", type=int, nargs="+", help="depths of a transformer (default: all blocks; if not split, a fifth too)"
     )
-    parser.add_argument("--parts", type=int, help="groups of blocks, each its own plan")
-    parser.add_argument("--batch", type=int, choices=(1, 2), help="most predictions of one transformer call")
+    parser.add_argument("--parts", type=int, help="split transformers into so many plans")
+    parser.add_argument("--batch", type=int, choices=(1, 2), help="largest batch of one transformer call")
     parser.add_argument("--size", help="WIDTHxHEIGHT in pixels instead of the case's")
     parser.add_argument("--frames", type=int, help="frame count instead of the case's")
-    parser.add_argument("--folder", type=Path, help="where weights and plans may lie meanwhile")
+    parser.add_argument("--folder", type=Path, help="folder for temporary weights and plans")
     options = parser.parse_args()
     answers = Answers(options.json.with_suffix(".parts.json"))
     figures: dict[str, float] = {}
@@ -61,7 +61,7 @@ def main() -> None:
             measured, graphs_of_case = _measure(replace(case, layer_count=depth), options.folder, answers)
             figures |= measured
             by_depth[depth] = measured[f"{replace(case, layer_count=depth).prefix}_activation_bytes"]
-        graphs += graphs_of_case  # of the greatest depth
+        graphs += graphs_of_case  # those of the greatest depth, measured last
         if len(by_depth) > 1:
             growth = f"{case.prefix.partition(f'_{case.layer_count}_layers')[0]}_activation_growth_ratio"
             figures[growth] = by_depth[max(by_depth)] / by_depth[min(by_depth)]
@@ -75,14 +75,14 @@ def main() -> None:
 
 
 class Answers:
-    """What parts answered, in a file that is written whole after each of them."""
+    """The results of finished parts, saved to a file after each of them."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
     def of(self, case: Case, part: int, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The answer that is kept, or that of ``work``, kept from now on."""
+        """Returns the saved result of a part; runs ``work`` and saves its result if there is none."""
         key = json.dumps([asdict(case), part])
         if key not in self._kept:
             self._kept[key] = work()
@@ -109,14 +109,14 @@ def _changed(case: Case, options: argparse.Namespace) -> Case:
 
 
 def _depths(case: Case, wanted: list[int] | None) -> list[int]:
-    """A part of a transformer that is cut is as deep as its blocks are many, whatever the whole is."""
+    """Returns the depths to compile: one for a split transformer, whose parts do not depend on the total depth."""
     if case.component != "transformer" or (case.part_count > 1 and not wanted):
         return [case.layer_count]
     return sorted(wanted or {case.layer_count // 5, case.layer_count})
 
 
 def _measure(case: Case, folder: Path | None, kept: Answers) -> tuple[dict[str, float], list[dict[str, Any]]]:
-    """Figures of a case, and its graphs as a manifest would list them."""
+    """Returns the figures of a case, and its graphs as a manifest would list them."""
 
     def in_a_process(part: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(dir=folder) as name:
@@ -149,7 +149,7 @@ def _measure(case: Case, folder: Path | None, kept: Answers) -> tuple[dict[str, 
 
 
 def _joined(parts: list[dict[str, Any]], case: Case, crossing_bytes: int) -> dict[str, Any]:
-    """One entry for all parts: weights together, the largest scratch, and what crosses from part to part."""
+    """Merges the parts' entries into one: sums of weights, the largest scratch plus the tensors between parts."""
     engines = [part["engines"][0] for part in parts]
     engine = engines[0] | {
         "file": f"{case.prefix}.plan",
@@ -163,7 +163,7 @@ def _joined(parts: list[dict[str, Any]], case: Case, crossing_bytes: int) -> dic
 
 
 def compile_part(case: Case, part: int, folder: Path) -> dict[str, Any]:
-    """Weights, graph and plan of one part, in this process; the compiler runs in one beneath it."""
+    """Exports and compiles one part in this process (the compiler runs in a child process); returns its figures."""
     from benchmarks.full_size_export import export_part
     from engine.runtime.process_memory import peak_resident_bytes
 
@@ -172,7 +172,7 @@ def compile_part(case: Case, part: int, folder: Path) -> dict[str, Any]:
 
 
 def _cpu_seconds() -> float:
-    """Of this process and those that ended beneath it: the same on a busy machine as on an idle one."""
+    """Returns the CPU time of this process and its finished children, which does not depend on the machine's load."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 

@@ -1,6 +1,6 @@
-"""One part of a true-size case through the exporter: weights, graph, plan. Knows the exporter's steps; measures them.
+"""Exports one part of a true-size case and measures each step: weights, graph, plan.
 
-The steps are those of ``export.bundle.component``, with weights that are drawn instead of read from a checkpoint.
+The steps are those of ``export.bundle.component``, with random weights in place of a checkpoint's.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch import nn
 from benchmarks.block_groups import split
 from benchmarks.full_size_cases import Case
 from benchmarks.true_size import DrawnWeights, write_configurations
-from engine.api.types import Geometry
-from engine.bundle import GraphSpec
+from engine.api.capabilities import Geometry
+from engine.bundle.graph_spec import GraphSpec
 from export.bundle.component_weights import WEIGHTS_FOLDER, Stock, StockPlan
 from export.bundle.graph_list import (
     ComponentStages,
@@ -40,24 +40,27 @@ from export.weights.checkpoint import Checkpoint, open_checkpoint
 from export.weights.parameters import ComponentWeights, stored_parameters
 from export.weights.shards import Shards, StoredWeight
 
-# The largest input of a linear that a calibration would have found. The plan's size does not depend on it.
+# Stands for the largest input of a linear layer that calibration would find. The plan's size does not depend on it.
 _INPUT_RANGE = 4.0
 _SOLVER_ORDER = 2
 Say = Callable[[str], None]
 
 
 class PartWeights(ComponentWeights):
-    """The same where only the weights of one part are stored."""
+    """``ComponentWeights`` for a component of which only one part's weights are stored."""
 
     def __init__(self, component: nn.Module, stored: Mapping[str, StoredWeight]) -> None:
-        self._component = component  # as there
+        self._component = component
         self._by_identity = {
             id(tensor): (name, stored[name]) for name, tensor in component.named_parameters() if name in stored
         }
 
 
 def export_part(case: Case, part: int, folder: Path, say: Say) -> dict[str, Any]:
-    """Writes weights and graphs of a part into a folder and compiles them. Gives seconds, bytes, manifest entries."""
+    """Writes weights and graphs of a part into a folder and compiles them.
+
+    Returns seconds and bytes of each step by name, and the manifest entries as ``graphs``.
+    """
     checkpoint = open_checkpoint(write_configurations(folder / "checkpoint", case.model, case.layer_count))
     geometry = Geometry(case.width_px, case.height_px, case.frame_count)
     if case.component == "guide_and_step":
@@ -111,7 +114,7 @@ def _parameters_of(modules: Iterable[TracedModule]) -> set[int]:
 
 
 def _write_stock(model: Any, wanted: set[int], recipe: Recipe, file: Path, say: Say) -> Stock:
-    """Draws, quantises and writes the parameters that are wanted, one at a time."""
+    """Draws, quantises and writes the parameters whose ids are in ``wanted``, one at a time."""
     source = DrawnWeights(model)
     linears = [name.removesuffix(".weight") for name in source.names()]
     calibration = Calibration("drawn", 1, dict.fromkeys(linears, _INPUT_RANGE))
@@ -128,7 +131,7 @@ def _write_stock(model: Any, wanted: set[int], recipe: Recipe, file: Path, say: 
 
 
 def _crossing_bytes(modules: Iterable[TracedModule]) -> int:
-    """Bytes of tensors that one part hands to the next, going in and coming out, at the sizes of the example."""
+    """Returns the bytes of the tensors passed between parts, at the sizes of the example inputs."""
     own = {"latents", "condition", "timestep", "prompt_embeds", "prompt_bias"}
     given = [tensor for module in modules for name, tensor in module.inputs.items() if name not in own]
     hidden = max((tensor.numel() * tensor.element_size() for tensor in given), default=0)
@@ -142,7 +145,7 @@ def _compiled(graph: GraphSpec, case: Case, folder: Path, say: Say) -> dict[str,
 
 
 def _solver(case: Case, checkpoint: Checkpoint, geometry: Geometry, folder: Path, say: Say) -> dict[str, Any]:
-    """The solver's graph has no weights and no component."""
+    """Exports and compiles the solver's graph, which has no weights."""
     latent = latent_spec(checkpoint.vae())
     shape = (1, latent.channel_count, *latent_shape(geometry, latent))
     file = folder / "guide_and_step.onnx"

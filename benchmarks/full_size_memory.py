@@ -1,7 +1,7 @@
-"""What true-size plans need of a 24 GB card: ``python -m benchmarks.full_size_memory`` rewrites docs/memory.md's table.
+"""Memory of true-size plans on a 24 GB GPU: ``python -m benchmarks.full_size_memory`` writes docs/memory.md's table.
 
-Takes the manifest entries that ``full_size_engine --graphs`` wrote and puts them through the engine's own residency
-plan, so that the page says what a server would. Knows no exporter; measures nothing.
+Reads the manifest entries that ``full_size_engine --graphs`` wrote and computes the engine's memory plan from them, so
+that the page shows the plan that a server would follow.
 """
 
 from __future__ import annotations
@@ -11,32 +11,26 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from engine.api.types import Expert, Family, Geometry, MemoryPlan, StageMemory
-from engine.bundle.manifest import (
-    GeometrySpec,
-    GraphSpec,
-    GuidanceSpec,
-    LatentSpec,
-    Manifest,
-    PreviewSpec,
-    ScheduleSpec,
-    TokenizerSpec,
-)
-from engine.memory import default_budget_bytes, plan_residency
+from engine.api.capabilities import Family, Geometry, MemoryPlan, StageMemory
+from engine.api.events import Expert
+from engine.bundle.graph_spec import GraphSpec
+from engine.bundle.manifest import GeometrySpec, GuidanceSpec, LatentSpec, Manifest, PreviewSpec, ScheduleSpec
+from engine.bundle.scorer_spec import TokenizerSpec
+from engine.memory.plan import default_budget_bytes, plan_memory
 
 ROOT = Path(__file__).resolve().parents[1]
 GRAPHS = ROOT / "benchmarks" / "results" / "full_size_graphs.json"
 PAGE = ROOT / "docs" / "memory.md"
 _BEGIN, _END = "<!-- table: python -m benchmarks.full_size_memory -->\n", "<!-- end of table -->\n"
-_CARDS = {"sm_86": "RTX 3090", "sm_89": "RTX 4090"}
+_GPU_NAMES = {"sm_86": "RTX 3090", "sm_89": "RTX 4090"}
 _TOKEN_COUNT = 512
 _TEMPORAL_STRIDE = 4
 
 
 def main() -> None:
-    """Rewrites the page."""
+    """Rewrites the table in the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.full_size_memory")
-    parser.add_argument("--graphs", type=Path, default=GRAPHS, help="what full_size_engine --graphs wrote")
+    parser.add_argument("--graphs", type=Path, default=GRAPHS, help="file written by full_size_engine --graphs")
     parser.add_argument("--page", type=Path, default=PAGE, help="page whose table is rewritten")
     options = parser.parse_args()
     page = options.page.read_text(encoding="utf-8")
@@ -44,26 +38,26 @@ def main() -> None:
 
 
 def read_graphs(file: Path) -> list[GraphSpec]:
-    """Manifest entries; none where the file is not there."""
+    """Returns the manifest entries of a file; none if the file does not exist."""
     if not file.is_file():
         return []
     return [GraphSpec.model_validate(item) for item in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def with_tables(page: str, text: str) -> str:
-    """A page with what stands between the marks replaced."""
+    """Returns the page with the text between its markers replaced."""
     before, _, rest = page.partition(_BEGIN)
     _, _, after = rest.partition(_END)
     return f"{before}{_BEGIN}{text}{_END}{after}"
 
 
 def tables(graphs: Sequence[GraphSpec]) -> str:
-    """One section for each transformer and card that was compiled."""
+    """Returns the Markdown: a section for each transformer and GPU that was compiled."""
     return "".join(_section(manifest, capability) for manifest, capability in manifests(graphs))
 
 
 def manifests(graphs: Sequence[GraphSpec]) -> Iterator[tuple[Manifest, str]]:
-    """A bundle for each compiled transformer, with the graphs of its size and card, and the card's capability."""
+    """Yields (manifest, compute capability) for each compiled transformer, with the graphs of its size and GPU."""
     for transformer in graphs:
         if transformer.stage not in {"transformer", "transformer_high"}:
             continue
@@ -116,7 +110,7 @@ def _manifest(transformer: GraphSpec, capability: str, graphs: Iterable[GraphSpe
 
 
 def _as_low_noise(high: GraphSpec) -> GraphSpec:
-    """Both experts have one shape, so one of them is compiled and counts for both."""
+    """Returns the high-noise expert's entry as the low-noise expert's: both have the same shape, one is compiled."""
     engines = tuple(engine.model_copy(update={"file": f"low_noise/{engine.file}"}) for engine in high.engines)
     return high.model_copy(update={"stage": "transformer_low", "file": f"low_noise/{high.file}", "engines": engines})
 
@@ -124,10 +118,10 @@ def _as_low_noise(high: GraphSpec) -> GraphSpec:
 def _section(manifest: Manifest, capability: str) -> str:
     budget = default_budget_bytes(capability)
     assert budget is not None
-    (plan,) = plan_residency(manifest, capability, budget).plans
+    (plan,) = plan_memory(manifest, capability, budget).plans
     size = f"{plan.geometry.width_px}×{plan.geometry.height_px}×{plan.geometry.frame_count}"
     return (
-        f"### {manifest.name}, {size}, {_CARDS.get(capability, capability)}\n\n"
+        f"### {manifest.name}, {size}, {_GPU_NAMES.get(capability, capability)}\n\n"
         f"Most: {plan.peak_bytes / 1e9:.2f} GB of {budget / 1e9:.2f} GB. {_of_experts(plan)}\n\n"
         "| stage | weights | scratch | buffers | all | waits for | loads meanwhile |\n"
         "| --- | --- | --- | --- | --- | --- | --- |\n"

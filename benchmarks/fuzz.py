@@ -1,11 +1,12 @@
-"""Mutated requests over a real socket: none may be the server's fault, and memory must not grow.
+"""Mutated requests over a real socket: none may cause a server error, and the server's memory must not grow.
 
     python -m benchmarks.fuzz --json FILE [--requests 12000] [--seed 0]
 
-Half are messages that hypothesis draws (numbers that are none, pictures that are none, bombs, any text), half are good
-messages with bytes changed at random, sent as they are: on the methods of the service, of health, and on one that does
-not exist. At last 512 MiB of zeros, compressed. Any status is an answer but INTERNAL, UNKNOWN, UNAVAILABLE, DATA_LOSS
-and DEADLINE_EXCEEDED. The server is a process of its own over the fake engine, whose memory is read from outside.
+Half of the requests are messages drawn by hypothesis (NaN and infinities, bytes that are no picture, decompression
+bombs, any text), half are valid messages with random bytes changed. They go to the methods of the service, to health
+and to a method that does not exist. The last request is 512 MiB of zeros, compressed. Every status is allowed except
+INTERNAL, UNKNOWN, UNAVAILABLE, DATA_LOSS and DEADLINE_EXCEEDED. The server runs the fake engine in a process of its
+own, whose memory is read from /proc.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _OTHERS = ("/grpc.health.v1.Health/Check", "/grpc.reflection.v1alpha.ServerRefle
 
 @dataclass
 class Fuzz:
-    """How the calls ended, by status; the memory of the server before, after, and at its peak."""
+    """Number of calls by status; bytes of the server's memory before, after and at its peak."""
 
     ends: Counter[str] = field(default_factory=Counter)
     memory_first_bytes: int = 0
@@ -52,19 +53,19 @@ class Fuzz:
 
     @property
     def fault_count(self) -> int:
-        """Calls that the server is to blame for."""
+        """Number of calls that ended with a status that means a server error."""
         return sum(count for end, count in self.ends.items() if end in FAULTS)
 
 
 class FuzzServer:
-    """A server in a process of its own, and calls to it that take any bytes."""
+    """A server in a process of its own, and raw calls to it with any bytes."""
 
     def __init__(self, process: subprocess.Popen[str], channel: grpc.Channel) -> None:
         self._process = process
-        self._channel: Any = channel  # the stubs of grpc want serializers; bytes need none
+        self._channel: Any = channel  # typed stubs ask for serializers; raw bytes need none
 
     def call(self, method: str, data: bytes, compression: grpc.Compression | None = None) -> str:
-        """The status of one call, its stream read to the end."""
+        """Makes one call, reads its stream to the end and returns the status name."""
         try:
             answers = self._channel.unary_stream(method)(data, timeout=_TIMEOUT_SECONDS, compression=compression)
             for _ in answers:
@@ -74,7 +75,7 @@ class FuzzServer:
         return "OK"
 
     def memory_bytes(self, name: str) -> int:
-        """``VmRSS`` or ``VmHWM`` of the server."""
+        """Returns ``VmRSS`` or ``VmHWM`` of the server in bytes."""
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         found = re.search(rf"{name}:\s+(\d+) kB", status)
         assert found is not None
@@ -82,12 +83,12 @@ class FuzzServer:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process still runs."""
+        """True while the process runs."""
         return self._process.poll() is None
 
 
 def main() -> None:
-    """Runs, prints and writes."""
+    """Sends the requests, prints the figures and writes them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz")
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
     parser.add_argument("--requests", type=int, default=12_000, help="how many in all")

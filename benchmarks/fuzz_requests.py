@@ -1,4 +1,4 @@
-"""Requests that no well-meaning client sends: messages drawn by hypothesis, and bytes changed at random."""
+"""Malformed requests for ``benchmarks.fuzz``: messages drawn by hypothesis, and valid messages with changed bytes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _file(image_format: str, width_px: int, height_px: int) -> bytes:
 
 
 def _png(width_px: int, height_px: int, scanlines: bytes) -> bytes:
-    """A PNG file that claims a size and holds any pixels."""
+    """Returns a PNG file whose header states a size and whose data is ``scanlines``, whatever their size."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -42,12 +42,12 @@ def _png(width_px: int, height_px: int, scanlines: bytes) -> bytes:
 
 
 _GOOD = [_file(name, 32, 32) for name in ("PNG", "JPEG", "WEBP")]
-# Small files that would be large pictures: refused for what they claim, before a pixel is made.
+# Small files that would decode to large pictures: refused for the stated size, before any pixel is decoded.
 BOMBS = [_png(30_000, 30_000, b""), _png(2**31 - 1, 2**31 - 1, b""), _png(7_100, 7_100, bytes(8 * 2**20))]
 _BAD = [
     b"",
     b"no picture",
-    _png(32, 32, bytes(64 * 2**20)),  # more pixels than it claims
+    _png(32, 32, bytes(64 * 2**20)),  # more pixels than the header states
     _png(0, 32, b""),
     *(file[: len(file) // 2] for file in _GOOD),
     *BOMBS,
@@ -65,7 +65,7 @@ def _pictures(draw: st.DrawFn) -> media_pb2.Image:
 
 
 def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Any of these fields, each with any value."""
+    """Draws any subset of these fields with values of their strategies."""
     return st.fixed_dictionaries({}, optional=fields)
 
 
@@ -80,7 +80,7 @@ _STREAM = _some(
     preview_every_step_count=_INT32, frame_encoding=st.sampled_from([0, 1, 2, 3, 4, 99]), max_stall_duration=_DURATIONS
 )
 _NONE: st.SearchStrategy[dict[str, Any]] = st.just({})
-# Mostly one group of fields at a time goes wrong, so that the others are reached.
+# Mostly one group of fields at a time is invalid, so that the checks of the other groups are reached too.
 GENERATE = st.builds(
     lambda fields, video, sampling, match, stream: generate_pb2.GenerateRequest(
         **fields,
@@ -101,7 +101,7 @@ SCORE_MATCH = st.builds(match_pb2.ScoreMatchRequest, image=_pictures(), prompt=_
 
 
 def valid_messages() -> list[Message]:
-    """What is changed byte by byte."""
+    """Returns the valid messages whose bytes are changed."""
     image = media_pb2.Image(data=_GOOD[0], format=media_pb2.IMAGE_FORMAT_PNG)
     return [
         generate_pb2.GenerateRequest(
@@ -119,7 +119,7 @@ def valid_messages() -> list[Message]:
 
 
 def changed(draw: random.Random, data: bytes) -> bytes:
-    """``data`` with a few bytes replaced, removed, repeated, put in or cut off."""
+    """Returns ``data`` with a few bytes replaced, removed, repeated, inserted or cut off."""
     mutable = bytearray(data)
     for _ in range(draw.randint(1, 4)):
         at = draw.randrange(len(mutable) + 1)

@@ -1,15 +1,15 @@
-"""The engine against Diffusers, eager: the same checkpoint, latents, steps, guidance, threads and machine, one run.
+"""The engine compared with eager Diffusers: same checkpoint, latents, steps, guidance, threads and machine, in one run.
 
     python -m benchmarks.pipeline --json FILE [--checkpoint C] [--bundle B] [--size 64x64] [--frames 17]
                                   [--steps 20] [--guidance 3.5] [--repeats 5]
 
-Each side is a process of its own. Repeats take turns and change who goes first; every ratio is the median over the
+Each side is a process of its own. The sides take turns and alternate in going first; every ratio is the median over
 pairs of neighbouring repeats, engine / Diffusers, and absolute figures are medians of their side. The first take of
-each side warms it up and is not counted. The frames of every take are compared: where they differ by more than
+each side is a warm-up and is not counted. The frames of every take are compared: if they differ by more than
 ``FRAME_TOLERANCE``, nothing is reported.
 
-Starts are the server's (``python -m server`` until it says ready) against import and ``from_pretrained``; peak memory
-is that of the side's process after all takes. What a network costs is not measured, nor the export.
+Start-up compares the server (``python -m server`` until its ready line) with import and ``from_pretrained``; peak
+memory is that of the side's process after all takes. Network and export are not measured.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from benchmarks.clip import Take, Timing
 from benchmarks.processes import Side, seconds_to_ready
 from benchmarks.report import Report
 from benchmarks.subject import Subject, prepare_subject, write_clip
-from engine.api.types import Geometry
+from engine.api.capabilities import Geometry
 
-# 2e-3 is the parity that the tests ask for; the engine's frames are rounded to bytes besides.
+# 2e-3 is the parity that the tests demand; the engine's frames are also rounded to 8 bits.
 FRAME_TOLERANCE = 2e-3 + 0.5 / 255
 _TARGETS = {"end_to_end_ratio": 0.45, "peak_memory_ratio": 0.4, "start_ratio": 0.1}
-_FIRST_FRAME_TARGET = 1.5  # over the number of latent frames
+_FIRST_FRAME_TARGET = 1.5  # divided by the number of latent frames
 _PROMPT = "a white cat jumps to the left while the light fades"
 _NEGATIVE_PROMPT = "blurred, static, worst quality"
 _Pair = tuple[float, float]  # engine, Diffusers
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measures both sides, prints the figures and writes them."""
     options = _options()
     width, _, height = options.size.partition("x")
     geometry = Geometry(int(width), int(height), options.frames)
@@ -79,7 +79,7 @@ def _options() -> argparse.Namespace:
 
 
 def _take_turns(subject: Subject, clip: Path, repeat_count: int) -> tuple[list[tuple[Timing, Timing]], float]:
-    """Timings of the counted takes, and the largest difference of the frames of any take, in 0..1."""
+    """Returns the timings of the counted takes, and the largest difference between frames of any take, in 0..1."""
     timings, differences = [], []
     with (
         Side("benchmarks.engine_side", str(subject.bundle), str(clip)) as engine,
@@ -94,18 +94,18 @@ def _take_turns(subject: Subject, clip: Path, repeat_count: int) -> tuple[list[t
             timings.append((made[files[0]], made[files[1]]))
             differences.append(_difference(*files))
     if not max(differences) <= FRAME_TOLERANCE:
-        raise SystemExit(f"the frames of the two sides differ by {max(differences):.3g}: there is nothing to compare")
+        raise SystemExit(f"the frames of the two sides differ by {max(differences):.3g}: their times do not compare")
     return timings[1:], max(differences)
 
 
 def _difference(engine_file: Path, diffusers_file: Path) -> float:
-    """Largest difference of [frames, height, width, 3] bytes and colours in 0..1."""
+    """Returns the largest difference between [frames, height, width, 3] bytes and the same frames in 0..1."""
     ours, theirs = np.load(engine_file), np.load(diffusers_file)
     return float("inf") if ours.shape != theirs.shape else float(np.abs(ours / 255.0 - theirs).max())
 
 
 def _start_in_turns(subject: Subject, clip: Path, repeat_count: int) -> list[_Pair]:
-    """Seconds to ready of counted starts; the first start of each fills caches of files and bytecode."""
+    """Returns the seconds until ready of the counted starts; a first start of each side fills file caches."""
     listen = ("--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
     ours = ("server", "--bundle", str(subject.bundle), *listen)
     theirs = ("benchmarks.diffusers_side", str(subject.checkpoint), str(clip))

@@ -1,4 +1,4 @@
-"""Fresh processes: sides that answer line by line, and how long a process takes until it says that it is ready."""
+"""Child processes of benchmarks: sides that answer line by line, and the time until a process prints its ready line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Side:
-    """A side's process; a context manager, ready once entered."""
+    """The process of one side; a context manager that waits for the ready line on entry."""
 
     def __init__(self, module: str, *arguments: str) -> None:
         self._process = spawn(module, *arguments)
@@ -34,7 +34,7 @@ class Side:
         self._process.communicate()
 
     def make(self, take: Take) -> Timing:
-        """One take, made now; nothing else should run meanwhile."""
+        """Runs one take and returns its timing; nothing else should run meanwhile."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(asdict(take)) + "\n")
         self._process.stdin.flush()
@@ -42,7 +42,7 @@ class Side:
 
 
 def spawn(module: str, *arguments: str) -> subprocess.Popen[str]:
-    """Starts ``python -m module`` in the root of the tree. Compiled bytecode is kept, as an installation keeps it."""
+    """Starts ``python -m module`` in the root of the repository, with bytecode cached as in an installation."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
@@ -55,7 +55,7 @@ def spawn(module: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def first_line(process: subprocess.Popen[str]) -> str:
-    """The next line of a process's output. Ends the benchmark where the process ended instead."""
+    """Returns the next line of a process's output. Raises ``SystemExit`` if the process ended without one."""
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
@@ -64,7 +64,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 
 def seconds_to_ready(command: Sequence[str]) -> float:
-    """Seconds from the start of ``python -m command`` to its first line of output; the process is then ended."""
+    """Returns the seconds from starting ``python -m command`` to its first line of output, then ends the process."""
     started = time.perf_counter()
     process = spawn(*command)
     first_line(process)

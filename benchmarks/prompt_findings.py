@@ -1,7 +1,7 @@
-"""How well the prompt report's rules find what a person would: ``python -m benchmarks.prompt_findings --json FILE``.
+"""Precision and recall of the prompt report's rules: ``python -m benchmarks.prompt_findings --json FILE``.
 
-Reads the labelled prompts of ``tests/prompts``; ``docs/findings.md`` tells how each set came about. Prints precision
-and recall of each finding; ``--misses development`` prints what the rules get wrong in one set.
+Reads the prompts in ``tests/prompts``, labelled by hand; ``docs/findings.md`` describes each set. Prints precision and
+recall of each finding; ``--misses development`` prints the prompts of one set whose findings differ from the label.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.analysis.prompt import ModelRange, PromptReport, Span, parse_clauses, report_prompt
+from engine.analysis.prompt.clauses import parse_clauses
 from engine.analysis.prompt.findings import finding_table
+from engine.analysis.prompt.report import report_prompt
+from engine.api.prompt_report import ModelRange, PromptReport, Span
 
 PROMPTS = Path(__file__).parent.parent / "tests" / "prompts"
 SETS = ("development", "validation", "held_out")
@@ -22,7 +24,7 @@ SETS = ("development", "validation", "held_out")
 
 @dataclass(frozen=True)
 class Score:
-    """Counts of one finding over a set of prompts; a prompt counts once, however often a finding stands in it."""
+    """Counts of one finding over a set of prompts; repeated findings in a prompt count once."""
 
     code: str
     positive_count: int
@@ -32,24 +34,24 @@ class Score:
 
     @property
     def precision(self) -> float:
-        """Share of the reported ones that are right; 1 when none was reported."""
+        """Share of the reported findings that are labelled; 1 if none is reported."""
         reported = self.hit_count + self.false_alarm_count
         return self.hit_count / reported if reported else 1.0
 
     @property
     def recall(self) -> float:
-        """Share of the labelled ones that were reported; 1 when none is labelled."""
+        """Share of the labelled findings that are reported; 1 if none is labelled."""
         return self.hit_count / self.positive_count if self.positive_count else 1.0
 
 
 def labelled(name: str) -> Sequence[dict[str, Any]]:
-    """The prompts of one set: text, settings and the codes that a person expects."""
+    """Returns the prompts of one set: text, settings and labelled finding codes."""
     lines = (PROMPTS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
 def report_on(row: dict[str, Any]) -> PromptReport:
-    """The report on a labelled prompt; the nouns that it calls absent are looked up in the clauses."""
+    """Returns the report on a labelled prompt, with the row's ``absent`` nouns treated as missing in the picture."""
     absent = set(row.get("absent", ()))
     nouns = [noun for clause in parse_clauses(row["text"]) for noun in clause.nouns]
     spans: list[Span] = [noun.span for noun in nouns if noun.text in absent]
@@ -65,13 +67,13 @@ def report_on(row: dict[str, Any]) -> PromptReport:
 
 
 def scores(rows: Sequence[dict[str, Any]]) -> Sequence[Score]:
-    """One score for each finding of the table; a row with ``checked`` says nothing about other findings."""
+    """Returns a score for each finding of the table; a row with ``checked`` counts for those findings only."""
     results = [(row, {finding.code for finding in report_on(row).findings}) for row in rows]
     return [_score(code, results) for code in finding_table()]
 
 
 def misses(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Prompts whose report differs from their label, as lines to read."""
+    """Yields a readable line for each prompt whose report differs from its label."""
     for row in rows:
         found = {finding.code for finding in report_on(row).findings}
         expected, checked = set(row["codes"]), set(row.get("checked", finding_table()))
@@ -81,10 +83,10 @@ def misses(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def main() -> None:
-    """Prints a table for each set and writes it as JSON."""
+    """Prints a table for each set and, with ``--json``, writes the scores."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="file to write the scores to")
-    parser.add_argument("--misses", choices=SETS, help="print what the rules get wrong in one set")
+    parser.add_argument("--misses", choices=SETS, help="print the prompts of one set that are reported wrongly")
     options = parser.parse_args()
     if options.misses:
         print("\n".join(misses(labelled(options.misses))))

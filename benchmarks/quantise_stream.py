@@ -1,11 +1,12 @@
-"""The streaming pass at true size: memory and time of quantising an A14B expert that is 57 GB in float32.
+"""Memory and time of quantising an A14B expert of true size, 57 GB in float32, with the exporter's streaming pass.
 
     python -m benchmarks.quantise_stream --json FILE [--blocks N] [--format int4|int8|fp8] [--moments]
 
-The expert has the shapes of ``Wan2.2-I2V-A14B`` and lies in sparse shards of 5 GB: all zeros, which take no disk and
-cost the arithmetic the same as any other numbers. ``--blocks`` quantises the first blocks only: memory is bounded by
-the largest weights, which every block has, and ``expert_seconds`` is extended from the bytes of a part. What is written
-is deleted afterwards. ``--moments`` adds the feedback of calibrated four-bit rounding, with moments of the true size.
+The expert has the shapes of ``Wan2.2-I2V-A14B`` and lies in sparse shards of 5 GB. They are all zeros, which take no
+disk space and take the same time to quantise as other numbers. ``--blocks`` quantises only the first blocks: peak
+memory depends on the largest weights, which every block has, and ``expert_seconds`` is extrapolated by bytes. The
+output is deleted afterwards. ``--moments`` adds the feedback of calibrated four-bit rounding, with second moments of
+the true size.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _WIDTH, _FFN, _BLOCK_COUNT, _TEXT, _FREQ = 5120, 13824, 40, 4096, 256
 
 
 def main() -> None:
-    """Measures in a fresh process, prints and writes."""
+    """Measures in a fresh process, prints the figures and writes them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quantise_stream")
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
     parser.add_argument("--blocks", type=int, default=_BLOCK_COUNT, help="transformer blocks to quantise")
@@ -51,7 +52,7 @@ def main() -> None:
 
 
 def expert_shapes() -> dict[str, tuple[int, ...]]:
-    """Parameters of one expert by name, in the checkpoint's order of blocks. Source: its config.json."""
+    """Returns the shapes of one expert's parameters by name, in block order. Source: the checkpoint's config.json."""
     shapes: dict[str, tuple[int, ...]] = {
         "patch_embedding.weight": (_WIDTH, 36, 1, 2, 2),
         "patch_embedding.bias": (_WIDTH,),
@@ -82,7 +83,7 @@ def expert_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def _write_sparse(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Shards of float32 zeros that take no disk; returns their bytes of data."""
+    """Writes sparse shards of float32 zeros; returns the bytes of their data."""
     folder.mkdir(parents=True)
     shards: list[dict[str, object]] = [{}]
     offset = total = 0
@@ -106,7 +107,7 @@ def _write_shard(file: Path, entries: Mapping[str, object], byte_count: int) -> 
 
 
 def quantise(folder: Path, block_count: int, form: str, with_moments: bool) -> dict[str, float]:
-    """One pass in this process: seconds, peak memory, bytes read and written."""
+    """Runs one pass in this process; returns seconds, peak memory, bytes read and bytes written by name."""
     import torch
 
     from engine.runtime.process_memory import peak_resident_bytes
@@ -119,7 +120,7 @@ def quantise(folder: Path, block_count: int, form: str, with_moments: bool) -> d
     linears = {name.removesuffix(".weight"): source.shape(name) for name in source.names() if name.endswith("weight")}
 
     def moments(linear: str) -> torch.Tensor:
-        """Of inputs that are correlated a little."""
+        """Returns the second moments of slightly correlated inputs."""
         input_count = linears[linear][1]
         size = group_size(input_count)
         return (torch.eye(size) + 0.1).repeat(input_count // size, 1, 1)

@@ -1,4 +1,4 @@
-"""What every benchmark writes: one JSON file of figures, and the same readably. Knows nothing of what is measured."""
+"""The report of every benchmark: figures by name, written as JSON and printed with their targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LIBRARIES = ("numpy", "onnxruntime", "torch", "diffusers", "transformers")
 
 @dataclass(frozen=True)
 class Report:
-    """Figures of one run by name; for some of them the value that they should not exceed, or should reach."""
+    """Figures of one run by name; some have a target that they should not exceed, or should reach."""
 
     name: str
     figures: Mapping[str, float]
@@ -30,7 +30,7 @@ class Report:
         file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def show(self) -> None:
-        """Prints one line a figure; where there is a target, whether it is met."""
+        """Prints a line for each figure, with its target and whether it is met."""
         for name, value in self.figures.items():
             print(f"{name:38} {_readable(name, value):>14}  {self._verdict(name, value)}".rstrip())
 
@@ -43,7 +43,7 @@ class Report:
 
 
 def machine() -> dict[str, str | int]:
-    """What the figures hold for. No names of hosts or users, no paths."""
+    """Returns a description of the machine for the report, without host names, user names and paths."""
     return {
         "cpu": _cpu_model(),
         "core_count": os.cpu_count() or 1,

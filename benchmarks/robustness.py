@@ -1,10 +1,11 @@
-"""Thousands of generated pictures and sentences through a real server: no internal error, no crash, answers checked.
+"""Sends thousands of generated pictures and prompts to a real server: no internal error, no crash, valid answers.
 
     python -m benchmarks.robustness --json FILE [--count 2000] [--bundle pocket/model] [--seed 0]
 
-Unicode of every plane, control characters, empty and 100 kB sentences, mixed scripts, pictures of every mode, cut,
-changed, animated; sizes, lengths and numbers out of any range (``tests/hostile_inputs.py``). Each answer is a report
-whose spans and boxes are checked, or a refusal that names a field. Ends with 1 at the first that is neither.
+Prompts have characters of every Unicode plane, control characters, mixed scripts, lengths from 0 to 100 kB; pictures
+have every mode and are truncated, corrupted or animated; numbers are out of range (``tests/hostile_inputs.py``). Each
+answer must be a report with valid spans and boxes, or an error that names a field. Exits with 1 at the first other
+answer.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 @contextmanager
 def serving_process(*arguments: str) -> Iterator[str]:
-    """A server in a process of its own, on free ports: its address. The process must still run at the end."""
+    """Runs a server in a process of its own on free ports and gives its address. Raises if the process ended early."""
     free = ("--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log-level", "warning")
     command = [sys.executable, "-m", "server", *free, *arguments]
     environment = {"PYTHONPATH": str(_ROOT / "clients" / "python")}
@@ -45,7 +46,7 @@ def serving_process(*arguments: str) -> Iterator[str]:
 
 
 def send(count: int, start: int, channel: grpc.Channel) -> Counter[str]:
-    """Answers by status. Raises ``AssertionError`` for one that should not be."""
+    """Sends the requests and returns the number of answers by status. Raises ``AssertionError`` for an invalid one."""
     seen: Counter[str] = Counter()
 
     @seed(start)
@@ -65,7 +66,7 @@ def send(count: int, start: int, channel: grpc.Channel) -> Counter[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Sends everything and prints how often each status came."""
+    """Sends all requests and prints the number of answers by status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
     parser.add_argument("--count", type=int, default=2000)

@@ -1,14 +1,13 @@
-"""Match scores: this engine's scorer against the plain transformers model, called once a request, same weights.
+"""Throughput of match scores: the engine's scorer compared with the plain transformers model, same weights, one run.
 
-``python -m benchmarks.score --json FILE``. Every caller is a thread that sends its next pair when it has the answer to
-the last one. All sides decode the same PNG files and take turns in one run. Two plain sides: ``same`` gives the model
-the very sentences that a report asks about (the contrast sets, which ship as embeddings, are granted to it), ``single``
-only the caller's own, which makes a logit and no report. This side makes the whole report.
+``python -m benchmarks.score --json FILE``. Each caller is a thread that sends its next pair after the answer to the
+last. All sides decode the same PNG files and take turns. The engine makes the whole report. There are two plain sides,
+which call the model once for each request: ``same`` encodes all the sentences that a report compares (except the
+contrast sets, which ship as embeddings), ``single`` only the caller's sentence, which gives a logit and no report.
 
-Two streams of pairs: ``new``, where every picture is another one and every sentence is drawn anew from the world's
-wordings, and ``retry``, where each picture is asked again with other sentences, as people do who look for the right
-words. Nothing is in a cache when a take begins that the warm-up did not leave there. Each call computes on one thread,
-on every side: callers are what fills the cores, and torch's threads would spin against each other's callers.
+There are two streams of pairs: in ``new`` every picture and sentence is new; in ``retry`` each picture is scored again
+with other sentences, as callers do when they reword a prompt. Caches hold nothing but the warm-up's entries when a take
+begins. Each call computes on one thread on every side, because the callers already occupy all cores.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from PIL import Image as Pillow
 from benchmarks.report import Report
 
 CALLER_COUNTS = (1, 4, 16)
-_SENTENCES_OF_A_PICTURE = 4  # in the stream of retries
+_SENTENCES_OF_A_PICTURE = 4  # in the stream ``retry``
 _THREAD_COUNT = 1
 _BUNDLE = Path("pocket/model")
 
@@ -37,19 +36,19 @@ Score = Callable[[bytes, str], float]
 
 @dataclass(frozen=True)
 class Take:
-    """One side at one number of callers."""
+    """Figures of one side at one number of callers."""
 
     scores_per_second: float
     latency_seconds: float  # median over requests
-    processor_seconds: float  # of all threads, a score
+    processor_seconds: float  # CPU time of all threads for each score
 
 
 def main() -> None:
-    """Measures and writes the figures."""
+    """Measures all sides, prints the figures and writes them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.score", description=__doc__)
     parser.add_argument("--json", type=Path, required=True)
-    parser.add_argument("--bundle", type=Path, default=_BUNDLE, help="with the scorer's checkpoint inside")
-    parser.add_argument("--pairs", type=int, default=240, help="of one take")
+    parser.add_argument("--bundle", type=Path, default=_BUNDLE, help="bundle with the scorer's checkpoint inside")
+    parser.add_argument("--pairs", type=int, default=240, help="pairs of one take")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     checkpoint = options.bundle / "checkpoint" / "scorer"
@@ -68,7 +67,7 @@ def main() -> None:
 
 
 def _measure(sides: dict[str, Score], stream: str, pair_count: int, repeat_count: int) -> dict[str, float]:
-    for score in sides.values():  # sessions, allocators and word lists warm up; pairs of its own
+    for score in sides.values():  # warm-up with other pairs: sessions, allocators and word lists
         _take(score, pairs_of(stream, pair_count, seed=9_000), 4)
     figures: dict[str, float] = {}
     for callers in CALLER_COUNTS:
@@ -107,7 +106,7 @@ def _take(score: Score, pairs: Sequence[Pair], callers: int) -> Take:
 
 
 def pairs_of(stream: str, count: int, seed: int) -> list[Pair]:
-    """Pairs of the pocket world; the same seed gives the same ones."""
+    """Returns pairs drawn from pocket's synthetic world; the same seed gives the same pairs."""
     from pocket.world import LANGUAGES, caption, render_still, sample_spec
 
     sentence_count = _SENTENCES_OF_A_PICTURE if stream == "retry" else 1
@@ -123,8 +122,8 @@ def pairs_of(stream: str, count: int, seed: int) -> list[Pair]:
 
 
 def sentences_of(bundle: Path) -> Callable[[str], list[str]]:
-    """The sentences that a report on a sentence asks about."""
-    from engine.bundle import parse_manifest
+    """Returns the function from a prompt to all sentences that its report scores."""
+    from engine.bundle.folder import parse_manifest
     from engine.matching.contrast import Contrasts
     from engine.matching.statements import question_of
 
@@ -135,7 +134,7 @@ def sentences_of(bundle: Path) -> Callable[[str], list[str]]:
 
 
 def plain_side(folder: Path, asked: Callable[[str], list[str]]) -> Score:
-    """``SiglipModel`` with its own processor and tokenizer: one picture and what is asked of it a call."""
+    """Returns a score function of ``SiglipModel`` with its own processor and tokenizer; one picture in each call."""
     import torch
     from transformers import AutoTokenizer, SiglipImageProcessor, SiglipModel
 
@@ -162,11 +161,12 @@ def plain_side(folder: Path, asked: Callable[[str], list[str]]) -> Score:
 
 
 def engine_side(folder: Path) -> Score:
-    """The bundle's scorer on ONNX Runtime."""
+    """Returns the score function of the bundle's scorer on ONNX Runtime."""
     from engine.api.cancellation import CancelFlag
-    from engine.api.types import Image, Limits
-    from engine.bundle import read_manifest
-    from engine.matching import Scorer
+    from engine.api.capabilities import Limits
+    from engine.api.media import Image
+    from engine.bundle.folder import read_manifest
+    from engine.matching.scorer import Scorer
     from engine.media.picture import decode_picture
     from engine.runtime.execution import Execution
     from engine.runtime.ort import OrtRuntime

@@ -1,12 +1,12 @@
-"""What serving costs: clips over gRPC, made in the engine's own process, against the engine called in process.
+"""Overhead of serving: clips over gRPC with the engine in its worker process, compared with the engine in process.
 
     python -m benchmarks.serving --json FILE [--bundle pocket/model] [--repeats 9] [--calls 200]
 
-Both sides make the same clips, take turns and change who goes first; ``serving_ratio`` is the median over pairs,
-server / engine, of the seconds from the request to the last event. A first take of each is not counted. The frames of
-every take are compared: where they differ, nothing is reported.
+Both sides generate the same clips, take turns and alternate in going first; ``serving_ratio`` is the median over pairs,
+server / engine, of the seconds from the request to the last event. The first take of each side is not counted. The
+frames of every take are compared: if they differ, nothing is reported.
 
-Then ScoreMatch and health are asked ``--calls`` times each on the idle server, and as often while clips are made
+Then ScoreMatch and health are called ``--calls`` times each on the idle server, and as often while it generates clips
 without a break: ``*_p99_ratio`` is loaded / idle.
 """
 
@@ -37,12 +37,12 @@ _CALLS_OF_A_TAKE = 20
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measures both sides, prints the figures and writes them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving")
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
     parser.add_argument("--bundle", type=Path, default=ROOT / "pocket" / "model", help="default: the embedded model")
     parser.add_argument("--repeats", type=int, default=9, help="counted takes of each side")
-    parser.add_argument("--calls", type=int, default=200, help="of each kind, idle and under load")
+    parser.add_argument("--calls", type=int, default=200, help="calls of each kind, idle and under load")
     options = parser.parse_args()
     with _process("server", "--bundle", str(options.bundle), *_FREE) as (_, ready):
         address = dict(word.split("=", 1) for word in ready.split() if "=" in word)["grpc"]
@@ -65,7 +65,7 @@ def _cost(client: stillcue.Client, engine: subprocess.Popen[str], repeat_count: 
         else:
             called, served = _call(engine, repeat), _serve(client, repeat)
         if served[1] != called[1]:
-            raise SystemExit("the frames of the two sides differ: there is nothing to compare")
+            raise SystemExit("the frames of the two sides differ: their times do not compare")
         pairs.append((served[0], called[0]))
     counted = pairs[1:]
     return {
@@ -105,7 +105,7 @@ def _call(engine: subprocess.Popen[str], seed: int) -> tuple[float, str]:
 
 
 def _latency(address: str, call_count: int) -> dict[str, float]:
-    """Idle and loaded takes in turns, so that neither has the machine to itself."""
+    """Returns latency figures of idle and loaded takes, measured in turns so that drift affects both."""
     numbers = itertools.count()
     with stillcue.Client(address) as client, grpc.insecure_channel(address) as channel:
         health = health_pb2_grpc.HealthStub(channel)
@@ -138,7 +138,7 @@ def _nothing(_address: str) -> Iterator[None]:
 
 @contextmanager
 def _clips(address: str) -> Iterator[None]:
-    """Two callers, so that a job always waits behind the running one."""
+    """Keeps two callers generating clips, so that a job always waits behind the running one."""
     has_ended = threading.Event()
     runs = [threading.Event() for _ in range(2)]
 
@@ -176,7 +176,7 @@ def _p99(values: list[float]) -> float:
 
 @contextmanager
 def _process(module: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process that has said that it is ready, and what it said; ended at the end."""
+    """Runs a process; gives it and its ready line, and ends it after the block."""
     process = spawn(module, *arguments)
     try:
         yield process, first_line(process)

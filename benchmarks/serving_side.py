@@ -1,7 +1,7 @@
-"""The engine in this process, as one side of ``benchmarks.serving``: ``python -m benchmarks.serving_side BUNDLE``.
+"""The engine called in process, as one side of ``benchmarks.serving``: ``python -m benchmarks.serving_side BUNDLE``.
 
-Prints a line when it is ready. Each line of input is a seed; the answer is a line: seconds from the job to its last
-event, and the digest of its frames.
+Prints a line when it is ready. Each line of input is a seed; the answer is a line with the seconds from the job to its
+last event, and the digest of its frames.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from pathlib import Path
 
 from engine import open_engine
 from engine.api.cancellation import CancelFlag
-from engine.api.types import FrameReady, Image, Job, MatchMode, MatchPolicy, SamplingSpec
+from engine.api.events import FrameReady
+from engine.api.job import Job, MatchMode, MatchPolicy, SamplingSpec
+from engine.api.media import Image
 
 PICTURE = Path(__file__).resolve().parents[1] / "scripts" / "demo-picture.png"
 PROMPT = "A red car slowly rolls to the right."
@@ -21,7 +23,7 @@ STEP_COUNT = 20
 
 
 def main(bundle: str) -> None:
-    """Opens the bundle and makes clips."""
+    """Opens the bundle and generates a clip for each line of input."""
     engine = open_engine(Path(bundle))
     picture = PICTURE.read_bytes()
     print("ready", flush=True)

@@ -1,14 +1,14 @@
-"""Many jobs on the fake engine, many of them ended early, and what is left of them in the server.
+"""Leak test: many jobs on the fake engine, many of them ended early, then the server's memory, tasks and files.
 
     python -m benchmarks.soak --json FILE [--jobs 10000] [--control-jobs 1000] [--seed 0]
 
-The server is a process of its own, its engine another. Eight callers read clips to their end and compare every byte,
-cancel, disconnect, run out of time and stop reading, as drawn from the seed. After every tenth of the jobs nothing runs
-and the server says what both processes hold. ``bytes_per_job`` is the slope of their memory over these ten points, by
-least squares.
+The server is a process of its own, and its engine another. Eight callers read clips to the end and compare every byte,
+cancel, disconnect, exceed their deadline or stop reading, at random from the seed. After every tenth of the jobs the
+callers pause until nothing runs, and the server reports what both processes hold. ``bytes_per_job`` is the
+least-squares slope of their memory over these ten points.
 
-A second, shorter run loses memory, a file and a task with every job on purpose: where the check does not find all
-three, it ends without figures.
+A second, shorter control run leaks memory, a file and a task with every job on purpose. If the check misses any of the
+three, the benchmark ends without figures.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _LEAKS = ("memory", "file", "task")
 _CALLER_COUNT = 8
 _TENTHS = 10
 _REST_SECONDS = 30.0
-_CONTROL_REST_SECONDS = 0.5  # what leaks never comes to rest
+_CONTROL_REST_SECONDS = 0.5  # short: the counts of the leaking run never settle
 _COUNTED = ("file_count", "shared_memory_count", "task_count", "thread_count")
-# Pools start their threads when they first need them.
+# Thread pools start their threads on first use.
 _ALLOWED_GROWTH = {"thread_count": 8}
 
 
 @dataclass
 class Soak:
-    """What one run saw. ``states`` are those of the server after each tenth, with ``job_count`` beside them."""
+    """Observations of one run. ``states`` are the server's reports after each tenth of the jobs, with ``job_count``."""
 
     ends: Counter[str] = field(default_factory=Counter)
     states: list[dict[str, int]] = field(default_factory=list)
@@ -56,17 +56,17 @@ class Soak:
 
     @property
     def bytes_per_job(self) -> float:
-        """Slope of the memory."""
+        """Least-squares slope of the memory over the number of jobs."""
         points = [(state["job_count"], state["memory_bytes"]) for state in self.states]
         mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
         return sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
 
     def grown(self, name: str) -> int:
-        """How much more of a thing there is at the end than after the first tenth."""
+        """Returns the growth of one count from the first tenth to the end."""
         return self.states[-1][name] - self.states[0][name]
 
     def faults(self, max_bytes_per_job: float) -> list[str]:
-        """What is wrong, each begun with what it concerns; nothing where all is well."""
+        """Returns a message for each leak or wrong answer, beginning with the name of what leaks."""
         found = []
         if self.bytes_per_job > max_bytes_per_job:
             found.append(f"memory: grows by {self.bytes_per_job:.0f} bytes a job")
@@ -85,17 +85,17 @@ class Soak:
 
 
 def main() -> None:
-    """Runs, prints and writes."""
+    """Runs the control and the soak, prints the figures and writes them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak")
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
     parser.add_argument("--jobs", type=int, default=10_000, help="jobs of the run")
     parser.add_argument("--control-jobs", type=int, default=1_000, help="jobs of the run that leaks on purpose")
-    parser.add_argument("--seed", type=int, default=0, help="of the parts that callers play")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the callers' behaviour")
     options = parser.parse_args()
     control = run(options.control_jobs, options.seed, leaks=_LEAKS)
     missed = set(_LEAKS) - {fault.partition(":")[0] for fault in control.faults(MAX_BYTES_PER_JOB)}
     if missed:
-        raise SystemExit(f"the check does not find what leaks on purpose: {', '.join(sorted(missed))}")
+        raise SystemExit(f"the control run's deliberate leaks were not found: {', '.join(sorted(missed))}")
     soak = run(options.jobs, options.seed)
     figures: dict[str, float] = {
         "job_count": options.jobs,
@@ -119,7 +119,7 @@ def main() -> None:
 
 
 def run(job_count: int, seed: int, leaks: tuple[str, ...] = ()) -> Soak:
-    """One run against a fresh server."""
+    """Runs ``job_count`` jobs against a fresh server; ``leaks`` names what it leaks on purpose."""
     process = spawn("benchmarks.soak_side", *leaks)
     try:
         target, metrics_address = first_line(process).split()
@@ -145,7 +145,7 @@ async def _soak(server: _SoakServer, job_count: int, seed: int, rest_seconds: fl
         jobs = [random.Random(draw.randrange(2**32)) for _ in range(sum(soak.ends.values()), last)]
         async with channel_to(server.target) as channel:
             await asyncio.gather(*(_caller(jobs, channel, server.target, soak.ends) for _ in range(_CALLER_COUNT)))
-        gc.collect()  # callers that hung up leave their connections to the garbage collector
+        gc.collect()  # connections of callers that disconnected are closed by the garbage collector
         soak.started, soak.handled, soak.left_jobs = await _at_rest(server.metrics_url)
         state = await _state_at_rest(server.process, soak.states[0] if soak.states else None, rest_seconds)
         soak.states.append({"job_count": last, **state})
@@ -159,7 +159,7 @@ async def _caller(jobs: list[random.Random], channel: grpc.aio.Channel, target: 
 
 
 async def _at_rest(metrics: str) -> tuple[float, float, float]:
-    """Calls started and handled, and jobs left, once they are what they stay."""
+    """Waits until the metrics settle; returns calls started, calls handled and jobs left."""
     until = time.perf_counter() + _REST_SECONDS
     while True:
         started, handled, left = await asyncio.to_thread(_scrape, metrics)
@@ -186,7 +186,7 @@ def _scrape(metrics: str) -> tuple[float, float, float]:
 async def _state_at_rest(
     process: subprocess.Popen[str], first: dict[str, int] | None, rest_seconds: float
 ) -> dict[str, int]:
-    """What the server holds. Connections take a moment to close, so what is counted may settle for a while."""
+    """Returns the server's report, waiting up to ``rest_seconds`` for its counts to settle as connections close."""
     assert process.stdin is not None
     until = time.perf_counter() + (rest_seconds if first else 1.0)
     while True:

@@ -1,4 +1,4 @@
-"""Callers of ``benchmarks.soak``: each plays one part to its end and says how it ended. Knows the wire only."""
+"""The callers of ``benchmarks.soak``: each makes one call in one way and returns how the call ended."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from google.protobuf.duration_pb2 import Duration
 from PIL import Image
 
 from benchmarks.soak_side import LARGE, SMALL
-from engine.api.types import Geometry
+from engine.api.capabilities import Geometry
 from stillcue.v1 import generate_pb2, media_pb2, service_pb2_grpc
 
 _PROMPT = "a red fox turns its head"
-# A small window, so that a reader that stops is noticed after a few frames.
+# A small flow-control window, so that the server notices after a few frames that a reader has stopped.
 _OPTIONS = [("grpc.http2.lookahead_bytes", 65_535), ("grpc.http2.bdp_probe", 0), ("grpc.use_local_subchannel_pool", 1)]
 _STALL_SECONDS = 0.02
 _HANG_SECONDS = 60.0
@@ -29,13 +29,13 @@ _Part = Callable[[random.Random, grpc.aio.Channel], Coroutine[Any, Any, str]]
 
 @asynccontextmanager
 async def channel_to(target: str) -> AsyncIterator[grpc.aio.Channel]:
-    """A connection of its own."""
+    """Opens a channel with a connection of its own."""
     async with grpc.aio.insecure_channel(target, options=_OPTIONS) as channel:
         yield channel
 
 
 async def play(draw: random.Random, shared: grpc.aio.Channel, target: str) -> str:
-    """One job with a part drawn at random; how it ended, in a word."""
+    """Makes one call with a behaviour drawn at random; returns how the call ended, in one word."""
     (part,) = draw.choices(list(_PARTS), list(_PARTS.values()))
     if part is _disconnect:
         async with channel_to(target) as own:
@@ -44,13 +44,13 @@ async def play(draw: random.Random, shared: grpc.aio.Channel, target: str) -> st
 
 
 async def _read_all(draw: random.Random, channel: grpc.aio.Channel) -> str:
-    """Takes the whole clip and compares every frame with what the fake's rule says."""
+    """Reads the whole clip and compares every frame with the fake engine's known output."""
     seed = draw.randrange(256)
     frames = []
     try:
         async for message in _call(channel, SMALL, seed=seed):
             if message.HasField("frame"):
-                frames.append(message.frame.data)  # noqa: PERF401  an error may come between
+                frames.append(message.frame.data)  # noqa: PERF401  an error may interrupt the loop
     except grpc.aio.AioRpcError as error:
         return _end_of(error)
     colours = [((seed + index) % 256, index, len(_PROMPT)) for index in range(SMALL.frame_count)]
@@ -102,11 +102,11 @@ async def _stall(draw: random.Random, channel: grpc.aio.Channel) -> str:
 
 
 def _end_of(error: grpc.aio.AioRpcError) -> str:
-    """Of a call whose own patience is endless, measured by the clip."""
+    """Returns "hung" for a call that exceeded a deadline far longer than its clip, else the status name."""
     return "hung" if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED else str(error.code().name)
 
 
-# Each part and how often it is drawn, of 100.
+# Each behaviour with its weight out of 100.
 _PARTS: dict[_Part, int] = {_read_all: 55, _cancel: 20, _disconnect: 10, _run_out_of_time: 8, _stall: 7}
 
 

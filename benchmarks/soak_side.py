@@ -1,7 +1,7 @@
 """The server of ``benchmarks.soak`` in a process of its own: ``python -m benchmarks.soak_side [LEAK ...]``.
 
-Prints where it listens, then answers each line of input with what it holds: a line of JSON. Each LEAK (``memory``,
-``file``, ``task``) loses one of its kind with every job, on purpose.
+Prints its address, then answers each line of input with a line of JSON: the memory, tasks, files and threads that it
+holds. Each LEAK (``memory``, ``file``, ``task``) leaks one of its kind with every job, on purpose.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from typing import Any
 
 import psutil
 
-from engine import FakeEngine, WorkerEngine
 from engine.api.cancellation import CancelFlag
-from engine.api.types import Event, Geometry, PreparedJob
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.capabilities import Geometry
+from engine.api.events import Event
+from engine.api.job import PreparedJob
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
+from engine.worker.engine import WorkerEngine
 from server.lifecycle.server import Server
 from server.settings import Address, Settings
 
@@ -33,20 +35,20 @@ _CALL_SECONDS = 0.0005
 
 
 class SoakEngine(FakeEngine):
-    """The fake with a large size beside the small one, so that a reader can fall behind."""
+    """The fake engine with an additional large size, so that a reader can fall behind."""
 
     def __init__(self) -> None:
         capabilities = dataclasses.replace(FAKE_CAPABILITIES, geometries=(SMALL, LARGE))
         super().__init__(call_seconds=_CALL_SECONDS, capabilities=capabilities)
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
-        """As the fake does, without the fake's own notes, which would be a leak."""
+        """Generates as the fake engine does, and clears the fake's record of calls, which would count as a leak."""
         self.graph_calls.clear()
         yield from super().generate(job, cancel)
 
 
 class LosingEngine(WorkerEngine):
-    """Works in a process of its own and loses what it is told to in this one."""
+    """A worker engine that leaks in the server's process, on purpose."""
 
     def __init__(self, leaks: list[str]) -> None:
         super().__init__(SoakEngine)
@@ -69,12 +71,12 @@ class LosingEngine(WorkerEngine):
 
 
 def state() -> dict[str, int]:
-    """What this process and its children hold, to be asked for in the event loop.
+    """Returns what this process and its children hold, by name; call it in the event loop.
 
-    What is free already is given back first: kept by the allocator, it goes up and down by megabytes.
+    Free memory is returned to the system first, because the allocator's reserve varies by megabytes.
     """
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # of glibc
+    ctypes.CDLL(None).malloc_trim(0)  # glibc
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
     maps = [line for process in processes for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines()]
     return {
@@ -87,7 +89,7 @@ def state() -> dict[str, int]:
 
 
 async def main(leaks: list[str]) -> None:
-    """Serves until the input ends."""
+    """Serves until standard input ends."""
     free = Address("127.0.0.1", 0)
     engine = await asyncio.to_thread(LosingEngine, leaks)
     engine.loop = asyncio.get_running_loop()

@@ -1,15 +1,14 @@
-"""Frames over loopback against a bare ``yield`` loop of the same messages, both through grpc.aio, in one run.
+"""Throughput of streaming frames over loopback, compared with a bare grpc.aio loop that yields the same messages.
 
     python -m benchmarks.stream --json FILE [--repeats 9]
 
-81 frames of 832x480 as raw RGB, PNG, JPEG and WebP. The server stands over an engine that has every frame ready;
-the bare loop yields messages that were made before. Both sides are processes of their own, read by the same client,
-which takes bytes as they come. Repeats take turns and change who goes first; every ratio is the median over pairs,
-server / bare. A first take of each side is not counted. The frames of every take are counted and their sizes compared.
+81 frames of 832x480 as raw RGB, PNG, JPEG and WebP. The server's engine has every frame ready; the bare loop yields
+messages built in advance. Both sides are processes of their own, read by the same client, which does not parse the
+messages. The sides take turns and alternate in going first; every ratio is the median over pairs, server / bare. The
+first take of each side is not counted. The frames of every take are counted and their sizes compared.
 
-Compressing is part of the server's side and not of the loop's, so only ``raw_ratio`` compares like with like; the
-others say what compression on this machine leaves of the wire. ``*_encoder_ratio`` is against the encoder alone, on
-one thread.
+The server compresses frames and the loop does not, so only ``raw_ratio`` compares the same work; the other ratios show
+the cost of compression on this machine. ``*_encoder_ratio`` is relative to the encoder alone on one thread.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ from benchmarks.processes import first_line, spawn
 from benchmarks.report import Report
 from benchmarks.stream_side import ENCODINGS, FRAME_COUNT, HEIGHT_PX, WIDTH_PX, frames
 from engine import encode_frame
-from engine.api.types import FrameEncoding
+from engine.api.media import FrameEncoding
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 
 RAW_RATIO_TARGET = 0.8
-_RAW_FACTOR = 4  # raw takes are short
+_RAW_FACTOR = 4  # raw takes are short, so there are more of them
 _GENERATE = "/stillcue.v1.StillcueService/Generate"
 _LIMIT = [("grpc.max_receive_message_length", 16 * 2**20)]
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measures all encodings, prints the figures and writes them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stream")
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
     parser.add_argument(
-        "--repeats", type=int, default=9, help="counted takes of each side; of raw frames four times so many"
+        "--repeats", type=int, default=9, help="counted takes of each side; four times as many for raw frames"
     )
     options = parser.parse_args()
     sides = {name: spawn("benchmarks.stream_side", name) for name in ("stillcue", "bare")}
@@ -79,7 +78,7 @@ async def _measure(ports: dict[str, int], processes: dict[str, psutil.Process], 
             bare.append(taken["bare"])
         ours, bare = ours[1:], bare[1:]
         if len({take.frame_bytes for take in (*ours, *bare)}) > 1:
-            raise SystemExit(f"server and loop sent different bytes of {name} frames: there is nothing to compare")
+            raise SystemExit(f"server and loop sent different bytes of {name} frames: their times do not compare")
         seconds = statistics.median(take.seconds for take in ours)
         figures[f"{name}_ratio"] = statistics.median(b.seconds / a.seconds for a, b in zip(ours, bare, strict=True))
         figures[f"{name}_frames_per_second"] = FRAME_COUNT / seconds
@@ -104,7 +103,7 @@ def _processor_seconds(takes: list[_Take]) -> float:
 
 
 async def _take(port: int, process: psutil.Process, wire: media_pb2.FrameEncoding) -> _Take:
-    """One clip, from the call to its end."""
+    """Reads one clip and measures it from the call to its end."""
     request = generate_pb2.GenerateRequest(
         image=media_pb2.Image(data=_PICTURE),
         prompt="a boat on the waves",
@@ -123,12 +122,12 @@ async def _take(port: int, process: psutil.Process, wire: media_pb2.FrameEncodin
     events = map(generate_pb2.GenerateResponse.FromString, messages)
     sizes = [len(event.frame.data) for event in events if event.HasField("frame")]
     if len(sizes) != FRAME_COUNT:
-        raise SystemExit(f"{len(sizes)} of {FRAME_COUNT} frames came")
+        raise SystemExit(f"only {len(sizes)} of {FRAME_COUNT} frames arrived")
     return _Take(seconds, after.user + after.system - before.user - before.system, sum(sizes))
 
 
 def _encoder_seconds(encoding: FrameEncoding) -> float:
-    """Seconds that the frames of a clip take to encode on one thread."""
+    """Returns the seconds that encoding the frames of a clip takes on one thread."""
     made = frames()
     started = time.perf_counter()
     for index in range(FRAME_COUNT):

@@ -1,7 +1,7 @@
 """The two servers of ``benchmarks.stream``, each in a process of its own: ``python -m benchmarks.stream_side SIDE``.
 
-``stillcue`` is the whole server over an engine that has its frames ready; ``bare`` is a loop that yields finished
-messages of the same frames. Prints where it listens, then serves until its input ends.
+``stillcue`` is the whole server with an engine that has its frames ready; ``bare`` is a loop that yields ready-made
+messages of the same frames. Prints its port, then serves until standard input ends.
 """
 
 from __future__ import annotations
@@ -16,21 +16,13 @@ import grpc
 import grpc.aio
 import numpy as np
 
-from engine import FakeEngine, encode_frame
+from engine import encode_frame
 from engine.api.cancellation import CancelFlag
-from engine.api.types import (
-    Capabilities,
-    Event,
-    FrameEncoding,
-    FrameReady,
-    Geometry,
-    JobDone,
-    Pixels,
-    PreparedJob,
-    Stage,
-    StageStarted,
-)
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.capabilities import Capabilities, Geometry
+from engine.api.events import Event, FrameReady, JobDone, Stage, StageStarted
+from engine.api.job import PreparedJob
+from engine.api.media import FrameEncoding, Pixels
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.lifecycle.server import SERVICE_NAME, Server
 from server.settings import Address, Settings
 from stillcue.v1 import generate_pb2, media_pb2
@@ -46,7 +38,7 @@ _DISTINCT_FRAME_COUNT = 9
 
 
 def frames() -> list[Pixels]:
-    """[480, 832, 3] pictures that compress about as a decoded clip does: soft shapes that move, and a little grain."""
+    """Returns frames [480, 832, 3] uint8 that compress about like a decoded clip: soft moving shapes, slight grain."""
     random = np.random.default_rng(0)
     rows, columns = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX].astype(np.float32)
     made = []
@@ -58,7 +50,7 @@ def frames() -> list[Pixels]:
 
 
 class ReadyFrames(FakeEngine):
-    """Has every frame of a clip ready, so that the server is all that takes time."""
+    """An engine that has every frame of a clip ready, so that only the server takes time."""
 
     def __init__(self) -> None:
         super().__init__(capabilities=_capabilities())

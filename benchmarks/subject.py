@@ -1,7 +1,4 @@
-"""What is measured: a checkpoint with the bundle that was exported from it, and the clip that both are asked for.
-
-Everything here happens before the first measurement.
-"""
+"""Prepares ``benchmarks.pipeline``: a checkpoint, the bundle exported from it, and the clip to generate."""
 
 from __future__ import annotations
 
@@ -14,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.clip import Clip
-from engine.api.types import Geometry
-from engine.bundle import Manifest, read_manifest
+from engine.api.capabilities import Geometry
+from engine.bundle.folder import read_manifest
+from engine.bundle.manifest import Manifest
 from export.bundle.defaults import FAMILY_DEFAULTS
 from export.bundle.exporter import Export
 from export.bundle.plan import ExportPlan
@@ -24,7 +22,7 @@ from tests.checkpoints import TinyModel, write_checkpoint
 
 POCKET_BUNDLE = Path("pocket/model")
 POCKET_CHECKPOINT = POCKET_BUNDLE / "checkpoint"
-# The trained model's shape, for when it is not there; the weights are noise.
+# The pocket model's shape, for random weights if the trained model is missing.
 POCKET_SHAPE = TinyModel(
     layer_count=6, head_count=8, head_size=24, ffn_size=512, text_size=128, vae_size=16, vae_block_count=1
 )
@@ -32,7 +30,7 @@ POCKET_SHAPE = TinyModel(
 
 @dataclass(frozen=True)
 class Subject:
-    """Where checkpoint and bundle are, and whether the weights are noise."""
+    """Paths of checkpoint and bundle; ``is_random`` if the weights are noise."""
 
     checkpoint: Path
     bundle: Path
@@ -41,9 +39,9 @@ class Subject:
 
 
 def prepare_subject(folder: Path, geometry: Geometry, checkpoint: Path | None, bundle: Path | None) -> Subject:
-    """Finds or makes a checkpoint, and exports it into ``folder`` unless its bundle is there.
+    """Finds or writes a checkpoint, and exports it into ``folder`` unless ``bundle`` is given.
 
-    Without a checkpoint: the trained pocket model, or where there is none, a random one of its shape.
+    Without ``checkpoint``, uses the trained pocket model, or a random checkpoint of its shape if that is missing.
     """
     is_random = checkpoint is None and not (POCKET_CHECKPOINT / "model_index.json").is_file()
     if is_random:
@@ -61,12 +59,12 @@ def prepare_subject(folder: Path, geometry: Geometry, checkpoint: Path | None, b
     else:
         manifest, _ = read_manifest(bundle)
     if manifest.checkpoint_digest != opened.digest():
-        raise SystemExit(f"{bundle} was not exported from {checkpoint}: give the two that belong together")
+        raise SystemExit(f"{bundle} was not exported from {checkpoint}: give a checkpoint and its own bundle")
     return Subject(checkpoint.resolve(), bundle.resolve(), manifest, is_random)
 
 
 def write_clip(folder: Path, manifest: Manifest, geometry: Geometry, step_count: int, guidance_scale: float) -> Path:
-    """Draws picture and noise from a fixed seed and writes the clip to a file, which is returned."""
+    """Draws picture and noise from a fixed seed, writes the clip's settings to a JSON file and returns its path."""
     draw = np.random.default_rng(0)
     coarse = draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)
     size = (geometry.width_px, geometry.height_px)

@@ -1,7 +1,7 @@
-"""Checkpoints of true size without a download: weights that are drawn when they are read, beside configurations.
+"""Checkpoints of true size without a download: official configurations, and random weights generated when read.
 
-Knows folders and random numbers; exports nothing. Nothing is written to disk but configurations: a tensor exists from
-the moment it is asked for until it is let go, so the 57 GB of an expert in float32 are never anywhere.
+Only configurations are written to disk. A tensor exists only while its caller holds it, so the 57 GB of an expert in
+float32 never exist at once.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _LARGEST_WEIGHT = 0.05
 
 
 def layer_count(model: str) -> int:
-    """Blocks of the official transformer: ``a14b`` or ``5b``."""
+    """Returns the number of blocks of the official transformer ``a14b`` or ``5b``."""
     return int(_TRANSFORMERS[model]["num_layers"])
 
 
 def write_configurations(folder: Path, model: str, transformer_layer_count: int) -> Path:
-    """Writes a Diffusers folder of configurations only, its transformers cut to so many blocks. Returns the folder."""
+    """Writes and returns a Diffusers folder of configurations only, with ``transformer_layer_count`` blocks."""
     is_5b = model == "5b"
     transformer = {
         "_class_name": "WanTransformer3DModel",
@@ -62,27 +62,27 @@ def write_configurations(folder: Path, model: str, transformer_layer_count: int)
 
 
 class DrawnWeights:
-    """A ``WeightSource`` with the names and shapes of a module's parameters. Each is uniform noise from its own seed.
+    """A ``WeightSource`` with the names and shapes of a module's parameters; each is uniform noise with its own seed.
 
-    Noise, because a compiler shares equal constants: zeros would make a plan that is too small.
+    Not zeros, because the compiler merges equal constants and the plan would be too small.
     """
 
     def __init__(self, module: nn.Module) -> None:
         self._shapes = {name: tuple(tensor.shape) for name, tensor in module.named_parameters()}
 
     def names(self) -> Sequence[str]:
-        """Every name, in the module's order."""
+        """All parameter names, in the module's order."""
         return tuple(self._shapes)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Lengths of the axes."""
+        """Shape of a parameter."""
         return self._shapes[name]
 
     def dtype(self, name: str) -> torch.dtype:  # noqa: ARG002
-        """As the official 5B checkpoint stores all of them."""
+        """The dtype in which the official 5B checkpoint stores all parameters."""
         return torch.float32
 
     def read(self, name: str) -> Tensor:
-        """The tensor, drawn anew; the same each time."""
+        """Generates the tensor; each read gives the same values."""
         generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
         return torch.empty(self._shapes[name]).uniform_(-_LARGEST_WEIGHT, _LARGEST_WEIGHT, generator=generator)

@@ -1,1 +1,1 @@
-"""How Stillcue is run and watched: containers, Prometheus, Grafana. Knows metrics by name, not how they are made."""
+"""Deployment of Stillcue: compose file, Prometheus configuration and the generated Grafana dashboard."""

@@ -1,26 +1,101 @@
-"""The model at run time: numpy and a graph runtime. Knows no gRPC, no torch and no server.
+"""The model at run time: numpy and a graph runtime, without gRPC, torch or the server.
 
-Public names: ``open_engine`` opens a bundle, ``FakeEngine`` computes frames that a person can check by hand,
-``WorkerEngine`` runs either in a process of its own, ``encode_frame`` turns pixels into a file, ``render_heat_map`` and
-``render_crop`` draw what a match report says; ``engine.api.types`` and ``engine.api.errors`` hold all that
-crosses the border. Heavy imports happen when an engine is opened, not here.
+The life of a clip:
+
+1. ``open_engine`` reads a bundle (``bundle/``), plans which graphs fit in memory (``memory/``) and loads them on a
+   runtime (``runtime/``).
+2. ``Engine.prepare`` checks every field of a job and brings its picture to the size of the clip (``preparation/``,
+   ``media/``).
+3. ``Engine.generate`` scores picture and prompt (``matching/``), encodes both, denoises, decodes frame after frame
+   (``generate/``), and judges the finished clip (``analysis/diagnosis/``).
+
+Folders, top layer first; each imports only from those below it:
+
+=================  ======================================================================================
+``worker/``        runs an engine in a process of its own and restarts that process when it dies
+``testing/``       an engine without a model, whose frames can be computed by hand
+``generate/``      the life of a clip: text and image encoding, denoising, decoding
+``matching/``      the match report: score, clauses, place of the subject
+``preparation/``   the rules of every field of a job; defaults; the prepared picture
+``analysis/``      rules without a model: findings on prompts and pictures, diagnosis of clips
+``memory/``        the memory plan: which graphs are loaded when, and what would fit
+``runtime/``       ONNX Runtime and TensorRT behind one protocol
+``media/``         decoding pictures, cropping, encoding frames
+``bundle/``        the folder that the exporter writes: manifest, digests, tokenizers
+``api/``           the contract with callers: jobs, events, reports, errors, the ``Engine`` protocol
+=================  ======================================================================================
+
+The server imports ``engine`` and ``engine.api`` only. The functions below import their implementation when called, so
+importing ``engine`` loads no model library.
 """
 
 from __future__ import annotations
 
-from engine.api.types import Engine
-from engine.generate.opening import open_engine
-from engine.media.encode import encode_frame
-from engine.media.rendering import render_crop, render_heat_map
-from engine.testing.fake_engine import FakeEngine
-from engine.worker import WorkerEngine
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Engine",
-    "FakeEngine",
-    "WorkerEngine",
-    "encode_frame",
-    "open_engine",
-    "render_crop",
-    "render_heat_map",
-]
+from engine.api.job import ClipPlan
+from engine.api.settings import EngineSettings, WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from engine.api.capabilities import Capabilities
+    from engine.api.engine import Engine
+    from engine.api.match_report import MatchReport
+    from engine.api.media import FrameEncoding, Image, Pixels
+
+
+def open_engine(bundle: Path, settings: EngineSettings = EngineSettings()) -> Engine:
+    """Opens a bundle folder as an engine in this process.
+
+    Raises ``BundleInvalid`` if the folder, its manifest or one of its files is missing, damaged or of another version,
+    if the bundle does not fit the memory budget, or if this machine lacks what the bundle needs.
+    """
+    from engine.generate.opening import open_bundle
+
+    return open_bundle(bundle, settings)
+
+
+def open_worker_engine(opener: Callable[[], Engine], settings: WorkerSettings = WorkerSettings()) -> Engine:
+    """Runs an engine in a worker process, where ``opener`` opens it; its ``supervision()`` is not None.
+
+    ``opener`` must be picklable: a module function, or a partial of one. Raises what ``opener`` raises.
+    """
+    from engine.worker.engine import WorkerEngine
+
+    return WorkerEngine(opener, settings)
+
+
+def fake_engine() -> Engine:
+    """An engine without a model, whose outputs can be computed by hand; see ``engine.testing.fake_engine``."""
+    from engine.testing.fake_engine import FakeEngine
+
+    return FakeEngine()
+
+
+def encode_frame(pixels: Pixels, encoding: FrameEncoding) -> bytes | memoryview:
+    """Encodes one frame, uint8 [height, width, 3].
+
+    ``RAW_RGB`` returns the height · width · 3 bytes of ``pixels`` itself, without a copy if they are contiguous.
+    """
+    from engine.media.encode import encode_frame as encode
+
+    return encode(pixels, encoding)
+
+
+def render_heat_map(report: MatchReport) -> bytes:
+    """The heat map of a report as a grey PNG with the picture's aspect, longest side 512 px; empty without one."""
+    from engine.media.rendering import render_heat_map as render
+
+    return render(report)
+
+
+def render_crop(image: Image, report: MatchReport, plan: ClipPlan, capabilities: Capabilities) -> bytes:
+    """The picture as PNG, cut and resized as ``PictureFit.CROP_SUBJECT`` would for the size in ``plan``.
+
+    ``image`` and ``plan`` must be those that the report was made from.
+    """
+    from engine.media.rendering import render_crop as render
+
+    return render(image, report, plan, capabilities)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import get_args
 
-from engine.api.types import Geometry
+from engine.api.capabilities import Geometry
 from export.bundle.options import AdapterChoice, PrecisionChoice, VerifyMode
 from export.errors import ExportError
 

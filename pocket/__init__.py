@@ -1,1 +1,1 @@
-"""Pocket: a very small Wan2.2-I2V-A14B-shaped model and the drawn world it is trained on."""
+"""Pocket: a very small model of Wan2.2-I2V-A14B's shape, and the synthetic drawn clips that it is trained on."""

@@ -1,7 +1,7 @@
-"""`python -m pocket.bundle`: the trained checkpoint becomes the bundle around it, ready to serve.
+"""`python -m pocket.bundle`: exports the trained checkpoint into a bundle that the server can load.
 
-Exports, then calibrates the match scorer on pairs drawn from the world and writes its figures beside the
-bundle. Knows the options that pocket is exported with. The work is the exporter's.
+Runs `python -m export` on BUNDLE/checkpoint with pocket's options, then `python -m export.calibrate` on synthetic
+picture-sentence pairs. The scorer's figures go to BUNDLE/scorer_evaluation.json.
 """
 
 import argparse
@@ -21,10 +21,10 @@ _GUIDANCE_SCALE = 1.5
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Export the checkpoint that lies in the bundle's folder and calibrate; return the exit status."""
+    """Export the checkpoint inside the bundle's folder, calibrate its scorer, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pocket.bundle", description=__doc__)
     parser.add_argument("--bundle", type=Path, default=BUNDLE_FOLDER, help="folder with checkpoint/ inside")
-    parser.add_argument("--pictures", type=int, default=150, help="of each half of the pairs; 0: no calibration")
+    parser.add_argument("--pictures", type=int, default=150, help="pictures per half of the pairs; 0: no calibration")
     parser.add_argument("--calibrate-only", action="store_true", help="leave the graphs as they are")
     parser.add_argument("--plot", type=Path, help="reliability plot of the scorer, SVG")
     options = parser.parse_args(arguments)
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def calibrate_scorer(bundle: Path, picture_count: int, plot: Path | None = None) -> int:
-    """Fit the scorer's probabilities on one half of the pairs, judge them on the other; return the exit status."""
+    """Fit the scorer's probabilities on one half of the pairs, test them on the other; return the exit status."""
     with tempfile.TemporaryDirectory() as name:
         fitting, held_out = (write_pairs(Path(name), half, picture_count) for half in HALVES)
         options = ["--held-out", held_out, "--json", bundle / FIGURES_NAME, *(("--plot", plot) if plot else ())]

@@ -1,6 +1,6 @@
-"""`python -m pocket.card`: the measured figures of the model card, written anew from `evaluation.json`.
+"""`python -m pocket.card`: rewrites the table of figures in the model card from `evaluation.json`.
 
-Knows how figures are told. Measures nothing; what stands outside the two marks is left as it is.
+Only the text between the two marker comments changes.
 """
 
 import json
@@ -34,11 +34,11 @@ def main() -> int:
 
 
 def with_figures(card: str, evaluation: Path) -> str:
-    """Return the card with the figures between its marks replaced. Raises ValueError where it has no marks."""
+    """Return the card's text with new figures between its markers. Raises ValueError if a marker is missing."""
     before, begin, rest = card.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not begin or not end:
-        raise ValueError(f"the card lacks the lines {_BEGIN.strip()} and {_END}")
+        raise ValueError(f"the model card needs the lines {_BEGIN.strip()} and {_END}")
     figures = json.loads(evaluation.read_text(encoding="utf-8"))
     return before + begin + "\n".join(_lines(figures)) + "\n" + end + after
 

@@ -1,8 +1,8 @@
 """`python -m pocket.evaluate --clips N --seed S --json FILE [--sheet FILE]`.
 
-Generates clips of held-out combinations with the exported bundle and measures them against the drawn truth: matched
-pairs, the same pictures with the opposite word, a curve over guidance scales, and pairs that do not match. Knows
-which clips are asked for; making, tracking, judging and drawing lie in `pocket.evaluation`.
+Generates clips of held-out combinations with the exported bundle and compares each with the clip that the synthetic
+world draws for the same spec: matching pairs, the same pictures with the opposite action, a sweep over guidance
+scales, and mismatched pairs. This file chooses the clips; `pocket.evaluation` generates, tracks, judges and draws.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _CURVE_SCALES = (1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0)
 
 
 def main(options: Sequence[str] | None = None) -> None:
-    """Parse the command line, measure, write figures and, if asked, the contact sheet."""
+    """Parse the command line, measure, write the figures as JSON and, with `--sheet`, the contact sheet."""
     arguments = _parser().parse_args(options)
     generator = Generator(arguments.bundle)
     sampling = Sampling(
@@ -62,12 +62,12 @@ def main(options: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pocket.evaluate", description=__doc__)
     parser.add_argument("--clips", type=int, default=32, help="matched pairs, half of them Chinese")
-    parser.add_argument("--curve", type=int, default=0, metavar="N", help="so many of them at each guidance scale")
-    parser.add_argument("--mismatched", type=int, default=0, metavar="N", help="so many of their pictures, told wrong")
+    parser.add_argument("--curve", type=int, default=0, metavar="N", help="how many to repeat at each guidance scale")
+    parser.add_argument("--mismatched", type=int, default=0, metavar="N", help="how many to repeat mismatched")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--sheet", type=Path)
-    parser.add_argument("--sheet-rows", type=int, default=12, help="the first clips, whatever became of them")
+    parser.add_argument("--sheet-rows", type=int, default=12, help="clips on the sheet, the first ones, unselected")
     parser.add_argument("--bundle", type=Path, default=BUNDLE_FOLDER)
     parser.add_argument("--guidance", type=float, help="default: the bundle's")
     parser.add_argument("--steps", type=int, help="default: the bundle's")
@@ -81,7 +81,7 @@ def _ask(seed: int, index: int) -> Asked:
 def _opposite_pairs(
     generator: Generator, asked: Sequence[Asked], outcomes: Sequence[Outcome], sampling: Sampling
 ) -> Iterator[tuple[Outcome, Outcome]]:
-    """The same picture and seed with the opposite word, where the subject can do both."""
+    """Generate the same picture and seed with the opposite action, where the subject can do both."""
     for clip, first in track(zip(asked, outcomes, strict=True), "opposite words", len(asked)):
         opposite = OPPOSITE_ACTION.get(clip.spec.action)
         if opposite in SUBJECTS[clip.spec.subject].actions:

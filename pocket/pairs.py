@@ -1,8 +1,7 @@
-"""`python -m pocket.pairs FOLDER`: labelled pairs of picture and sentence, to calibrate a scorer and to judge it.
+"""`python -m pocket.pairs FOLDER`: writes labelled picture-sentence pairs to calibrate a match scorer and to test it.
 
-Writes pictures and two files for `python -m export.calibrate`: `fitting.jsonl` and `held_out.jsonl`.
-All pairs are of combinations that training never saw, and no combination is in both. Knows the world,
-not the scorer.
+Writes pictures (PNG) and two files for `python -m export.calibrate`: `fitting.jsonl` and `held_out.jsonl`. All pairs
+show combinations that training never saw; no combination is in both files.
 """
 
 import argparse
@@ -25,17 +24,21 @@ _KINDS: dict[Mismatch, str] = {
     Mismatch.SCENE: "environment",
     Mismatch.ACTION: "action",
 }
-_MASKED = 0.5  # share of a pixel from which it counts as the subject's
+_MASKED = 0.5  # a pixel belongs to the subject if the subject covers at least this share of it
 
 
 def half_of(combination: Combination) -> str:
-    """Which half a held-out combination belongs to (a stable hash)."""
+    """Return the half that a held-out combination belongs to, by a stable hash."""
     digest = hashlib.sha256(("pairs/" + "/".join(combination)).encode()).digest()
     return HALVES[digest[0] % len(HALVES)]
 
 
 def write_pairs(folder: Path, half: str, picture_count: int, seed: int = 0) -> Path:
-    """Write one half: for each picture a sentence that fits and one for each kind of mismatch, by turns en and zh."""
+    """Write one half and return its .jsonl file.
+
+    Each picture gets, in English and in Chinese, one matching sentence and one for each kind of mismatch. Matching
+    rows also carry the subject's true box and centre, as fractions of the picture.
+    """
     (folder / half).mkdir(parents=True, exist_ok=True)
     path = folder / f"{half}.jsonl"
     lines = []
@@ -58,7 +61,7 @@ def write_pairs(folder: Path, half: str, picture_count: int, seed: int = 0) -> P
 
 
 def _specs(half: str, count: int, seed: int) -> Iterator[ClipSpec]:
-    """Specs of this half, combinations in turn so that all come up."""
+    """Yield `count` specs of this half, spread evenly over its combinations."""
     chosen = [combination for combination in list_combinations(held_out=True) if half_of(combination) == half]
     wanted = {combination: count // len(chosen) + (position < count % len(chosen)) for position, combination in
               enumerate(chosen)}  # fmt: skip
@@ -72,7 +75,7 @@ def _specs(half: str, count: int, seed: int) -> Iterator[ClipSpec]:
 
 
 def _told(spec: ClipSpec, seed: int) -> Iterator[tuple[str | None, ClipSpec]]:
-    """What fits, and what is wrong in one thing."""
+    """Yield (mismatch, spec of the sentence): first (None, the matching one), then each kind that is possible."""
     yield None, spec
     for kind, name in _KINDS.items():
         told = mismatched(spec, kind, seed)
@@ -81,7 +84,7 @@ def _told(spec: ClipSpec, seed: int) -> Iterator[tuple[str | None, ClipSpec]]:
 
 
 def _truth(mask: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> dict[str, Sequence[float]]:
-    """Box [left, top, right, bottom] and centre of mass [x, y], as shares of the picture."""
+    """Return box [left, top, right, bottom] and centre of mass [x, y] of a mask, as fractions of the picture."""
     rows, columns = np.nonzero(mask >= _MASKED)
     box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
     return {
@@ -94,7 +97,7 @@ def main() -> None:
     """Write both halves."""
     parser = argparse.ArgumentParser(prog="python -m pocket.pairs", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pictures", type=int, default=300, help="of each half")
+    parser.add_argument("--pictures", type=int, default=300, help="pictures in each half")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     for half in HALVES:

@@ -1,7 +1,4 @@
-"""Sizes of the models and lengths of the training runs, in one place.
-
-Knows numbers only.
-"""
+"""Constants of pocket: folders, model sizes, sampling schedule and the lengths of all training runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +19,7 @@ CLIP_COUNT = 8000
 
 @dataclass(frozen=True)
 class RunLength:
-    """Length, batch and peak learning rates of one training run."""
+    """Steps, batch size, and peak learning rates (Muon's and AdamW's) of one training run."""
 
     step_count: int
     batch_size: int

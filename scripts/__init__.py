@@ -1,1 +1,1 @@
-"""What the Makefile runs beside the packages."""
+"""Scripts that the Makefile runs."""

@@ -1,7 +1,7 @@
-"""One clip through a real server and the real client: ``make demo``.
+"""``make demo``: starts a server, generates one clip with the command-line client, and stops the server.
 
-Knows how to start and stop a server; does nothing that a user could not type. Where no trained bundle lies in the
-repository, it exports a random checkpoint first and says so.
+Prints each command, so that a user can type the same. If the bundle is missing, a checkpoint of random weights is
+exported first, with a message.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--prepare-only", action="store_true", help="make the bundle if it is missing, then stop")
     options = parser.parse_args()
     if not (options.bundle / "bundle.json").is_file():
-        _say(f"{options.bundle} is not there: exporting a checkpoint of random weights. Its clips are noise.")
+        _say(f"there is no bundle at {options.bundle}: exporting random weights, whose clips are noise")
         _export_random(options.bundle)
     if options.prepare_only:
         return 0
@@ -61,7 +61,7 @@ def _export_random(bundle: Path) -> None:
 
 @contextmanager
 def _server(bundle: Path) -> Iterator[str]:
-    """Starts a server on free ports, gives its address, and drains it at the end."""
+    """Starts a server on free ports, gives its gRPC address, and drains and stops it after the block."""
     command = ["-m", "server", "--bundle", str(bundle), "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
     _say("python " + shlex.join(command))
     with subprocess.Popen(
@@ -76,13 +76,13 @@ def _server(bundle: Path) -> Iterator[str]:
 
 
 def _ready_address(process: subprocess.Popen[str]) -> str:
-    """The address of the line ``stillcue ready grpc=HOST:PORT metrics=HOST:PORT``."""
+    """Waits for the line ``stillcue ready grpc=HOST:PORT metrics=HOST:PORT`` and returns the gRPC address."""
     assert process.stdout is not None
     line = process.stdout.readline().strip()
-    _say(line or "the server said nothing")
+    _say(line or "the server ended without a ready line")
     words = dict(word.split("=", 1) for word in line.split() if "=" in word)
     if "grpc" not in words:
-        raise SystemExit("the server did not start; its reason stands above")
+        raise SystemExit("the server did not start; see its error message above")
     return words["grpc"]
 
 

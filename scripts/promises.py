@@ -1,4 +1,4 @@
-"""What the server promises, and the tests over real sockets that hold each promise. Knows names only."""
+"""The server's promises of docs/reliability.md, each with the tests over real sockets that check it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Promise:
-    """``tests`` are ``file::function`` in ``tests/``; each records what it reached under ``name``."""
+    """A promise in ``words``, its ``target``, and its ``tests`` as ``file::function`` in ``tests/``.
+
+    Each test records what it reached under ``name``.
+    """
 
     name: str
     words: str

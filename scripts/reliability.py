@@ -1,6 +1,6 @@
-"""``python -m scripts.reliability``: runs the tests of every promise and writes docs/reliability.md from what they say.
+"""``python -m scripts.reliability``: runs the tests of every promise and writes docs/reliability.md from their figures.
 
-``--render`` only writes the page again, from the figures that lie in ``benchmarks/results``.
+``--render`` runs no tests and writes the page from the figures in ``benchmarks/results``.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ asserted; times are what one machine needed on one day, beside other work, and a
 
 
 def main() -> int:
-    """Measures unless told otherwise, and writes the page."""
+    """Runs the tests, unless ``--render`` is given, and writes the page; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m scripts.reliability")
-    parser.add_argument("--render", action="store_true", help="write the page from the figures that are there")
+    parser.add_argument("--render", action="store_true", help="write the page from the existing figures")
     if not parser.parse_args().render:
         status = _measure()
         if status:
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def render() -> str:
-    """The page, from the figures of the last run."""
+    """Returns the page as Markdown, from the figures of the last run."""
     reached = json.loads(REACHED.read_text(encoding="utf-8"))
     lines = [_HEAD + "| promise | target | reached | test |", "|---|---|---|---|"]
     for promise in PROMISES:

@@ -1,4 +1,4 @@
-"""Certificates made for one test run, as PEM and as files. Knows trustme; knows no server."""
+"""Creates the certificates of one test run, as PEM and as files, with trustme."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Identity:
     key: bytes
 
     def write(self, folder: Path, name: str) -> dict[str, Any]:
-        """Writes both files, each in one step, and names them as the server's settings do."""
+        """Writes both files atomically and returns their paths by the names of the server's settings."""
         paths = {"tls_certificate_chain": folder / f"{name}.pem", "tls_private_key": folder / f"{name}.key"}
         for path, data in zip(paths.values(), (self.chain, self.key), strict=True):
             partial = path.with_suffix(".partial")
@@ -30,7 +30,7 @@ class Identity:
 
     @property
     def of_client(self) -> dict[str, bytes]:
-        """The arguments of a client that shows it."""
+        """Returns the arguments of a client that uses this certificate."""
         return {"certificate_chain": self.chain, "private_key": self.key}
 
 
@@ -42,11 +42,11 @@ class Signer:
         self.pem = self._authority.cert_pem.bytes()
 
     def sign(self, *names: str, **options: Any) -> Identity:
-        """A certificate for host names, addresses or URIs."""
+        """Returns a certificate for host names, addresses or URIs."""
         made = self._authority.issue_cert(*names, **options)
         return Identity(b"".join(blob.bytes() for blob in made.cert_chain_pems), made.private_key_pem.bytes())
 
     def sign_expired(self, *names: str) -> Identity:
-        """The same, over since yesterday."""
+        """Returns a certificate that expired yesterday."""
         now = datetime.now(UTC)
         return self.sign(*names, not_before=now - timedelta(days=9), not_after=now - timedelta(days=1))

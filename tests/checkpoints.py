@@ -1,7 +1,7 @@
 """Random checkpoints in the official layout: Diffusers folders of both Wan2.2 families and a SigLIP scorer.
 
-The weights are noise, so the clips are noise; shapes, file names, configurations and tokenizers are the real ones,
-small. Every value is drawn from a seed. ``python -m tests.checkpoints FOLDER`` writes one for trying things out.
+The weights are noise from a fixed seed, so clips are noise; file names, configurations and tokenizers are as in the
+official checkpoints, but small. ``python -m tests.checkpoints FOLDER`` writes one to experiment with.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class TinyModel:
 
 
 def write_checkpoint(folder: Path, model: TinyModel, *, scorer: bool = False) -> Path:
-    """Writes the checkpoint and, where asked for, ``scorer/`` inside it. Returns the folder."""
+    """Writes the checkpoint, with ``scorer/`` inside it if ``scorer`` is True. Returns the folder."""
     torch.manual_seed(model.seed)
     tokenizer = _text_tokenizer()
     vae = _vae(model)
@@ -145,7 +145,7 @@ def _text_encoder(model: TinyModel, vocabulary_size: int) -> UMT5EncoderModel:
 
 
 def _shaken(module: _Module) -> _Module:
-    """Moves every weight a little, so that no norm is one and no bias is zero."""
+    """Perturbs every weight, so that no norm weight is one and no bias is zero."""
     with torch.no_grad():
         for weight in module.parameters():
             weight.add_(torch.randn_like(weight) * 0.05)

@@ -1,4 +1,4 @@
-"""Bundles that several tests use, each exported once a run, and the record of what promises reached."""
+"""Fixtures: bundles that several tests share, each exported once in a run, and the record for docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from filelock import FileLock
 from PIL import Image as Pillow
 
 if TYPE_CHECKING:
-    from engine.api.types import Geometry
+    from engine.api.capabilities import Geometry
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing in a test may look for a model elsewhere
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests must not look for models online
 # Torch's threads spin while they wait for each other; beside other tests they cost many times what they gain.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -60,7 +60,7 @@ def png() -> Callable[..., bytes]:
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of random weights, A14B shape, with a scorer: 64x48, 9 frames and 48x48, 9 frames."""
-    from engine.api.types import Geometry
+    from engine.api.capabilities import Geometry
 
     return _shared_bundle(tmp_path_factory, "tiny", (Geometry(64, 48, 9), Geometry(48, 48, 9)), is_5b=False)
 
@@ -68,7 +68,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_5b_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of random weights, 5B shape, without a scorer: 64x32, 5 frames."""
-    from engine.api.types import Geometry
+    from engine.api.capabilities import Geometry
 
     return _shared_bundle(tmp_path_factory, "tiny_5b", (Geometry(64, 32, 5),), is_5b=True)
 
@@ -76,7 +76,7 @@ def tiny_5b_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _shared_bundle(
     factory: pytest.TempPathFactory, name: str, geometries: tuple[Geometry, ...], *, is_5b: bool
 ) -> Path:
-    """The processes of a parallel run share a bundle; the first one that comes exports it."""
+    """Returns a bundle shared by all processes of a parallel run; the first process exports it."""
     from tests.checkpoints import TinyModel
     from tests.exporting import export_tiny
 

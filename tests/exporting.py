@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.api.types import Geometry
-from engine.bundle import Manifest
+from engine.api.capabilities import Geometry
+from engine.bundle.manifest import Manifest
 from export.bundle.defaults import FAMILY_DEFAULTS
 from export.bundle.exporter import Export
 from export.bundle.plan import ExportPlan
@@ -16,7 +16,7 @@ from tests.checkpoints import TinyModel, write_checkpoint
 
 @dataclass(frozen=True)
 class TinyExport:
-    """Where a tiny checkpoint and its bundle are."""
+    """Paths of a tiny checkpoint and its bundle."""
 
     checkpoint: Path
     bundle: Path

@@ -1,6 +1,6 @@
-"""A card of host memory: as much of CUDA's runtime API as the engine uses, in the form of ``cuda.bindings.runtime``.
+"""A fake GPU in host memory: the part of ``cuda.bindings.runtime`` that the engine uses.
 
-Addresses are real ones of this process, so copies really copy. Every copy is checked against its allocation.
+Addresses are real addresses of this process, so copies really copy. Every copy is checked against its allocation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class cudaMemcpyKind(enum.IntEnum):  # noqa: N801
 
 
 class FakeCuda:
-    """``present`` is the status of the first question to the driver; ``memory_bytes`` the size of the card."""
+    """``present`` is the status that the first driver call returns; ``memory_bytes`` is the GPU's memory."""
 
     cudaStreamNonBlocking = 1
     cudaDeviceScheduleBlockingSync = 4
@@ -64,7 +64,7 @@ class FakeCuda:
     def cudaMalloc(self, size: int) -> tuple[cudaError_t, int | None]:
         if self.used_bytes + size > self.memory_bytes:
             return cudaError_t.cudaErrorMemoryAllocation, None
-        buffer = (ctypes.c_ubyte * size)(*([0xAA] * min(size, 64)))  # memory of a card is not clean
+        buffer = (ctypes.c_ubyte * size)(*([0xAA] * min(size, 64)))  # GPU memory is not zeroed
         self._buffers[ctypes.addressof(buffer)] = buffer
         return cudaError_t.cudaSuccess, ctypes.addressof(buffer)
 

@@ -1,4 +1,4 @@
-"""What the fake engine's server says of a grey 32x32 picture and ``serving.PROMPT``, message by message."""
+"""The fake engine's match report for a grey 32x32 picture and ``serving.PROMPT``, as protobuf messages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""As much of ``tensorrt_rtx`` as the engine uses; a plan is a small JSON and ONNX Runtime computes it.
+"""A fake ``tensorrt_rtx``, as far as the engine uses it: a plan is a small JSON file, and ONNX Runtime computes it.
 
-Its module name stands in a manifest as the compiler, so the engine imports it like the real one. Weights take memory of
-the card that ``engine.runtime.cuda`` sees, which in tests is ``tests.fake_cuda``.
+A manifest names this module as its compiler, so the engine imports it like the real one. Weights take memory of the GPU
+that ``engine.runtime.cuda`` sees, which in tests is ``tests.fake_cuda``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCRATCH_BYTES = 4096
 def write_plan(
     file: Path, graph: Path, weight_bytes: int, version: str = __version__, capability: str = "sm_86"
 ) -> None:
-    """Writes a "compiled" graph."""
+    """Writes a fake plan for a graph."""
     plan = {"graph": str(graph), "weight_bytes": weight_bytes, "version": version, "capability": capability}
     file.write_text(json.dumps(plan), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""A fake engine for workers, whose prompts and files say what goes wrong. Imported by the worker's own process."""
+"""A fake engine for the worker process that fails as the prompt or files in its folder tell it to."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from engine import FakeEngine
 from engine.api.cancellation import CancelFlag
+from engine.api.capabilities import Capabilities
 from engine.api.errors import BundleInvalid, OutOfMemory
-from engine.api.types import Capabilities, Event, PreparedJob, StepDone
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.events import Event, StepDone
+from engine.api.job import PreparedJob
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 
 
 def open_faulty(folder: Path) -> FaultyEngine:
     """Opens the engine as soon as the folder holds a file ``may-open``.
 
-    With a file ``broken`` it refuses, with a file ``replaced`` it is another model.
+    Raises ``BundleInvalid`` if the folder holds a file ``broken``; a file ``replaced`` makes it another model.
     """
     _wait_for(folder / "may-open")
     if (folder / "broken").exists():
@@ -27,10 +28,10 @@ def open_faulty(folder: Path) -> FaultyEngine:
 
 
 class FaultyEngine(FakeEngine):
-    """After the first denoising step it does what the prompt's words say, one after the other.
+    """A fake engine that, after the first denoising step, performs the faults named by the prompt's words in order.
 
-    ``full``: the device has no memory left; ``allocate``: Python has none;
-    ``wrong``: a mistake in the engine; ``stall``: it waits until the folder holds a file ``go-on``.
+    ``full``: out of device memory; ``allocate``: out of host memory; ``wrong``: an error in the engine; ``stall``:
+    waits until the folder holds a file ``go-on``.
     """
 
     def __init__(self, folder: Path, capabilities: Capabilities) -> None:

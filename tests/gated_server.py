@@ -1,6 +1,6 @@
-"""``python -m tests.gated_server FLAG...``: a server in a process of its own, whose fake engine a test steps.
+"""``python -m tests.gated_server FLAG...``: a server process whose fake engine advances on command of a test.
 
-Each line on stdin lets the engine make one graph call; each graph call is a line on stdout after the ready line.
+Each line on stdin permits one graph call; each graph call is printed as a line on stdout after the ready line.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from threading import Semaphore, Thread
 from typing import TYPE_CHECKING
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from server.lifecycle.run import run
 from server.settings import Settings
 
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.api.cancellation import CancelFlag
-    from engine.api.types import Event, PreparedJob
+    from engine.api.events import Event
+    from engine.api.job import PreparedJob
 
 
 class ReportingEngine(FakeEngine):
-    """Writes down each graph call when it has been made."""
+    """A fake engine that prints each graph call after making it."""
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
         reported = len(self.graph_calls)

@@ -1,7 +1,6 @@
-"""Pictures and sentences that somebody might send, by mistake or on purpose, as strategies of hypothesis; and a check.
+"""Hypothesis strategies for hostile pictures and prompts, and a check of the server's answer.
 
-Knows the wire; which engine answers is the caller's. Whatever is sent, the answer is a report or a refusal that names a
-field, and the server goes on.
+The answer to any input must be a valid report or an error that names a field.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ sentences = st.one_of(
 
 @st.composite
 def pictures(draw: st.DrawFn) -> bytes:
-    """A picture file of any mode and format, whole, cut, changed, animated, or no picture at all."""
+    """Draws a picture file of any mode and format: valid, truncated, corrupted, animated, or no picture at all."""
     kind = draw(st.sampled_from(["whole"] * 5 + ["rotated", "animated", "cut", "changed", "bytes"]))
     if kind == "bytes":
         return draw(st.binary(max_size=300))
@@ -153,8 +152,8 @@ requests = st.one_of(_good_plans, _good_plans, _any_plans)
 
 
 def answer_to(request: match_pb2.ScoreMatchRequest, channel: grpc.Channel) -> str:
-    """Sends a request, checks what comes back, and returns the status. Raises ``AssertionError``."""
-    anything: Any = channel  # the stubs of grpc want serializers; bytes need none
+    """Sends a request, checks the answer and returns its status. Raises ``AssertionError`` for an invalid answer."""
+    anything: Any = channel  # typed stubs ask for serializers; raw bytes need none
     try:
         data = anything.unary_unary(SCORE_MATCH)(request.SerializeToString(), timeout=60)
     except grpc.RpcError as error:

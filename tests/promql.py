@@ -1,4 +1,4 @@
-"""Names and labels in PromQL, as far as the project's own expressions go. Knows no parser: promtool checks grammar."""
+"""Extracts metric names and labels from the project's PromQL expressions. Promtool checks the grammar."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from server.observability.metrics import COMPLETED, REASONS, Metrics
 
 _MADE_BY_PROMETHEUS = {"up"}
 _MATCHER = re.compile(r'(\w+)(=~|=)"([^"]*)"')
-# Beside the labels of each metric: those of the target, and of histograms' buckets.
+# Labels beyond those of each metric: of the scrape target, and of histogram buckets.
 TARGET_LABELS = {"job", "instance", "le"}
-# Values that can be checked, by label.
+# Known values by label, for labels whose values can be checked.
 KNOWN_VALUES = {
     "outcome": {COMPLETED, *REASONS},
     "reason": set(REASONS),
@@ -23,7 +23,7 @@ KNOWN_VALUES = {
 
 
 def series_names() -> set[str]:
-    """Every series name that a server exports."""
+    """Returns every series name that a server exports."""
     names: set[str] = set(_MADE_BY_PROMETHEUS)
     for row in Metrics().rows:
         suffixes = ("_bucket", "_sum", "_count") if row.kind == "histogram" else ("",)
@@ -32,24 +32,24 @@ def series_names() -> set[str]:
 
 
 def labels_of_metrics() -> set[str]:
-    """Every label that a server exports, and those of targets."""
+    """Returns every label that a server exports, and those of scrape targets."""
     return {label for row in Metrics().rows for label in row.labels} | TARGET_LABELS
 
 
 def selected(expression: str) -> set[str]:
-    """The series names that an expression selects."""
+    """Returns the series names that an expression selects."""
     bare = re.sub(r'"[^"]*"', "", expression)
     return set(re.findall(r"\b(?:stillcue_\w+|grpc_server_\w+|process_\w+|up\b|(?:job|instance):[\w:]+)", bare))
 
 
 def grouped_labels(expression: str) -> set[str]:
-    """The labels of ``by (...)`` and ``on (...)``."""
+    """Returns the labels in ``by (...)`` and ``on (...)``."""
     groups = re.findall(r"\b(?:by|on) ?\(([^)]*)\)", expression)
     return {label.strip() for group in groups for label in group.split(",")}
 
 
 def unknown_values(expression: str) -> list[str]:
-    """Matchers whose value no series can have."""
+    """Returns the matchers whose value no series can have."""
     return [
         f"{label}={value}"
         for label, _, values in _MATCHER.findall(expression)

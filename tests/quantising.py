@@ -1,4 +1,4 @@
-"""Small linears for tests of quantisation: weights in a file, and graphs that read them."""
+"""Small linear layers for tests of quantisation: weights in a file, and graphs that read them."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Tensors:
 
 
 def weight(output_count: int, input_count: int, seed: int = 0) -> Tensor:
-    """[outputs, inputs] with rows of different reach, as trained weights have."""
+    """Returns a weight [outputs, inputs] whose rows differ in range, as in trained models."""
     generator = torch.Generator().manual_seed(seed)
     reach = torch.rand(output_count, 1, generator=generator) + 0.1
     return torch.randn(output_count, input_count, generator=generator) * reach / input_count**0.5
 
 
 def write_quantised(folder: Path, tensors: Mapping[str, Tensor], encodings: Mapping[str, Encoding]) -> QuantisedWeights:
-    """Stores tensors, encoded, in ``folder/weights/quantised.safetensors``."""
+    """Encodes tensors and writes them to ``folder/weights/quantised.safetensors``."""
     source = folder / "source.safetensors"
     save_file(dict(tensors), source)
     file = folder / "weights" / "quantised.safetensors"
@@ -58,9 +58,9 @@ def write_quantised(folder: Path, tensors: Mapping[str, Tensor], encodings: Mapp
 
 
 def linear_graph(shapes: Mapping[str, tuple[int, int]], body: str, dtype: ir.DataType = ir.DataType.FLOAT) -> ir.Model:
-    """A graph of weights [outputs, inputs] by name and a body in ONNX's text form, from ``x`` [2, 5, inputs] to ``y``.
+    """Returns a graph from ``x`` [2, 5, inputs] to ``y``: named weights [outputs, inputs], body in ONNX's text form.
 
-    The weights are zeros until ``quantise_graph`` or ``fill`` gives them values.
+    The weights are zeros until ``quantise_graph`` or ``fill`` sets them.
     """
     kind = _DTYPES[dtype]
     input_count = next(iter(shapes.values()))[1]
@@ -82,7 +82,7 @@ def linear_graph(shapes: Mapping[str, tuple[int, int]], body: str, dtype: ir.Dat
 def quantised_linear(
     folder: Path, tensors: Mapping[str, Tensor], encodings: Mapping[str, Encoding], body: str, dtype: ir.DataType
 ) -> Path:
-    """``linear_graph`` of encoded weights, saved in the folder."""
+    """Saves a ``linear_graph`` with encoded weights in the folder and returns the file."""
     weights = write_quantised(folder, tensors, encodings)
     shapes = {name: (int(tensor.shape[0]), int(tensor.shape[1])) for name, tensor in tensors.items()}
     model = linear_graph(shapes, body, dtype)
@@ -93,7 +93,7 @@ def quantised_linear(
 
 
 def run(file: Path, inputs: Mapping[str, NDArray[np.generic]], *, exact: bool = True) -> NDArray[np.float32]:
-    """The first output of a graph on the CPU; ``exact``: node by node, without the runtime's own fusions."""
+    """Returns the first output of a graph on the CPU; ``exact`` disables the runtime's graph optimisations."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     level = onnxruntime.GraphOptimizationLevel

@@ -1,7 +1,7 @@
-"""A TCP relay between a client and a server, in threads of its own, that breaks in the ways in which networks do.
+"""A TCP relay between a client and a server that simulates network failures. It runs in threads of its own.
 
-``cut`` closes every connection, ``stop_forwarding`` keeps them open and lets nothing through any more: to each side the
-other one is gone without a word. ``refuse`` hangs up on whoever connects.
+``cut`` closes every connection; ``stop_forwarding`` keeps connections open but forwards nothing, as if the peer had
+vanished; ``refuse`` closes new connections at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CHUNK_BYTES = 65_536
 
 
 class Relay:
-    """Forwards what comes on ``port`` to another port of this machine."""
+    """Forwards connections to ``port`` to another port of this machine."""
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
@@ -36,11 +36,11 @@ class Relay:
 
     @property
     def target(self) -> str:
-        """For a client."""
+        """The relay's address for a client."""
         return f"127.0.0.1:{self.port}"
 
     def cut(self) -> None:
-        """Closes every connection; the next ones are forwarded."""
+        """Closes every connection; new connections are forwarded."""
         with self._lock:
             sockets, self._sockets = self._sockets, []
         for item in sockets:
@@ -49,15 +49,15 @@ class Relay:
             item.close()
 
     def refuse(self, is_refusing: bool) -> None:
-        """Whether those who connect from now on are hung up on."""
+        """Closes new connections at once from now on, or no longer."""
         self._is_refusing = is_refusing
 
     def stop_forwarding(self) -> None:
-        """Connections stay open, and nothing passes until ``close``."""
+        """Stops forwarding but keeps connections open until ``close``."""
         self._is_forwarding.clear()
 
     def close(self) -> None:
-        """Ends everything."""
+        """Closes the listening socket and every connection."""
         self._is_closed = True
         self._is_forwarding.set()
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""A match report and a diagnosis in which every field has a value: as messages, and as the client's types."""
+"""A match report and a diagnosis with a value in every field, as messages and as the client's types."""
 
 from __future__ import annotations
 

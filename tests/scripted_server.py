@@ -1,6 +1,6 @@
-"""A Stillcue server that answers what a test scripts. Real gRPC on a free port; knows no engine.
+"""A Stillcue server without an engine that answers as a test scripts it, over real gRPC on a free port.
 
-``a_clip`` is the script of an ordinary clip; the constants are the messages that it and other scripts consist of.
+``a_clip`` is the script of an ordinary clip; the constants are the messages of which scripts consist.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def colour(index: int) -> tuple[int, int, int]:
 
 
 def frame(index: int) -> Response:
-    """A raw frame of one colour."""
+    """Returns the response with a raw frame of one colour."""
     data = bytes(colour(index)) * (WIDTH_PX * HEIGHT_PX)
     message = generate_pb2.Frame(
         index=index,
@@ -194,9 +194,9 @@ def refuse(context: Any, code: grpc.StatusCode, message: str, *details: Message)
 
 @dataclass
 class ScriptedServer(service_pb2_grpc.StillcueServiceServicer):
-    """Answers by its scripts, and keeps what it was asked.
+    """Answers from its scripts and records the requests.
 
-    ``cancelled`` is set when a Generate call ends before its script does.
+    ``cancelled`` is set when a Generate call ends before its script.
     """
 
     generate: GenerateScript = a_clip
@@ -243,7 +243,7 @@ class ScriptedServer(service_pb2_grpc.StillcueServiceServicer):
 
 @contextmanager
 def serving(server: ScriptedServer, credentials: grpc.ServerCredentials | None = None) -> Iterator[ScriptedServer]:
-    """Serves for the length of a block, in plaintext where there are no credentials."""
+    """Serves during the block, in plaintext without credentials."""
     running = grpc.server(ThreadPoolExecutor(max_workers=4), options=[("grpc.so_reuseport", 0)])
     service_pb2_grpc.add_StillcueServiceServicer_to_server(server, running)
     if credentials is None:

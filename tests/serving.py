@@ -1,4 +1,4 @@
-"""Real servers on free ports for the tests of the server. Knows the wire; the engine is the test's own."""
+"""Starts real servers on free ports for the server's tests; each test brings its own engine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stillcue.v1 import generate_pb2, media_pb2, service_pb2_grpc
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from engine import Engine
+    from engine.api.engine import Engine
 
 PROMPT = "a red fox turns its head"  # 6 words: score 60; 24 characters
 REQUEST_ID = "6f1c2f6e-0d0c-4c53-9d4a-0a8f3a1f5c11"
@@ -33,14 +33,14 @@ _M = TypeVar("_M", bound=Message)
 
 
 def png(width_px: int = 32, height_px: int = 32) -> bytes:
-    """A grey picture."""
+    """Returns a grey PNG file."""
     buffer = io.BytesIO()
     Image.new("RGB", (width_px, height_px), "grey").save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def generate_request(**fields: Any) -> generate_pb2.GenerateRequest:
-    """A request that the fake engine takes: 9 frames of 32x32 in 4 steps, raw frames, seed 7."""
+    """Returns a valid request for the fake engine: 9 raw frames of 32x32 in 4 steps, seed 7."""
     request = generate_pb2.GenerateRequest(
         request_id=REQUEST_ID,
         image=media_pb2.Image(data=png()),
@@ -63,7 +63,7 @@ class Served:
     stub: service_pb2_grpc.StillcueServiceAsyncStub
 
     async def scrape_text(self) -> str:
-        """The metrics as Prometheus gets them."""
+        """Returns the metrics page as Prometheus reads it."""
         url = f"http://{self.metrics_address}/metrics"
 
         def get() -> str:
@@ -73,7 +73,7 @@ class Served:
         return await asyncio.to_thread(get)
 
     async def samples(self) -> dict[str, float]:
-        """Every sample by its name and labels, such as ``stillcue_jobs_total{outcome=completed}``."""
+        """Returns all samples by name and labels, such as ``stillcue_jobs_total{outcome=completed}``."""
         return {
             _sample_name(sample.name, sample.labels): sample.value
             for family in text_string_to_metric_families(await self.scrape_text())
@@ -81,11 +81,11 @@ class Served:
         }
 
     async def sample(self, name: str) -> float:
-        """One sample; 0 where there is none."""
+        """Returns one sample; 0 if it does not exist."""
         return (await self.samples()).get(name, 0.0)
 
     async def reaches(self, name: str, value: float) -> None:
-        """Waits until a sample has a value."""
+        """Waits until a sample has the given value."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while await self.sample(name) != value:
                 await asyncio.sleep(0.005)
@@ -118,20 +118,20 @@ def stub_of(channel: grpc.aio.Channel) -> service_pb2_grpc.StillcueServiceAsyncS
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """Waits until something holds."""
+    """Waits until the condition is true."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():
             await asyncio.sleep(0.002)
 
 
 async def read_all(call: Any) -> list[generate_pb2.GenerateResponse]:
-    """Every message of a stream."""
+    """Returns all messages of a stream."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         return [message async for message in call]
 
 
 async def failure_of(call: Any) -> grpc.aio.AioRpcError:
-    """What a call fails with, whether it is unary or a stream."""
+    """Returns the error that a unary or streaming call ends with."""
     try:
         if hasattr(call, "__aiter__"):
             await read_all(call)
@@ -143,7 +143,7 @@ async def failure_of(call: Any) -> grpc.aio.AioRpcError:
 
 
 def detail(error: grpc.aio.AioRpcError, kind: type[_M]) -> _M | None:
-    """A detail of a rich error, by its type."""
+    """Returns the detail of an error that has the given type; None if there is none."""
     anything: Any = error
     status = rpc_status.from_call(anything)
     assert status is not None
@@ -155,7 +155,7 @@ def detail(error: grpc.aio.AioRpcError, kind: type[_M]) -> _M | None:
 
 
 def reason(error: grpc.aio.AioRpcError) -> str:
-    """The reason of ErrorInfo; the domain must be Stillcue's."""
+    """Returns the reason in ErrorInfo, and checks that its domain is Stillcue's."""
     info = detail(error, error_details_pb2.ErrorInfo)
     assert info is not None
     assert info.domain == "stillcue"
@@ -163,12 +163,12 @@ def reason(error: grpc.aio.AioRpcError) -> str:
 
 
 def violations(error: grpc.aio.AioRpcError) -> list[tuple[str, str]]:
-    """Fields and descriptions of BadRequest."""
+    """Returns the fields and descriptions in BadRequest."""
     bad_request = detail(error, error_details_pb2.BadRequest)
     assert bad_request is not None
     return [(item.field, item.description) for item in bad_request.field_violations]
 
 
 def kinds(messages: list[generate_pb2.GenerateResponse]) -> list[str]:
-    """The kind of event of each message."""
+    """Returns the kind of event of each message."""
     return [message.WhichOneof("event") or "" for message in messages]

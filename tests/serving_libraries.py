@@ -1,7 +1,7 @@
-"""The libraries that the ``server`` extra asks for, and nothing else, out of those that are installed.
+"""Builds an environment with only the libraries that the ``server`` extra requires.
 
-An environment made of links takes no network and no second copy; what it holds is decided by the same metadata that
-pip reads.
+The environment consists of links to installed distributions, so it needs no network and no copy. The distributions are
+chosen from the same metadata that pip reads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def link_serving_libraries(folder: Path) -> set[str]:
-    """Fills ``folder`` with links to every top-level file of the distributions; their names."""
+    """Fills ``folder`` with links to the top-level files of the distributions; returns the distributions' names."""
     found = _closure(_requirements("server"))
     for item in found.values():
         for file in item.files or ():

@@ -1,4 +1,4 @@
-"""Calibration: the arithmetic against cases that can be computed by hand, the command against pairs of pocket."""
+"""Calibration: the arithmetic against cases computed by hand, the command against pairs of pocket."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.api.types import Image, MatchBasis, SuccessBasis
-from engine.bundle import read_manifest
+from engine.api.match_report import MatchBasis, SuccessBasis
+from engine.api.media import Image
+from engine.bundle.folder import read_manifest
 from engine.generate.bundle_engine import BundleEngine
 from engine.runtime.ort import OrtRuntime
 from export.calibrate.__main__ import main

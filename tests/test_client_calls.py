@@ -1,4 +1,4 @@
-"""Both clients against a scripted server: requests arrive as they were asked for, events are decoded exactly."""
+"""Both clients against a scripted server: requests arrive with the given options, events are decoded exactly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way that a call can fail, as both clients tell it."""
+"""Every way in which a call can fail, as an exception of both clients."""
 
 from __future__ import annotations
 

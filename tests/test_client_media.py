@@ -1,4 +1,4 @@
-"""What the command line writes and shows: mp4 files, contact sheets, previews, progress."""
+"""Output of the command line: mp4 files, contact sheets, previews, progress."""
 
 from __future__ import annotations
 

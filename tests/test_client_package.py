@@ -1,4 +1,4 @@
-"""The wheel: what it holds, what it names, what it needs, and what importing it costs."""
+"""The wheel: its files, its public names, its requirements, and the cost of importing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both clients take a broken stream up again by themselves: a real server, behind a relay that cuts connections."""
+"""Both clients resume a broken stream by themselves: a real server behind a relay that cuts connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 import stillcue
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from stillcue.errors import ErrorDetails
 from stillcue.resumption import BEGINNING_ATTEMPT_COUNT, FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Resumption
 from stillcue.v1 import generate_pb2

@@ -1,4 +1,4 @@
-"""What the client shows of itself, and to whom: certificates and tokens, in the library and on the command line."""
+"""Certificates and tokens of the client, in the library and on the command line: what is sent to which server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import stillcue
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from server.security.callers import hash_of
 from stillcue.channel import call_metadata
 from stillcue.cli import commands

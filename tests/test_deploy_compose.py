@@ -1,4 +1,4 @@
-"""The compose file: hardened, complete, and of one mind with Dockerfile, Prometheus and Grafana. Starts nothing."""
+"""The compose file: hardened, complete, and consistent with Dockerfile, Prometheus and Grafana. Starts nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dashboard: current, sound as Grafana reads it, and asking only for what a server exports."""
+"""The dashboard: up to date, valid for Grafana, and using only metrics that a server exports."""
 
 from __future__ import annotations
 

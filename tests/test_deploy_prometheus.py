@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real server under jobs that end in every way; nothing that operators ask for is empty."""
+"""A real Prometheus scrapes a real server whose jobs end in every way; no query of the dashboard or rules is empty."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ import grpc.aio
 import pytest
 import yaml
 
-from engine import FakeEngine
 from engine.api.cancellation import CancelFlag
+from engine.api.capabilities import Geometry, MemoryPlan, StageMemory
 from engine.api.errors import GraphFailed, OutOfMemory
-from engine.api.types import Event, Geometry, MemoryPlan, PreparedJob, Stage, StageMemory
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.events import Event, Stage
+from engine.api.job import PreparedJob
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.lifecycle.server import Server
 from server.observability.gpus import Gpu
 from server.settings import Address, Settings

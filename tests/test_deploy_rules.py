@@ -1,4 +1,4 @@
-"""Recording rules and alerts: sound, tried out in cases, and each alert with its section in the operations page."""
+"""Recording rules and alerts: valid, tested on cases, and each alert has its section in docs/operations.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of clips that are drawn here, and what is made of figures: symptoms and the order of remedies."""
+"""Measures of synthetic clips, and the symptoms and remedies derived from measures."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from engine.analysis.diagnosis import (
-    Circumstances,
-    ClipMetrics,
-    ClipWatch,
-    Likeness,
-    RemedyKind,
-    SampledFeatures,
-    SymptomKind,
-    diagnose,
-    likeness_of,
-)
-from engine.analysis.diagnosis.clip_watch import burnt_share, sample_indices
+from engine.analysis.diagnosis.clip_watch import ClipWatch, burnt_share, sample_indices
 from engine.analysis.diagnosis.flow import largest_displacement, small_luminance
-from engine.analysis.prompt import Language
+from engine.analysis.diagnosis.judgement import DiagnosisInput, diagnose
+from engine.analysis.diagnosis.likeness import SampledFeatures, likeness_of
+from engine.api.diagnosis import ClipMetrics, Likeness, RemedyKind, SymptomKind
+from engine.api.job import ClipPlan, VideoSpec
 from engine.api.match_report import MatchReport
-from engine.api.types import Box, ClipPlan, Image, VideoSpec
+from engine.api.media import Box, Image
+from engine.api.prompt_report import Language
 from engine.testing.fake_engine import FakeEngine
 from tests.serving import png
 
@@ -130,8 +123,8 @@ def _report(prompt: str, score: float = 90.0) -> MatchReport:
 
 def _circumstances(
     prompt: str = "A red fox slowly turns its head to the left", score: float = 90.0, guidance_scale: float = 3.5
-) -> Circumstances:
-    return Circumstances(_report(prompt, score), guidance_scale, 3.5, 4.25, 40.0, (score, score))
+) -> DiagnosisInput:
+    return DiagnosisInput(_report(prompt, score), guidance_scale, 3.5, 4.25, 40.0, (score, score))
 
 
 def test_a_good_clip_has_neither_symptoms_nor_remedies() -> None:
@@ -151,7 +144,7 @@ def test_a_good_clip_has_neither_symptoms_nor_remedies() -> None:
         (_GOOD, _circumstances(score=20.0), SymptomKind.POOR_MATCH),
     ],
 )
-def test_each_symptom_alone(metrics: ClipMetrics, circumstances: Circumstances, kind: SymptomKind) -> None:
+def test_each_symptom_alone(metrics: ClipMetrics, circumstances: DiagnosisInput, kind: SymptomKind) -> None:
     diagnosis = diagnose(metrics, circumstances)
     assert [item.kind for item in diagnosis.symptoms] == [kind]
     assert {item.kind for item in diagnosis.remedies} == set(RemedyKind)
@@ -182,7 +175,7 @@ def test_flicker_is_change_without_motion() -> None:
         (replace(_GOOD, burnt_gain=0.2), _circumstances(guidance_scale=9.0), RemedyKind.GUIDANCE),
     ],
 )
-def test_the_remedy_to_try_first(metrics: ClipMetrics, circumstances: Circumstances, first: RemedyKind) -> None:
+def test_the_remedy_to_try_first(metrics: ClipMetrics, circumstances: DiagnosisInput, first: RemedyKind) -> None:
     assert diagnose(metrics, circumstances).remedies[0].kind is first
 
 

@@ -1,4 +1,4 @@
-"""What README and docs name exists."""
+"""Links, make targets and files named in README and docs exist."""
 
 from __future__ import annotations
 

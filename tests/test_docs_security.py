@@ -1,4 +1,4 @@
-"""docs/security.md is true: its commands run as they stand, its reasons and settings exist, as does its container."""
+"""docs/security.md is true: its commands run, and its error reasons, settings and container options exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bundle, the real server in its own process, the real client: what a user sees."""
+"""A bundle, the real server in its own process, and the real client together."""
 
 from __future__ import annotations
 

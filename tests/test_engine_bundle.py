@@ -1,4 +1,4 @@
-"""Bundles that cannot be served: each fault is named with its file and its remedy when the server starts."""
+"""Faulty bundles: each fault is reported with its file and its remedy when the server starts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from engine import open_engine
+from engine.api.capabilities import Geometry
 from engine.api.errors import BundleInvalid
-from engine.api.types import Geometry
-from engine.bundle import MANIFEST_NAME, EngineSpec, FileSpec, Manifest, read_manifest
-from engine.generate.opening import EngineSettings
+from engine.api.settings import EngineSettings
+from engine.bundle.folder import MANIFEST_NAME, read_manifest
+from engine.bundle.graph_spec import EngineSpec
+from engine.bundle.manifest import FileSpec, Manifest
 
 _WEIGHTS = "weights/vae.safetensors"
 _GRAPH = "vae_decoder_init_64x48.onnx"

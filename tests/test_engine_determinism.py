@@ -1,4 +1,4 @@
-"""Same bundle, same job, same seed: the same bytes, in this process and in the next one."""
+"""Same bundle, job and seed give the same bytes, in one process and in another."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 
 from engine.api.cancellation import CancelFlag
-from engine.api.types import FrameReady, Image, Job, PreparedJob, SamplingSpec, VideoSpec
-from engine.bundle import LatentSpec, read_manifest
+from engine.api.events import FrameReady
+from engine.api.job import Job, PreparedJob, SamplingSpec, VideoSpec
+from engine.api.media import Image
+from engine.bundle.folder import read_manifest
+from engine.bundle.manifest import LatentSpec
 from engine.generate.bundle_engine import BundleEngine, seeded_noise
 from engine.runtime.ort import OrtRuntime
 

@@ -1,4 +1,4 @@
-"""Match scores: the engine's numbers against the scorer model itself, and the arithmetic at its edges."""
+"""Match scores: the engine's figures against the scorer model itself, and edge cases of the arithmetic."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import torch
 from PIL import Image as Pillow
 from transformers import AutoTokenizer, SiglipImageProcessor, SiglipModel
 
+from engine.api.capabilities import Limits
 from engine.api.errors import InvalidJob
-from engine.api.types import Image, Limits, MatchBasis, MatchVerdict
+from engine.api.fields import Field
+from engine.api.match_report import MatchBasis, MatchVerdict
+from engine.api.media import Image
 from engine.generate.bundle_engine import BundleEngine
 from engine.matching.score import report_of, verdict_of
 from engine.media.picture import decode_picture
@@ -84,7 +87,7 @@ def test_pictures_and_sentences_make_a_difference(engine: BundleEngine, png: Cal
 def test_a_wrong_picture_and_a_wrong_sentence_are_named_together(engine: BundleEngine) -> None:
     with pytest.raises(InvalidJob) as refused:
         engine.score_match(Image(b"not a picture"), " ")
-    assert [item.field for item in refused.value.violations] == ["prompt", "image.data"]
+    assert [item.field for item in refused.value.violations] == [Field.PROMPT, Field.IMAGE_DATA]
 
 
 def test_a_sentence_that_is_too_long_is_refused_though_the_picture_is_fine(
@@ -92,7 +95,7 @@ def test_a_sentence_that_is_too_long_is_refused_though_the_picture_is_fine(
 ) -> None:
     with pytest.raises(InvalidJob) as refused:
         engine.score_match(Image(png(8, 8)), "x" * 2_001)
-    assert [item.field for item in refused.value.violations] == ["prompt"]
+    assert [item.field for item in refused.value.violations] == [Field.PROMPT]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Picture files, honest and hostile: what is taken, what is refused and why, and how a picture is cut."""
+"""Picture files, valid and hostile: which are accepted, which are refused and why, and how a picture is cropped."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from engine.api.capabilities import Geometry, Limits
 from engine.api.errors import InvalidJob
-from engine.api.types import Box, Geometry, Image, ImageFormat, Limits
+from engine.api.fields import Field
+from engine.api.media import Box, Image, ImageFormat
 from engine.media.picture import center_crop, choose_geometry, decode_picture, fit_picture
 
 _NOISE = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
@@ -49,7 +51,7 @@ def _refusal(data: bytes, stated: ImageFormat | None = None, limits: Limits = Li
     with pytest.raises(InvalidJob) as refused:
         decode_picture(Image(data, stated), limits)
     (violation,) = refused.value.violations
-    assert violation.field == ("image.format" if "says" in violation.description else "image.data")
+    assert violation.field == (Field.IMAGE_FORMAT if "says" in violation.description else Field.IMAGE_DATA)
     return violation.description
 
 
@@ -211,10 +213,10 @@ def test_damage_is_refused_and_nothing_worse(data: bytes) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of what it then raises for
         outcome = _outcome(data)
-    assert outcome in {"RGB", ("image.data",)}
+    assert outcome in {"RGB", (Field.IMAGE_DATA,)}
 
 
-def _outcome(data: bytes) -> str | tuple[str, ...]:
+def _outcome(data: bytes) -> str | tuple[Field, ...]:
     """The mode of the picture, or the fields that were refused."""
     try:
         return decode_picture(Image(data), Limits(max_image_pixel_count=100_000)).mode

@@ -10,26 +10,13 @@ import pytest
 
 from engine.api.cancellation import CancelFlag
 from engine.api.errors import Cancelled, GraphFailed, MatchRefused, NotCompiled, ScorerMissing
-from engine.api.types import (
-    Event,
-    Expert,
-    FrameReady,
-    Image,
-    Job,
-    JobDone,
-    MatchMode,
-    MatchPolicy,
-    MatchReport,
-    PreparedJob,
-    SamplingSpec,
-    Stage,
-    StageStarted,
-    StepDone,
-    VideoSpec,
-)
-from engine.bundle import GraphSpec
+from engine.api.events import Event, Expert, FrameReady, JobDone, Stage, StageStarted, StepDone
+from engine.api.job import Job, MatchMode, MatchPolicy, PreparedJob, SamplingSpec, VideoSpec
+from engine.api.match_report import MatchReport
+from engine.api.media import Image
+from engine.bundle.graph_spec import GraphSpec
 from engine.generate.bundle_engine import BundleEngine
-from engine.generate.pipeline import MAX_PSNR_DB, _psnr_db
+from engine.generate.decoding import MAX_PSNR_DB, psnr_db
 from engine.runtime.base import Array, Graph, Tensor
 from engine.runtime.ort import OrtRuntime
 
@@ -334,8 +321,8 @@ def test_the_summary_tells_how_true_the_first_frame_is_to_the_picture(bench: Ben
 
 def test_two_equal_pictures_have_the_highest_fidelity() -> None:
     black, grey = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
-    assert _psnr_db(black, black) == MAX_PSNR_DB
-    assert _psnr_db(grey, black) == 0.0
+    assert psnr_db(black, black) == MAX_PSNR_DB
+    assert psnr_db(grey, black) == 0.0
 
 
 def test_warnings_of_the_preparation_reach_the_summary(tiny_bundle: Path, png: Callable[..., bytes]) -> None:

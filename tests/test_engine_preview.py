@@ -1,10 +1,10 @@
-"""Latents become colours and colours become bytes, by hand."""
+"""Projection of latents to preview pixels, against values computed by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from engine.bundle import PreviewSpec
+from engine.bundle.manifest import PreviewSpec
 from engine.generate.preview import preview_of, to_pixels
 
 # Two channels: the first is red, the second is green and blue; zeros are dark grey.

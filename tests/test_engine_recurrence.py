@@ -1,4 +1,4 @@
-"""The VAE chunk by chunk, as graphs with caches, against the library's own pass over the whole clip."""
+"""The VAE run chunk by chunk, as graphs with caches, against the library's pass over the whole clip."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from safetensors.torch import save_model
 
 from engine.api.cancellation import CancelFlag
-from engine.api.types import Geometry
-from engine.bundle import GraphSpec, StageName, read_manifest
-from engine.generate.causal_vae_stream import Recurrence
+from engine.api.capabilities import Geometry
+from engine.bundle.folder import read_manifest
+from engine.bundle.graph_spec import GraphName, GraphSpec
+from engine.generate.causal_vae_stream import CausalVaeStream
 from engine.runtime.base import Graph
 from engine.runtime.execution import Execution
 from engine.runtime.ort import OrtRuntime
@@ -26,7 +27,7 @@ from export.weights.parameters import ComponentWeights
 from export.weights.shards import Shards
 from tests.checkpoints import TinyModel, _vae
 
-_STAGES: tuple[StageName, ...] = ("vae_encoder_init", "vae_encoder_step", "vae_decoder_init", "vae_decoder_step")
+_STAGES: tuple[GraphName, ...] = ("vae_encoder_init", "vae_encoder_step", "vae_decoder_init", "vae_decoder_step")
 _LATENT_FRAME_COUNT = 4
 _FRAME_COUNT = 13
 _TOLERANCE = 1e-4
@@ -82,7 +83,7 @@ def _freshly_exported(model: TinyModel, folder: Path) -> Exported:
     return Exported(vae, (graphs[0], graphs[1]), (graphs[2], graphs[3]), width_px, height_px)
 
 
-def _export(folder: Path, stage: StageName, traced: TracedModule, weights: ComponentWeights) -> Graph:
+def _export(folder: Path, stage: GraphName, traced: TracedModule, weights: ComponentWeights) -> Graph:
     file = folder / f"{stage}.onnx"
     export_graph(traced, weights, file)
     verified = verify_against_torch(file, traced)
@@ -97,8 +98,8 @@ def _export(folder: Path, stage: StageName, traced: TracedModule, weights: Compo
     return OrtRuntime(thread_count=1).load(folder, spec)
 
 
-def _recurrence(graphs: tuple[Graph, Graph]) -> Recurrence:
-    return Recurrence(Execution(OrtRuntime(thread_count=1), CancelFlag()), *graphs)
+def _recurrence(graphs: tuple[Graph, Graph]) -> CausalVaeStream:
+    return CausalVaeStream(Execution(OrtRuntime(thread_count=1), CancelFlag()), *graphs)
 
 
 def _latents(exported: Exported, seed: int = 5) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
-"""The TensorRT runtime on a card that is not there: ``fake_cuda`` holds the memory, ``fake_tensorrt`` computes.
+"""The TensorRT runtime without a GPU: ``fake_cuda`` provides the memory, ``fake_tensorrt`` computes.
 
-What only a real card can show is in ``tests/gpu``.
+``tests/gpu`` tests what needs a real GPU.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ import pytest
 from engine import open_engine
 from engine.api.cancellation import CancelFlag
 from engine.api.errors import BundleInvalid, DeviceUnavailable, GraphFailed, OutOfMemory
-from engine.api.types import FrameReady, Image, Job, SamplingSpec, VideoSpec
-from engine.bundle import MANIFEST_NAME, EngineSpec, FileSpec, GraphSpec, file_sha256, parse_manifest
-from engine.generate.opening import EngineSettings
+from engine.api.events import FrameReady
+from engine.api.job import Job, SamplingSpec, VideoSpec
+from engine.api.media import Image
+from engine.api.settings import EngineSettings
+from engine.bundle.folder import MANIFEST_NAME, file_sha256, parse_manifest
+from engine.bundle.graph_spec import EngineSpec, GraphSpec
+from engine.bundle.manifest import FileSpec
 from engine.runtime import cuda
 from engine.runtime.choice import choose_runtime
 from engine.runtime.device_tensor import DeviceTensor
@@ -168,7 +172,7 @@ def test_a_failed_prefetch_is_told_by_the_call_and_does_not_last(card: FakeCuda,
     runtime._loader.submit(lambda: None).result(30)
     card.memory_bytes = 24 * 2**30
     latent = _latent(graph.spec)
-    with pytest.raises(OutOfMemory, match="the card ran out of memory"):
+    with pytest.raises(OutOfMemory, match="the GPU ran out of memory"):
         _decode(runtime, graph, latent)
     _decode(runtime, graph, latent)
 
@@ -299,7 +303,7 @@ def test_wrong_calls_name_the_tensor(card: FakeCuda, bundle: Path, tmp_path: Pat
 def test_a_card_too_small_for_a_buffer(card: FakeCuda, tmp_path: Path) -> None:
     runtime = _runtime(tmp_path)
     card.memory_bytes = card.used_bytes + 1023
-    with pytest.raises(OutOfMemory, match="the card ran out of memory; free it of other work"):
+    with pytest.raises(OutOfMemory, match="the GPU ran out of memory; free it of other work"):
         runtime.zeros((256,))
 
 
@@ -324,7 +328,7 @@ def test_a_plan_of_another_compiler_version(card: FakeCuda, bundle: Path, tmp_pa
     ("plan", "fault"),
     [
         ({"version": "9.9.8"}, "another version of TensorRT compiled it; install that version"),
-        ({"capability": "sm_89"}, "it was compiled for another card; export the checkpoint for this one"),
+        ({"capability": "sm_89"}, "it was compiled for another GPU; export the checkpoint for this one"),
     ],
 )
 def test_a_plan_that_is_not_what_the_manifest_says(
@@ -370,8 +374,8 @@ def test_a_compiler_that_is_not_installed(card: FakeCuda, tmp_path: Path) -> Non
             cudaError_t.cudaErrorInsufficientDriver,
             "no NVIDIA driver, or one too old for CUDA 13.5; install or update it",
         ),
-        (cudaError_t.cudaErrorNoDevice, "no NVIDIA card can be used: no card; see `nvidia-smi`"),
-        (cudaError_t.cudaErrorInvalidValue, "no NVIDIA card can be used: text of cudaErrorInvalidValue"),
+        (cudaError_t.cudaErrorNoDevice, "no NVIDIA GPU can be used: no GPU; see `nvidia-smi`"),
+        (cudaError_t.cudaErrorInvalidValue, "no NVIDIA GPU can be used: text of cudaErrorInvalidValue"),
     ],
 )
 def test_no_driver_or_no_card(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from engine.bundle import read_manifest
+from engine.bundle.folder import read_manifest
 from engine.bundle.tokenizer import TextTokenizer, clean_prompt
 
 _PROMPTS = {

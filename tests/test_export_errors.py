@@ -1,4 +1,4 @@
-"""What the exporter refuses: exit status 1, one line that says what to do, and nothing left that could be served."""
+"""Faults that the exporter refuses: exit status 1, one line with the remedy, and no bundle left behind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.bundle import MANIFEST_NAME
+from engine.bundle.folder import MANIFEST_NAME
 from export.__main__ import main
 from export.errors import ExportError
 from export.weights.checkpoint import open_checkpoint

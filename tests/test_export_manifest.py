@@ -1,4 +1,4 @@
-"""What the manifest says of an export is true: errors, versions, files, digests and the preview's projection."""
+"""The manifest of an export is true: errors, versions, files, digests and the preview's projection."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from diffusers import AutoencoderKLWan
 from torch import Tensor
 from torch.nn import functional
 
-from engine.api.types import Geometry
-from engine.bundle import MANIFEST_NAME, Manifest, PreviewSpec, read_manifest
+from engine.api.capabilities import Geometry
+from engine.bundle.folder import MANIFEST_NAME, read_manifest
+from engine.bundle.manifest import Manifest, PreviewSpec
 from engine.generate.preview import preview_of
 from engine.generate.schedule import flow_schedule
 from export.errors import ExportError

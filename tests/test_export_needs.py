@@ -1,4 +1,4 @@
-"""What an export takes is told, and refused where it is not there, before anything is written."""
+"""The resources of an export are estimated, and an export that lacks them is refused before it writes anything."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
 def test_a_dry_run_states_the_bytes_that_an_export_then_writes(
     checkpoint: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    from engine.api.types import Geometry
+    from engine.api.capabilities import Geometry
     from export.bundle.defaults import FAMILY_DEFAULTS
     from export.bundle.exporter import Export
     from export.bundle.plan import ExportPlan

@@ -1,4 +1,4 @@
-"""Checkpoints of both families become plans in every precision, for the cards that have it, by the export itself."""
+"""The exporter compiles checkpoints of both families in every precision, for the GPUs that support it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.api.types import Geometry
-from engine.bundle import Manifest, Precision
+from engine.api.capabilities import Geometry
+from engine.bundle.graph_spec import Precision
+from engine.bundle.manifest import Manifest
 from export.bundle.build_log import Journal
 from export.bundle.defaults import FAMILY_DEFAULTS
 from export.bundle.exporter import Export

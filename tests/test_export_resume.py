@@ -1,4 +1,4 @@
-"""An export that is killed goes on where it was, and ends with the files that an undisturbed one writes."""
+"""A killed export resumes and writes the same files as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.api.types import Geometry
-from engine.bundle import MANIFEST_NAME, Manifest, file_sha256, read_manifest
+from engine.api.capabilities import Geometry
+from engine.bundle.folder import MANIFEST_NAME, file_sha256, read_manifest
+from engine.bundle.manifest import Manifest
 from export.bundle.build_log import JOURNAL_NAME, Journal
 from export.bundle.defaults import FAMILY_DEFAULTS
 from export.bundle.exporter import Export

@@ -1,4 +1,4 @@
-"""Tensors are found by name in safetensors files, read alone, and refused where file and model disagree."""
+"""Tensors in safetensors files: found by name, read one at a time, refused if file and model disagree."""
 
 from __future__ import annotations
 

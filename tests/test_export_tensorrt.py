@@ -1,6 +1,6 @@
-"""What is said of a plan is true, and it is one, for both cards, on a machine that has none.
+"""Plans compiled for both GPUs on a machine without one: they are valid, and the manifest describes them truly.
 
-``test_export_precisions`` compiles every stage in every precision; here are one of each kind and the scorer's, in fp32.
+``test_export_precisions`` compiles every stage in every precision; this file one of each kind and the scorer, in fp32.
 """
 
 from __future__ import annotations
@@ -11,27 +11,28 @@ from pathlib import Path
 
 import pytest
 
-from engine.bundle import GraphSpec, StageName, parse_manifest
+from engine.bundle.folder import parse_manifest
+from engine.bundle.graph_spec import GraphName, GraphSpec
 from export.tensorrt import TARGETS, compile_plans
 
-_A14B: tuple[StageName, ...] = (
+_A14B: tuple[GraphName, ...] = (
     "transformer_high",
     "vae_decoder_step",
     "guide_and_step",
     "scorer_image",
     "scorer_text",
 )
-_5B: tuple[StageName, ...] = ("transformer", "vae_encoder_init")
+_5B: tuple[GraphName, ...] = ("transformer", "vae_encoder_init")
 _MAGIC = b"vtrt"
 
 
 @pytest.mark.parametrize("stage", _A14B)
-def test_a14b(tiny_bundle: Path, tmp_path: Path, stage: StageName) -> None:
+def test_a14b(tiny_bundle: Path, tmp_path: Path, stage: GraphName) -> None:
     _compiles(_linked(tiny_bundle, tmp_path), stage)
 
 
 @pytest.mark.parametrize("stage", _5B)
-def test_5b(tiny_5b_bundle: Path, tmp_path: Path, stage: StageName) -> None:
+def test_5b(tiny_5b_bundle: Path, tmp_path: Path, stage: GraphName) -> None:
     _compiles(_linked(tiny_5b_bundle, tmp_path), stage)
 
 
@@ -40,7 +41,7 @@ def _linked(bundle: Path, folder: Path) -> Path:
     return shutil.copytree(bundle, folder / "bundle", copy_function=os.link)
 
 
-def _compiles(bundle: Path, stage: StageName) -> None:
+def _compiles(bundle: Path, stage: GraphName) -> None:
     graph = next(graph for graph in parse_manifest(bundle).graphs if graph.stage == stage)
     folder = bundle / f"plans_{stage}"
     lines: list[str] = []

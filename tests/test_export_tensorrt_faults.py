@@ -1,4 +1,4 @@
-"""What compiling can meet: each fault is one sentence with its remedy, and no half of a plan stays."""
+"""Faults of compiling: each is reported in one sentence with its remedy, and no partial plan stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights lie outside the graphs, once, and are served in the precision in which they are stored."""
+"""Weights are stored once, outside the graphs, and used in the precision in which they are stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import save_file, save_model
 from torch import Tensor, nn
 
-from engine.bundle import Precision, read_manifest
+from engine.bundle.folder import read_manifest
+from engine.bundle.graph_spec import Precision
 from export.bundle.component_weights import plan_stock
 from export.errors import ExportError
 from export.quantise.recipes import recipe_for

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.analysis.prompt import ClauseKind
-from engine.api.types import Box, CropProposal, Image, MatchBasis, MatchVerdict, SuccessBasis
+from engine.api.match_report import CropProposal, MatchBasis, MatchVerdict, SuccessBasis
+from engine.api.media import Box, Image
+from engine.api.prompt_report import ClauseKind
 from engine.testing.fake_engine import FakeEngine
 
 

@@ -1,4 +1,4 @@
-"""Sums of true-size plans: cutting a transformer into parts, and the table that docs/memory.md shows."""
+"""Figures of true-size plans: merging the parts of a transformer, and the table in docs/memory.md."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmarks.full_size_engine import _joined
 from benchmarks.full_size_export import PartWeights
 from benchmarks.full_size_memory import GRAPHS, PAGE, manifests, read_graphs, tables, with_tables
 from benchmarks.true_size import DrawnWeights, layer_count, write_configurations
-from engine.memory import CARD_BYTES, RESERVED_BYTES, plan_residency
+from engine.memory.plan import GPU_BYTES, RESERVED_BYTES, plan_memory
 from export.tracing.assemble import TracedModule, build_graph, save_graph
 from export.tracing.module_graph import Chain, Link
 from export.tracing.trace import Trace
@@ -27,9 +27,9 @@ from export.tracing.transformer import transformer_graph
 from export.weights.checkpoint import open_checkpoint
 from export.weights.shards import Shards
 from tests.checkpoints import TinyModel, _transformer
-from tests.residency import A14B_480P, SM_86, a14b_manifest
+from tests.memory_demands import A14B_480P, SM_86, a14b_manifest
 
-_BUDGET = CARD_BYTES - RESERVED_BYTES
+_BUDGET = GPU_BYTES - RESERVED_BYTES
 
 
 class Scaled(nn.Module):
@@ -120,8 +120,8 @@ def test_a_bundle_of_compiled_graphs_is_planned_as_a_server_would() -> None:
     ((manifest, capability),) = manifests(one_expert)
     assert capability == SM_86
     assert manifest.latent == whole.latent
-    expected = plan_residency(whole, SM_86, _BUDGET).of(A14B_480P)
-    assert plan_residency(manifest, capability, _BUDGET).of(A14B_480P) == expected
+    expected = plan_memory(whole, SM_86, _BUDGET).of(A14B_480P)
+    assert plan_memory(manifest, capability, _BUDGET).of(A14B_480P) == expected
 
 
 def test_the_table_says_what_the_plan_does() -> None:

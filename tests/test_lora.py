@@ -1,4 +1,4 @@
-"""Adapters fused into weights, against what Diffusers and PEFT make of the same files; and what is refused."""
+"""LoRA adapters fused into weights, against Diffusers and PEFT on the same files; and adapters that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boxes of a match report in pixels of the picture file, whatever was done to bring it to the clip's size."""
+"""Boxes of a match report are in pixels of the picture file, however the picture was fitted to the clip's size."""
 
 from __future__ import annotations
 
@@ -6,19 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.api.types import (
-    Box,
-    Grounding,
-    Image,
-    Job,
-    MatchBasis,
-    MatchReport,
-    MatchVerdict,
-    PictureFit,
-    VideoSpec,
-)
-from engine.generate.preparation import prepare_job
+from engine.api.job import Job, PictureFit, VideoSpec
+from engine.api.match_report import Grounding, MatchBasis, MatchReport, MatchVerdict
+from engine.api.media import Box, Image
 from engine.matching.score import in_file
+from engine.preparation.job import prepare_job
 from engine.testing.fake_engine import FAKE_CAPABILITIES
 
 

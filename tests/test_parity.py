@@ -14,16 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from engine.api.cancellation import CancelFlag
-from engine.api.types import (
-    Expert,
-    FrameReady,
-    Geometry,
-    Image,
-    Job,
-    SamplingSpec,
-    StepDone,
-    VideoSpec,
-)
+from engine.api.capabilities import Geometry
+from engine.api.events import Expert, FrameReady, StepDone
+from engine.api.job import Job, SamplingSpec, VideoSpec
+from engine.api.media import Image
 from engine.generate.bundle_engine import BundleEngine
 from engine.generate.preview import to_pixels
 from engine.runtime.ort import OrtRuntime
@@ -129,7 +123,7 @@ def _record_colours(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]
         chunks.append(colours)
         return to_pixels(colours)
 
-    monkeypatch.setattr("engine.generate.pipeline.to_pixels", record)
+    monkeypatch.setattr("engine.generate.decoding.to_pixels", record)
     return chunks
 
 

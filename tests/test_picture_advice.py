@@ -1,4 +1,4 @@
-"""What a person is told about a picture: the table, its page, and which finding comes when."""
+"""Picture findings: the table, its page in docs, and the conditions of each finding."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from string import Formatter
 
 import pytest
 
-from engine.analysis.picture.document import PAGE, with_picture_findings
 from engine.analysis.picture.findings import picture_finding_table, picture_findings, place_count
-from engine.api.media import PictureIssue, PictureReport
+from engine.api.capabilities import Geometry
+from engine.api.match_report import Grounding
+from engine.api.media import Box, ImageFormat
+from engine.api.picture_report import PictureIssue, PictureReport
 from engine.api.prompt_report import Language, Severity
-from engine.api.types import Box, Geometry, Grounding, ImageFormat
 
 _CLIP = Geometry(480, 480, 81)
 _GOOD = PictureReport(ImageFormat.PNG, 960, 640, 1, 500.0, 1.0, ())
@@ -27,11 +28,6 @@ def _grounding(
 
 def _codes(report: PictureReport = _GOOD, grounding: Grounding | None = None) -> list[str]:
     return [item.code for item in picture_findings(report, grounding, Language.EN, _CLIP)]
-
-
-def test_the_page_is_current() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert with_picture_findings(page) == page, "run python -m engine.analysis.picture.document"
 
 
 def test_every_issue_has_a_row() -> None:
@@ -81,8 +77,8 @@ def test_the_gravest_comes_first_and_places_are_told() -> None:
         500.0,
         1.0,
         (PictureIssue.ROTATED, PictureIssue.LETTERING, PictureIssue.ANIMATED),
-        lettering=(line,),
-        lettering_coverage=0.015,
+        text_lines=(line,),
+        text_coverage=0.015,
     )
     found = picture_findings(report, None, Language.ZH, _CLIP)
     assert [(item.code, item.severity) for item in found] == [

@@ -1,4 +1,4 @@
-"""Reports on picture files that are drawn here, so that every figure has a known cause."""
+"""Reports on synthetic picture files, in which every figure has a known cause."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from PIL import Image as Pillow
 from PIL import ImageFilter
 
 from engine.analysis.picture.report import blockiness_of, report_picture, sharpness_of
+from engine.api.capabilities import Limits
 from engine.api.errors import InvalidJob
-from engine.api.media import PictureIssue, PictureReport
-from engine.api.types import Image, ImageFormat, Limits
+from engine.api.fields import Field
+from engine.api.media import Image, ImageFormat
+from engine.api.picture_report import PictureIssue, PictureReport
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def test_small_and_long(photograph: Pillow.Image) -> None:
 def test_what_is_no_picture_is_refused_by_name(data: bytes) -> None:
     with pytest.raises(InvalidJob) as caught:
         report_picture(Image(data), Limits())
-    assert [violation.field for violation in caught.value.violations] == ["image.data"]
+    assert [violation.field for violation in caught.value.violations] == [Field.IMAGE_DATA]
 
 
 def test_a_cut_file_and_a_large_one_are_refused(photograph: Pillow.Image) -> None:

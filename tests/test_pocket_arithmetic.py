@@ -1,4 +1,4 @@
-"""The cheaper arithmetic that pocket is trained with equals the libraries' on random small models."""
+"""The faster arithmetic that trains pocket equals the libraries' on random small models."""
 
 from __future__ import annotations
 

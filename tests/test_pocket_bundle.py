@@ -1,4 +1,4 @@
-"""Pocket as it lies in the repository: its size, its bundle against its checkpoint, and what its clips show."""
+"""Pocket as committed: its size, its bundle against its checkpoint, and the quality of its clips."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ import pocket.bundle
 import pocket.card
 import pocket.evaluate
 from engine.api.cancellation import CancelFlag
-from engine.api.types import FrameReady, Image, Job, SamplingSpec
-from engine.bundle import Manifest, read_manifest
+from engine.api.events import FrameReady
+from engine.api.job import Job, SamplingSpec
+from engine.api.media import Image
+from engine.bundle.folder import read_manifest
+from engine.bundle.manifest import Manifest
 from engine.generate.bundle_engine import BundleEngine
 from engine.runtime.ort import OrtRuntime
 from pocket.settings import BUNDLE_FOLDER, CHECKPOINT_FOLDER

@@ -1,4 +1,4 @@
-"""The judges of generated clips, held to drawn clips, of which the truth is known."""
+"""The judges of generated clips, tested on drawn clips with known ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts in the losses of pocket: the subject, its size and the noise; and latents that are encoded once."""
+"""Weights in pocket's losses (subject, its size, noise level), and latents that are encoded only once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training loop: what an interrupted run leaves is taken up again as if nothing had happened."""
+"""The training loop: an interrupted run resumes and gives the same result as an uninterrupted one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The drawn world: the same seed gives the same clip, and what is said about it is true."""
+"""The synthetic world: the same seed gives the same clip, and captions are true."""
 
 from dataclasses import replace
 

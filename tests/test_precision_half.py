@@ -1,4 +1,4 @@
-"""Half precision on a CPU: every result of arithmetic is rounded, sums and the last result are not."""
+"""Emulated half precision on a CPU: every arithmetic result is rounded; sums and the graph's output are not."""
 
 from __future__ import annotations
 

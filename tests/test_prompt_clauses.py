@@ -1,4 +1,4 @@
-"""Sentences become clauses: kinds, order, spans in the text as it was given, whatever its spelling."""
+"""Prompts are parsed into clauses: kinds, order, and spans in the original text, whatever its spelling."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.analysis.prompt import ClauseKind, Language, ModelRange, Severity, Span, parse_clauses, report_prompt
+from engine.analysis.prompt.clauses import parse_clauses
+from engine.analysis.prompt.report import report_prompt
 from engine.api.errors import InvalidJob
+from engine.api.fields import Field
+from engine.api.prompt_report import ClauseKind, Language, ModelRange, Severity, Span
 
 _S, _A, _E, _C, _Y = (
     ClauseKind.SUBJECT,
@@ -134,7 +137,7 @@ def test_any_text_gets_a_report(text: str) -> None:
     for finding in report.findings:
         assert finding.message
         assert finding.suggestion
-        assert (finding.span is None) == (finding.field != "prompt")
+        assert (finding.span is None) == (finding.field is not Field.PROMPT)
         if finding.span is not None:
             assert 0 <= finding.span.start <= finding.span.end <= len(text)
 
@@ -152,14 +155,14 @@ def test_a_text_ten_times_the_limit_takes_a_second(unit: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
-        ({"guidance_scale": float("nan")}, "sampling.guidance_scale"),
-        ({"guidance_scale": -1.0}, "sampling.guidance_scale"),
-        ({"duration_seconds": float("inf")}, "video.frame_count"),
-        ({"token_count": -1}, "prompt"),
-        ({"absent_nouns": [Span(0, 99)]}, "prompt"),
+        ({"guidance_scale": float("nan")}, Field.GUIDANCE_SCALE),
+        ({"guidance_scale": -1.0}, Field.GUIDANCE_SCALE),
+        ({"duration_seconds": float("inf")}, Field.FRAME_COUNT),
+        ({"token_count": -1}, Field.PROMPT),
+        ({"absent_nouns": [Span(0, 99)]}, Field.PROMPT),
     ],
 )
-def test_wrong_settings_are_refused_by_name(arguments: dict[str, object], field: str) -> None:
+def test_wrong_settings_are_refused_by_name(arguments: dict[str, object], field: Field) -> None:
     with pytest.raises(InvalidJob) as caught:
         report_prompt("a cat walks to the left", **arguments)  # type: ignore[arg-type]
     assert [violation.field for violation in caught.value.violations] == [field]

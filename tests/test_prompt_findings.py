@@ -1,4 +1,4 @@
-"""The table of findings, its page, and the rules against labelled prompts."""
+"""Prompt findings: the table, its page in docs, and the rules against labelled prompts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from string import Formatter
 import pytest
 
 from benchmarks.prompt_findings import SETS, Score, labelled, report_on, scores
-from engine.analysis.prompt.document import PAGE, with_findings
 from engine.analysis.prompt.findings import example_motions, finding_table
 from engine.analysis.prompt.vocabulary import SUBJECT_CLASSES
 from engine.api.prompt_report import Language
+from scripts.docs_tables import DOCUMENTATION, updated
 
 _FEWEST_OF_EACH = 4
 _CODES = list(finding_table())
@@ -27,8 +27,8 @@ def measured() -> dict[str, dict[str, Score]]:
 
 
 def test_the_page_is_current() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert with_findings(page) == page, "run python -m engine.analysis.prompt.document"
+    page = (DOCUMENTATION / "findings.md").read_text(encoding="utf-8")
+    assert updated("findings.md", page) == page, "run python -m scripts.docs_tables"
 
 
 def test_there_are_enough_labelled_prompts() -> None:

@@ -1,4 +1,4 @@
-"""What calibration measures, keeps and refuses."""
+"""Calibration for quantisation: what it measures, what it saves, and what it refuses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from engine.api.types import Geometry
+from engine.api.capabilities import Geometry
 from export.errors import ExportError
 from export.quantise.calibrate import calibrate, main
 from export.quantise.calibration import calibration_digest, group_size, load_calibration

@@ -1,4 +1,4 @@
-"""One transformer block, quantised, becomes plans for both cards; FP8 for the one that has it."""
+"""A quantised transformer block compiles for both GPUs; FP8 only for the one that supports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What weights become: exactness of each format, packing, zeros, and what cannot be encoded."""
+"""Encodings of weights: exactness of each format, packing, zeros, and values that cannot be encoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphs with quantised linears, run by ONNX Runtime, against the same arithmetic written in torch."""
+"""Graphs with quantised linear layers in ONNX Runtime, against the same arithmetic in torch."""
 
 from __future__ import annotations
 

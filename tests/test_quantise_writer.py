@@ -1,4 +1,4 @@
-"""The streaming pass: what the file holds, when it is there, and how much memory the pass takes."""
+"""The streaming quantiser: the file's content, when the file appears, and the memory of the pass."""
 
 from __future__ import annotations
 

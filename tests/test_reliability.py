@@ -1,4 +1,4 @@
-"""Every promise has tests, every test that records belongs to a promise, and the page says what they reached."""
+"""Every promise has tests, every recording test belongs to a promise, and docs/reliability.md shows their figures."""
 
 from __future__ import annotations
 

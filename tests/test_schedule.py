@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import UniPCMultistepScheduler
 
-from engine.api.types import Expert
+from engine.api.events import Expert
 from engine.generate.schedule import flow_schedule
 
 

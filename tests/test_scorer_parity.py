@@ -1,4 +1,4 @@
-"""Scorer graphs and what is put into them, against transformers at random configurations."""
+"""Scorer graphs and their inputs, against transformers at random configurations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from PIL import Image as Pillow
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessor, SiglipModel
 
-from engine.bundle import GraphSpec, ScorerSpec, TokenizerSpec
+from engine.bundle.graph_spec import GraphSpec
+from engine.bundle.scorer_spec import ScorerSpec, TokenizerSpec
 from engine.matching.embedding import PictureEncoder, SentenceEncoder
 from engine.runtime.ort import OrtRuntime
 from export.bundle.manifest_entries import graph_spec, save_tokenizer

@@ -1,4 +1,4 @@
-"""The parts of a match score, each alone: batches, cache, heat maps, windows, what is asked, probabilities."""
+"""The parts of a match score, each alone: batches, cache, heat maps, windows, queries, probabilities."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.analysis.prompt import ClauseKind, Language, Span
-from engine.api.types import Box, ClauseScore, Grounding
-from engine.bundle import LanguageContrastSpec
+from engine.api.match_report import ClauseScore, Grounding
+from engine.api.media import Box
+from engine.api.prompt_report import ClauseKind, Language, Span
+from engine.bundle.scorer_spec import LanguageContrastSpec
+from engine.cache import BoundedCache
 from engine.matching.batching import Batcher
-from engine.matching.cache import BoundedCache
 from engine.matching.contrast import Contrasts, log_mean_exp
 from engine.matching.grounding import grounding_of, heat_of, presence_of, region_of
 from engine.matching.score import combined_score

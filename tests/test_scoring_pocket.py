@@ -1,4 +1,4 @@
-"""Match reports of pocket's own scorer: what a person would check by eye, and that no sentence breaks it."""
+"""Match reports of pocket's scorer: results that can be checked by eye, and no sentence raises an error."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from engine.analysis.prompt import ClauseKind
 from engine.api.cancellation import CancelFlag
-from engine.api.types import Geometry, MatchBasis, MatchReport, MatchVerdict
-from engine.bundle import read_manifest
-from engine.matching import Scorer
+from engine.api.capabilities import Geometry
+from engine.api.match_report import MatchBasis, MatchReport, MatchVerdict
+from engine.api.prompt_report import ClauseKind
+from engine.bundle.folder import read_manifest
+from engine.matching.scorer import Scorer
 from engine.runtime.execution import Execution
 from engine.runtime.ort import OrtRuntime
 from pocket.world import render_still, sample_spec

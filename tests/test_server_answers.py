@@ -1,4 +1,4 @@
-"""ScoreMatch, GetCapabilities, and the tables between wire and domain."""
+"""ScoreMatch, GetCapabilities, and the tables that map wire to domain."""
 
 from __future__ import annotations
 
@@ -13,24 +13,14 @@ import pytest
 from PIL import Image
 
 import server
-from engine import FakeEngine
-from engine.analysis.diagnosis import RemedyKind, SymptomKind
-from engine.analysis.prompt import ClauseKind, Severity
-from engine.api.types import (
-    Expert,
-    Family,
-    FrameEncoding,
-    ImageFormat,
-    MatchBasis,
-    MatchMode,
-    MatchVerdict,
-    MemoryPlan,
-    PictureFit,
-    Stage,
-    StageMemory,
-    SuccessBasis,
-)
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.capabilities import Family, MemoryPlan, StageMemory
+from engine.api.diagnosis import RemedyKind, SymptomKind
+from engine.api.events import Expert, Stage
+from engine.api.job import MatchMode, PictureFit
+from engine.api.match_report import MatchBasis, MatchVerdict, SuccessBasis
+from engine.api.media import FrameEncoding, ImageFormat
+from engine.api.prompt_report import ClauseKind, Severity
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.rpc.codec import enums
 from stillcue.v1 import capabilities_pb2, diagnosis_pb2, generate_pb2, match_pb2, media_pb2, prompt_report_pb2
 from tests.fake_match_messages import CROPS, REPORT

@@ -1,4 +1,4 @@
-"""Tokens and names in certificates over real sockets: who is let in, what the others are told, what is logged."""
+"""Caller identity by token or certificate over real sockets: who is accepted, which errors and logs result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import stillcue
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from server.errors.refusals import TokenUnknown
 from server.security import callers as callers_module
 from server.security.caller import CallerLimits

@@ -1,4 +1,4 @@
-"""Cancels where they are rare or hard to see: in the queue, at the very end, by callers that vanish without a word."""
+"""Rare cancels: in the queue, at the very end, and by callers that vanish without closing the connection."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import grpc
 import grpc.aio
 import pytest
 
-from engine import FakeEngine
-from engine.api.types import Geometry
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.capabilities import Geometry
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from stillcue.v1 import generate_pb2, media_pb2
 from tests.relay import Relay
 from tests.serving import REQUEST_ID, Served, eventually, generate_request, kinds, png, read_all, served, stub_of

@@ -1,4 +1,4 @@
-"""Metrics of graphics cards: a driver that a test plays, and this machine's own."""
+"""GPU metrics: with a fake driver, and with this machine's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams that end early: by the caller, by the deadline, by a slow reader. The engine stops and the next job runs."""
+"""Streams ended early by the caller, the deadline or a slow reader: the engine stops and the next job runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from engine import FakeEngine
-from engine.api.types import Geometry, Job, PreparedJob
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.capabilities import Geometry
+from engine.api.job import Job, PreparedJob
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.errors.refusals import DeadlinePassed
 from server.observability.metrics import Metrics
 from server.rpc.context import ServerContext

@@ -1,4 +1,4 @@
-"""What a job will take, told before it is taken, and jobs that are refused for it; callers in turn."""
+"""Estimates of a job before it runs, jobs refused because of them, and turns between callers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 
-from engine import FakeEngine
 from engine.api.cancellation import CancelFlag
-from engine.api.types import Geometry, Image, Job, MemoryPlan, SamplingSpec, Stage, StageMemory, StageStarted, VideoSpec
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.capabilities import Geometry, MemoryPlan, StageMemory
+from engine.api.events import Stage, StageStarted
+from engine.api.job import Job, SamplingSpec, VideoSpec
+from engine.api.media import Image
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.errors.refusals import QueueFull
 from server.jobs.estimates import Estimates
 from server.rpc.status import status_of
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from engine.api.types import PreparedJob
+    from engine.api.job import PreparedJob
 
 GRAPH_CALL_COUNT = 10  # of the job of `generate_request`
 CALL_SECONDS = 0.1

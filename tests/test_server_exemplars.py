@@ -1,4 +1,4 @@
-"""Exemplars: a bucket of a histogram leads to the request that fell into it, in the one format that can say so."""
+"""Exemplars link a histogram bucket to the request in it, in OpenMetrics, the only format with exemplars."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import uuid
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from server.observability.metrics import exemplar_of
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.serving import PROMPT, REQUEST_ID, Served, failure_of, generate_request, png, read_all, served

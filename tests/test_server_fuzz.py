@@ -1,4 +1,4 @@
-"""The short form of ``benchmarks.fuzz``: whatever is sent, the answer blames the caller and memory stays."""
+"""The short form of ``benchmarks.fuzz``: no request causes a server error, and memory does not grow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream of a Generate call, exactly."""
+"""The exact stream of a Generate call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from PIL import Image
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import diagnosis_pb2, generate_pb2, match_pb2, media_pb2
 from tests.fake_match_messages import REPORT
 from tests.serving import PROMPT, REQUEST_ID, Served, eventually, generate_request, kinds, read_all, served

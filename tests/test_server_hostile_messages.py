@@ -1,4 +1,4 @@
-"""Messages above the limit, plain and compressed, against a server in a process of its own whose memory is watched."""
+"""Messages above the size limit, plain and compressed, against a server process whose memory is watched."""
 
 from __future__ import annotations
 

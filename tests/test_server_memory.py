@@ -1,4 +1,4 @@
-"""The memory budget through the front door: a real server process with a real bundle, seen by the real client."""
+"""The memory budget end to end: a real server process with a real bundle, observed by the real client."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import stillcue
-from engine.api.types import Geometry
-from engine.bundle import read_manifest
+from engine.api.capabilities import Geometry
+from engine.bundle.folder import read_manifest
 from engine.memory.measure import demand_of
 from engine.memory.placement import Placement
 

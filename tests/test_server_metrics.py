@@ -1,4 +1,4 @@
-"""The metrics against what happened, over HTTP, after every way in which a call can end."""
+"""Metrics over HTTP are exact after every way in which a call can end."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine import FakeEngine
+from engine.api.capabilities import Geometry, MemoryPlan, StageMemory
 from engine.api.errors import OutOfMemory
-from engine.api.types import Geometry, MemoryPlan, Stage, StageMemory
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.events import Stage
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
+from scripts.docs_tables import DOCUMENTATION, updated
 from server.errors.rules import INTERNAL, RULES
 from server.observability.metrics import Metrics
-from server.reference import DOCUMENTATION, tables, with_table
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
 from tests.serving import PROMPT, Served, failure_of, generate_request, png, read_all, served
 from tests.test_server_refusals import FaultyEngine
@@ -239,7 +239,7 @@ async def test_the_exported_names_are_the_documented_ones() -> None:
 @pytest.mark.parametrize("name", ["settings.md", "metrics.md", "errors.md"])
 def test_the_tables_of_the_documentation_are_current(name: str) -> None:
     page = (DOCUMENTATION / name).read_text(encoding="utf-8")
-    assert page == with_table(page, tables()[name]), "run python -m server.reference"
+    assert page == updated(name, page), "run python -m scripts.docs_tables"
 
 
 def test_every_reason_is_told_once() -> None:

@@ -1,11 +1,12 @@
-"""Messages that are written beside protobuf are the ones that protobuf reads."""
+"""Messages encoded by hand are the ones that protobuf decodes."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from engine.api.types import FrameEncoding, FrameReady, Stage, StageStarted
+from engine.api.events import FrameReady, Stage, StageStarted
+from engine.api.media import FrameEncoding
 from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.rpc.codec.durations import encode_duration
 from server.rpc.codec.outgoing import Outgoing

@@ -1,4 +1,4 @@
-"""Load and signals: what the server promises of them, counted."""
+"""Promises under load and signals, checked by exact counts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 from google.rpc import error_details_pb2
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import generate_pb2
 from tests.serving import (
     PATIENCE_SECONDS,

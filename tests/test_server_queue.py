@@ -1,4 +1,4 @@
-"""Who runs next, who waits, who is refused."""
+"""The queue: which job runs next, which waits, which is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 from google.rpc import error_details_pb2
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import generate_pb2
 from tests.serving import Served, detail, eventually, failure_of, generate_request, kinds, read_all, reason, served
 

@@ -1,4 +1,4 @@
-"""What one caller may take: streams, jobs, calls a minute. Over real sockets, and the accounts by themselves."""
+"""Limits of one caller: streams, jobs, calls a minute. Over real sockets, and the accounting alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from server.errors.refusals import QuotaExceeded
 from server.security.caller import Caller, CallerLimits
 from server.security.callers import hash_of

@@ -1,4 +1,4 @@
-"""What a caller is told when a job is refused, field by field, and that the engine never saw it."""
+"""Refused jobs: the error for each field, and that the engine never receives the job."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 
-from engine import FakeEngine
 from engine.api.errors import GraphFailed, OutOfMemory
-from engine.api.types import ClipPlan
-from engine.testing.fake_engine import FAKE_CAPABILITIES
+from engine.api.job import ClipPlan
+from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.serving import (
     PROMPT,
@@ -37,7 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from engine.api.cancellation import CancelFlag
-    from engine.api.types import Event, Image, Job, MatchReport, PreparedJob
+    from engine.api.events import Event
+    from engine.api.job import Job, PreparedJob
+    from engine.api.match_report import MatchReport
+    from engine.api.media import Image
 
 INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION

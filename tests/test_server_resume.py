@@ -1,4 +1,4 @@
-"""Streams that break and are taken up again: the same bytes, one run of the engine, bounded time and memory."""
+"""Broken streams are resumed: the same bytes, one run of the engine, bounded time and memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from server.jobs.resume_token import ResumeToken
 from stillcue.v1 import generate_pb2, media_pb2
 from tests.serving import (

@@ -1,4 +1,4 @@
-"""The short form of ``benchmarks.soak``: jobs that end in every way leave nothing, and a leak on purpose is found."""
+"""The short form of ``benchmarks.soak``: no job leaves anything behind, and a deliberate leak is found."""
 
 from __future__ import annotations
 

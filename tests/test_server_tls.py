@@ -1,4 +1,4 @@
-"""TLS and mutual TLS on real sockets: who connects, who does not, and what a change of files does."""
+"""TLS and mutual TLS on real sockets: which clients connect, and what a change of certificate files does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import stillcue
-from engine import FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from server import probe
 from server.security.tls import server_credentials
 from server.settings import Address, SettingInvalid, Settings

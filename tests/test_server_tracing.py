@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from engine import FakeEngine
 from engine.api.errors import GraphFailed
+from engine.testing.fake_engine import FakeEngine
 from server.observability.spans import Tracing
 from server.observability.tracing import open_tracing
 from server.settings import SettingInvalid, Settings

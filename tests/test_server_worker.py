@@ -1,4 +1,4 @@
-"""The engine in a process of its own, over real sockets: what its faults cost, and what comes back by itself."""
+"""The engine in a worker process, over real sockets: effects of its faults, and recovery."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from engine import FakeEngine, WorkerEngine
 from engine.api.cancellation import CancelFlag
 from engine.api.errors import BundleInvalid, Cancelled, EngineHung, EngineLost, EngineRestarting
-from engine.api.types import Image, Job, JobDone, StepDone
-from engine.worker import WorkerSettings
+from engine.api.events import JobDone, StepDone
+from engine.api.job import Job
+from engine.api.media import Image
+from engine.api.settings import WorkerSettings
+from engine.testing.fake_engine import FakeEngine
 from engine.worker.arena import Arena, Layout
+from engine.worker.engine import WorkerEngine
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.faulty_worker import open_faulty
 from tests.serving import (

@@ -1,4 +1,4 @@
-"""What the serving image holds is enough: no torch, no model library, one clip through the real server."""
+"""The serving image has all it needs without torch or model libraries: one clip through the real server."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What each recipe of ``export.quantise`` costs in fidelity, on a bundle that holds its checkpoint.
+"""Loss of fidelity of each quantisation recipe of ``export.quantise``, measured on a bundle that holds its checkpoint.
 
-``variants`` makes bundles whose transformers are quantised, ``half`` lets a CPU round as a card does, ``runs`` measures
-them against the bundle in float32, ``table`` writes docs/precision.md.
+``variants`` writes bundles with quantised transformers, ``half`` emulates a GPU's half precision on a CPU, ``runs``
+measures variants against the float32 bundle, ``table`` writes docs/precision.md.
 """

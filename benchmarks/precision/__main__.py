@@ -1,8 +1,8 @@
-"""Error and PSNR of every recipe on a bundle that holds its checkpoint.
+"""Measures error and PSNR of every quantisation recipe on a bundle that holds its checkpoint.
 
     python -m benchmarks.precision --json FILE [--markdown docs/precision.md] [--bundle pocket/model] [--clips 4]
 
-Pictures and sentences are drawn from the pocket model's world; calibration and measurement see different clips.
+Pictures and prompts come from the pocket model's synthetic world; calibration and measurement use different clips.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from benchmarks.precision.runs import Asked, Record, make_clips, psnr_db, relati
 from benchmarks.precision.table import markdown
 from benchmarks.precision.variants import COMPONENTS, Variant, transformer_specs, write_variant
 from benchmarks.report import machine
-from engine.api.types import Geometry
-from engine.bundle import Manifest, read_manifest
+from engine.api.capabilities import Geometry
+from engine.bundle.folder import read_manifest
+from engine.bundle.manifest import Manifest
 from export.library_logging import hide_progress_bars, quiet_libraries
 from export.quantise.calibrate import calibrate
 from export.quantise.calibration import Calibration, load_calibration
@@ -50,7 +51,7 @@ _RECORD_STRIDE = 5
 
 
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measures all recipes, prints the figures and writes them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.precision")
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
     parser.add_argument("--markdown", type=Path, help="file for the page")
@@ -75,7 +76,7 @@ def main() -> None:
 
 
 class _Measurement:
-    """Everything that is measured is measured against one set of clips in float32."""
+    """Measures variants against one set of clips generated in float32."""
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self._options, self._folder = options, folder
@@ -99,7 +100,7 @@ class _Measurement:
         )
 
     def row(self, variant: Variant) -> dict[str, Any]:
-        """One recipe: errors by expert with and without half precision around it, PSNR of clips, size."""
+        """Returns the table row of one recipe: error of each expert with and without half precision, PSNR, bytes."""
         bundle = self._folder / variant.name
         byte_count = write_variant(self._options.bundle, self._manifest, variant, self._calibrations, bundle)
         clips = make_clips(bundle, self._asked, self._steps)
@@ -117,7 +118,7 @@ class _Measurement:
         }
 
     def group(self, pattern: str) -> dict[str, Any]:
-        """One group of linears alone, in each format; the first expert's error."""
+        """Returns the first expert's error in each format with only the linear layers of ``pattern`` quantised."""
         figures: dict[str, Any] = {"group": pattern.replace("\\", "").removesuffix(".weight")}
         for name, precision, with_moments in (
             ("int8", "int8", True),
@@ -130,7 +131,7 @@ class _Measurement:
         return figures
 
     def setting(self) -> dict[str, Any]:
-        """What the figures hold for."""
+        """Returns the settings under which the figures were measured."""
         return {
             "name": self._manifest.name,
             "checkpoint_digest": self._manifest.checkpoint_digest,

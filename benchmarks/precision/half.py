@@ -1,8 +1,9 @@
-"""A graph that a CPU computes in float32, with every result rounded to half precision, as a card stores it.
+"""Emulates a GPU's half precision in a float32 graph on a CPU: every arithmetic result is rounded to half precision.
 
-A card's kernels multiply in half precision and add up in float32; what they hand on is rounded. So here every result
-of arithmetic goes through a Cast down and up. The insides of norms stay as they are: they are float32 on the card too
-(the libraries' ``_keep_in_fp32_modules``). ONNX Runtime has hardly any kernels for bfloat16, hence this.
+A GPU's kernels multiply in half precision, accumulate in float32 and round their results. Here every arithmetic result
+passes through a Cast to half precision and back. The inside of norms is not rounded: it is float32 on the GPU too
+(``_keep_in_fp32_modules`` of Diffusers and transformers). Emulated because ONNX Runtime has few bfloat16 kernels for
+CPUs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ _ROUNDED = frozenset({"MatMul", "Gemm", "Conv", "Add", "Sub", "Mul", "Softmax", 
 
 
 def round_results(model: ir.Model, dtype: ir.DataType) -> int:
-    """Changes a graph in place; returns how many results are rounded. Results of integers are left alone."""
+    """Inserts the casts into a graph in place, except after integer results; returns their number."""
     graph = model.graph
     outputs = set(graph.outputs)
     count = 0
@@ -21,7 +22,7 @@ def round_results(model: ir.Model, dtype: ir.DataType) -> int:
         (result,) = node.outputs if len(node.outputs) == 1 else (None,)
         if result is None or node.op_type not in _ROUNDED or _is_integer(node):
             continue
-        if result in outputs:  # the last result is float32 on the card too
+        if result in outputs:  # the graph's output is float32 on the GPU too
             continue
         consumers = [(usage.node, usage.idx) for usage in result.uses()]
         down = ir.node("Cast", [result], attributes={"to": int(dtype)}, num_outputs=1)
@@ -35,7 +36,7 @@ def round_results(model: ir.Model, dtype: ir.DataType) -> int:
 
 
 def _is_integer(node: ir.Node) -> bool:
-    """By the types that the exporter's graphs state; constants of integers are among the inputs otherwise."""
+    """Returns True for integer results: by the stated type, or without one by integer constants among the inputs."""
     for value in (*node.outputs, *node.inputs):
         if value is not None and value.dtype is not None:
             return value.dtype in {ir.DataType.INT64, ir.DataType.INT32, ir.DataType.BOOL}

@@ -1,4 +1,4 @@
-"""Runs a bundle and keeps what its transformers were given and gave. Knows the engine; knows no precision."""
+"""Runs bundles with the engine, records the inputs of their transformers, and compares results."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from engine.api.cancellation import CancelFlag
-from engine.api.types import FrameReady, Image, Job, SamplingSpec
-from engine.bundle import GraphSpec
+from engine.api.events import FrameReady
+from engine.api.job import Job, SamplingSpec
+from engine.api.media import Image
+from engine.bundle.graph_spec import GraphSpec
 from engine.generate.bundle_engine import BundleEngine
 from engine.runtime.base import Tensor
 from engine.runtime.ort import OrtGraph, OrtRuntime
@@ -25,7 +27,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """A clip to make: ``picture`` [height, width, 3] uint8."""
+    """A clip to generate: ``picture`` [height, width, 3] uint8."""
 
     picture: NDArray[np.uint8]
     sentence: str
@@ -34,14 +36,14 @@ class Asked:
 
 @dataclass
 class Record:
-    """Inputs that a transformer's graph was given, by stage, every ``stride``-th call."""
+    """Recorded inputs of the transformers' graphs by stage, of every ``stride``-th call."""
 
     stride: int
     inputs: dict[str, list[dict[str, Array]]] = field(default_factory=dict)
     _call_counts: dict[str, int] = field(default_factory=dict)
 
     def see(self, stage: str, inputs: Mapping[str, Tensor]) -> None:
-        """One call."""
+        """Counts one call of a stage and records its inputs if its turn has come."""
         count = self._call_counts.get(stage, 0)
         self._call_counts[stage] = count + 1
         if count % self.stride == 0:
@@ -49,7 +51,7 @@ class Record:
 
 
 class ExactRuntime(OrtRuntime):
-    """Runs transformers node by node, so that what is measured is the graph and not the runtime's fusions."""
+    """ONNX Runtime without graph optimisations for transformers: fusions would change the measured rounding."""
 
     def __init__(self, thread_count: int, record: Record | None = None) -> None:
         super().__init__(thread_count)
@@ -79,7 +81,7 @@ def _watch(graph: OrtGraph, record: Record) -> None:
 def make_clips(
     bundle: Path, asked: Sequence[Asked], step_count: int, record: Record | None = None
 ) -> list[NDArray[np.uint8]]:
-    """Generates clips [frames, height, width, 3] with the bundle's own guidance and shift."""
+    """Generates clips [frames, height, width, 3] uint8 with the bundle's default guidance and shift."""
     engine = BundleEngine(bundle, ExactRuntime(0, record), text_cache_entry_count=len(asked) + 1)
     clips = []
     for item in asked:
@@ -92,7 +94,7 @@ def make_clips(
 
 
 def run_transformer(file: Path, inputs: Sequence[Mapping[str, Array]]) -> list[NDArray[np.float32]]:
-    """A transformer's predictions for recorded inputs, node by node."""
+    """Returns a transformer's predictions for recorded inputs, computed without graph optimisations."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
@@ -101,7 +103,7 @@ def run_transformer(file: Path, inputs: Sequence[Mapping[str, Array]]) -> list[N
 
 
 def relative_error(actual: Sequence[NDArray[np.float32]], expected: Sequence[NDArray[np.float32]]) -> float:
-    """Root of the summed squares of the difference over that of the expected."""
+    """Returns the norm of the difference divided by the norm of the expected values, over all arrays."""
     difference = sum(
         float(np.square(ours - theirs, dtype=np.float64).sum()) for ours, theirs in zip(actual, expected, strict=True)
     )
@@ -109,6 +111,6 @@ def relative_error(actual: Sequence[NDArray[np.float32]], expected: Sequence[NDA
 
 
 def psnr_db(actual: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
-    """Over a whole clip, in dB, of 255; 99 where they are equal."""
+    """Returns the PSNR in dB over a whole clip with peak 255; 99 for equal clips."""
     error = float(np.mean(np.square(actual.astype(np.float64) - expected)))
     return 99.0 if error == 0 else float(10 * np.log10(255.0**2 / error))

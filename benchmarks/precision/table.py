@@ -1,4 +1,4 @@
-"""docs/precision.md from the figures of a run. Knows words and figures; measures nothing."""
+"""Writes docs/precision.md from the figures of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PRECISIONS: tuple[RecipePrecision, ...] = ("fp16", "bf16", "int8", "fp8", "int4
 
 
 def markdown(rows: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, Any]], setting: Mapping[str, Any]) -> str:
-    """The whole page."""
+    """Returns the whole page. ``rows`` are recipes, ``groups`` groups of linear layers, ``setting`` the conditions."""
     lines = [
         "# Precision",
         "",

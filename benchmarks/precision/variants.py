@@ -1,6 +1,6 @@
-"""Bundles whose transformers are quantised by a recipe, beside the one that they come from.
+"""Writes variants of a bundle whose transformers are quantised by a recipe.
 
-The graphs are the bundle's own, rewritten; the weights come from the checkpoint inside it.
+Rewrites the bundle's own graphs; the weights come from the checkpoint inside the bundle.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import onnx_ir as ir
 import torch
 
 from benchmarks.precision.half import round_results
-from engine.bundle import MANIFEST_NAME, FileSpec, GraphSpec, Manifest, file_sha256
+from engine.bundle.folder import MANIFEST_NAME, file_sha256
+from engine.bundle.graph_spec import GraphSpec
+from engine.bundle.manifest import FileSpec, Manifest
 from export.quantise.calibration import Calibration
 from export.quantise.encodings import Encoding, Kept
 from export.quantise.recipes import RecipePrecision, recipe_for
@@ -32,8 +34,8 @@ _HALVES = {torch.float16: ir.DataType.FLOAT16, torch.bfloat16: ir.DataType.BFLOA
 class Variant:
     """A recipe to measure.
 
-    ``only`` quantises but the weights that match; without ``with_moments`` INT4 is rounded to nearest; without
-    ``with_halves`` the rest of the graph stays in float32, which shows the quantised weights alone.
+    ``only`` is a pattern that limits quantisation to matching weights; without ``with_moments`` INT4 is rounded to
+    nearest; without ``with_halves`` the rest of the graph stays in float32, which isolates the quantised weights.
     """
 
     name: str
@@ -44,7 +46,7 @@ class Variant:
 
 
 def transformer_specs(manifest: Manifest) -> list[GraphSpec]:
-    """The transformers' graphs at the bundle's first size."""
+    """Returns the transformers' graphs at the bundle's first size."""
     first = manifest.geometries[0]
     wanted = (first.width_px, first.height_px, first.frame_count)
     return [
@@ -57,7 +59,7 @@ def transformer_specs(manifest: Manifest) -> list[GraphSpec]:
 def write_variant(
     bundle: Path, manifest: Manifest, variant: Variant, calibrations: Mapping[str, Calibration], out: Path
 ) -> int:
-    """Writes the variant's bundle into a new folder; returns the bytes of its transformers' weights."""
+    """Writes the variant's bundle into the new folder ``out``; returns the bytes of its transformers' weights."""
     shutil.copytree(bundle, out)
     files = dict(manifest.files)
     byte_count = 0
@@ -96,7 +98,7 @@ def _rewrite(file: Path, weights: QuantisedWeights, variant: Variant) -> None:
         if parameter in weights.quantised
     }
     if len(quantised) != len(weights.quantised):
-        raise SystemExit(f"{file}: reads {len(quantised)} of {len(weights.quantised)} quantised weights")
+        raise SystemExit(f"{file}: the graph reads {len(quantised)} of {len(weights.quantised)} quantised weights")
     quantise_graph(model, quantised, file.parent)
     dtype = recipe_for("transformer", variant.precision).dtype
     if variant.with_halves and dtype in _HALVES:
@@ -105,6 +107,6 @@ def _rewrite(file: Path, weights: QuantisedWeights, variant: Variant) -> None:
 
 
 def _parameter(initializer: str, weights: QuantisedWeights) -> str:
-    """The checkpoint's name: graphs of an older exporter put ``model.`` before it and ``.stored`` behind."""
+    """Returns the checkpoint's name of an initializer; older exporters put ``model.`` before and ``.stored`` after."""
     name = initializer.removesuffix(".stored")
     return next((known for known in (name, name.removeprefix("model.")) if known in weights.quantised), name)

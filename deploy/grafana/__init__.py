@@ -1,5 +1,5 @@
-"""The dashboard for operators, written in code: ``python -m deploy.grafana`` writes ``dashboards/stillcue.json``.
+"""The operators' dashboard as code: ``python -m deploy.grafana`` writes ``dashboards/stillcue.json``.
 
-``questions`` says what an operator asks and which panels answer; ``panels`` says how a panel looks; ``dashboard`` puts
-both on a page. Grafana Foundation SDK knows Grafana's schema, so that nothing here does.
+``questions`` holds one row of panels for each question of an operator; ``panels`` the kinds of panels; ``expressions``
+the PromQL that panels share; ``dashboard`` the layout. The Grafana Foundation SDK produces Grafana's JSON schema.
 """

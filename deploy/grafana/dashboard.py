@@ -1,4 +1,4 @@
-"""Questions become a page: a row for each, its panels from left to right. Knows the grid; does not know any metric."""
+"""The layout of the dashboard: a row for each question, with its panels from left to right below."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from deploy.grafana.panels import DATASOURCE, Panel
 
 FILE = Path(__file__).parent / "dashboards" / "stillcue.json"
 GRID_WIDTH = 24
-# Of the dashboard in Grafana: links to it stay valid when its title changes.
+# The dashboard's id in Grafana. It is fixed, so that links stay valid when the title changes.
 UID = "stillcue"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an operator asks, and the panels that answer."""
+    """A question of an operator, and the panels that answer it."""
 
     text: str
     panels: tuple[Panel, ...]
 
 
 def dashboard_json(questions: tuple[Question, ...]) -> str:
-    """The dashboard as Grafana reads it from a file, one line for each value."""
+    """Returns the dashboard as the JSON that Grafana provisions from a file, one line for each value."""
     page = (
         dashboard.Dashboard("Stillcue")
         .uid(UID)
-        .description("One picture and one sentence become video: what operators ask, row by row.")
+        .description("Image-to-video service. Each row answers a question of an operator.")
         .tags(["stillcue"])
         .time("now-3h", "now")
         .refresh("30s")
         .timezone("browser")
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
-        .readonly()  # the file is the source: what is changed in Grafana is lost with the next one
+        .readonly()  # changes made in Grafana would be lost when the file is next provisioned
         .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
         .with_variable(
             dashboard.QueryVariable("instance")
@@ -51,7 +51,7 @@ def dashboard_json(questions: tuple[Question, ...]) -> str:
             .all_value(".*")
         )
     )
-    # Rows and panels share one range of ids.
+    # Rows and panels are numbered together: ids must be unique on the page.
     identities, top = iter(range(1, 1_000)), 0
     for question in questions:
         page.with_row(dashboard.Row(question.text).id(next(identities)).grid_pos(_place(0, top, GRID_WIDTH, 1)))

@@ -1,7 +1,7 @@
-"""Expressions that several panels share. Knows PromQL and Grafana's variables; does not know which metrics there are.
+"""PromQL expressions that several panels share; each function returns the text of an expression.
 
-Every expression looks at the servers that the dashboard's variable ``instance`` chooses. Windows are Grafana's
-``$__rate_interval``, or ``JOBS_WINDOW`` where jobs are so few that a shorter one would show nothing.
+Every expression selects the servers that the dashboard's variable ``instance`` names. The window is Grafana's
+``$__rate_interval``, or ``JOBS_WINDOW`` for jobs, which are too few for a shorter one.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ JOBS_WINDOW = "15m"
 
 
 def rate(metric: str, by: str, more: str = "") -> str:
-    """How often a second, summed ``by`` labels; ``more`` are further matchers."""
+    """Returns the rate of a counter in events per second, summed by the labels ``by``; ``more`` adds label matchers."""
     labels = f"{SERVER}, {more}" if more else SERVER
     return f"sum by ({by}) (rate({metric}{{{labels}}}[$__rate_interval]))"
 
 
 def increase(metric: str, by: str, more: str = "", window: str = JOBS_WINDOW) -> str:
-    """How often in a window, summed ``by`` labels, or altogether where there are none."""
+    """Returns the increase of a counter in a window, summed by the labels ``by``, or in total if ``by`` is empty."""
     labels = f"{SERVER}, {more}" if more else SERVER
     total = f"sum by ({by})" if by else "sum"
     return f"{total} (increase({metric}{{{labels}}}[{window}]))"
 
 
 def quantile(share: float, histogram: str, by: str = "", more: str = "") -> str:
-    """What a ``share`` of a histogram, 0..1, stays below, for each value of the labels ``by``."""
+    """Returns a quantile (``share``, 0..1) of a histogram for each value of the labels ``by``."""
     kept = f"{by}, le" if by else "le"
     return f"histogram_quantile({share}, {increase(f'{histogram}_bucket', kept, more)})"
 
 
 def quantiles(histogram: str, more: str = "") -> tuple[Query, ...]:
-    """Median and 95 % of a histogram, over all chosen servers."""
+    """Returns queries for the median and the 95th percentile of a histogram over all selected servers."""
     return tuple(Query(quantile(share, histogram, more=more), f"p{share * 100:.0f}") for share in (0.5, 0.95))
 
 
 def mean(histogram: str, by: str) -> str:
-    """The mean of what a histogram observed, ``by`` labels; nothing where it observed nothing."""
+    """Returns the mean of a histogram's observations by the labels ``by``; no series where there is no observation."""
     return f"{increase(f'{histogram}_sum', by)} / ({increase(f'{histogram}_count', by)} > 0)"

@@ -1,4 +1,4 @@
-"""Kinds of panels. Knows how a question's panel looks in Grafana; does not know where it stands or what it asks."""
+"""The kinds of panels, each with its look in Grafana: lines, a number, bars, a heat map, a table of labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DATASOURCE = common_models.DataSourceRef(type_val="prometheus", uid="${datasourc
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """An expression and the name of its series, in which ``{{label}}`` stands for a label."""
+    """A PromQL expression and the legend of its series, in which ``{{label}}`` is replaced by a label's value."""
 
     expression: str
     legend: str = ""
@@ -24,9 +24,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Panel(ABC):
-    """What a panel shows. ``advice`` is what to do about it; ``unit`` is one of Grafana's.
+    """A panel of any kind. ``advice`` names its metrics and says how to react; ``unit`` is a unit id of Grafana.
 
-    ``thresholds`` are (value, colour), from low to high; below the first one it is green.
+    ``width`` and ``height`` are in cells of Grafana's grid, 24 cells wide. ``thresholds`` are (value, colour) from low
+    to high; below the first one the colour is green.
     """
 
     title: str
@@ -40,12 +41,12 @@ class Panel(ABC):
 
     @abstractmethod
     def builder(self) -> Builder[models.Panel]:
-        """The panel for the SDK."""
+        """Returns the SDK's builder of the panel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lines(Panel):
-    """Values over time; ``is_stacked`` where the sum means something."""
+    """Values over time; ``is_stacked`` for series whose sum is meaningful."""
 
     is_stacked: bool = False
 
@@ -80,7 +81,7 @@ class Lines(Panel):
 
 @dataclass(frozen=True, slots=True)
 class Number(Panel):
-    """The last value, large, its colour by the thresholds."""
+    """The last value as a large number, coloured by the thresholds."""
 
     width: int = 4
     height: int = 4
@@ -100,7 +101,7 @@ class Number(Panel):
 
 @dataclass(frozen=True, slots=True)
 class Bars(Panel):
-    """One bar for each series of the last value."""
+    """The last value of each series as a bar."""
 
     def builder(self) -> Builder[models.Panel]:
         """See ``Panel.builder``."""
@@ -117,7 +118,7 @@ class Bars(Panel):
 
 @dataclass(frozen=True, slots=True)
 class Heat(Panel):
-    """How a histogram's buckets fill over time; the expression sums bucket increases by ``le``."""
+    """A heat map of a histogram over time; the expression must sum bucket increases by ``le``."""
 
     def builder(self) -> Builder[models.Panel]:
         """See ``Panel.builder``."""
@@ -137,7 +138,7 @@ class Heat(Panel):
 
 @dataclass(frozen=True, slots=True)
 class Labels(Panel):
-    """The labels of one expression as rows of a table."""
+    """A table of the labels of an expression's series, one row for each series."""
 
     def builder(self) -> Builder[models.Panel]:
         """See ``Panel.builder``."""

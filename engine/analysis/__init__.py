@@ -1,1 +1,1 @@
-"""What the engine says about a sentence, a picture and a finished clip, by rules and without a model."""
+"""Reports on prompts, pictures and finished clips, by rules and measurements, without a model."""

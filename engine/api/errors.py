@@ -1,24 +1,24 @@
-"""Everything that can go wrong in the engine, as one tree.
+"""The errors of the engine, as one tree.
 
 ::
 
     EngineError
-    ├── InvalidJob        the job itself is wrong: name the fields, mend them, send again
-    ├── NotCompiled       the job is fine but this bundle was not compiled for it
-    ├── MatchRefused      the match score is below what the caller required
-    ├── ScorerMissing     the bundle holds no scorer
-    ├── Cancelled         the caller or the server asked to stop
-    ├── OutOfMemory       the device could not hold the job
-    ├── GraphFailed       a graph call failed: the engine's fault, not the caller's
-    ├── EngineLost        the process of the engine ended under the job
-    │   └── EngineHung    it was ended, because a graph call took longer than it may
-    ├── EngineRestarting  the process of the engine starts again
-    └── BundleInvalid     the bundle on disk is missing, damaged or of another version (start-up only)
-        ├── DoesNotFit    no compiled size and length keeps within the memory budget
-        └── DeviceUnavailable  no card, no driver, or no library that drives it
+    ├── InvalidJob        one or more fields of the job are wrong
+    ├── NotCompiled       the bundle was not compiled for the job's size or length
+    ├── MatchRefused      the match score is below the minimum that the job requires
+    ├── ScorerMissing     the job needs a scorer, and the bundle holds none
+    ├── Cancelled         the job was cancelled
+    ├── OutOfMemory       the device ran out of memory
+    ├── GraphFailed       a graph call failed
+    ├── EngineLost        the worker process ended during the job
+    │   └── EngineHung    the worker was killed because one graph call took too long
+    ├── EngineRestarting  the worker process is being restarted
+    └── BundleInvalid     the bundle is missing, damaged or of another version (raised on opening only)
+        ├── DoesNotFit    no compiled size and length fits the memory budget
+        └── DeviceUnavailable  no GPU, no driver, or no library that drives the GPU
 
-Each message is meant for the person who made the request: it names the fault and the remedy, and holds no path,
-no stack trace and no prompt. ``BundleInvalid`` alone is read by operators and does name files.
+Messages name the fault and what to do about it. They hold no path, no stack trace and no prompt; only
+``BundleInvalid``, which operators read, names files. Fields are named by ``Field``, not by a path of a request format.
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.api.fields import Field
+
 if TYPE_CHECKING:
     from engine.api.match_report import MatchReport
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One wrong field of a job.
+    """One wrong field of a job. ``description`` continues the field's name: what is wrong, and what to do."""
 
-    ``field`` is the field's path as the caller wrote it, for example ``video.frame_count``; ``description`` says
-    what is wrong with the value and what to do.
-    """
-
-    field: str
+    field: Field
     description: str
+
+    def __str__(self) -> str:
+        return f"{self.field.value}: {self.description}"
 
 
 class EngineError(Exception):
@@ -47,23 +48,23 @@ class EngineError(Exception):
 
 
 class InvalidJob(EngineError):
-    """The job is wrong in one or more fields."""
+    """One or more fields of the job are wrong; ``violations`` names each of them."""
 
     def __init__(self, *violations: Violation) -> None:
         self.violations = violations
-        super().__init__("; ".join(f"{item.field}: {item.description}" for item in violations))
+        super().__init__("; ".join(map(str, violations)))
 
 
 class NotCompiled(EngineError):
-    """The job asks for a size or length that the bundle does not hold."""
+    """The bundle was not compiled for the size or length that the job asks for."""
 
     def __init__(self, violation: Violation) -> None:
         self.violation = violation
-        super().__init__(f"{violation.field}: {violation.description}")
+        super().__init__(str(violation))
 
 
 class MatchRefused(EngineError):
-    """Picture and sentence match less than the caller required. ``report`` says how, scores are 0..100."""
+    """Picture and prompt match less than the job requires. Scores are 0..100; ``report`` explains the score."""
 
     def __init__(self, report: MatchReport, minimum_score: float) -> None:
         self.report = report
@@ -71,20 +72,20 @@ class MatchRefused(EngineError):
         self.minimum_score = minimum_score
         super().__init__(
             f"the picture and the sentence match with score {self.score:.0f}, below the required {minimum_score:.0f}; "
-            "describe what the picture shows, or send match.mode REPORT to generate all the same"
+            "describe what the picture shows"
         )
 
 
 class ScorerMissing(EngineError):
-    """Something was asked for that needs a scorer, and the bundle holds none. ``field`` asked for it."""
+    """The job needs a scorer, and the bundle holds none. ``field`` is the field that needs it."""
 
-    def __init__(self, field: str = "match.mode", otherwise: str = "OFF") -> None:
+    def __init__(self, field: Field) -> None:
         self.field = field
-        super().__init__(f"this bundle holds no scorer; export it with --scorer, or send {field} {otherwise}")
+        super().__init__("this bundle holds no scorer; export it with --scorer")
 
 
 class Cancelled(EngineError):
-    """The work was stopped before its end."""
+    """The job was cancelled before its end."""
 
 
 class OutOfMemory(EngineError):
@@ -92,11 +93,11 @@ class OutOfMemory(EngineError):
 
 
 class GraphFailed(EngineError):
-    """A graph call failed; details are in the server's log."""
+    """A graph call failed. The message may hold internals of the runtime: it belongs in the log."""
 
 
 class EngineLost(EngineError):
-    """The process of the engine ended under the job. ``retry_seconds``: when another one is likely to be ready."""
+    """The worker process ended during the job. ``retry_seconds`` estimates when the next one is ready."""
 
     def __init__(self, retry_seconds: float) -> None:
         self.retry_seconds = retry_seconds
@@ -104,7 +105,7 @@ class EngineLost(EngineError):
 
 
 class EngineHung(EngineLost):
-    """The process of the engine was ended, because a graph call took longer than it may."""
+    """The worker process was killed because one graph call took longer than ``max_step_seconds``."""
 
     def __init__(self, max_step_seconds: float, retry_seconds: float) -> None:
         super().__init__(retry_seconds)
@@ -115,7 +116,7 @@ class EngineHung(EngineLost):
 
 
 class EngineRestarting(EngineError):
-    """The process of the engine starts again after a fault. ``retry_seconds``: when it is likely to be ready."""
+    """The worker process is being restarted. ``retry_seconds`` estimates when it is ready."""
 
     def __init__(self, retry_seconds: float) -> None:
         self.retry_seconds = retry_seconds
@@ -127,8 +128,8 @@ class BundleInvalid(EngineError):
 
 
 class DoesNotFit(BundleInvalid):
-    """No compiled size and length keeps within the memory budget; the message names what would."""
+    """No compiled size and length fits the memory budget; the message names what would."""
 
 
 class DeviceUnavailable(BundleInvalid):
-    """The machine has no card that the bundle can be served on; the message says what is missing."""
+    """No GPU of this machine can serve the bundle; the message says what is missing."""

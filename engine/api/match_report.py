@@ -1,7 +1,7 @@
 """What is said about a picture and a sentence together: score, clauses, place of the subject, crops. Frozen data.
 
 Boxes are in pixels of the picture that was scored; spans are code points of the sentence. Formulas stand in
-``engine.matching`` and docs/scoring.md. Imported through ``engine.api.types``.
+``engine.matching`` and docs/scoring.md. Imported through ``engine.api``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from engine.api.media import Box, PictureReport
+from engine.api.media import Box
+from engine.api.picture_report import PictureReport
 from engine.api.prompt_report import ClauseKind, Language, Noun, PromptReport, Span
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from engine.api.fields import Field
+
 
 class Language(enum.Enum):
     """Languages of sentences; rules and word lists exist for English and Chinese."""
@@ -74,7 +76,7 @@ class Clause:
 class Finding:
     """One piece of advice on a prompt or its settings.
 
-    ``case`` tells apart the rows that a code has in the table. ``field`` is the request's field that it is about;
+    ``case`` tells apart the rows that a code has in the table. ``field`` is the field of the job that it is about;
     ``span`` is None where that is not the prompt. ``replacement`` is what a rule would put in place of the span
     (empty: leave it out), None where only a person can know.
     """
@@ -82,7 +84,7 @@ class Finding:
     code: str
     case: str
     severity: Severity
-    field: str
+    field: Field
     span: Span | None
     message: str
     suggestion: str

@@ -1,5 +1,1 @@
-"""The bundle: a folder with a manifest, the graphs and the tokenizers of one model."""
-
-from __future__ import annotations
-
-from engine.bundle.folder import *  # noqa: F403
+"""The bundle: the folder that the exporter writes, with a manifest, graphs and tokenizers of one model."""

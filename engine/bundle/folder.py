@@ -1,7 +1,4 @@
-"""A bundle folder on disk: reading its manifest, and every file against its digest. Knows no runtime.
-
-What a manifest may say is ``engine.bundle.manifest``'s affair; its names can be imported from here as well.
-"""
+"""A bundle folder on disk: reads the manifest and checks every file against its digest."""
 
 from __future__ import annotations
 
@@ -15,65 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from engine.api.errors import BundleInvalid
-from engine.bundle.manifest import (
-    FORMAT_VERSION,
-    AdapterSpec,
-    CalibrationSpec,
-    ClauseCalibrationSpec,
-    ContrastsSpec,
-    DistilledSpec,
-    EngineSpec,
-    FileSpec,
-    GeometrySpec,
-    GraphSpec,
-    GroundingSpec,
-    GuidanceSpec,
-    LanguageContrastSpec,
-    LatentSpec,
-    Manifest,
-    Precision,
-    PreviewSpec,
-    ScheduleSpec,
-    ScorerSpec,
-    StageName,
-    SuccessSpec,
-    TensorDtype,
-    TensorSpec,
-    TokenizerSpec,
-    VerdictSpec,
-)
-
-__all__ = [
-    "FORMAT_VERSION",
-    "MANIFEST_NAME",
-    "AdapterSpec",
-    "CalibrationSpec",
-    "ClauseCalibrationSpec",
-    "ContrastsSpec",
-    "DistilledSpec",
-    "EngineSpec",
-    "FileSpec",
-    "GeometrySpec",
-    "GraphSpec",
-    "GroundingSpec",
-    "GuidanceSpec",
-    "LanguageContrastSpec",
-    "LatentSpec",
-    "Manifest",
-    "Precision",
-    "PreviewSpec",
-    "ScheduleSpec",
-    "ScorerSpec",
-    "StageName",
-    "SuccessSpec",
-    "TensorDtype",
-    "TensorSpec",
-    "TokenizerSpec",
-    "VerdictSpec",
-    "file_sha256",
-    "parse_manifest",
-    "read_manifest",
-]
+from engine.bundle.manifest import FORMAT_VERSION, FileSpec, Manifest
 
 MANIFEST_NAME = "bundle.json"
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from engine.api.errors import BundleInvalid
-from engine.bundle import TokenizerSpec
+from engine.bundle.scorer_spec import TokenizerSpec
 
 
 def clean_prompt(prompt: str) -> str:

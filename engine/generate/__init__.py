@@ -1,1 +1,1 @@
-"""Generation of a clip: preparation, text encoding, denoising, decoding."""
+"""The life of a clip: text and image encoding, denoising, decoding. ``pipeline`` runs the steps in order."""

@@ -1,4 +1,4 @@
-"""The engine that serves a bundle. Knows how its parts are put together; each part knows its own work."""
+"""The engine of one bundle: puts graphs, prompt encoder, scorer and pipeline together."""
 
 from __future__ import annotations
 
@@ -11,30 +11,25 @@ from PIL import Image as Pillow
 
 from engine.analysis.picture.report import report_decoded
 from engine.api.cancellation import CancelFlag
+from engine.api.capabilities import Capabilities, Limits, SamplingDefaults
 from engine.api.errors import ScorerMissing
-from engine.api.media import PictureReport
-from engine.api.types import (
-    Capabilities,
-    ClipPlan,
-    Event,
-    Image,
-    Job,
-    Limits,
-    MatchReport,
-    PreparedJob,
-    SamplingDefaults,
-    Settings,
-)
-from engine.bundle import Manifest, read_manifest
+from engine.api.events import Event
+from engine.api.fields import Field
+from engine.api.job import ClipPlan, Job, PreparedJob, Settings
+from engine.api.match_report import MatchReport
+from engine.api.media import Image
+from engine.api.picture_report import PictureReport
+from engine.bundle.folder import read_manifest
+from engine.bundle.manifest import Manifest
+from engine.cache import BoundedCache
 from engine.generate.pipeline import Pipeline
-from engine.generate.preparation import prepare_job
 from engine.generate.prompt_encoder import PromptEncoder
-from engine.matching import Scorer
-from engine.matching.cache import BoundedCache
-from engine.matching.enrichment import Adviser
-from engine.matching.score_request import prepare_query
-from engine.memory import ResidencyPlan, plan_residency
+from engine.matching.enrichment import EnrichmentContext, enriched
+from engine.matching.scorer import Scorer
 from engine.memory.graphs import BundleGraphs
+from engine.memory.plan import BundleMemoryPlan, plan_memory
+from engine.preparation.job import prepare_job
+from engine.preparation.score_request import prepare_score_request
 from engine.runtime.base import Array, Runtime
 from engine.runtime.execution import Execution
 
@@ -42,7 +37,7 @@ _PICTURE_REPORT_COUNT = 128
 
 
 class BundleEngine:
-    """Serves one bundle on one runtime; see ``engine.api.types.Engine`` for the contract."""
+    """Serves one bundle on one runtime. Implements ``engine.api.engine.Engine``."""
 
     def __init__(
         self,
@@ -58,7 +53,7 @@ class BundleEngine:
         """
         self._manifest, bundle_digest = read_manifest(folder)
         self._runtime = runtime
-        plan = plan_residency(self._manifest, compute_capability, memory_budget_bytes)
+        plan = plan_memory(self._manifest, compute_capability, memory_budget_bytes)
         self._capabilities = _capabilities(self._manifest, bundle_digest, runtime.name, plan)
         graphs = self._graphs = BundleGraphs(folder, self._manifest, runtime, plan, compute_capability)
         anywhere = self._capabilities.geometries[0]  # these graphs do not depend on the size
@@ -70,11 +65,11 @@ class BundleEngine:
             both = graphs.get("scorer_image", anywhere), graphs.get("scorer_text", anywhere)
             self._scorer = Scorer(folder, self._manifest.scorer, both, runtime, plan.geometries)
         self._picture_reports: BoundedCache[bytes, PictureReport] = BoundedCache(_PICTURE_REPORT_COUNT)
-        self._adviser = Adviser(self._capabilities, prompts.token_count)
-        self._pipeline: Pipeline | None = Pipeline(self._manifest, graphs, prompts, self._scorer, self._adviser)
+        self._context = EnrichmentContext.of(self._capabilities, prompts.token_count)
+        self._pipeline: Pipeline | None = Pipeline(self._manifest, graphs, prompts, self._scorer, self._context)
 
     def capabilities(self) -> Capabilities:
-        """What is loaded."""
+        """See ``Engine.capabilities``."""
         return self._capabilities
 
     def prepare(self, job: Job) -> PreparedJob:
@@ -94,13 +89,13 @@ class BundleEngine:
     def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         """See ``Engine.score_match``."""
         if self._scorer is None:
-            raise ScorerMissing
-        picture, clip = prepare_query(image, prompt, plan, self._capabilities)
+            raise ScorerMissing(Field.MATCH_MODE)
+        picture, clip = prepare_score_request(image, prompt, plan, self._capabilities)
         report = self._scorer.score(Execution(self._runtime, CancelFlag()), picture, prompt)
-        return self._adviser.advise(report, prompt, self._report_picture(image, picture), clip)
+        return enriched(report, prompt, self._report_picture(image, picture), clip, self._context)
 
     def _report_picture(self, image: Image, picture: Pillow.Image) -> PictureReport:
-        """A picture that is asked about again, with other words, is looked at once."""
+        """Cached by the image's SHA-256: scoring the same picture with another prompt reuses its report."""
         digest = hashlib.sha256(image.data).digest()
         report = self._picture_reports.find([digest]).get(digest)
         if report is None:
@@ -108,8 +103,11 @@ class BundleEngine:
             self._picture_reports.keep({digest: report})
         return report
 
+    def supervision(self) -> None:
+        """The engine works in the caller's process."""
+
     def close(self) -> None:
-        """Lets go of graphs and caches."""
+        """Frees graphs and caches."""
         self._pipeline = None
         self._scorer = None
         self._graphs.close()
@@ -132,7 +130,7 @@ def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
     return np.random.Generator(np.random.Philox(settings.seed)).standard_normal(shape, dtype=np.float32)
 
 
-def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, plan: ResidencyPlan) -> Capabilities:
+def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, plan: BundleMemoryPlan) -> Capabilities:
     return Capabilities(
         model_name=manifest.name,
         family=manifest.family,

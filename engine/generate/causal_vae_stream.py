@@ -12,7 +12,7 @@ from engine.runtime.execution import Execution
 _NEXT = "next_"
 
 
-class Recurrence:
+class CausalVaeStream:
     """One pass over a clip: ``run`` is called with the first chunk, then with each following one."""
 
     def __init__(self, execution: Execution, init: Graph, step: Graph | None) -> None:
@@ -25,7 +25,7 @@ class Recurrence:
         """The result of the next chunk. Which names chunk and result have is the graph's affair."""
         graph = self._init if self._is_first else self._step
         if graph is None:
-            raise ValueError("this recurrence was opened for one chunk")
+            raise ValueError("this stream was opened for one chunk")
         source = next(item.name for item in graph.spec.inputs if item.name not in self._current)
         given = [item.name for item in graph.spec.outputs if item.name.startswith(_NEXT)]
         target = next(item.name for item in graph.spec.outputs if item.name not in given)

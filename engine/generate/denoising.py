@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.api.types import Expert
+from engine.api.events import Expert
 from engine.generate.schedule import Schedule
 from engine.runtime.base import Array, Graph, Tensor
 from engine.runtime.execution import Execution
@@ -50,7 +50,7 @@ def denoise(
     guide_and_step: Graph,
     *,
     noise: Array,
-    condition: Array,
+    image_conditioning: Array,
     enter: Callable[[Expert], None],
 ) -> Iterator[Denoised]:
     """Yields the state after every step. ``noise`` [1, z, T, h, w]; the last state's latents are the result.
@@ -67,7 +67,7 @@ def denoise(
     last_sample, sample = zeros(noise.shape), zeros(noise.shape)
     # x0 of the steps before, newest first, and one buffer for the x0 of this step.
     history = [zeros(noise.shape) for _ in range(schedule.order + 1)]
-    fixed = {"condition": upload(condition)}
+    fixed = {"condition": upload(image_conditioning)}
     predictions = {run.batch_count: zeros((run.batch_count, *noise.shape[1:])) for run in experts.values()}
     for step in range(schedule.step_count):
         started = time.perf_counter()

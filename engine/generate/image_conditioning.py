@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.api.types import Pixels
-from engine.generate.causal_vae_stream import Recurrence
+from engine.api.media import Pixels
+from engine.generate.causal_vae_stream import CausalVaeStream
 from engine.runtime.base import Array
 
 _FRAMES_PER_STEP = 4
@@ -17,7 +17,7 @@ def to_model_range(picture: Pixels) -> Array:
     return (picture.astype(np.float32) / 255.0 * 2.0 - 1.0).transpose(2, 0, 1)[None, :, None]
 
 
-def picture_as_channels(picture: Pixels, latent_frame_count: int, encoder: Recurrence) -> Array:
+def picture_as_channels(picture: Pixels, latent_frame_count: int, encoder: CausalVaeStream) -> Array:
     """Condition of I2V-A14B: [1, 4 + z, T, h, w].
 
     The VAE encodes a clip of the picture and grey frames. Four mask channels, one for each frame of a latent frame,
@@ -32,6 +32,6 @@ def picture_as_channels(picture: Pixels, latent_frame_count: int, encoder: Recur
     return np.concatenate([mask, latents], axis=1)
 
 
-def picture_as_first_frame(picture: Pixels, encoder: Recurrence) -> Array:
+def picture_as_first_frame(picture: Pixels, encoder: CausalVaeStream) -> Array:
     """Condition of TI2V-5B: the picture's latent, [1, z, 1, h, w]."""
     return encoder.run(to_model_range(picture))

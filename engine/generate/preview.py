@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.api.types import Pixels
-from engine.bundle import PreviewSpec
+from engine.api.media import Pixels
+from engine.bundle.manifest import PreviewSpec
 from engine.runtime.base import Array
 
 

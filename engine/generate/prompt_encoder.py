@@ -1,17 +1,16 @@
-"""Prompts become embeddings, each once. Knows tokenizer, text encoder and a cache; knows no transformer."""
+"""Encodes prompts with the text encoder, caches their embeddings, and joins them into the transformer's batch."""
 
 from __future__ import annotations
 
 import math
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from engine.bundle import TokenizerSpec
+from engine.bundle.scorer_spec import TokenizerSpec
 from engine.bundle.tokenizer import TextTokenizer, clean_prompt
+from engine.cache import BoundedCache
 from engine.runtime.base import Array, Graph
 from engine.runtime.execution import Execution
 
@@ -19,44 +18,37 @@ _MASKED = -1e4  # e to this is 0 in every precision, and half precision can hold
 
 
 class PromptEncoder:
-    """Keeps the embeddings of the last ``entry_count`` prompts; one token of umT5-xxl takes 16 KiB in float32."""
+    """Caches the embeddings of the last ``entry_count`` prompts; one token of umT5-xxl takes 16 KiB in float32."""
 
     def __init__(self, folder: Path, tokenizer: TokenizerSpec, graph: Graph, entry_count: int) -> None:
         self._tokenizer = TextTokenizer(folder, tokenizer)
         self._graph = graph
-        self._entry_count = entry_count
-        self._entries: OrderedDict[str, Array] = OrderedDict()
-        self._lock = threading.Lock()
+        self._cache: BoundedCache[str, Array] = BoundedCache(entry_count)
 
     @property
     def row_count(self) -> int:
-        """Rows that the transformer was trained on, padding included."""
+        """Rows that the transformer was trained on, including padding."""
         return self._tokenizer.length
 
     def token_count(self, prompt: str) -> int:
-        """Tokens of a prompt, those beyond the rows among them."""
+        """Tokens of a prompt, including those that ``encode`` would cut off."""
         return self._tokenizer.token_count(clean_prompt(prompt))
 
     def encode(self, prompt: str, execution: Execution) -> Array:
-        """Embeddings of a prompt, [1, tokens, text size], without padding. One graph call, or none."""
+        """Embeddings of a prompt, [1, tokens, text size], without padding. One graph call unless cached."""
         prompt = clean_prompt(prompt)
-        with self._lock:
-            if prompt in self._entries:
-                self._entries.move_to_end(prompt)
-                return self._entries[prompt]
+        if (cached := self._cache.find([prompt]).get(prompt)) is not None:
+            return cached
         input_ids, attention_mask = self._tokenizer.encode(prompt)
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         padded = execution.call(self._graph, inputs)["prompt_embeds"]
         embeds = padded[:, : int(attention_mask.sum())].copy()
-        with self._lock:
-            self._entries[prompt] = embeds
-            while len(self._entries) > self._entry_count:
-                self._entries.popitem(last=False)
+        self._cache.keep({prompt: embeds})
         return embeds
 
 
 def join_prompts(prompts: Sequence[Array], row_count: int) -> tuple[Array, Array]:
-    """Several prompts, [1, tokens, text size] each, as one batch: embeddings [B, rows, D] and bias [B, rows].
+    """Joins prompts, [1, tokens, text size] each, into one batch: embeddings [B, rows, D] and bias [B, rows].
 
     The transformer was trained on ``row_count`` rows, those after the tokens zero, and attends to all of them. Equal
     rows have equal keys and values, so n zero rows weigh as much in a softmax as one zero row whose score is raised

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.api.types import Expert
+from engine.api.events import Expert
 
 Vector = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from engine.api.types import Stage
+from engine.api.events import Stage
 
 
 class Stopwatch:

@@ -1,12 +1,7 @@
-"""How well a picture and a sentence match, why, and where in the picture the subject is.
+"""The match report: how well a picture and a sentence match, why, and where in the picture the subject is.
 
-``Scorer`` is the door. Behind it: ``embedding`` turns pictures and sentences into vectors (each once, in batches),
-``statements`` says which sentences are asked about a clause, ``contrast`` holds their logits against others,
-``score`` makes probabilities and a score of them, ``grounding`` finds the subject. Formulas: docs/scoring.md.
+``scorer`` runs the steps: ``embedding`` turns pictures and sentences into vectors (cached, in shared batches),
+``statements`` makes the sentences to score for each clause, ``contrast`` compares their logits with those of other
+sentences, ``score`` computes probabilities and the score, ``grounding`` finds the subject. ``enrichment`` adds the
+prompt and picture reports, ``review`` scores frames of the finished clip. Formulas: docs/scoring.md.
 """
-
-from __future__ import annotations
-
-from engine.matching.scorer import Scorer
-
-__all__ = ["Scorer"]

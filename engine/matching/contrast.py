@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.analysis.prompt import Language
 from engine.api.errors import BundleInvalid
-from engine.bundle import LanguageContrastSpec, ScorerSpec
+from engine.api.prompt_report import Language
+from engine.bundle.scorer_spec import LanguageContrastSpec, ScorerSpec
 from engine.matching.embedding import Vectors
 
 Logits = NDArray[np.float64]

@@ -15,16 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from engine.api.types import Pixels
-from engine.bundle import GraphSpec, ScorerSpec
+from engine.api.media import Pixels
+from engine.bundle.graph_spec import GraphSpec
+from engine.bundle.scorer_spec import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT, ScorerSpec
 from engine.bundle.tokenizer import TextTokenizer
+from engine.cache import BoundedCache
 from engine.matching.batching import Batcher
-from engine.matching.cache import BoundedCache
 from engine.runtime.base import Array, Graph, Runtime
 
-# Rows of one call; plans for a card are compiled for these (export.tensorrt.axes).
-MAX_PICTURE_COUNT = 8
-MAX_SENTENCE_COUNT = 64
 _PICTURE_ENTRY_COUNT = 128
 _SENTENCE_ENTRY_COUNT = 8192
 

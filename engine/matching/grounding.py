@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.api.types import Box, Grounding
+from engine.api.match_report import Grounding
+from engine.api.media import Box
 
 WARM = 0.5
 _FINE_COUNT = 64  # cells of the magnified map along the longer side, at least

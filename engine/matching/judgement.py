@@ -7,16 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from engine.analysis.prompt import Clause, ClauseKind, Language, Noun
-from engine.api.types import (
-    ClauseScore,
-    Grounding,
-    MatchBasis,
-    MatchReport,
-    SuccessBasis,
-    SuccessEstimate,
-)
-from engine.bundle import ScorerSpec
+from engine.api.match_report import ClauseScore, Grounding, MatchBasis, MatchReport, SuccessBasis, SuccessEstimate
+from engine.api.prompt_report import Clause, ClauseKind, Language, Noun
+from engine.bundle.scorer_spec import ScorerSpec
 from engine.matching.contrast import Contrasts, Logits, log_mean_exp
 from engine.matching.embedding import PictureEmbedding, Vectors
 from engine.matching.grounding import Map, grounding_of, heat_of, presence_of

@@ -5,17 +5,15 @@ Knows the scorer, where there is one; the figures and rules stand in ``engine.an
 
 from __future__ import annotations
 
-from engine.analysis.diagnosis import (
-    Circumstances,
-    ClipWatch,
-    Diagnosis,
-    Likeness,
-    SampledFeatures,
-    diagnose,
-    likeness_of,
-)
-from engine.api.types import Box, FrameMatch, MatchReport, PreparedJob
-from engine.matching import Scorer
+from engine.analysis.diagnosis.clip_watch import ClipWatch
+from engine.analysis.diagnosis.judgement import DiagnosisInput, diagnose
+from engine.analysis.diagnosis.likeness import SampledFeatures, likeness_of
+from engine.api.diagnosis import Diagnosis, Likeness
+from engine.api.events import FrameMatch
+from engine.api.job import PreparedJob
+from engine.api.match_report import MatchReport
+from engine.api.media import Box
+from engine.matching.scorer import Scorer
 from engine.runtime.execution import Execution
 
 
@@ -44,7 +42,7 @@ def review_clip(
         matches = tuple(
             FrameMatch(index, scorer.score(execution, pixels, job.prompt).score) for index, pixels in frames
         )
-    circumstances = Circumstances(
+    circumstances = DiagnosisInput(
         report=report,
         guidance_scale=job.settings.guidance_scale,
         default_guidance_scale=default_guidance_scale,

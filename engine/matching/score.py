@@ -10,18 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.analysis.prompt import ClauseKind
-from engine.api.types import (
-    Box,
-    ClauseScore,
-    MatchBasis,
-    MatchReport,
-    MatchVerdict,
-    PictureFit,
-    PreparedJob,
-    SuccessBasis,
-    SuccessEstimate,
-)
+from engine.api.job import PictureFit, PreparedJob
+from engine.api.match_report import ClauseScore, MatchBasis, MatchReport, MatchVerdict, SuccessBasis, SuccessEstimate
+from engine.api.media import Box
+from engine.api.prompt_report import ClauseKind
 
 # What a kind of clause counts in the score; camera and style cannot be seen in a still picture.
 WEIGHTS = {ClauseKind.SUBJECT: 0.5, ClauseKind.ACTION: 0.3, ClauseKind.ENVIRONMENT: 0.2}

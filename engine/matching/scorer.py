@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from engine.api.types import Geometry, MatchReport, Pixels
-from engine.bundle import ScorerSpec
+from engine.api.capabilities import Geometry
+from engine.api.match_report import MatchReport
+from engine.api.media import Pixels
+from engine.bundle.scorer_spec import ScorerSpec
 from engine.matching.contrast import Contrasts
 from engine.matching.embedding import PictureEncoder, SentenceEncoder, Vectors
 from engine.matching.judgement import Judge

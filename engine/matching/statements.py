@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.analysis.prompt import Clause, ClauseKind, Language, Noun, parse_clauses
-from engine.bundle import LanguageContrastSpec
+from engine.analysis.prompt.clauses import parse_clauses
+from engine.api.prompt_report import Clause, ClauseKind, Language, Noun
+from engine.bundle.scorer_spec import LanguageContrastSpec
 from engine.matching.contrast import Contrasts
 
 # What light and picture are called: said of every picture, so nothing that one shows and another does not.

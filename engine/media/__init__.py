@@ -1,1 +1,1 @@
-"""Pictures in, frames out. Knows Pillow; does not know the model."""
+"""Pictures in, frames out: decoding, cropping, encoding, rendering."""

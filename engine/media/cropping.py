@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.api.types import Box, CropProposal, Geometry, Grounding
+from engine.api.capabilities import Geometry
+from engine.api.match_report import CropProposal, Grounding
+from engine.api.media import Box
 
 MARGIN = 0.08  # beside the subject, as a share of its longer side
 MAX_SCALE = 1.5  # pixels of a clip for each of the picture

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image as Pillow
 
-from engine.api.types import FrameEncoding, Pixels
+from engine.api.media import FrameEncoding, Pixels
 
 _PILLOW_OPTIONS: dict[FrameEncoding, dict[str, str | int]] = {
     FrameEncoding.PNG: {"format": "PNG", "compress_level": 1},

@@ -10,8 +10,10 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps
 
+from engine.api.capabilities import Geometry, Limits
 from engine.api.errors import InvalidJob, Violation
-from engine.api.types import Box, Geometry, Image, ImageFormat, Limits, Pixels
+from engine.api.fields import Field
+from engine.api.media import Box, Image, ImageFormat, Pixels
 from engine.media.cropping import center_window
 
 # The limit on pixels is ours and is checked from the header, before anything is decoded.
@@ -27,29 +29,29 @@ _PNG_DEPTH_OFFSET = 24  # signature 8, chunk's length and name 8, width and heig
 def decode_picture(image: Image, limits: Limits) -> Pillow.Image:
     """Decodes a picture file to upright RGB; transparency is laid on white.
 
-    Raises ``InvalidJob`` for ``image.data`` or ``image.format``: nothing there, too large, no such format, not
-    what it says it is, damaged, animated, or more than 8 bits a channel.
+    Raises ``InvalidJob`` for ``Field.IMAGE_DATA`` or ``Field.IMAGE_FORMAT`` if the data is empty, too large, no PNG,
+    JPEG or WebP, not of ``image.format``, damaged, animated, or has more than 8 bits a channel.
     """
     if not image.data:
-        raise _refuse("image.data", "is empty; send a PNG, JPEG or WebP file")
+        raise _refuse(Field.IMAGE_DATA, "is empty; send a PNG, JPEG or WebP file")
     if len(image.data) > limits.max_image_bytes:
         raise _refuse(
-            "image.data",
+            Field.IMAGE_DATA,
             f"holds {len(image.data)} bytes, more than the limit of {limits.max_image_bytes}; "
             "send a smaller picture, no clip is larger than its compiled size",
         )
     picture = _open(image.data)
     found = "JPEG" if picture.format == _JPEG_WITH_MORE else picture.format
     if image.format is not None and found != image.format.value:
-        raise _refuse("image.format", f"says {image.format.value} but the data is {found}")
+        raise _refuse(Field.IMAGE_FORMAT, f"says {image.format.value} but the data is {found}")
     _check_header(picture, limits)
     if picture.mode not in _MODES_OF_8_BITS or (found == "PNG" and image.data[_PNG_DEPTH_OFFSET] > 8):
-        raise _refuse("image.data", "has more than 8 bits a channel; save it with 8 bits")
+        raise _refuse(Field.IMAGE_DATA, "has more than 8 bits a channel; save it with 8 bits")
     try:
         picture.load()
         upright = ImageOps.exif_transpose(picture)
     except Exception as error:  # decoders of damaged files raise a dozen different types
-        raise _refuse("image.data", "is damaged or cut short; send the whole file again") from error
+        raise _refuse(Field.IMAGE_DATA, "is damaged or cut short; send the whole file again") from error
     return _to_rgb(upright)
 
 
@@ -94,25 +96,25 @@ def _open(data: bytes) -> Pillow.Image:
     try:
         return Pillow.open(io.BytesIO(data), formats=_FORMATS)
     except Exception as error:  # see decode_picture
-        raise _refuse("image.data", "is not a PNG, JPEG or WebP picture; send one of these") from error
+        raise _refuse(Field.IMAGE_DATA, "is not a PNG, JPEG or WebP picture; send one of these") from error
 
 
 def _check_header(picture: Pillow.Image, limits: Limits) -> None:
     if picture.width < 1 or picture.height < 1:
-        raise _refuse("image.data", f"is {picture.width}x{picture.height} pixels; send a picture that has some")
+        raise _refuse(Field.IMAGE_DATA, f"is {picture.width}x{picture.height} pixels; send a picture that has some")
     if picture.width * picture.height > limits.max_image_pixel_count:
         raise _refuse(
-            "image.data",
+            Field.IMAGE_DATA,
             f"is {picture.width}x{picture.height} pixels, more than the limit of "
             f"{limits.max_image_pixel_count}; scale it down first",
         )
     if max(picture.width, picture.height) > 20 * min(picture.width, picture.height):
         raise _refuse(
-            "image.data",
+            Field.IMAGE_DATA,
             f"is {picture.width}x{picture.height} pixels, longer than 20 to 1; crop it to the part that should move",
         )
     if picture.format != _JPEG_WITH_MORE and getattr(picture, "n_frames", 1) > 1:
-        raise _refuse("image.data", "is animated; send one still picture")
+        raise _refuse(Field.IMAGE_DATA, "is animated; send one still picture")
 
 
 def _to_rgb(picture: Pillow.Image) -> Pillow.Image:
@@ -122,5 +124,5 @@ def _to_rgb(picture: Pillow.Image) -> Pillow.Image:
     return picture.convert("RGB")
 
 
-def _refuse(field: str, description: str) -> InvalidJob:
+def _refuse(field: Field, description: str) -> InvalidJob:
     return InvalidJob(Violation(field, description))

@@ -7,7 +7,10 @@ import io
 import numpy as np
 from PIL import Image as Pillow
 
-from engine.api.types import Capabilities, ClipPlan, FrameEncoding, Geometry, Image, MatchReport
+from engine.api.capabilities import Capabilities, Geometry
+from engine.api.job import ClipPlan
+from engine.api.match_report import MatchReport
+from engine.api.media import FrameEncoding, Image
 from engine.media.encode import encode_frame
 from engine.media.picture import center_crop, choose_geometry, decode_picture, fit_picture
 

@@ -1,11 +1,6 @@
-"""What is in memory when: ``plan_residency`` makes the plan, ``Residence`` keeps to it.
+"""Memory planning: which graphs are in memory when, and what would fit if a job does not.
 
-``demand`` says what a job needs, ``measure`` reads that from a manifest, ``placement`` chooses what stays, and
-``remedies`` names what would fit where nothing does. All of that is pure; only ``residence`` touches a runtime.
+``demand`` holds what a job needs, ``measure`` reads that from a manifest, ``placement`` chooses which graphs stay,
+``plan`` makes the plan of a bundle, ``remedies`` computes what would fit. All of these are pure. ``graphs`` and
+``swapping`` load and unload graphs as the plan says.
 """
-
-from __future__ import annotations
-
-from engine.memory.plan import CARD_BYTES, RESERVED_BYTES, ResidencyPlan, default_budget_bytes, plan_residency
-
-__all__ = ["CARD_BYTES", "RESERVED_BYTES", "ResidencyPlan", "default_budget_bytes", "plan_residency"]

@@ -1,7 +1,7 @@
 """What a job needs of memory, graph by graph and stage by stage. Plain data and sums; knows no budget and no manifest.
 
 Three kinds of bytes. *Weights* stay as long as a graph is loaded. *Scratch* is a call's own memory; all graphs share
-it, because a card runs them one after another. *Buffers* are the tensors that the pipeline binds: latents and solver
+it, because a GPU runs them one after another. *Buffers* are the tensors that the pipeline binds: latents and solver
 history, the VAE's two banks of caches, prompt embeddings. The scorer answers at any time, from other threads too, so
 its graphs and buffers *stand* beside every stage.
 """
@@ -12,8 +12,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from engine.api.types import Expert, Geometry, Stage
-from engine.bundle.manifest import Precision, StageName
+from engine.api.capabilities import Geometry
+from engine.api.events import Expert, Stage
+from engine.bundle.graph_spec import GraphName, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class StageDemand:
 
     stage: Stage
     expert: Expert | None
-    runs: tuple[StageName, ...]
+    runs: tuple[GraphName, ...]
     buffers: Amount
 
 
@@ -66,17 +67,17 @@ class JobDemand:
 
     geometry: Geometry
     temporal_stride: int
-    graphs: Mapping[StageName, GraphDemand]
+    graphs: Mapping[GraphName, GraphDemand]
     weight_bytes: Mapping[str, int]
     stages: tuple[StageDemand, ...]
-    standing: tuple[StageName, ...]
+    standing: tuple[GraphName, ...]
     standing_buffers: Amount
 
-    def weights_of(self, graphs: Iterable[StageName]) -> int:
+    def weights_of(self, graphs: Iterable[GraphName]) -> int:
         """Bytes of weights of some graphs together."""
         return sum(self.weight_bytes[store] for store in {key for item in graphs for key in self.graphs[item].stores})
 
-    def scratch_of(self, graphs: Iterable[StageName]) -> int:
+    def scratch_of(self, graphs: Iterable[GraphName]) -> int:
         """Bytes of scratch of graphs that run one after another."""
         return max((self.graphs[item].scratch.byte_count for item in graphs), default=0)
 
@@ -92,7 +93,7 @@ class JobDemand:
         stages = tuple(replace(item, buffers=item.buffers.scaled(area, volume)) for item in self.stages)
         return replace(self, geometry=geometry, graphs=graphs, stages=stages)
 
-    def with_precision(self, precisions: Mapping[StageName, tuple[Precision, float]]) -> JobDemand:
+    def with_precision(self, precisions: Mapping[GraphName, tuple[Precision, float]]) -> JobDemand:
         """The same with some graphs in another precision, given with what their weights then are of today's, 0..1.
 
         Scratch stays: what flows between the layers is half precision beside every kind of weights.

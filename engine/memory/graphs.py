@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from engine.api.types import Expert, Geometry, Stage
-from engine.bundle.manifest import GraphSpec, Manifest, StageName
-from engine.memory import ResidencyPlan
-from engine.memory.measure import SCORER_STAGES, graph_for, runs_in, stages_of
-from engine.memory.residence import Residence, SwappedGraph
+from engine.api.capabilities import Geometry
+from engine.api.events import Expert, Stage
+from engine.bundle.graph_spec import GraphName, GraphSpec
+from engine.bundle.manifest import Manifest
+from engine.memory.measure import SCORER_GRAPHS, graph_for, graph_names_of, runs_in
+from engine.memory.plan import BundleMemoryPlan
+from engine.memory.swapping import GraphSwapper, SwappedGraph
 from engine.runtime.base import Graph, Runtime
 
 
@@ -26,7 +28,7 @@ class BundleGraphs:
         folder: Path,
         manifest: Manifest,
         runtime: Runtime,
-        plan: ResidencyPlan,
+        plan: BundleMemoryPlan,
         compute_capability: str | None = None,
     ) -> None:
         self._plan = plan
@@ -35,22 +37,22 @@ class BundleGraphs:
         self._specs = {
             (stage, geometry): graph_for(manifest, stage, geometry, compute_capability)
             for geometry in plan.geometries
-            for stage in stages_of(manifest)
+            for stage in graph_names_of(manifest)
         }
         load = partial(runtime.load, folder)
-        self._residence: Residence | None = None
+        self._residence: GraphSwapper | None = None
         self._graphs: dict[str, Graph] = {}
         if plan.keeps_everything:
             self._graphs = _load_all(load, self._specs.values())
             return
-        self._residence = Residence(load)
-        standing = [spec for (stage, _), spec in self._specs.items() if stage in SCORER_STAGES]
+        self._residence = GraphSwapper(load)
+        standing = [spec for (stage, _), spec in self._specs.items() if stage in SCORER_GRAPHS]
         swapped = {spec.file: SwappedGraph(spec, self._residence) for spec in self._specs.values()}
         self._graphs = {**swapped, **_load_all(load, standing)}
         self.enter(plan.geometries[0], Stage.ENCODE_TEXT)
         self._residence.settle()  # what cannot be loaded stops the start, not the first job
 
-    def get(self, stage: StageName, geometry: Geometry) -> Graph:
+    def get(self, stage: GraphName, geometry: Geometry) -> Graph:
         """The graph of a stage for a geometry."""
         return self._graphs[self._specs[stage, geometry].file]
 
@@ -61,7 +63,7 @@ class BundleGraphs:
             return
         (memory,) = [item for item in self._plan.of(geometry).stages if (item.stage, item.expert) == (stage, expert)]
         specs = {name: spec for (name, size), spec in self._specs.items() if size == geometry}
-        resident = [spec for name, spec in specs.items() if name in memory.resident and name not in SCORER_STAGES]
+        resident = [spec for name, spec in specs.items() if name in memory.resident and name not in SCORER_GRAPHS]
         self._residence.enter(resident, [specs[name] for name in runs_in(self._family, stage, expert)])
 
     def close(self) -> None:

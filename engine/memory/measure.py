@@ -1,6 +1,6 @@
 """From a manifest to what a job needs. Knows which buffers the pipeline binds in which stage; knows no budget.
 
-Plans for a card state their weights and scratch (``EngineSpec``). A graph without plans runs on ONNX Runtime, which
+Plans for a GPU state their weights and scratch (``EngineSpec``). A graph without plans runs on ONNX Runtime, which
 maps the weight files of the graph's component, once for all its graphs; its scratch is not known before a run and not
 counted.
 """
@@ -11,32 +11,34 @@ import math
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
+from engine.api.capabilities import Family, Geometry
 from engine.api.errors import BundleInvalid
-from engine.api.types import Expert, Family, Geometry, Stage
-from engine.bundle.manifest import GraphSpec, Manifest, StageName, TensorSpec
-from engine.matching.embedding import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
+from engine.api.events import Expert, Stage
+from engine.bundle.graph_spec import GraphName, GraphSpec, TensorSpec
+from engine.bundle.manifest import Manifest
+from engine.bundle.scorer_spec import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
 from engine.memory.demand import Amount, GraphDemand, JobDemand, StageDemand
 
-SCORER_STAGES: tuple[StageName, ...] = ("scorer_image", "scorer_text")
-_A14B_ORDER: tuple[tuple[Stage, Expert | None, tuple[StageName, ...]], ...] = (
+SCORER_GRAPHS: tuple[GraphName, ...] = ("scorer_image", "scorer_text")
+_A14B_ORDER: tuple[tuple[Stage, Expert | None, tuple[GraphName, ...]], ...] = (
     (Stage.ENCODE_TEXT, None, ("text_encoder",)),
     (Stage.ENCODE_IMAGE, None, ("vae_encoder_init", "vae_encoder_step")),
     (Stage.DENOISE, Expert.HIGH_NOISE, ("transformer_high", "guide_and_step")),
     (Stage.DENOISE, Expert.LOW_NOISE, ("transformer_low", "guide_and_step")),
     (Stage.DECODE, None, ("vae_decoder_init", "vae_decoder_step")),
 )
-_5B_ORDER: tuple[tuple[Stage, Expert | None, tuple[StageName, ...]], ...] = (
+_5B_ORDER: tuple[tuple[Stage, Expert | None, tuple[GraphName, ...]], ...] = (
     (Stage.ENCODE_TEXT, None, ("text_encoder",)),
     (Stage.ENCODE_IMAGE, None, ("vae_encoder_init",)),
     (Stage.DENOISE, Expert.SINGLE, ("transformer", "guide_and_step")),
     (Stage.DECODE, None, ("vae_decoder_init", "vae_decoder_step")),
 )
 _ORDER = {Family.WAN22_I2V_A14B: _A14B_ORDER, Family.WAN22_TI2V_5B: _5B_ORDER}
-_OF_TRANSFORMER: tuple[StageName, ...] = ("transformer", "transformer_high", "transformer_low")
+_OF_TRANSFORMER: tuple[GraphName, ...] = ("transformer", "transformer_high", "transformer_low")
 _MAX_BATCH_COUNT = 2  # both halves of guidance in one call
 _DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8}
 # Folder or file of a stage's weights, as in the Diffusers layout.
-_COMPONENTS: Mapping[StageName, str] = {
+_COMPONENTS: Mapping[GraphName, str] = {
     "text_encoder": "text_encoder",
     "transformer": "transformer",
     "transformer_high": "transformer",
@@ -47,20 +49,20 @@ _COMPONENTS: Mapping[StageName, str] = {
 }
 
 
-def stages_of(manifest: Manifest) -> tuple[StageName, ...]:
+def graph_names_of(manifest: Manifest) -> tuple[GraphName, ...]:
     """Every stage that the bundle must hold a graph for."""
     names = dict.fromkeys(stage for _, _, runs in _ORDER[manifest.family] for stage in runs)
-    return (*names, *(SCORER_STAGES if manifest.scorer else ()))
+    return (*names, *(SCORER_GRAPHS if manifest.scorer else ()))
 
 
-def runs_in(family: Family, stage: Stage, expert: Expert | None) -> tuple[StageName, ...]:
+def runs_in(family: Family, stage: Stage, expert: Expert | None) -> tuple[GraphName, ...]:
     """Graphs that run in a stage of a job, in order."""
     (found,) = [runs for *key, runs in _ORDER[family] if key == [stage, expert]]
     return found
 
 
-def graph_for(manifest: Manifest, stage: StageName, geometry: Geometry, compute_capability: str | None) -> GraphSpec:
-    """The graph of a stage for a geometry and a card, None: for ONNX Runtime. Raises ``BundleInvalid``."""
+def graph_for(manifest: Manifest, stage: GraphName, geometry: Geometry, compute_capability: str | None) -> GraphSpec:
+    """The graph of a stage for a geometry and a GPU, None: for ONNX Runtime. Raises ``BundleInvalid``."""
     first = manifest.graph(stage, geometry)
     if compute_capability is None:
         return first
@@ -69,15 +71,15 @@ def graph_for(manifest: Manifest, stage: StageName, geometry: Geometry, compute_
             return spec
     held = sorted({engine.compute_capability for spec in manifest.graphs for engine in spec.engines})
     raise BundleInvalid(
-        f"{first.file} was not compiled for this card, {compute_capability}, but for {', '.join(held) or 'none'}; "
-        "export the checkpoint again with --gpu for this card"
+        f"{first.file} was not compiled for this GPU, {compute_capability}, but for {', '.join(held) or 'none'}; "
+        "export the checkpoint again with --gpu for this GPU"
     )
 
 
 def demand_of(manifest: Manifest, geometry: Geometry, compute_capability: str | None) -> JobDemand:
-    """What a job needs on a card, or on ONNX Runtime. Raises ``BundleInvalid``."""
-    specs = {stage: graph_for(manifest, stage, geometry, compute_capability) for stage in stages_of(manifest)}
-    graphs: dict[StageName, GraphDemand] = {}
+    """What a job needs on a GPU, or on ONNX Runtime. Raises ``BundleInvalid``."""
+    specs = {stage: graph_for(manifest, stage, geometry, compute_capability) for stage in graph_names_of(manifest)}
+    graphs: dict[GraphName, GraphDemand] = {}
     weight_bytes: dict[str, int] = {}
     for stage, spec in specs.items():
         stores = _stores(manifest, spec, compute_capability)
@@ -94,7 +96,7 @@ def demand_of(manifest: Manifest, geometry: Geometry, compute_capability: str | 
         stages=tuple(
             StageDemand(stage, expert, runs, buffers.of(stage, runs)) for stage, expert, runs in _ORDER[manifest.family]
         ),
-        standing=SCORER_STAGES if manifest.scorer else (),
+        standing=SCORER_GRAPHS if manifest.scorer else (),
         standing_buffers=buffers.of_scores() if manifest.scorer else Amount(),
     )
 
@@ -114,7 +116,7 @@ def _components_in(name: str) -> set[str]:
     return {part.partition(".")[0] for part in PurePosixPath(name).parts}
 
 
-def _growing(stage: StageName, scratch_bytes: int) -> Amount:
+def _growing(stage: GraphName, scratch_bytes: int) -> Amount:
     if stage in _OF_TRANSFORMER or stage == "guide_and_step":
         return Amount(by_volume=scratch_bytes)
     if _COMPONENTS[stage] == "vae":  # chunk by chunk, whatever the length
@@ -125,7 +127,7 @@ def _growing(stage: StageName, scratch_bytes: int) -> Amount:
 class _Buffers:
     """Sizes of what the pipeline binds, stage by stage."""
 
-    def __init__(self, manifest: Manifest, specs: Mapping[StageName, GraphSpec]) -> None:
+    def __init__(self, manifest: Manifest, specs: Mapping[GraphName, GraphSpec]) -> None:
         self._specs = specs
         self._axes = {
             "batch": _MAX_BATCH_COUNT,
@@ -135,7 +137,7 @@ class _Buffers:
             "sentences": MAX_SENTENCE_COUNT,
         }
 
-    def of(self, stage: Stage, runs: tuple[StageName, ...]) -> Amount:
+    def of(self, stage: Stage, runs: tuple[GraphName, ...]) -> Amount:
         """Buffers of a stage. Prompts go up with the text and stay until the job ends."""
         if stage is Stage.ENCODE_TEXT:
             return self._prompts() + Amount(fixed=self._all(runs))
@@ -145,9 +147,9 @@ class _Buffers:
 
     def of_scores(self) -> Amount:
         """Buffers of the one call that is made at a time of each graph, whoever asked for it."""
-        return Amount(fixed=self._all(SCORER_STAGES))
+        return Amount(fixed=self._all(SCORER_GRAPHS))
 
-    def _all(self, stages: Iterable[StageName]) -> int:
+    def _all(self, stages: Iterable[GraphName]) -> int:
         """Every input and output."""
         return sum(self._bytes(item) for stage in stages for item in self._tensors(stage).values())
 
@@ -157,7 +159,7 @@ class _Buffers:
         transformers = [stage for stage in _OF_TRANSFORMER if stage in self._specs]
         return Amount(fixed=sum(self._bytes(self._tensors(stage)[name]) for stage in transformers for name in names))
 
-    def _denoise(self, transformer: StageName, guide: StageName) -> Amount:
+    def _denoise(self, transformer: GraphName, guide: GraphName) -> Amount:
         """The solver's state twice, its history, the condition, and predictions of both batch sizes."""
         state = self._tensors(guide)
         small = 2 * self._bytes(state["matrix"])  # the next step's goes up before the last one's is let go
@@ -168,7 +170,7 @@ class _Buffers:
         timesteps = 2 * self._bytes(self._tensors(transformer)["timestep"])
         return Amount(fixed=small + timesteps, by_volume=others + prediction + alone + condition)
 
-    def _recurrence(self, runs: tuple[StageName, ...]) -> int:
+    def _recurrence(self, runs: tuple[GraphName, ...]) -> int:
         """Two banks of caches, and the larger of a chunk with its result."""
         chunks, banks = [], 0
         for stage in runs:
@@ -180,7 +182,7 @@ class _Buffers:
             chunks.append(sum(self._bytes(item) for item in (*chunk, *result)))
         return banks + max(chunks)
 
-    def _tensors(self, stage: StageName) -> dict[str, TensorSpec]:
+    def _tensors(self, stage: GraphName) -> dict[str, TensorSpec]:
         spec = self._specs[stage]
         return {item.name: item for item in (*spec.inputs, *spec.outputs)}
 

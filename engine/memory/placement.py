@@ -7,7 +7,7 @@ stage waits. The stage before the first one is the last of the job before: a tex
 back while the last clip is decoded.
 
 Of all sets of graphs that could be kept, the best is the one for which denoising waits for the fewest bytes: a switch
-of experts that waits stops the card in the middle of its work. Among equals, it is the one that loads the fewest.
+of experts that waits stops the GPU in the middle of its work. Among equals, it is the one that loads the fewest.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 
-from engine.api.types import MemoryPlan, Stage, StageMemory
-from engine.bundle.manifest import StageName
+from engine.api.capabilities import MemoryPlan, StageMemory
+from engine.api.events import Stage
+from engine.bundle.graph_spec import GraphName
 from engine.memory.demand import JobDemand, StageDemand
 
 
@@ -55,7 +56,7 @@ class Placement:
             best = (self._match(best), *best)
         return MemoryPlan(self._demand.geometry, best)
 
-    def _choices(self) -> Iterator[frozenset[StageName]]:
+    def _choices(self) -> Iterator[frozenset[GraphName]]:
         """Every set of graphs that could be kept, the one with the most bytes first."""
         movable = [name for name in self._demand.graphs if name not in self._standing]
         if self._budget_bytes is None:
@@ -67,10 +68,10 @@ class Placement:
         names = {name for stage in stages if stage.stage is Stage.DENOISE for name in stage.loaded}
         return self._demand.weights_of(name for name in self._demand.graphs if name in names)
 
-    def _leaves_room(self, kept: frozenset[StageName]) -> bool:
+    def _leaves_room(self, kept: frozenset[GraphName]) -> bool:
         return all(self._fits(stage, kept | self._alone(stage)) for stage in self._demand.stages)
 
-    def _stages(self, kept: frozenset[StageName]) -> Iterator[StageMemory]:
+    def _stages(self, kept: frozenset[GraphName]) -> Iterator[StageMemory]:
         """The stages with these graphs kept, and all others prefetched as early as there is room for them."""
         stages = self._demand.stages
         present = [set(kept | self._alone(stage)) for stage in stages]
@@ -88,7 +89,7 @@ class Placement:
             prefetched = [name for (_, name), waits in ahead.items() if waits and waits[-1] == index]
             yield self._memory(stage, present[index], loaded, prefetched)
 
-    def _waits(self, index: int, name: StageName, present: list[set[StageName]], most: int) -> list[int]:
+    def _waits(self, index: int, name: GraphName, present: list[set[GraphName]], most: int) -> list[int]:
         """Makes room for a graph in the stages before one, backwards, as far as there is room; gives their indices."""
         waits: list[int] = []
         for distance in range(1, most + 1):
@@ -112,10 +113,10 @@ class Placement:
             buffer_bytes=self._demand.standing_buffers.byte_count,
         )
 
-    def _alone(self, stage: StageDemand) -> frozenset[StageName]:
+    def _alone(self, stage: StageDemand) -> frozenset[GraphName]:
         return self._standing | frozenset(stage.runs)
 
-    def _fits(self, stage: StageDemand, graphs: Iterable[StageName]) -> bool:
+    def _fits(self, stage: StageDemand, graphs: Iterable[GraphName]) -> bool:
         if self._budget_bytes is None:
             return True
         own_bytes = self._scratch_of(stage) + self._buffers_of(stage)
@@ -130,9 +131,9 @@ class Placement:
     def _memory(
         self,
         stage: StageDemand,
-        graphs: Iterable[StageName],
-        loaded: Iterable[StageName] = (),
-        prefetched: Iterable[StageName] = (),
+        graphs: Iterable[GraphName],
+        loaded: Iterable[GraphName] = (),
+        prefetched: Iterable[GraphName] = (),
     ) -> StageMemory:
         demand = self._demand
         resident = set(graphs)

@@ -1,18 +1,18 @@
-"""The plan of a bundle on a card: which geometries fit, and what is in memory in each stage of their jobs. Pure."""
+"""The plan of a bundle on a GPU: which geometries fit, and what is in memory in each stage of their jobs. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.api.capabilities import Geometry, MemoryPlan
 from engine.api.errors import DoesNotFit
-from engine.api.types import Geometry, MemoryPlan
 from engine.bundle.manifest import Manifest
 from engine.memory.demand import JobDemand
 from engine.memory.measure import demand_of
 from engine.memory.placement import Placement
 from engine.memory.remedies import describe, refusal_of, remedies_for
 
-CARD_BYTES = 24 * 2**30
+GPU_BYTES = 24 * 2**30
 # What a driver keeps of it: programs see 23.64 to 23.70 GiB of an RTX 3090 or 4090.
 _DRIVER_BYTES = 9 * 2**30 // 25
 # Of what a program sees: the CUDA context with the compiled kernels, and what is lost between allocations.
@@ -22,7 +22,7 @@ _PATCH_SIZE = 2  # latent cells along each side of a token
 
 
 @dataclass(frozen=True, slots=True)
-class ResidencyPlan:
+class BundleMemoryPlan:
     """``plans`` has a plan for each geometry that fits, ``refusals`` a sentence for each that does not.
 
     Where ``keeps_everything``, the graphs of all geometries are in memory at once and stay there.
@@ -52,26 +52,26 @@ class ResidencyPlan:
 
 
 def default_budget_bytes(compute_capability: str | None, visible_bytes: int | None = None) -> int | None:
-    """What a program sees of the card less what its context takes; no limit on ONNX Runtime.
+    """What a program sees of the GPU less what its context takes; no limit on ONNX Runtime.
 
     ``visible_bytes`` None: 24 GiB less 1.5 GiB for driver and context.
     """
     if compute_capability is None:
         return None
-    return CARD_BYTES - RESERVED_BYTES if visible_bytes is None else visible_bytes - _CONTEXT_BYTES
+    return GPU_BYTES - RESERVED_BYTES if visible_bytes is None else visible_bytes - _CONTEXT_BYTES
 
 
-def plan_residency(manifest: Manifest, compute_capability: str | None, budget_bytes: int | None) -> ResidencyPlan:
-    """Plans a bundle on a card, for example ``sm_86``, or on ONNX Runtime (None). ``budget_bytes`` None: no limit.
+def plan_memory(manifest: Manifest, compute_capability: str | None, budget_bytes: int | None) -> BundleMemoryPlan:
+    """Plans a bundle on a GPU, for example ``sm_86``, or on ONNX Runtime (None). ``budget_bytes`` None: no limit.
 
     Raises ``DoesNotFit`` where no geometry fits, naming for each what would, and ``BundleInvalid`` where the bundle was
-    not compiled for the card.
+    not compiled for the GPU.
     """
     geometries = [Geometry(item.width_px, item.height_px, item.frame_count) for item in manifest.geometries]
     demands = [demand_of(manifest, geometry, compute_capability) for geometry in geometries]
     together = _plans_together(demands, budget_bytes)
     if together is not None:
-        return ResidencyPlan(budget_bytes, together, (), keeps_everything=True)
+        return BundleMemoryPlan(budget_bytes, together, (), keeps_everything=True)
     assert budget_bytes is not None  # without a limit everything is kept
     plans, refusals = [], []
     for demand in demands:
@@ -84,7 +84,7 @@ def plan_residency(manifest: Manifest, compute_capability: str | None, budget_by
         refusals.append(refusal_of(demand, remedies, budget_bytes))
     if not plans:
         raise DoesNotFit(f"{manifest.name} does not fit: {'. '.join(refusals)}")
-    return ResidencyPlan(budget_bytes, tuple(plans), tuple(refusals), keeps_everything=False)
+    return BundleMemoryPlan(budget_bytes, tuple(plans), tuple(refusals), keeps_everything=False)
 
 
 def _plans_together(demands: list[JobDemand], budget_bytes: int | None) -> tuple[MemoryPlan, ...] | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from engine.api.types import Expert, Geometry, StageMemory
-from engine.bundle.manifest import Precision, StageName
+from engine.api.capabilities import Geometry, StageMemory
+from engine.api.events import Expert
+from engine.bundle.graph_spec import GraphName, Precision
 from engine.memory.demand import JobDemand
 from engine.memory.placement import Placement
 
@@ -60,7 +61,7 @@ def refusal_of(demand: JobDemand, remedies: tuple[Remedy, ...], budget_bytes: in
     if remedies:
         advice = f"these would fit: {'; '.join(map(str, remedies))}"
     else:
-        advice = "no precision, length or size would fit; use a card with more memory"
+        advice = "no precision, length or size would fit; use a GPU with more memory"
     return (
         f"{describe(demand.geometry)} needs {gigabytes(tightest.peak_bytes)} to {_work(tightest)} (weights "
         f"{gigabytes(tightest.weight_bytes)}, scratch {gigabytes(tightest.scratch_bytes)}, buffers "
@@ -119,7 +120,7 @@ def _smaller(now: Geometry, multiple_px: int) -> Iterator[Geometry]:
 
 
 def _lower_precisions(demand: JobDemand, compute_capability: str | None) -> tuple[Precision, ...]:
-    """Precisions with fewer bits than the transformers have, that the card knows, from high to low."""
+    """Precisions with fewer bits than the transformers have, that the GPU knows, from high to low."""
     has_fp8 = compute_capability is not None and int(compute_capability.removeprefix("sm_")) >= _FIRST_FP8_CAPABILITY
     ladder: tuple[Precision, ...] = ("fp16", "fp8" if has_fp8 else "int8", "int4")
     now = max(_BITS[item.precision] for name, item in demand.graphs.items() if name.startswith("transformer"))
@@ -129,7 +130,7 @@ def _lower_precisions(demand: JobDemand, compute_capability: str | None) -> tupl
 def _in(demand: JobDemand, precision: Precision) -> JobDemand:
     """As ``python -m export --precision`` would make it: text in 8 bits beside any quantised transformer, VAE in 16."""
     in_text: Precision = precision if precision == "fp16" else "int8"
-    changes: dict[StageName, tuple[Precision, float]] = {}
+    changes: dict[GraphName, tuple[Precision, float]] = {}
     for name, graph in demand.graphs.items():
         bits, target = _BITS, precision
         if name == "text_encoder":

@@ -1,1 +1,1 @@
-"""What runs graphs. ``base`` is the seam; each other file is one runtime, imported only when it is chosen."""
+"""Graph runtimes. ``base`` defines the protocol, ``ort`` and ``trt`` implement it, ``choice`` picks one."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from engine.bundle import GraphSpec, TensorDtype
+from engine.bundle.graph_spec import GraphSpec, TensorDtype
 
 Array = NDArray[Any]
 

@@ -1,4 +1,4 @@
-"""Which runtime serves a bundle on this machine. Knows plans and cards; loads nothing."""
+"""Which runtime serves a bundle on this machine. Knows plans and GPUs; loads nothing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from engine.api.errors import BundleInvalid, DeviceUnavailable
-from engine.bundle.manifest import EngineSpec, GraphSpec, Manifest
+from engine.bundle.graph_spec import EngineSpec, GraphSpec
+from engine.bundle.manifest import Manifest
 from engine.runtime.base import Runtime
-from engine.runtime.gpu import Card, engine_for_card, present_card
+from engine.runtime.gpu import Gpu, engine_for_gpu, present_gpu
 
 RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
 _log = logging.getLogger(__name__)
@@ -19,15 +20,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A runtime, the compute capability whose plans it runs, and the card's memory; None for graphs on the CPU."""
+    """A runtime, the compute capability whose plans it runs, and the GPU's memory; None for graphs on the CPU."""
 
     runtime: Runtime
     compute_capability: str | None = None
-    card_bytes: int | None = None
+    gpu_bytes: int | None = None
 
 
 def choose_runtime(manifest: Manifest, name: RuntimeName, thread_count: int, kernel_cache_folder: Path) -> Choice:
-    """The runtime of that name; ``auto`` is TensorRT where every graph has a plan for the card of this machine.
+    """The runtime of that name; ``auto`` is TensorRT where every graph has a plan for the GPU of this machine.
 
     Raises ``BundleInvalid``, among it ``DeviceUnavailable``, where TensorRT is asked for and cannot be had. ``auto``
     says in the log why it leaves plans unused.
@@ -49,15 +50,15 @@ def _tensorrt(manifest: Manifest, kernel_cache_folder: Path) -> Choice:
         raise BundleInvalid(
             "the bundle holds no TensorRT plans; export the checkpoint with --gpu, or set the runtime to onnxruntime"
         )
-    card = present_card()
-    engines = [_engine(graphs, card) for graphs in _by_place(manifest)]
+    gpu = present_gpu()
+    engines = [_engine(graphs, gpu) for graphs in _by_place(manifest)]
     from engine.runtime.trt import TrtRuntime
 
-    return Choice(TrtRuntime(engines[0].compiler, kernel_cache_folder), card.compute_capability, card.memory_bytes)
+    return Choice(TrtRuntime(engines[0].compiler, kernel_cache_folder), gpu.compute_capability, gpu.memory_bytes)
 
 
 def _by_place(manifest: Manifest) -> Iterable[list[GraphSpec]]:
-    """Graphs that stand for each other: one stage at one size, in different precisions for different cards."""
+    """Graphs that stand for each other: one stage at one size, in different precisions for different GPUs."""
     places: dict[object, list[GraphSpec]] = {}
     for graph in manifest.graphs:
         place = (graph.stage, graph.width_px, graph.height_px, graph.frame_count)
@@ -65,6 +66,6 @@ def _by_place(manifest: Manifest) -> Iterable[list[GraphSpec]]:
     return places.values()
 
 
-def _engine(graphs: list[GraphSpec], card: Card) -> EngineSpec:
-    found = [graph for graph in graphs if graph.engine(card.compute_capability)]
-    return engine_for_card((found or graphs)[0], card)
+def _engine(graphs: list[GraphSpec], gpu: Gpu) -> EngineSpec:
+    found = [graph for graph in graphs if graph.engine(gpu.compute_capability)]
+    return engine_for_gpu((found or graphs)[0], gpu)

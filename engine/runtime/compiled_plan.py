@@ -1,4 +1,4 @@
-"""A compiled plan on the card: opened once, its weights brought and freed as often as needed. Knows TensorRT's API.
+"""A compiled plan on the GPU: opened once, its weights brought and freed as often as needed. Knows TensorRT's API.
 
 TensorRT for RTX opens a plan without its weights and then loads and unloads them under contexts that stay. Classic
 TensorRT cannot: there, the plan is opened with the first load and dropped with the unload.
@@ -15,7 +15,7 @@ from engine.runtime.kernel_cache import KernelCache
 from engine.runtime.trt_library import TrtLibrary
 
 
-class Plan:
+class CompiledPlan:
     """One plan file. Not safe for calls from several threads at once; its graph sees to that."""
 
     def __init__(self, library: TrtLibrary, file: Path, kernels: KernelCache) -> None:
@@ -34,7 +34,7 @@ class Plan:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether the weights are on the card."""
+        """Whether the weights are on the GPU."""
         return self._is_loaded
 
     @property
@@ -48,7 +48,7 @@ class Plan:
         return self._engine
 
     def load(self) -> None:
-        """Brings the weights to the card and waits for them. Raises ``OutOfMemory`` or ``GraphFailed``."""
+        """Brings the weights to the GPU and waits for them. Raises ``OutOfMemory`` or ``GraphFailed``."""
         if self._is_loaded:
             return
         if self._engine is None:
@@ -84,7 +84,7 @@ class Plan:
     def _failure(self, what: str) -> OutOfMemory | GraphFailed:
         reason = self._library.last_error()
         if "out of memory" in reason.lower() or "outofmemory" in reason.lower():
-            return OutOfMemory("the card ran out of memory; free it of other work, or serve a lower precision")
+            return OutOfMemory("the GPU ran out of memory; free it of other work, or serve a lower precision")
         return GraphFailed(f"plan {self._file.name}: {what}: {reason}")
 
 

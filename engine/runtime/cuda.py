@@ -1,4 +1,4 @@
-"""The card and its memory, through cuda-python. The only file that calls CUDA itself; knows no graphs.
+"""The GPU and its memory, through cuda-python. The only file that calls CUDA itself; knows no graphs.
 
 Every call of CUDA gives a status first; here it becomes an error of the engine or nothing. A buffer frees itself with
 its last reference.
@@ -32,21 +32,19 @@ def call(function: str, *arguments: Any) -> Any:
     api = cudart()
     status, *results = getattr(api, function)(*arguments)
     if status == api.cudaError_t.cudaErrorMemoryAllocation:
-        raise OutOfMemory(
-            "the card ran out of memory; free it of other work, or ask for a smaller size or fewer frames"
-        )
+        raise OutOfMemory("the GPU ran out of memory; free it of other work, or ask for a smaller size or fewer frames")
     if status != api.cudaError_t.cudaSuccess:
         raise GraphFailed(f"{function} failed: {status_text(status)}")
     return results[0] if results else None
 
 
 def use_blocking_waits() -> None:
-    """Lets threads sleep while the card works, instead of asking it again and again: the server needs the core."""
+    """Lets threads sleep while the GPU works, instead of asking it again and again: the server needs the core."""
     call("cudaSetDeviceFlags", cudart().cudaDeviceScheduleBlockingSync)
 
 
 def used_bytes() -> int:
-    """Memory of the card that is in use, by whomever."""
+    """Memory of the GPU that is in use, by whomever."""
     free, total = call_pair("cudaMemGetInfo")
     return total - free
 
@@ -61,7 +59,7 @@ def call_pair(function: str, *arguments: Any) -> tuple[int, int]:
 
 
 class DeviceBuffer:
-    """``byte_count`` bytes on the card, at ``address``; at least one, because CUDA gives none no address."""
+    """``byte_count`` bytes on the GPU, at ``address``; at least one, because CUDA gives none no address."""
 
     def __init__(self, byte_count: int) -> None:
         self.byte_count = byte_count
@@ -74,7 +72,7 @@ class DeviceBuffer:
 
 
 class Stream:
-    """Work of the card in order. It does not wait for CUDA's default stream."""
+    """Work of the GPU in order. It does not wait for CUDA's default stream."""
 
     def __init__(self) -> None:
         self._destroy = cudart().cudaStreamDestroy
@@ -102,7 +100,7 @@ class Stream:
         call("cudaMemsetAsync", buffer.address, 0, buffer.byte_count, self._stream)
 
     def wait(self) -> None:
-        """Until all work so far is done. Raises what the card made of it."""
+        """Until all work so far is done. Raises what the GPU made of it."""
         call("cudaStreamSynchronize", self._stream)
 
     def __del__(self) -> None:

@@ -1,4 +1,4 @@
-"""Tensors in the memory of the card. Knows dtypes and copies; knows no graphs."""
+"""Tensors in the memory of the GPU. Knows dtypes and copies; knows no graphs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from engine.bundle import TensorDtype
+from engine.bundle.graph_spec import TensorDtype
 from engine.runtime.base import Array
 from engine.runtime.cuda import DeviceBuffer, Stream
 
@@ -15,7 +15,7 @@ _UPLOADED: dict[str, TensorDtype] = {"float32": "float32", "float16": "float16",
 
 
 class DeviceTensor:
-    """A buffer on the card with a shape and a dtype; its work is in order with the calls of the graphs."""
+    """A buffer on the GPU with a shape and a dtype; its work is in order with the calls of the graphs."""
 
     def __init__(self, shape: tuple[int, ...], dtype: TensorDtype, stream: Stream) -> None:
         self.shape = shape
@@ -44,7 +44,7 @@ class DeviceTensor:
 
     @property
     def address(self) -> int:
-        """Where the content lies on the card."""
+        """Where the content lies on the GPU."""
         return self._buffer.address
 
     def to_host(self) -> Array:

@@ -1,17 +1,17 @@
-"""The card of this machine, and the plan of a graph that runs on it. Knows drivers and capabilities; uses no memory."""
+"""The GPU of this machine, and the plan of a graph that runs on it. Knows drivers and capabilities; uses no memory."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from engine.api.errors import DeviceUnavailable
-from engine.bundle.manifest import EngineSpec, GraphSpec
+from engine.bundle.graph_spec import EngineSpec, GraphSpec
 from engine.runtime.cuda import call, cudart, status_text
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """What the driver says of a card; ``compute_capability`` as ``sm_86``, memory in bytes."""
+class Gpu:
+    """What the driver says of a GPU; ``compute_capability`` as ``sm_86``, memory in bytes."""
 
     name: str
     compute_capability: str
@@ -19,8 +19,8 @@ class Card:
     driver_version: str
 
 
-def present_card(index: int = 0) -> Card:
-    """The card of this machine. Raises ``DeviceUnavailable``, saying whether driver or card is missing."""
+def present_gpu(index: int = 0) -> Gpu:
+    """The GPU of this machine. Raises ``DeviceUnavailable``, saying whether driver or GPU is missing."""
     api = cudart()
     status, count = api.cudaGetDeviceCount()
     if status == api.cudaError_t.cudaErrorInsufficientDriver:
@@ -30,15 +30,15 @@ def present_card(index: int = 0) -> Card:
         )
     if status != api.cudaError_t.cudaSuccess or count <= index:
         reason = (
-            "no card"
+            "no GPU"
             if status in (api.cudaError_t.cudaSuccess, api.cudaError_t.cudaErrorNoDevice)
             else status_text(status)
         )
         raise DeviceUnavailable(
-            f"no NVIDIA card can be used: {reason}; see `nvidia-smi`, in a container give --gpus all"
+            f"no NVIDIA GPU can be used: {reason}; see `nvidia-smi`, in a container give --gpus all"
         )
     properties = call("cudaGetDeviceProperties", index)
-    return Card(
+    return Gpu(
         name=properties.name.decode().rstrip("\0"),
         compute_capability=f"sm_{properties.major}{properties.minor}",
         memory_bytes=properties.totalGlobalMem,
@@ -46,14 +46,14 @@ def present_card(index: int = 0) -> Card:
     )
 
 
-def engine_for_card(spec: GraphSpec, card: Card) -> EngineSpec:
-    """The plan of a graph for a card. Raises ``DeviceUnavailable``, naming the cards that there are plans for."""
-    engine = spec.engine(card.compute_capability)
+def engine_for_gpu(spec: GraphSpec, gpu: Gpu) -> EngineSpec:
+    """The plan of a graph for a GPU. Raises ``DeviceUnavailable``, naming the GPUs that there are plans for."""
+    engine = spec.engine(gpu.compute_capability)
     if engine is None:
         others = ", ".join(item.compute_capability for item in spec.engines)
         raise DeviceUnavailable(
-            f"{spec.file} has {f'plans for {others}' if others else 'no plan'}, none for {card.name} "
-            f"({card.compute_capability}); export the checkpoint with --gpu for this card"
+            f"{spec.file} has {f'plans for {others}' if others else 'no plan'}, none for {gpu.name} "
+            f"({gpu.compute_capability}); export the checkpoint with --gpu for this GPU"
         )
     return engine
 

@@ -1,7 +1,7 @@
-"""Kernels that were compiled for this card, kept on disk for the next start. Knows files; the content is TensorRT's.
+"""Kernels that were compiled for this GPU, kept on disk for the next start. Knows files; the content is TensorRT's.
 
 TensorRT for RTX finishes its kernels when a plan is first used, which takes seconds a graph. The cache holds them. It
-is checked by the library itself against version, card and driver, so a wrong or damaged one costs time, never results.
+is checked by the library itself against version, GPU and driver, so a wrong or damaged one costs time, never results.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class KernelCache:
             self._cache = config.create_runtime_cache()
             self._kept = self._read()
             if self._kept and not self._cache.deserialize(self._kept):
-                _log.info("kernel cache %s is of another card, driver or version: it is made anew", self._file)
+                _log.info("kernel cache %s is of another GPU, driver or version: it is made anew", self._file)
         config.set_runtime_cache(self._cache)
 
     def save(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from engine.api.errors import BundleInvalid, GraphFailed, OutOfMemory
-from engine.bundle import GraphSpec, TensorDtype
+from engine.bundle.graph_spec import GraphSpec, TensorDtype
 from engine.runtime.base import Array, Tensor
 from engine.runtime.process_memory import peak_resident_bytes, resident_bytes
 

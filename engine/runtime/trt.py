@@ -1,6 +1,6 @@
-"""TensorRT on one card. Knows plans, buffers and one stream; cuda-python does the copying, so no torch is needed.
+"""TensorRT on one GPU. Knows plans, buffers and one stream; cuda-python does the copying, so no torch is needed.
 
-Graphs run one after another, so all contexts share one scratch buffer: the card holds the largest of their
+Graphs run one after another, so all contexts share one scratch buffer: the GPU holds the largest of their
 activations, not the sum. A call returns when its results are there.
 """
 
@@ -13,12 +13,12 @@ from threading import Lock
 from typing import Any
 
 from engine.api.errors import BundleInvalid, GraphFailed
-from engine.bundle import EngineSpec, GraphSpec, TensorDtype
+from engine.bundle.graph_spec import EngineSpec, GraphSpec, TensorDtype
 from engine.runtime.base import Array, Tensor
-from engine.runtime.compiled_plan import Plan
+from engine.runtime.compiled_plan import CompiledPlan
 from engine.runtime.cuda import DeviceBuffer, Stream, use_blocking_waits, used_bytes
 from engine.runtime.device_tensor import DeviceTensor
-from engine.runtime.gpu import Card, engine_for_card, present_card
+from engine.runtime.gpu import Gpu, engine_for_gpu, present_gpu
 from engine.runtime.kernel_cache import KernelCache
 from engine.runtime.trt_library import TrtLibrary
 
@@ -28,15 +28,15 @@ _DTYPES: Mapping[TensorDtype, str] = {"float32": "FLOAT", "float16": "HALF", "bf
 class TrtRuntime:
     """``module_name`` is ``tensorrt_rtx`` or ``tensorrt``; kernels are kept in ``cache_folder``.
 
-    Raises ``DeviceUnavailable`` where card, driver or library are missing.
+    Raises ``DeviceUnavailable`` where GPU, driver or library are missing.
     """
 
     def __init__(self, module_name: str, cache_folder: Path) -> None:
-        self.card: Card = present_card()
+        self.gpu: Gpu = present_gpu()
         use_blocking_waits()
         self._library = TrtLibrary(module_name)
         self.stream = Stream()
-        capability, version = self.card.compute_capability, self._library.version
+        capability, version = self.gpu.compute_capability, self._library.version
         self._kernels = KernelCache(cache_folder / f"{module_name}-{version}-{capability}.kernels")
         self._scratch = DeviceBuffer(0)
         self._opening = Lock()
@@ -47,15 +47,15 @@ class TrtRuntime:
     @property
     def name(self) -> str:
         """Library, version and device."""
-        card = self.card
-        return f"{self._library.name} {self._library.version} {card.name} ({card.compute_capability})"
+        gpu = self.gpu
+        return f"{self._library.name} {self._library.version} {gpu.name} ({gpu.compute_capability})"
 
     def load(self, folder: Path, spec: GraphSpec) -> TrtGraph:
         """See ``Runtime.load``."""
-        engine = self._engine_for_card(spec)
+        engine = self._engine_for_gpu(spec)
         with self._opening:  # deferring is a state of the library between two calls
             try:
-                plan = Plan(self._library, folder / engine.file, self._kernels)
+                plan = CompiledPlan(self._library, folder / engine.file, self._kernels)
                 plan.load()
             except GraphFailed as error:
                 raise BundleInvalid(f"{folder / engine.file}: {error}; export the checkpoint again") from error
@@ -76,7 +76,7 @@ class TrtRuntime:
             self._scratch = DeviceBuffer(0)
 
     def memory_bytes(self) -> int:
-        """Memory of the card in use now, by all its users."""
+        """Memory of the GPU in use now, by all its users."""
         now = used_bytes()
         self._peak_bytes = max(self._peak_bytes, now)
         return now
@@ -106,8 +106,8 @@ class TrtRuntime:
         """The library's word for a dtype."""
         return getattr(self._library.module.DataType, _DTYPES[name])
 
-    def _engine_for_card(self, spec: GraphSpec) -> EngineSpec:
-        engine, library = engine_for_card(spec, self.card), self._library
+    def _engine_for_gpu(self, spec: GraphSpec) -> EngineSpec:
+        engine, library = engine_for_gpu(spec, self.gpu), self._library
         if (engine.compiler, engine.compiler_version) != (library.name, library.version):
             package = engine.compiler.replace("_", "-")
             raise BundleInvalid(
@@ -121,7 +121,7 @@ class TrtRuntime:
 class TrtGraph:
     """A plan and its entry in the manifest. Prefetching goes on in a thread of the runtime's."""
 
-    def __init__(self, plan: Plan, spec: GraphSpec, runtime: TrtRuntime, loader: ThreadPoolExecutor) -> None:
+    def __init__(self, plan: CompiledPlan, spec: GraphSpec, runtime: TrtRuntime, loader: ThreadPoolExecutor) -> None:
         self._plan = plan
         self._spec = spec
         self._runtime = runtime

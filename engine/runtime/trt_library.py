@@ -16,10 +16,10 @@ _log = logging.getLogger(__name__)
 # Flags of ``EngineInvalidityDiagnostics`` and what to do about them.
 _REMEDIES = {
     "VERSION_MISMATCH": "another version of TensorRT compiled it; install that version or export the checkpoint again",
-    "UNSUPPORTED_CC": "it was compiled for another card; export the checkpoint for this one",
+    "UNSUPPORTED_CC": "it was compiled for another GPU; export the checkpoint for this one",
     "OLD_CUDA_DRIVER": "the NVIDIA driver is too old; update it",
     "OLD_CUDA_RUNTIME": "the CUDA runtime is too old; update it",
-    "INSUFFICIENT_GPU_MEMORY": "the card has too little memory; serve a lower precision or a smaller size",
+    "INSUFFICIENT_GPU_MEMORY": "the GPU has too little memory; serve a lower precision or a smaller size",
     "MALFORMED_ENGINE": "it is no plan of this library; copy the bundle again, whole",
     "CUDA_ERROR": "CUDA does not work here; see `nvidia-smi`",
 }
@@ -51,7 +51,7 @@ class TrtLibrary:
         return hasattr(self.module, "IRuntimeCache")
 
     def fault_of(self, content: Any) -> str | None:
-        """Why a plan cannot be used on this card, with the remedy; None where it can or the library cannot tell."""
+        """Why a plan cannot be used on this GPU, with the remedy; None where it can or the library cannot tell."""
         if not hasattr(self._runtime, "get_engine_validity"):
             return None
         validity, diagnostics = self._runtime.get_engine_validity(content)

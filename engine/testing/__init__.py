@@ -1,1 +1,1 @@
-"""An engine whose outputs can be computed by hand, for tests of servers and clients."""
+"""An engine without a model, whose outputs can be computed by hand, for tests of servers and clients."""

@@ -1,6 +1,6 @@
 """An engine whose outputs a person can compute by hand. For tests of servers and clients, and for trying both.
 
-It keeps the real engine's rules for jobs (``engine.generate.preparation``) and its order of events, and replaces every
+It keeps the real engine's rules for jobs (``engine.preparation.job``) and its order of events, and replaces every
 graph call by a line in ``graph_calls``:
 
 * frame ``i`` of a job with seed ``s`` is one colour: red ``(s + i) % 256``, green ``i % 256``, blue the number
@@ -20,36 +20,19 @@ from threading import Semaphore
 
 import numpy as np
 
-from engine.analysis.diagnosis import ClipMetrics, Diagnosis
 from engine.analysis.picture.report import report_decoded
 from engine.api.cancellation import CancelFlag
+from engine.api.capabilities import Capabilities, Family, Geometry, Limits, SamplingDefaults
+from engine.api.diagnosis import ClipMetrics, Diagnosis
 from engine.api.errors import MatchRefused
-from engine.api.types import (
-    Capabilities,
-    ClipPlan,
-    Event,
-    Expert,
-    Family,
-    FrameMatch,
-    FrameReady,
-    Geometry,
-    Image,
-    Job,
-    JobDone,
-    Limits,
-    MatchMode,
-    MatchReport,
-    Pixels,
-    PreparedJob,
-    SamplingDefaults,
-    Stage,
-    StageStarted,
-    StepDone,
-)
-from engine.generate.preparation import prepare_job
-from engine.matching.enrichment import Adviser, clip_of
+from engine.api.events import Event, Expert, FrameMatch, FrameReady, JobDone, Stage, StageStarted, StepDone
+from engine.api.job import ClipPlan, Job, MatchMode, PreparedJob
+from engine.api.match_report import MatchReport
+from engine.api.media import Image, Pixels
+from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.score import in_file
-from engine.matching.score_request import prepare_query
+from engine.preparation.job import prepare_job
+from engine.preparation.score_request import clip_settings_of, prepare_score_request
 from engine.testing.fake_match import fake_match_report
 
 FAKE_CAPABILITIES = Capabilities(
@@ -97,7 +80,7 @@ class FakeEngine:
         self._call_seconds = call_seconds
         self._gate = gate
         self._capabilities = capabilities
-        self._adviser = Adviser(capabilities)
+        self._context = EnrichmentContext.of(capabilities)
 
     def capabilities(self) -> Capabilities:
         """What the fake pretends to have loaded."""
@@ -115,7 +98,7 @@ class FakeEngine:
             yield StageStarted(Stage.MATCH)
             self._call("match", cancel)
             scored = in_file(self._report(job.prompt, settings.width_px, settings.height_px), job)
-            report = self._adviser.advise(scored, job.prompt, job.picture_report, clip_of(settings))
+            report = enriched(scored, job.prompt, job.picture_report, clip_settings_of(settings), self._context)
             yield report
             if job.match_mode is MatchMode.REQUIRE and report.score < job.minimum_score:
                 raise MatchRefused(report, job.minimum_score)
@@ -159,12 +142,15 @@ class FakeEngine:
 
     def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         """Ten points for each word."""
-        picture, clip = prepare_query(image, prompt, plan, self._capabilities)
+        picture, clip = prepare_score_request(image, prompt, plan, self._capabilities)
         report = self._report(prompt, picture.width, picture.height)
-        return self._adviser.advise(report, prompt, report_decoded(image, picture), clip)
+        return enriched(report, prompt, report_decoded(image, picture), clip, self._context)
+
+    def supervision(self) -> None:
+        """The fake works in the caller's process."""
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Frees nothing: the fake holds no resources."""
 
     def _report(self, prompt: str, width_px: int, height_px: int) -> MatchReport:
         return fake_match_report(prompt, width_px, height_px, self._capabilities.geometries)

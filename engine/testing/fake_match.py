@@ -13,8 +13,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from engine.analysis.prompt import Clause, ClauseKind, parse_clauses
-from engine.api.types import Box, ClauseScore, Geometry, Grounding, MatchBasis, MatchReport
+from engine.analysis.prompt.clauses import parse_clauses
+from engine.api.capabilities import Geometry
+from engine.api.match_report import ClauseScore, Grounding, MatchBasis, MatchReport
+from engine.api.media import Box
+from engine.api.prompt_report import Clause, ClauseKind
 from engine.matching.score import WEIGHTS, success_prior, verdict_of
 from engine.media.cropping import center_window, proposal_of, sizes_of
 

@@ -23,8 +23,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from engine.api.cancellation import CancelFlag
+from engine.api.engine import Engine
 from engine.api.errors import Cancelled
-from engine.api.types import Engine
 from engine.worker.arena import Arena
 from engine.worker.channel import Channel, SlotReader, SlotWriter
 from engine.worker.messages import Attach, Close, Done, Failed, Failure, Generate, Happened, Opened, OpenFailed, Score

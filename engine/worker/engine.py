@@ -1,29 +1,35 @@
-"""An engine that works in a process of its own, behind the same contract as any other. Knows who does what where."""
+"""Implements ``Engine`` with a worker process: prepares jobs here, and generates and scores in the worker."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 from engine.api.cancellation import CancelFlag
-from engine.api.types import Capabilities, ClipPlan, Engine, Event, Image, Job, MatchReport, PreparedJob
-from engine.generate.preparation import prepare_job
+from engine.api.capabilities import Capabilities
+from engine.api.engine import Engine, Supervision, WorkerListener
+from engine.api.events import Event
+from engine.api.job import ClipPlan, Job, PreparedJob
+from engine.api.match_report import MatchReport
+from engine.api.media import Image
+from engine.api.settings import WorkerSettings
+from engine.preparation.job import prepare_job
 from engine.runtime.process_memory import resident_bytes
 from engine.worker.process import ProcessLost
-from engine.worker.supervisor import Supervisor, WorkerSettings, WorkerWatcher
+from engine.worker.supervisor import Supervisor
 
 
 class WorkerEngine:
-    """``open_engine`` opens the engine in the worker; it must be picklable: a function of a module, or a partial.
+    """Implements ``Engine`` and ``Supervision``. Constructing it starts the worker and raises what opening raises.
 
-    Jobs are prepared here, so that a bad one is refused whatever the worker does; clips and scores are made there.
-    Raises what opening the engine raises.
+    ``open_engine`` opens the engine in the worker; it must be picklable: a module function, or a partial of one. Jobs
+    are prepared in the caller's process, so that a wrong job is refused even while no worker runs.
     """
 
     def __init__(self, open_engine: Callable[[], Engine], settings: WorkerSettings = WorkerSettings()) -> None:
         self._supervisor = Supervisor(open_engine, settings)
 
     def capabilities(self) -> Capabilities:
-        """What the first worker loaded; one that loads something else later is not used."""
+        """Capabilities of the first worker. A later worker that loads something else is not used."""
         return self._supervisor.capabilities
 
     def prepare(self, job: Job) -> PreparedJob:
@@ -31,7 +37,7 @@ class WorkerEngine:
         return prepare_job(job, self._supervisor.capabilities, self.score_match)
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
-        """See ``Engine.generate``. While no worker runs it waits for the next one."""
+        """See ``Engine.generate``. Waits for the next worker while none runs."""
         try:
             yield from self._supervisor.wait_for_process(cancel).generate(job, cancel)
         except ProcessLost as lost:
@@ -44,29 +50,33 @@ class WorkerEngine:
         except ProcessLost as lost:
             raise self._supervisor.error_of(lost) from None
 
+    def supervision(self) -> Supervision:
+        """Returns itself: ``watch``, ``kill``, ``resident_bytes`` and ``retry_seconds`` act on the worker."""
+        return self
+
     def close(self) -> None:
         """See ``Engine.close``."""
         self._supervisor.close()
 
-    def watch(self, watcher: WorkerWatcher) -> None:
-        """Tells somebody when the worker is lost and when the next one is ready."""
-        self._supervisor.watch(watcher)
+    def watch(self, listener: WorkerListener) -> None:
+        """See ``Supervision.watch``."""
+        self._supervisor.watch(listener)
 
     def kill(self) -> None:
-        """Ends the worker now, whatever it does. Its running job fails, and no other worker is started."""
+        """See ``Supervision.kill``."""
         self._supervisor.kill()
 
     @property
-    def process_id(self) -> int | None:
-        """Of the worker, while one runs."""
-        return self._supervisor.process_id
-
-    @property
     def retry_seconds(self) -> float:
-        """How long it is likely to take until a lost worker is replaced."""
+        """See ``Supervision.retry_seconds``."""
         return self._supervisor.retry_seconds
 
     def resident_bytes(self) -> int:
-        """Memory of the host that the worker holds; 0 while none runs."""
+        """See ``Supervision.resident_bytes``."""
         process_id = self._supervisor.process_id
         return 0 if process_id is None else resident_bytes(process_id)
+
+    @property
+    def process_id(self) -> int | None:
+        """Process id of the worker; None while no worker runs."""
+        return self._supervisor.process_id

@@ -6,8 +6,12 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
+from engine.api.capabilities import Capabilities
 from engine.api.errors import EngineError, GraphFailed, OutOfMemory
-from engine.api.types import Capabilities, ClipPlan, Event, Image, MatchReport, PreparedJob
+from engine.api.events import Event
+from engine.api.job import ClipPlan, PreparedJob
+from engine.api.match_report import MatchReport
+from engine.api.media import Image
 from engine.worker.arena import Layout
 
 

@@ -7,7 +7,6 @@ call. When the process ends, for whatever reason, every open call gets ``Process
 from __future__ import annotations
 
 import contextlib
-import enum
 import itertools
 import multiprocessing
 import signal
@@ -18,8 +17,13 @@ from queue import SimpleQueue
 from typing import Any
 
 from engine.api.cancellation import CancelFlag
+from engine.api.capabilities import Capabilities
+from engine.api.engine import Engine, LossReason
 from engine.api.errors import OutOfMemory
-from engine.api.types import Capabilities, ClipPlan, Engine, Event, Image, MatchReport, PreparedJob
+from engine.api.events import Event
+from engine.api.job import ClipPlan, PreparedJob
+from engine.api.match_report import MatchReport
+from engine.api.media import Image
 from engine.runtime.process_memory import memory_kill_count
 from engine.worker.arena import Arena, Layout
 from engine.worker.channel import Channel, SlotReader, SlotWriter
@@ -28,14 +32,6 @@ from engine.worker.messages import Attach, Close, Done, Failed, Generate, Happen
 
 _FRAME_SLOT_COUNT = 4
 _EXIT_CODE_SECONDS = 0.5
-
-
-class LossReason(enum.Enum):
-    """Why a worker ended before it was closed."""
-
-    CRASHED = "crashed"
-    HUNG = "hung"
-    OUT_OF_MEMORY = "out_of_memory"
 
 
 class ProcessLost(Exception):

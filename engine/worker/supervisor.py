@@ -12,48 +12,18 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Protocol
 
 from engine.api.cancellation import CancelFlag
+from engine.api.capabilities import Capabilities
+from engine.api.engine import Engine, LossReason, WorkerListener
 from engine.api.errors import BundleInvalid, EngineError, EngineHung, EngineLost, EngineRestarting, OutOfMemory
-from engine.api.types import Capabilities, Engine
-from engine.worker.process import LossReason, ProcessLost, WorkerProcess
+from engine.api.settings import WorkerSettings
+from engine.worker.process import ProcessLost, WorkerProcess
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS = 60.0
 _STEADY_SECONDS = 60.0  # a worker that lived as long is no repeated fault
 _CLOSE_SECONDS = 5.0
-
-
-def _nothing() -> None:
-    """Sets nothing up."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """How a worker is kept.
-
-    ``max_step_seconds``: a graph call, with the loading before it, that takes longer ends the worker.
-    ``restart_seconds``: the pause before a worker is started again; doubled with each loss that follows soon.
-    ``set_up`` runs in the worker first, to set up its log for example; it must be picklable.
-    """
-
-    max_step_seconds: float = 600.0
-    restart_seconds: float = 1.0
-    set_up: Callable[[], None] = _nothing
-
-
-class WorkerWatcher(Protocol):
-    """Somebody who wants to know. Called on the supervisor's thread; must not wait."""
-
-    def lost(self, reason: LossReason) -> None:
-        """No worker runs. Waiting jobs wait."""
-        ...
-
-    def ready(self, down_seconds: float) -> None:
-        """A worker runs again, so many seconds after the last one was lost."""
-        ...
 
 
 class Supervisor:
@@ -65,7 +35,7 @@ class Supervisor:
         self._changed = threading.Condition()
         self._process: WorkerProcess | None = None
         self._opening: WorkerProcess | None = None
-        self._watchers: list[WorkerWatcher] = []
+        self._listeners: list[WorkerListener] = []
         self._first: Future[Capabilities] = Future()  # what the first start comes to
         self._loss: LossReason | None = None  # while no worker runs
         self._is_closed = False
@@ -96,13 +66,13 @@ class Supervisor:
         process = self._process
         return None if process is None else process.process_id
 
-    def watch(self, watcher: WorkerWatcher) -> None:
-        """Tells somebody about every change from now on, and about a loss that lasts."""
+    def watch(self, listener: WorkerListener) -> None:
+        """Registers a listener for every later change; an ongoing loss is reported at once."""
         with self._changed:
-            self._watchers.append(watcher)
+            self._listeners.append(listener)
             loss = self._loss
         if loss is not None:
-            watcher.lost(loss)
+            listener.lost(loss)
 
     def process(self) -> WorkerProcess:
         """The worker. Raises ``EngineRestarting`` while none runs."""
@@ -214,17 +184,17 @@ class Supervisor:
     def _announce(self, down_seconds: float) -> None:
         _log.info("the engine's process is ready again after %.3f s", down_seconds)
         with self._changed:
-            watchers = list(self._watchers)
-        for watcher in watchers:
-            watcher.ready(down_seconds)
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.ready(down_seconds)
 
     def _tell_loss(self, reason: LossReason) -> None:
         _log.error("the engine's process was lost (%s); it is started again in %g s", reason.value, self._pause_seconds)
         with self._changed:
             self._loss = reason
-            watchers = list(self._watchers)
-        for watcher in watchers:
-            watcher.lost(reason)
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.lost(reason)
 
     def _pause(self) -> None:
         with self._changed:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.bundle import FileSpec, file_sha256
+from engine.bundle.folder import file_sha256
+from engine.bundle.manifest import FileSpec
 
 JOURNAL_NAME = "export.journal.json"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.bundle import EngineSpec, GraphSpec
+from engine.bundle.graph_spec import EngineSpec, GraphSpec
 from export.bundle.build_log import Journal
 from export.bundle.plan import ExportPlan
 from export.tensorrt import AxisRange, Target, compile_plans, graph_axes

@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from engine.bundle import AdapterSpec, GraphSpec, StageName
+from engine.bundle.graph_spec import GraphName, GraphSpec
+from engine.bundle.manifest import AdapterSpec
 from export.bundle.build_log import Journal
 from export.bundle.component_weights import Stock, StockPlan, plan_stock
 from export.bundle.graph_list import ComponentStages, StageGroup
@@ -185,7 +186,7 @@ class ComponentExport:
             specs = self._verified(specs, files, group.trace(self._loaded))
         return {"graphs": [spec.model_dump(mode="json") for spec in specs]}, files
 
-    def _structure(self, stage: StageName) -> str:
+    def _structure(self, stage: GraphName) -> str:
         """What a trace depends on beside the size: both experts have one configuration and one precision."""
         if self._stages.kind != "transformer":
             return stage

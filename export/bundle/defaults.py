@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from engine.api.types import Family
-from engine.bundle import DistilledSpec
+from engine.api.capabilities import Family
+from engine.bundle.manifest import DistilledSpec
 
 _NEGATIVE_PROMPT = (
     "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，"

@@ -17,20 +17,19 @@ import numpy as np
 import torch
 
 import export
-from engine.api.types import Geometry
-from engine.bundle import (
-    MANIFEST_NAME,
+from engine.api.capabilities import Geometry
+from engine.bundle.folder import MANIFEST_NAME
+from engine.bundle.graph_spec import GraphSpec
+from engine.bundle.manifest import (
     AdapterSpec,
     FileSpec,
     GeometrySpec,
-    GraphSpec,
     GuidanceSpec,
     Manifest,
     PreviewSpec,
     ScheduleSpec,
-    ScorerSpec,
-    TokenizerSpec,
 )
+from engine.bundle.scorer_spec import ScorerSpec, TokenizerSpec
 from engine.generate.schedule import flow_schedule
 from export.bundle.build_log import Journal
 from export.bundle.compiling import PLANS_FOLDER, Compiling

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from engine.api.types import Family, Geometry
-from engine.bundle import LatentSpec, StageName
+from engine.api.capabilities import Family, Geometry
+from engine.bundle.graph_spec import GraphName
+from engine.bundle.manifest import LatentSpec
 from export.quantise.recipes import ComponentKind
 from export.tracing.assemble import TracedModule
 from export.tracing.text_encoder import text_encoder_graph
@@ -24,7 +25,7 @@ Place = Geometry | tuple[int, int] | None  # what a graph depends on: size and l
 class StageGroup:
     """Graphs that are traced together, and how: ``trace`` takes the component, with or without weights."""
 
-    names: tuple[StageName, ...]
+    names: tuple[GraphName, ...]
     place: Place
     trace: Callable[[Any], tuple[TracedModule, ...]]
 
@@ -85,19 +86,19 @@ def transformer_stages(
     checkpoint: Checkpoint, geometries: tuple[Geometry, ...], latent: LatentSpec
 ) -> tuple[ComponentStages, ...]:
     """The transformer, or both experts, for each size and length."""
-    components: dict[str, StageName] = (
+    components: dict[str, GraphName] = (
         {"transformer": "transformer"}
         if checkpoint.family is Family.WAN22_TI2V_5B
         else {"transformer": "transformer_high", "transformer_2": "transformer_low"}
     )
 
-    def group(stage: StageName, geometry: Geometry) -> StageGroup:
+    def group(stage: GraphName, geometry: Geometry) -> StageGroup:
         shape = latent_shape(geometry, latent)
         return StageGroup(
             (stage,), geometry, lambda model: (transformer_graph(model, shape, checkpoint.expand_timesteps),)
         )
 
-    def stages(component: str, stage: StageName) -> ComponentStages:
+    def stages(component: str, stage: GraphName) -> ComponentStages:
         groups = tuple(group(stage, geometry) for geometry in geometries)
         return ComponentStages(component, "transformer", lambda dtype: checkpoint.transformer(component, dtype), groups)
 
@@ -122,7 +123,7 @@ def latent_shape(geometry: Geometry, latent: LatentSpec) -> tuple[int, int, int]
     )
 
 
-def graph_name(stage: StageName, place: Place) -> str:
+def graph_name(stage: GraphName, place: Place) -> str:
     """A graph's file name without its ending, for example ``transformer_high_832x480x81``."""
     match place:
         case None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.api.types import Geometry
-from engine.bundle import GraphSpec, Precision, StageName
+from engine.api.capabilities import Geometry
+from engine.bundle.graph_spec import GraphName, GraphSpec, Precision
 from export.bundle.graph_list import Place
 from export.tracing.verify import Verified
 
 
-def graph_spec(stage: StageName, place: Place, file: Path, precision: Precision, verified: Verified) -> GraphSpec:
+def graph_spec(stage: GraphName, place: Place, file: Path, precision: Precision, verified: Verified) -> GraphSpec:
     """The entry of a graph that lies in the bundle's folder."""
     size = (place.width_px, place.height_px) if isinstance(place, Geometry) else place or (None, None)
     return GraphSpec(

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.api.types import Family, Geometry, Limits
-from engine.bundle import MANIFEST_NAME, DistilledSpec, Precision
-from engine.generate.preparation import MAX_FRAME_RATE, MAX_GUIDANCE_SCALE, MAX_SHIFT, MIN_SHIFT
+from engine.api.capabilities import Family, Geometry, Limits
+from engine.bundle.folder import MANIFEST_NAME
+from engine.bundle.graph_spec import Precision
+from engine.bundle.manifest import DistilledSpec
+from engine.preparation.rules import MAX_FRAME_RATE, MAX_GUIDANCE_SCALE, MAX_SHIFT, MIN_SHIFT
 from export.bundle.build_log import JOURNAL_NAME
 from export.bundle.defaults import FamilyDefaults
 from export.bundle.options import AdapterChoice, PrecisionChoice, VerifyMode

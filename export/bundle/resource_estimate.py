@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.bundle import Precision
+from engine.bundle.graph_spec import Precision
 from export.bundle.plan import ExportPlan
 from export.errors import ExportError
 

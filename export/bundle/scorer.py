@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from engine.bundle import ContrastsSpec, GraphSpec, LanguageContrastSpec, ScorerSpec, StageName, TokenizerSpec
+from engine.bundle.graph_spec import GraphName, GraphSpec
+from engine.bundle.scorer_spec import ContrastsSpec, LanguageContrastSpec, ScorerSpec, TokenizerSpec
 from export.bundle.build_log import Journal
 from export.bundle.component_weights import plan_stock
 from export.bundle.contrast import ContrastWords, contrast_sentences, load_contrasts
@@ -27,7 +28,7 @@ from export.weights.parameters import ComponentWeights
 if TYPE_CHECKING:
     from transformers import SiglipModel
 
-_STAGES: tuple[StageName, ...] = ("scorer_image", "scorer_text")
+_STAGES: tuple[GraphName, ...] = ("scorer_image", "scorer_text")
 CONTRAST_NAME = "scorer_contrast.npy"
 _BATCH_SIZE = 32  # sentences embedded at a time
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from engine.api.errors import BundleInvalid
-from engine.bundle import MANIFEST_NAME, Manifest, read_manifest
+from engine.bundle.folder import MANIFEST_NAME, read_manifest
+from engine.bundle.manifest import Manifest
 from export.calibrate.fitting import Figures, calibrate
 from export.calibrate.judging import PairScorer
 from export.calibrate.outcomes import fit_success, read_outcomes

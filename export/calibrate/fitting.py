@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.analysis.prompt import ClauseKind
-from engine.bundle import CalibrationSpec, ClauseCalibrationSpec, ScorerSpec
+from engine.api.prompt_report import ClauseKind
+from engine.bundle.scorer_spec import CalibrationSpec, ClauseCalibrationSpec, ScorerSpec
 from export.calibrate.judging import KINDS, LANGUAGES, Judged, PairScorer, labelled
 from export.calibrate.pairs import MISMATCHES, PairFile
 from export.calibrate.placing import fit_grounding, placing_of

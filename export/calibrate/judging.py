@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from engine.analysis.prompt import ClauseKind
 from engine.api.cancellation import CancelFlag
-from engine.api.types import ClauseScore, MatchReport
-from engine.bundle import Manifest, ScorerSpec
-from engine.matching import Scorer
+from engine.api.match_report import ClauseScore, MatchReport
+from engine.api.prompt_report import ClauseKind
+from engine.bundle.manifest import Manifest
+from engine.bundle.scorer_spec import ScorerSpec
+from engine.matching.scorer import Scorer
 from engine.runtime.execution import Execution
 from engine.runtime.ort import OrtRuntime
 from export.calibrate.pairs import Pair, PairFile

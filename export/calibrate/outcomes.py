@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.bundle import SuccessSpec
+from engine.bundle.scorer_spec import SuccessSpec
 from export.calibrate.statistics import (
     Values,
     brier_score,

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.analysis.prompt import ClauseKind
+from engine.api.prompt_report import ClauseKind
 from export.errors import ExportError
 
 Mismatch = Literal["subject", "colour", "environment", "action"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.bundle import GroundingSpec
+from engine.bundle.scorer_spec import GroundingSpec
 from engine.matching.grounding import Map, Region, heat_of, region_of
 from export.calibrate.judging import Judged
 from export.calibrate.pairs import Pair

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.api.types import Family, Geometry
+from engine.api.capabilities import Family, Geometry
 from export.bundle.defaults import FAMILY_DEFAULTS
 from export.errors import ExportError
 from export.library_logging import hide_progress_bars, quiet_libraries

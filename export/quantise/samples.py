@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from engine.api.types import Geometry
+from engine.api.capabilities import Geometry
 from engine.generate.schedule import flow_schedule
 from export.errors import ExportError
 from export.weights.checkpoint import Checkpoint

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.matching.embedding import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
+from engine.bundle.scorer_spec import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
 
 
 @dataclass(frozen=True, slots=True)

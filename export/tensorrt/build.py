@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.api.errors import DeviceUnavailable
-from engine.runtime.gpu import present_card
+from engine.runtime.gpu import present_gpu
 from engine.runtime.process_memory import peak_resident_bytes
 from export.errors import ExportError
 from export.tensorrt.messages import Messages, means_out_of_memory
@@ -122,7 +122,7 @@ def _choose_card(trt: Any, config: Any, request: BuildRequest) -> None:
     capability = request.compute_capability
     if not hasattr(trt, "ComputeCapability"):  # classic TensorRT times kernels on the card itself
         try:
-            card = present_card()
+            card = present_gpu()
         except DeviceUnavailable as error:
             raise ExportError(f"{request.module_name} compiles only beside a card: {error}") from error
         if card.compute_capability != capability:

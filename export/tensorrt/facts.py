@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from engine.bundle import Precision
+from engine.bundle.graph_spec import Precision
 from export.errors import ExportError
 
 _PRECISIONS: dict[ir.DataType, Precision] = {

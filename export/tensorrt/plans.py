@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import export
-from engine.bundle import EngineSpec
+from engine.bundle.graph_spec import EngineSpec
 from engine.runtime.process_memory import peak_resident_bytes
 from export.errors import ExportError
 from export.tensorrt.axes import AxisRange, graph_axes

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from engine.bundle import Precision
+from engine.bundle.graph_spec import Precision
 from export.errors import ExportError
 
 _GIB = 1024**3

@@ -10,7 +10,7 @@ import onnx_ir as ir
 import torch
 from torch import Tensor, nn
 
-from engine.bundle import TensorSpec
+from engine.bundle.graph_spec import TensorSpec
 from export.tracing.module_graph import Chain, Link
 from export.tracing.trace import OPSET_VERSION, DynamicAxes, Trace, trace
 from export.weights.parameters import ComponentWeights

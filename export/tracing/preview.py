@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from engine.bundle import PreviewSpec
+from engine.bundle.manifest import PreviewSpec
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKLWan

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.matching.embedding import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
+from engine.bundle.scorer_spec import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
 from export.tracing.assemble import TracedModule
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from engine.bundle import Precision, TensorSpec
+from engine.bundle.graph_spec import Precision, TensorSpec
 from export.errors import ExportError
 from export.tracing.assemble import TracedModule
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from engine.api.types import Family
-from engine.bundle import file_sha256
+from engine.api.capabilities import Family
+from engine.bundle.folder import file_sha256
 from export.errors import ExportError
 from export.weights.components import without_weights
 from export.weights.shards import Shards

@@ -1,1 +1,1 @@
-"""How good the trained model is: generated clips measured against the drawn truth."""
+"""Evaluation of the trained model: generated clips are compared with the drawn clips of the same spec."""

@@ -1,7 +1,4 @@
-"""One generated clip and what was found in it.
-
-Knows how a clip is made and which measures are taken. Does not know which clips are asked for.
-"""
+"""Generates one clip and takes every measure of it; `run_clip` is the entry point."""
 
 from dataclasses import dataclass, replace
 
@@ -23,7 +20,7 @@ from pocket.world import ClipSpec, caption, render_clip
 
 @dataclass(frozen=True)
 class Asked:
-    """A clip to make. `told` is what the sentence says where that is not what `spec` shows."""
+    """A clip to generate: `spec` is drawn as the picture; `told` is the spec of a mismatched sentence, if any."""
 
     seed: int
     spec: ClipSpec
@@ -33,10 +30,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A clip and its measures. `spec` is what the picture shows, `told` what the sentence says.
+    """A generated clip and its measures. `spec` describes the picture, `told` the sentence.
 
-    picture: [height, width, 3] uint8; frames: [frames, height, width, 3] uint8; found: subject and
-    colour that the last frame shows.
+    picture: [height, width, 3] uint8; frames: [frames, height, width, 3] uint8; found: subject and colour recognised
+    in the last frame; match_score: 0..100.
     """
 
     spec: ClipSpec
@@ -56,7 +53,7 @@ class Outcome:
     seconds: float
 
     def figures(self) -> dict[str, str | float | bool]:
-        """Return what is worth keeping of one clip, for a JSON file."""
+        """Return the clip's figures as a row for the JSON file."""
         return {
             "picture": "/".join((self.spec.subject, self.spec.colour, self.spec.scene)),
             "sentence": self.sentence,
@@ -73,7 +70,7 @@ class Outcome:
 
 
 def run_clip(generator: Generator, asked: Asked, sampling: Sampling) -> Outcome:
-    """Generate a clip and judge it against what was told; the motion, on the subject of the picture."""
+    """Generate a clip and compare it with the drawn clip in which the pictured subject does what the sentence says."""
     spec, told = asked.spec, asked.told or asked.spec
     sentence = caption(told, asked.language, asked.seed, always_complete=asked.told is not None)
     drawn = render_clip(_as_told(spec, told))
@@ -102,5 +99,5 @@ def run_clip(generator: Generator, asked: Asked, sampling: Sampling) -> Outcome:
 
 
 def _as_told(spec: ClipSpec, told: ClipSpec) -> ClipSpec:
-    """Return the clip in which the picture's own subject does what was told."""
+    """Return the spec in which the pictured subject has the action and light of the sentence."""
     return replace(spec, action=told.action, light=told.light)

@@ -1,4 +1,4 @@
-"""Clips become shares, means and intervals. Knows outcomes; generates nothing."""
+"""Statistics over evaluated clips: shares with confidence intervals, and means."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,7 +19,10 @@ _MEASURES: dict[str, Callable[[Outcome], bool]] = {
 
 
 def summarise(outcomes: Sequence[Outcome], pairs: Sequence[tuple[Outcome, Outcome]] = ()) -> Figures:
-    """Turn outcomes into shares with their 95 % intervals, and means; None where nothing was measured."""
+    """Return shares (0..1) with their 95 % intervals, and means, by name; None where nothing was measured.
+
+    `pairs` are clips of one picture and seed with opposite actions.
+    """
     figures: Figures = {"clip_count": len(outcomes)}
     for name, measure in _MEASURES.items():
         figures |= _share(name, [measure(outcome) for outcome in outcomes])
@@ -38,7 +41,7 @@ def _told(outcome: Outcome) -> tuple[str, str]:
 
 
 def wilson_interval(hit_count: int, count: int) -> tuple[float, float]:
-    """95 % interval of a share (E. B. Wilson, 1927)."""
+    """Return the 95 % score interval (low, high) of a share (E. B. Wilson, 1927)."""
     z2 = _NORMAL_QUANTILE**2
     centre = (hit_count + z2 / 2) / (count + z2)
     half = _NORMAL_QUANTILE / (count + z2) * math.sqrt(hit_count * (count - hit_count) / count + z2 / 4)

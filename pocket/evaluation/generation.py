@@ -1,7 +1,4 @@
-"""From picture and sentence to frames, by the engine that serves: the one place where evaluation meets it.
-
-Knows how a job is put. Does not know what a clip should show.
-"""
+"""Generates clips for evaluation with the engine that the server uses. The only file here that calls the engine."""
 
 import io
 import time
@@ -12,14 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PilImage
 
+from engine import open_engine
 from engine.api.cancellation import CancelFlag
-from engine.api.types import FrameReady, Image, ImageFormat, Job, JobDone, MatchMode, MatchPolicy, SamplingSpec
-from engine.generate.opening import EngineSettings, open_engine
+from engine.api.events import FrameReady, JobDone
+from engine.api.job import Job, MatchMode, MatchPolicy, SamplingSpec
+from engine.api.media import Image, ImageFormat
+from engine.api.settings import EngineSettings
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How clips are generated; one guidance scale for both experts."""
+    """Denoising steps and guidance scale; both experts use the same scale."""
 
     step_count: int
     guidance_scale: float
@@ -27,7 +27,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Generated:
-    """One clip. frames: [frames, height, width, 3] uint8; match_score is in 0..100."""
+    """One generated clip. frames: [frames, height, width, 3] uint8; match_score: 0..100; seconds: wall clock."""
 
     frames: NDArray[np.uint8]
     first_frame_psnr_db: float
@@ -44,7 +44,7 @@ class Generator:
 
     @property
     def sampling(self) -> Sampling:
-        """The bundle's own settings."""
+        """The bundle's default step count and guidance scale."""
         defaults = self._engine.capabilities().defaults
         return Sampling(defaults.step_count, defaults.guidance_scale)
 

@@ -1,6 +1,6 @@
-"""Does a generated clip do what its sentence says? Compared with the drawn clip of the same spec.
+"""Judges a generated clip against the drawn clip of the same spec: motion, light, subject, and PSNR.
 
-Knows motion, light and subject as measured by `tracking`. Does not know models.
+Works on the tracks that `tracking` measures in both clips.
 """
 
 from typing import Any
@@ -22,7 +22,11 @@ _SHOWN = 0.5
 
 
 def motion_extent(track: Track, action: str) -> float:
-    """Measure how far a clip went in the asked direction (side fractions, or log growth)."""
+    """Return how far the subject went in the action's direction.
+
+    Unit: fractions of the picture's side; for `comes_closer` and `goes_away` the logarithm of the growth; for `stays`
+    minus the largest change relative to its tolerance, so that values above -1 count as still.
+    """
     x, y = _settled(track.centre_x), _settled(track.centre_y)
     growth = float(np.log(max(track.size[-2:].mean(), 1e-3) / max(track.size[:2].mean(), 1e-3)))
     peak = float(track.centre_y[0] - track.centre_y.min())
@@ -44,7 +48,7 @@ def motion_extent(track: Track, action: str) -> float:
 
 
 def is_motion_followed(made: Track, drawn: Track, action: str) -> bool:
-    """Tell whether the asked motion happened, at least half as far as drawn."""
+    """Return True if the action happened, at least half as far as in the drawn clip."""
     extent = motion_extent(made, action)
     if action == "stays":
         return extent > -1.0
@@ -52,7 +56,7 @@ def is_motion_followed(made: Track, drawn: Track, action: str) -> bool:
 
 
 def is_light_followed(made: Track, drawn: Track, light: str) -> bool:
-    """Tell whether the light changed as told, at least half as much as drawn."""
+    """Return True if the light changed in the right direction, at least half as much as in the drawn clip."""
     change, wanted = _settled(made.light), _settled(drawn.light)
     if light == "steady":
         return abs(change) < _STEADY_LIGHT
@@ -60,7 +64,10 @@ def is_light_followed(made: Track, drawn: Track, light: str) -> bool:
 
 
 def is_subject_kept(made_frame: NDArray[np.uint8], made: Track, drawn_frame: NDArray[np.uint8], drawn: Track) -> bool:
-    """Compare shape and colour of the subject in the last frames, wherever it stands."""
+    """Return True if the subject has the drawn shape and colour in the last frame, wherever it stands.
+
+    Both frames: [height, width, 3] uint8.
+    """
     moved = _moved_to(made, drawn)
     union = max(int((moved | drawn.masks[-1]).sum()), 1)
     overlap = int((moved & drawn.masks[-1]).sum()) / union
@@ -73,23 +80,23 @@ def is_subject_kept(made_frame: NDArray[np.uint8], made: Track, drawn_frame: NDA
 
 
 def subject_psnr_db(frames: NDArray[np.uint8], drawn: Clip) -> float:
-    """PSNR in dB of a clip [frames, height, width, 3] against the drawn one, where that shows its subject.
+    """Return the PSNR in dB of a clip [frames, height, width, 3] on the pixels of the drawn subject.
 
-    Picture and sentence leave nothing open in this world: the drawn clip is the only right one.
+    In the synthetic world picture and sentence determine the clip, so the drawn clip is the only right one.
     """
     shown = drawn.masks > _SHOWN
     return psnr_db(frames[shown], drawn.frames[shown])
 
 
 def scene_psnr_db(frame: NDArray[np.uint8], track: Track, spec: ClipSpec) -> float:
-    """PSNR in dB of the last frame [height, width, 3] against the scene as drawn, beside the subject."""
+    """Return the PSNR in dB of the last frame [height, width, 3] against the drawn scene, outside the subject."""
     drawn = apply_light(render_backdrop(spec), float(track.light[-1])) * 255.0
     beside = ~track.masks[-1]
     return psnr_db(frame[beside], drawn[beside])
 
 
 def psnr_db(made: NDArray[Any], wanted: NDArray[Any]) -> float:
-    """Peak signal-to-noise ratio of 8-bit pictures or clips of one shape, in dB."""
+    """Return the peak signal-to-noise ratio in dB of two 8-bit arrays of one shape."""
     error = float(np.mean((made.astype(np.float64) - wanted.astype(np.float64)) ** 2))
     return float(10.0 * np.log10(255.0**2 / max(error, 1e-9)))
 

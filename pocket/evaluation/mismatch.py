@@ -1,7 +1,4 @@
-"""Pairs of picture and sentence that do not match, in four ways.
-
-Knows what the sentence gets wrong. Does not know what becomes of it.
-"""
+"""Sentences that contradict a picture in exactly one part: subject, colour, scene or action."""
 
 from dataclasses import replace
 from enum import Enum
@@ -12,7 +9,7 @@ from pocket.world import ACTIONS, SCENES, SUBJECTS, ClipSpec
 
 
 class Mismatch(Enum):
-    """What the sentence says otherwise than the picture shows."""
+    """The part of the sentence that contradicts the picture."""
 
     SUBJECT = "another subject"
     COLOUR = "another colour"
@@ -21,9 +18,9 @@ class Mismatch(Enum):
 
 
 def mismatched(spec: ClipSpec, kind: Mismatch, seed: int) -> ClipSpec | None:
-    """Return what the sentence says instead of `spec`; None where the world has no such thing.
+    """Return the spec of a mismatched sentence for the picture of `spec`; None if the world allows none.
 
-    Only the named part differs: another subject does the same action, in the words for the same scene.
+    Only the part named by `kind` differs; the seed picks among the possible replacements.
     """
     rng = np.random.default_rng([seed, list(Mismatch).index(kind)])
     subject = SUBJECTS[spec.subject]

@@ -1,7 +1,4 @@
-"""Which subject a frame shows: every subject of the world is drawn in its place, and the nearest one named.
-
-Knows how the world is drawn. Does not know what was asked for.
-"""
+"""Recognises the subject of a frame: draws every subject and colour of the world in its place and picks the nearest."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,13 +13,13 @@ _SMALLEST_SIZE, _LARGEST_SIZE = 0.1, 1.2
 
 
 def name_subject(frame: NDArray[np.uint8], track: Track, spec: ClipSpec) -> tuple[str, str]:
-    """Return subject and colour in a clip's last frame [height, width, 3] uint8; `spec` tells its scene."""
+    """Return subject and colour shown by a clip's last frame [height, width, 3] uint8; `spec` gives the scene."""
     distances = subject_distances(frame, track, spec)
     return min(distances, key=lambda name: distances[name])
 
 
 def subject_distances(frame: NDArray[np.uint8], track: Track, spec: ClipSpec) -> dict[tuple[str, str], float]:
-    """Return how far a last frame is from each subject and colour of the world: mean difference in 0..1."""
+    """Return the mean pixel difference (0..1) between a last frame and each (subject, colour) drawn in its place."""
     pixels = frame / 255.0
     backdrop = apply_light(render_backdrop(spec), float(track.light[-1]))
     return {name: _distance(pixels, backdrop, track, replace_subject(spec, *name)) for name in _names()}
@@ -40,13 +37,13 @@ def _names() -> Iterator[tuple[str, str]]:
 
 
 def _distance(pixels: NDArray[np.float64], backdrop: NDArray[np.float64], track: Track, candidate: ClipSpec) -> float:
-    """Mean difference where the found subject or the drawn candidate is; the nearest of its poses."""
+    """Return the smallest difference over the candidate's poses."""
     lit = replace(candidate, start_light=float(track.light[-1]))
     return min(_difference(pixels, backdrop, track, pose) for pose in _poses(lit))
 
 
 def _poses(candidate: ClipSpec) -> Iterator[ClipSpec]:
-    """Both facings of what turns; the others as they are and as they look after a way to either side: a ball rolls."""
+    """Yield the appearances of a candidate: both facings if it turns, else at rest and mid-motion (a ball rolls)."""
     if SUBJECTS[candidate.subject].turns:
         yield from (replace(candidate, facing=facing) for facing in (-1, 1))
     else:
@@ -55,7 +52,10 @@ def _poses(candidate: ClipSpec) -> Iterator[ClipSpec]:
 
 
 def _difference(pixels: NDArray[np.float64], backdrop: NDArray[np.float64], track: Track, candidate: ClipSpec) -> float:
-    """Compare like with like: the candidate's size and place, too, are what the tracker finds of it, shadow and all."""
+    """Return the mean difference over the pixels of the found subject and of the candidate drawn in its place.
+
+    The candidate's own size and place are measured by the same tracker, so that its shadow counts on both sides.
+    """
     place = _draw(candidate, backdrop)[1]
     size = candidate.size * float(track.size[-1]) / max(place.size, 1e-3)
     resized = replace(candidate, size=float(np.clip(size, _SMALLEST_SIZE, _LARGEST_SIZE)))

@@ -1,7 +1,6 @@
-"""The contact sheet: for each clip the picture, the sentence, frames over time and what was found in them.
+"""Draws the contact sheet: one row for each clip with picture, sentence, verdicts and frames over time.
 
-Knows drawing only. Sentences need a font; where none on the machine has Chinese characters, they are told in English
-instead, marked (zh).
+Without a font for Chinese on the machine, Chinese sentences are printed in English and marked (zh).
 """
 
 import textwrap
@@ -73,7 +72,7 @@ def _frame_left(place: int) -> int:
 
 
 def _tile(outcome: Outcome, index: int | None) -> Image.Image:
-    """A frame of the clip, or the picture it was made from."""
+    """Return frame `index` of the clip, or its picture for None, enlarged."""
     pixels = outcome.picture if index is None else outcome.frames[index]
     return Image.fromarray(pixels).resize((_TILE_PX, _TILE_PX), Image.Resampling.LANCZOS)
 

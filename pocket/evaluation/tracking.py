@@ -1,7 +1,6 @@
-"""Where the subject is in the frames of a clip, found against the known backdrop.
+"""Tracks the subject through a clip by its difference from the known backdrop.
 
-Works the same on drawn and on generated clips. Knows the scene's backdrop and light model; does
-not know what motion was asked for.
+Treats drawn and generated clips alike. The scene's backdrop and light model are given, the motion is measured.
 """
 
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ from pocket.world import ClipSpec, apply_light, render_backdrop
 
 _LIGHTS = np.linspace(-1.0, 1.0, 41)
 _DIFFERENCE = 0.06
-"""Finds the masks of drawn clips best (tests hold it to the truth)."""
+"""Threshold of the mean colour difference (0..1); reproduces the masks of drawn clips best (see the tests)."""
 _COLUMNS_AND_ROWS = 3
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a subject is in one frame: centre and size as fractions of the side, mask [height, width] bool."""
+    """Position of the subject in one frame: centre and size as fractions of the side, mask [height, width] bool."""
 
     x: float
     y: float
@@ -29,9 +28,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Track:
-    """What was found, one value for each frame; positions are fractions of the side.
+    """Measured position, size and light for each frame, [frames] float64; positions are fractions of the side.
 
-    masks: [frames, height, width] bool.
+    light: -1 dark, 0 as painted, +1 glaring; masks: [frames, height, width] bool.
     """
 
     centre_x: NDArray[np.float64]
@@ -61,7 +60,7 @@ def _find(frame: NDArray[np.float64], lit: NDArray[np.float64]) -> tuple[float, 
 
 
 def locate_subject(frame: NDArray[np.float64], backdrop: NDArray[np.float64], light: float) -> Place:
-    """Find what differs from the backdrop, both [height, width, 3] in 0..1 under the same known light."""
+    """Locate the subject as the difference of frame and backdrop, both [height, width, 3] in 0..1 under `light`."""
     return _locate(np.abs(backdrop - frame).mean(axis=-1), light)
 
 
@@ -81,7 +80,7 @@ def _locate(difference: NDArray[np.float64], light: float) -> Place:
 
 
 def _contrast_left(light: float) -> float:
-    """Share of the painted contrast that is left under a light, so that all clips count alike."""
+    """Return the share of the painted contrast that remains under a light; the threshold is scaled by it."""
     return float((apply_light(np.ones((1, 1, 3)), light) - apply_light(np.zeros((1, 1, 3)), light)).mean())
 
 

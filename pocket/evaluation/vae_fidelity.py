@@ -1,4 +1,4 @@
-"""How well a checkpoint's autoencoder keeps drawn clips. Knows nothing of generation."""
+"""Measures how well a checkpoint's autoencoder reconstructs drawn clips."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from pocket.world import ClipSpec, render_clip
 
 
 def vae_fidelity(checkpoint: Path, specs: Sequence[ClipSpec]) -> dict[str, float]:
-    """Encode and decode the clips of `specs`; return mean PSNRs in dB: of all pixels, of the subject's."""
+    """Encode and decode the drawn clips of `specs`; return mean PSNRs in dB over all pixels and over the subject's."""
     vae = AutoencoderKLWan.from_pretrained(checkpoint / "vae", torch_dtype=torch.float32)
     everything, subject = [], []
     for spec in specs:

@@ -1,1 +1,1 @@
-"""Training of the small model; everything here needs torch."""
+"""Training of the pocket model. Needs torch."""

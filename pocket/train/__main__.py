@@ -1,9 +1,8 @@
 """`python -m pocket.train {vae,text,transformer,experts,decoder,scorer,all,adopt}`.
 
-Parts build on each other; what is missing is trained first, what is finished is loaded, what was
-interrupted goes on. `checkpoint` writes what there is, from unfinished runs too; `scorer-checkpoint`
-writes the scorer alone and leaves the rest as it is. `adopt` makes working state of a finished checkpoint, whose
-experts `experts` then trains further, and `decoder` its decoder.
+Each part trains the parts that it depends on first; finished runs are loaded, interrupted runs resume. `checkpoint`
+writes a checkpoint from the runs so far, finished or not; `scorer-checkpoint` replaces only the scorer in it. `adopt`
+turns a finished checkpoint into working state, so that `experts` and `decoder` can train it further.
 """
 
 import argparse
@@ -23,7 +22,7 @@ def main() -> None:
     """Parse the command line and train the named part."""
     parser = argparse.ArgumentParser(prog="python -m pocket.train", description=__doc__)
     parser.add_argument("part", choices=_PARTS)
-    parser.add_argument("--folder", type=Path, default=WORK_FOLDER, help="working state")
+    parser.add_argument("--folder", type=Path, default=WORK_FOLDER, help="folder of the working state")
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT_FOLDER)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()

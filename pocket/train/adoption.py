@@ -1,8 +1,8 @@
-"""A finished checkpoint becomes working state, so that it can be trained further on another machine.
+"""Turns a finished checkpoint into working state, so that it can be trained further on another machine.
 
-Autoencoder and text encoder count as finished; both experts and the decoder begin new runs from the checkpoint's
-weights. What a checkpoint does not hold (optimisers, the experts' parent, the heads that the text encoder was trained
-with) is not needed for that.
+Autoencoder and text encoder count as finished; both experts and the decoder start new runs from the checkpoint's
+weights. Those runs need nothing that a checkpoint lacks (optimiser states, the parent of the experts, the training
+heads of the text encoder).
 """
 
 from pathlib import Path
@@ -24,9 +24,9 @@ from pocket.train.vae import STAGES, build_vae
 
 
 def adopt(checkpoint: Path, folder: Path) -> None:
-    """Write working state into `folder`. Raises FileExistsError where runs lie there already."""
+    """Write working state for a checkpoint into `folder`. Raises FileExistsError if the folder already holds runs."""
     if any(folder.glob("*.pt")):
-        raise FileExistsError(f"{folder} holds runs already: give another folder, or go on with these")
+        raise FileExistsError(f"{folder} holds runs already: choose another --folder, or continue these runs")
     folder.mkdir(parents=True, exist_ok=True)
     pieces = Tokenizer.from_file(str(checkpoint / "tokenizer" / "tokenizer.json"))
     pieces.no_padding()
@@ -46,7 +46,7 @@ def adopt(checkpoint: Path, folder: Path) -> None:
     for run, part in zip(EXPERTS, ("transformer", "transformer_2"), strict=True):
         expert = WanTransformer3DModel.from_pretrained(checkpoint / part).float()
         _save(folder, run, expert, is_finished=False)
-    _save(folder, PARENT, expert, is_finished=True)  # both experts have begun: their parent is not looked at again
+    _save(folder, PARENT, expert, is_finished=True)  # `train_parent` loads it; both experts have their own weights
 
 
 def _save(folder: Path, run: str, module: nn.Module, *, is_finished: bool) -> None:

@@ -1,7 +1,4 @@
-"""Sentences about a picture that are true, or wrong in one thing, and how to tell which.
-
-Knows the world and its words. Does not know pictures or models.
-"""
+"""Training sentences for the match scorer: true of a picture or wrong in one part, with exact labels."""
 
 from dataclasses import dataclass, replace
 
@@ -25,7 +22,7 @@ _TRUE_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Claim:
-    """What a sentence says; None where it says nothing. `phrase` is the wording of the action, where one is fixed."""
+    """The content of a sentence; None for parts that it leaves out. `phrase` is the exact wording of the action."""
 
     subject: str | None
     colour: str | None
@@ -35,7 +32,7 @@ class Claim:
     language: str = LANGUAGES[0]
 
     def fits(self, spec: ClipSpec) -> bool:
-        """Tell whether a still picture of `spec` can be told this way."""
+        """Return True if the claim is true of a still picture of `spec`; an action must be possible for its subject."""
         named = ((self.subject, spec.subject), (self.colour, spec.colour), (self.scene, spec.scene))
         if any(said is not None and said != shown for said, shown in named):
             return False
@@ -47,7 +44,7 @@ class Claim:
 
 
 def draw_claim(spec: ClipSpec, rng: np.random.Generator) -> tuple[Claim, str]:
-    """Draw a sentence about `spec`: half of them true, the others wrong in one thing where the world allows."""
+    """Draw a claim about `spec` and its sentence: half are true, the others wrong in one part where possible."""
     language = LANGUAGES[int(rng.integers(len(LANGUAGES)))]
     seed = int(rng.integers(2**31))
     told = spec if rng.random() < _TRUE_SHARE else _changed(spec, rng)
@@ -66,7 +63,7 @@ def draw_claim(spec: ClipSpec, rng: np.random.Generator) -> tuple[Claim, str]:
 
 
 def _with_action(told: ClipSpec, claim: Claim, named: str, rng: np.random.Generator) -> tuple[Claim, str]:
-    """Subject and action without a change of light; a third of them with any action, or with another's verb."""
+    """Add an action to a claim and its sentence; a third of the time a random action in a random subject's wording."""
     action, doer = told.action, told.subject
     if rng.random() < 0.33:
         action = ACTIONS[int(rng.integers(len(ACTIONS)))]
@@ -78,7 +75,7 @@ def _with_action(told: ClipSpec, claim: Claim, named: str, rng: np.random.Genera
 
 
 def _changed(spec: ClipSpec, rng: np.random.Generator) -> ClipSpec:
-    """Change one thing."""
+    """Return `spec` with subject, colour, scene or action replaced."""
     kind = rng.random()
     if kind < 0.25:
         others = [subject for subject in SUBJECTS.values() if subject.name != spec.subject]

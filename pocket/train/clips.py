@@ -1,7 +1,4 @@
-"""The drawn clips that training reads, drawn once and kept on disk.
-
-Knows where the cache lies and how seeds become clips. Does not know models.
-"""
+"""The drawn training clips, cached on disk."""
 
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -17,12 +14,12 @@ _CHUNK_CLIPS = 16
 
 
 def training_spec(index: int) -> ClipSpec:
-    """Return the spec of training clip `index`; held-out combinations never come up."""
+    """Return the spec of training clip `index`, never a held-out combination."""
     return sample_spec(index, held_out=False)
 
 
 def load_training_frames(folder: Path, clip_count: int) -> NDArray[np.uint8]:
-    """Return [clips, frames, height, width, 3] uint8, memory-mapped; draw them if missing."""
+    """Return the clips as [clips, frames, height, width, 3] uint8, memory-mapped; draws them if the file is missing."""
     path = folder / f"clips_{clip_count}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

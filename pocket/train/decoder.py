@@ -1,7 +1,6 @@
-"""The autoencoder's decoder goes on alone, when its latents are in use and may not change any more.
+"""Fine-tunes the autoencoder's decoder with the encoder frozen, so that the latents stay as the transformers know them.
 
-It sees latents with a little noise, as those that a transformer made are never quite right. Knows latents and pixels.
-Does not know text.
+The input latents carry a little noise, because latents that a transformer generates are never exact.
 """
 
 from pathlib import Path
@@ -21,17 +20,17 @@ from pocket.train.vae import PROJECTIONS, reconstruction_error, to_pixels
 
 RUN = "vae_decoder"
 _MOST_NOISE = 0.1
-"""Deviation of the noise, relative to that of the latents."""
+"""Largest standard deviation of the added noise; scaled latents have a deviation of about 1."""
 
 
 def train_decoder(
     vae: AutoencoderKLWan, frames: NDArray[np.uint8], latents: LatentSet, folder: Path, device: torch.device
 ) -> AutoencoderKLWan:
-    """Train the decoder in place on frames [clips, frames, height, width, 3] and their latents."""
+    """Train the decoder of `vae` in place and return `vae`. frames: [clips, frames, height, width, 3] uint8."""
     make_cheap(vae).to(device).requires_grad_(False)
     for part in (vae.decoder, vae.post_quant_conv):
         part.requires_grad_(True)
-    decode = torch.compile(decode_at_once(vae))  # two fifths of the time on a CPU
+    decode = torch.compile(decode_at_once(vae))  # takes 0.4 times as long on a CPU
     batch = RUNS[RUN].batch_size
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, float]]:

@@ -1,6 +1,6 @@
-"""Where in a clip the loss counts more: on the subject, and there the more the smaller it is.
+"""Loss weights that emphasise the subject of a clip, the more the smaller the subject is.
 
-Knows the planned motion of a clip and the grid of latents. Does not know how clips look, or models.
+Computed from the planned motion of the training clip; weight 1 where the subject is not.
 """
 
 from functools import cache
@@ -18,19 +18,19 @@ _FRAMES_OF_A_LATENT = 4
 _CELL_PX = 8
 _CELLS = PICTURE_PX // _CELL_PX
 _WEIGHT = 2.0
-"""What a cell that an ordinary subject covers counts beyond the 1 of every cell."""
+"""Weight that a cell covered by a subject of ordinary size gets on top of 1."""
 _ORDINARY_SHARE = 0.28
 """Mean share of the cells that a drawn subject touches (64 clips)."""
 _LARGEST_GAIN = 3.0
 
 
 def emphasis(clips: NDArray[np.int64]) -> Tensor:
-    """Return the weights of training clips by number: [clips, 1, latent frames, height / 8, width / 8]."""
+    """Return the weights for training clips, given by index: [clips, 1, latent frames, height / 8, width / 8]."""
     return torch.from_numpy(np.stack([_latent_weights(int(clip)) for clip in clips]))[:, None]
 
 
 def frame_emphasis(clips: NDArray[np.int64]) -> Tensor:
-    """Return the same for pixels: [clips, 1, frames, height, width]."""
+    """Return the same weights for pixels: [clips, 1, frames, height, width]."""
     weights = emphasis(clips)
     rest = weights[:, :, 1:].repeat_interleave(_FRAMES_OF_A_LATENT, dim=2)
     frames = torch.cat([weights[:, :, :1], rest], dim=2)
@@ -44,14 +44,14 @@ def _latent_weights(clip: int) -> NDArray[np.float32]:
         [_covered(x, y, side) for x, y, side in zip(motion.centre_x, motion.centre_y, motion.size, strict=True)]
     )
     groups = frames[1:].reshape((FRAME_COUNT - 1) // _FRAMES_OF_A_LATENT, _FRAMES_OF_A_LATENT, _CELLS, _CELLS)
-    covered = np.concatenate([frames[:1], groups.max(axis=1)])  # the first frame has a latent of its own
+    covered = np.concatenate([frames[:1], groups.max(axis=1)])  # the first latent frame encodes one frame only
     share = covered.mean(axis=(1, 2), keepdims=True)
     gain = np.minimum(_ORDINARY_SHARE / np.maximum(share, 1e-3), _LARGEST_GAIN)
     return np.asarray(1.0 + _WEIGHT * gain * covered, dtype=np.float32)
 
 
 def _covered(x: float, y: float, side: float) -> NDArray[np.float64]:
-    """Share of each cell [rows, columns] that the subject's box covers; lengths are fractions of the side."""
+    """Return the covered share of each cell [rows, columns] for a square box; lengths are fractions of the side."""
     rows, columns = (_overlap(centre - side / 2.0, centre + side / 2.0) for centre in (y, x))
     return rows[:, None] * columns[None, :]
 

@@ -1,7 +1,4 @@
-"""Writing the trained parts as one checkpoint in the Diffusers layout, in half precision.
-
-Knows file layouts. Does not know training.
-"""
+"""Writes the trained parts as a checkpoint in the Diffusers layout, in half precision."""
 
 import json
 import shutil
@@ -32,7 +29,7 @@ Pocket, trained by `python -m pocket.train all`. Its model card is the README.md
 """
 
 SCORER_NAME = "scorer"
-# Verbs that every subject shares, where there is one.
+# Verbs that fit every subject, where the language has one.
 _PLAIN_ACTIONS = {
     "en": {
         "moves_left": "moves to the left",
@@ -58,7 +55,7 @@ _PLAIN_ACTIONS = {
 
 
 def finish_vae(trained: AutoencoderKLWan, mean: Tensor, std: Tensor) -> AutoencoderKLWan:
-    """Copy the autoencoder with the measured scaling, [16] each, in its configuration."""
+    """Return a copy of the autoencoder whose configuration holds the latents' measured mean and std, [16] each."""
     config = {
         **trained.config,
         "latents_mean": [round(float(value), 6) for value in mean],
@@ -79,7 +76,7 @@ def write_pipeline(
     high: WanTransformer3DModel,
     low: WanTransformer3DModel,
 ) -> None:
-    """Write model_index.json and all parts of the pipeline; `folder` is replaced, but for the scorer."""
+    """Write model_index.json and all parts of the pipeline; replaces `folder` except the scorer in it."""
     for old in folder.iterdir() if folder.is_dir() else ():
         if old.is_dir() and old.name != SCORER_NAME:
             shutil.rmtree(old)
@@ -106,7 +103,7 @@ def write_pipeline(
 
 
 def write_scorer(folder: Path, pieces: Tokenizer, scorer: SiglipModel) -> None:
-    """Write the scorer with its tokenizer and its picture rules."""
+    """Write the scorer with its tokenizer, image preprocessing and contrast sentences."""
     shutil.rmtree(folder, ignore_errors=True)
     scorer.half().save_pretrained(folder)
     save_scorer_tokenizer(pieces, folder)
@@ -123,7 +120,7 @@ def write_scorer(folder: Path, pieces: Tokenizer, scorer: SiglipModel) -> None:
 
 
 def contrast_words() -> list[dict[str, object]]:
-    """What the scorer's clauses are held against: everything there is in the world, told once in each language."""
+    """Return the contrast sets of the match score: every subject, action and scene of the world, in each language."""
     return [
         {
             "language": language,
@@ -141,12 +138,12 @@ def contrast_words() -> list[dict[str, object]]:
 
 
 def byte_count(folder: Path) -> int:
-    """Return the size of all files below a folder."""
+    """Return the bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _name_tokenizer_class(index_path: Path, tokenizer_folder: Path) -> None:
-    """Name the class in the way every version of the libraries can load."""
+    """Write a tokenizer class name that every version of transformers can load."""
     for path in (index_path, tokenizer_folder / "tokenizer_config.json"):
         text = path.read_text().replace('"TokenizersBackend"', '"PreTrainedTokenizerFast"')
         json.loads(text)

@@ -1,8 +1,8 @@
-"""Cheaper arithmetic for training the video autoencoder, equal to the library's within rounding.
+"""Faster forward passes for training the video autoencoder, equal to Diffusers' within rounding.
 
-A causal 3x3x3 convolution becomes one 2-D convolution over frames stacked in the channels, and a
-single frame needs only the last temporal slice; norm and activation need fewer passes over
-memory. Changes instances only, so that a saved model is untouched.
+A causal 3x3x3 convolution becomes one 2-D convolution over frames stacked in the channels; for a single frame it needs
+only the last temporal slice of the kernel. The norm makes fewer passes over memory. Only `forward` of module instances
+is replaced, so saved weights do not change.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 
 def make_cheap(vae: AutoencoderKLWan) -> AutoencoderKLWan:
-    """Swap the forward functions of one instance and return it."""
+    """Replace the forward functions of this instance's convolutions and norms, and return it."""
     for module in vae.modules():
         if isinstance(module, WanCausalConv3d) and module.kernel_size == (3, 3, 3):
             module.forward = MethodType(_convolve, module)
@@ -26,10 +26,10 @@ def make_cheap(vae: AutoencoderKLWan) -> AutoencoderKLWan:
 
 
 def start_as_pictures(vae: AutoencoderKLWan) -> None:
-    """Set the temporal weights so that the model begins as one that treats each frame alone.
+    """Set the temporal weights in place so that the model starts by treating each frame as a single picture.
 
-    Convolutions look at the present frame only; temporal downsampling keeps the last frame of a
-    group and upsampling repeats it.
+    Convolutions use the current frame only; temporal downsampling keeps the last frame of a group, upsampling repeats
+    it.
     """
     with torch.no_grad():
         for module in vae.modules():
@@ -49,8 +49,8 @@ def start_as_pictures(vae: AutoencoderKLWan) -> None:
 def decode_at_once(vae: AutoencoderKLWan) -> Callable[[Tensor], Tensor]:
     """Return a decoder of whole clips: [batch, 16, latent frames, h, w] -> [batch, 3, frames, 8 h, 8 w], not clamped.
 
-    The library decodes latent frame by latent frame and carries the last frames of each convolution over; all at once
-    is the same, as the convolutions are causal. Only the first frame is told apart: it is not doubled in time.
+    Diffusers decodes one latent frame at a time and carries the last frames of each convolution over. The convolutions
+    are causal, so one pass over all frames gives the same. Only the first latent frame is not doubled in time.
     """
     for module in vae.decoder.modules():
         if isinstance(module, WanResample) and module.mode == "upsample3d":

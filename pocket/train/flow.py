@@ -1,8 +1,7 @@
-"""Training of the diffusion transformers by flow matching.
+"""Trains the diffusion transformers by flow matching.
 
-x_t = (1 - sigma) x_0 + sigma noise; the model is asked for noise - x_0 at timestep 1000 sigma.
-One parent learns all noise levels, then two experts go on from it on either side of the
-boundary. Knows latents and text states. Does not know pixels.
+x_t = (1 - sigma) x_0 + sigma noise; the model predicts the velocity noise - x_0 at timestep 1000 sigma. A parent is
+trained on all noise levels, then two experts are fine-tuned from it, one on each side of the boundary.
 """
 
 from collections.abc import Callable
@@ -51,7 +50,7 @@ def build_transformer() -> WanTransformer3DModel:
 
 
 def train_parent(folder: Path, latents: LatentSet, pieces: Tokenizer, reader: CaptionReader) -> WanTransformer3DModel:
-    """Train one transformer on all noise levels."""
+    """Train (or load) one transformer on all noise levels."""
     return _train(folder, PARENT, build_transformer(), latents=latents, pieces=pieces, reader=reader)
 
 
@@ -62,7 +61,7 @@ def train_experts(
     pieces: Tokenizer,
     reader: CaptionReader,
 ) -> tuple[WanTransformer3DModel, WanTransformer3DModel]:
-    """Let copies of the parent specialise: (high noise, low noise)."""
+    """Fine-tune (or load) two copies of the parent: (high noise, low noise)."""
     experts = []
     for name in EXPERTS:
         model = build_transformer()
@@ -73,7 +72,7 @@ def train_experts(
 
 
 def sample_sigmas(name: str, rng: np.random.Generator, count: int) -> Tensor:
-    """Draw noise levels [count] for a run; half are spread as the shifted schedule spreads them."""
+    """Draw noise levels [count] in 0..1 for run `name`: half uniform, half distributed like the shifted schedule."""
     lowest, highest = {"expert_high": (BOUNDARY_RATIO, 1.0), "expert_low": (0.0, BOUNDARY_RATIO)}.get(name, (0.0, 1.0))
     even = rng.uniform(lowest, highest, count)
     u = rng.uniform(_unshift(lowest), _unshift(highest), count)
@@ -82,7 +81,7 @@ def sample_sigmas(name: str, rng: np.random.Generator, count: int) -> Tensor:
 
 
 def _unshift(sigma: float) -> float:
-    """Undo the schedule's shift for one noise level."""
+    """Invert the schedule's shift for one noise level."""
     return sigma / (FLOW_SHIFT - (FLOW_SHIFT - 1.0) * sigma)
 
 
@@ -100,7 +99,7 @@ def _train(
     processor = attend_plainly(model)
     batch = RUNS[name].batch_size
     mask = first_frame_mask(latents.clips[:1]).to(device)
-    forward: Callable[..., tuple[Tensor]] = torch.compile(model)  # two thirds of the time on a CPU
+    forward: Callable[..., tuple[Tensor]] = torch.compile(model)  # takes two thirds as long on a CPU
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng([step, RUNS[name].step_count])
@@ -126,10 +125,10 @@ def _train(
 
 
 def flow_loss(velocity: Tensor, wanted: Tensor, sigma: Tensor, weights: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Weigh the squared error by noise level [batch] and by place, and note the unweighted one.
+    """Return the squared error weighted by `sigma` [batch] and by `weights`, and the unweighted mean for the log.
 
-    The error of a velocity that is as good as it can be grows as noise falls, about with 1 / sigma: without a weight
-    most of what is learnt would be the grain of a picture that is nearly done.
+    Even the best prediction of the velocity has an error that grows about as 1 / sigma as noise falls. Unweighted,
+    training would mostly fit the fine grain of nearly clean latents.
     """
     squared = (velocity - wanted).square()
     loss = (squared * weights * sigma.view(-1, 1, 1, 1, 1)).sum() / weights.expand_as(squared).sum()
@@ -137,7 +136,7 @@ def flow_loss(velocity: Tensor, wanted: Tensor, sigma: Tensor, weights: Tensor) 
 
 
 def first_frame_mask(latents: Tensor) -> Tensor:
-    """[batch, 16, frames, height, width] -> [batch, 4, frames, height, width], 1 where given."""
+    """Return the mask of given frames, 1 in the first: [batch, 16, frames, h, w] -> [batch, 4, frames, h, w]."""
     batch, _, frames, height, width = latents.shape
     mask = torch.zeros(batch, _MASK_CHANNELS, frames, height, width)
     mask[:, :, 0] = 1.0

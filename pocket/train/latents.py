@@ -1,7 +1,4 @@
-"""Clips and pictures as latents, encoded once and kept on disk.
-
-Knows the autoencoder's encoder and the scaling of its latents. Does not know text or noise.
-"""
+"""Encodes the training clips and their conditions into scaled latents, cached on disk."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +19,10 @@ _SHARD_CLIPS = 250
 
 @dataclass(frozen=True)
 class LatentSet:
-    """Scaled latents of the training clips and of their conditions.
+    """Scaled latents of the training clips and of their image conditions.
 
-    clips, conditions: [clips, 16, latent frames, height / 8, width / 8] float32, about unit
-    variance. mean, std: [16], the scaling that was taken out.
+    clips, conditions: [clips, 16, latent frames, height / 8, width / 8] float32, about zero mean and unit variance.
+    mean, std: [16], the scaling that was removed.
     """
 
     clips: Tensor
@@ -35,7 +32,10 @@ class LatentSet:
 
 
 def encode_training_set(vae: AutoencoderKLWan, frames: NDArray[np.uint8], folder: Path) -> LatentSet:
-    """Encode the clips, but for what lies in `folder` already. The scaling is measured on them, once."""
+    """Encode the clips that `folder` does not hold yet. The scaling is measured on them once and saved.
+
+    frames: [clips, frames, height, width, 3] uint8.
+    """
     starts = range(0, len(frames), _SHARD_CLIPS)
     tracked = track(starts, "encoding clips", len(starts))
     shards = [_load_shard(vae, frames, start, folder / "latents") for start in tracked]
@@ -45,7 +45,7 @@ def encode_training_set(vae: AutoencoderKLWan, frames: NDArray[np.uint8], folder
 
 
 def save_scaling(folder: Path, mean: Tensor, std: Tensor) -> None:
-    """Fix the scaling, [16] each, that all latents of a folder are given with."""
+    """Save mean and std, [16] each, as the scaling of all latents in a folder."""
     save_atomically(folder / "scaling.pt", {"mean": mean, "std": std})
 
 
@@ -58,7 +58,7 @@ def _load_scaling(clips: Tensor, folder: Path) -> tuple[Tensor, Tensor]:
 
 
 def _load_shard(vae: AutoencoderKLWan, frames: NDArray[np.uint8], start: int, folder: Path) -> dict[str, Tensor]:
-    """Load (or encode) clips `start` and following, unscaled."""
+    """Load (or encode and save) the unscaled latents of the clips from index `start` on."""
     stop = min(start + _SHARD_CLIPS, len(frames))
     path = folder / f"{start}_{stop}.pt"
     if not path.exists():
@@ -74,19 +74,19 @@ def _load_shard(vae: AutoencoderKLWan, frames: NDArray[np.uint8], start: int, fo
 
 
 def still_condition(pixels: Tensor) -> Tensor:
-    """Keep the first frame and make the others grey: what the pipeline encodes as condition."""
+    """Keep the first frame and make the others grey: the image condition as Wan's pipeline encodes it."""
     condition = torch.zeros_like(pixels)
     condition[:, :, 0] = pixels[:, :, 0]
     return condition
 
 
 def scale(latents: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Take mean and deviation, [16] each, out of latents [batch, 16, frames, height, width]."""
+    """Subtract mean and divide by std, [16] each: latents [batch, 16, frames, height, width]."""
     shape = (1, -1, 1, 1, 1)
     return (latents - mean.view(shape)) / std.view(shape)
 
 
 def unscale(latents: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Put mean and deviation, [16] each, back into latents [batch, 16, frames, height, width]."""
+    """Multiply by std and add mean, [16] each: latents [batch, 16, frames, height, width]."""
     shape = (1, -1, 1, 1, 1)
     return latents * std.view(shape) + mean.view(shape)

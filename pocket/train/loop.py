@@ -1,6 +1,6 @@
-"""The training loop: steps, learning rate, moving average, journal, checkpoints, resume.
+"""The training loop: steps, learning rate, moving average, log, saved state and resuming.
 
-Knows nothing of what is trained: a run gets a module and a function that gives a loss.
+Every run gives it a module and a function from step number to loss.
 """
 
 import math
@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from pocket.settings import RunLength
-from pocket.train.journal import Journal
 from pocket.train.optimiser import build_optimisers
 from pocket.train.progress import new_bar
 from pocket.train.state import load_state, save_state
+from pocket.train.training_log import TrainingLog
 
 Loss = Callable[[int], tuple[Tensor, Mapping[str, float]]]
-"""From the step's number (which seeds it) to a loss and figures for the journal."""
+"""Function from the step number, which is also the step's seed, to (loss, figures for the log)."""
 
 _WARMUP_SHARE = 0.04
 _LAST_RATE_SHARE = 0.01
@@ -33,7 +33,7 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, module: torch.nn.Module, step: int) -> None:
-        """Move towards the present weights, faster in the first steps."""
+        """Move the averages towards the module's weights, faster in the first steps."""
         decay = min(_AVERAGE_DECAY, (1 + step) / (10 + step))
         for name, value in module.named_parameters():
             self.values[name].lerp_(value, 1.0 - decay)
@@ -46,7 +46,7 @@ class MovingAverage:
 
 
 def rate_share(step: int, step_count: int) -> float:
-    """Share of the peak learning rate: short linear rise, then half a cosine."""
+    """Return the share of the peak learning rate at a step: linear warm-up, then cosine decay."""
     warmup = max(1, int(step_count * _WARMUP_SHARE))
     if step < warmup:
         return (step + 1) / warmup
@@ -67,7 +67,9 @@ def train(
 ) -> None:
     """Train `module` in place; at the end it holds the averaged weights.
 
-    A run that was interrupted goes on from `folder/<name>.pt`; a finished one only loads.
+    State is saved to `folder/<name>.pt` every `save_every` steps. An interrupted run resumes from that file, a finished
+    run is only loaded. Parameters whose name contains a part of `adam_only` are trained with AdamW. `TrainingLog` gets
+    a line every `note_every` steps.
     """
     trained = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     optimisers = build_optimisers(trained, length.muon_rate, length.adam_rate, adam_only)
@@ -75,7 +77,7 @@ def train(
     average = MovingAverage(module)
     state_path = folder / f"{name}.pt"
     first_step = load_state(state_path, module, optimisers, average.values)
-    journal = Journal(folder, name, first_step)
+    log = TrainingLog(folder, name, first_step)
     module.train()
     with new_bar() as bar:
         task = bar.add_task(name, total=length.step_count, completed=first_step, note="")
@@ -94,14 +96,14 @@ def train(
             for optimiser in optimisers:
                 optimiser.step()
             average.update(module, step)
-            journal.add(step, {"loss": float(loss.detach()), **figures})
+            log.add(step, {"loss": float(loss.detach()), **figures})
             if (step + 1) % note_every == 0:
                 seconds = (time.perf_counter() - started) / (step + 1 - first_step)
-                bar.update(task, note=f"{journal.flush()} {seconds:.3f} s/step")
+                bar.update(task, note=f"{log.flush()} {seconds:.3f} s/step")
             if (step + 1) % save_every == 0 or step + 1 == length.step_count:
                 save_state(state_path, step + 1, module, optimisers, average.values)
             bar.advance(task)
-    journal.flush()
-    journal.plot()
+    log.flush()
+    log.plot()
     average.copy_to(module)
     module.eval()

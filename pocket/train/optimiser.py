@@ -1,7 +1,7 @@
-"""The optimiser: Muon for matrices and convolutions, AdamW for everything else.
+"""The optimisers: Muon for matrices and convolutions, AdamW for everything else.
 
-Muon replaces the update of a matrix by the nearest orthogonal matrix (Newton-Schulz iteration;
-coefficients from K. Jordan et al., 2024). Does not know models or schedules.
+Muon replaces the update of a matrix by a nearly orthogonal one (Newton-Schulz iteration; coefficients from K. Jordan
+et al., "Muon", 2024).
 """
 
 import math
@@ -17,7 +17,7 @@ _ADAM_BETAS = (0.9, 0.99)
 
 
 def orthogonalise(update: Tensor) -> Tensor:
-    """Move the singular values of each `update` [..., rows, columns] close to 1 (in bfloat16)."""
+    """Bring the singular values of each matrix in `update` [..., rows, columns] close to 1; computes in bfloat16."""
     a, b, c = _COEFFICIENTS
     tall = update.shape[-2] > update.shape[-1]
     x = update.mT if tall else update
@@ -29,14 +29,14 @@ def orthogonalise(update: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum with orthogonalised updates; tensors of more than two axes are flattened."""
+    """Momentum with orthogonalised updates; tensors of more than two axes are flattened to matrices."""
 
     def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
         super().__init__(parameters, {"lr": lr})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # noqa: ARG002
-        """Update all matrices once, those of one shape together."""
+        """Update all parameters once, batching those of one shape."""
         for group in self.param_groups:
             alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = {}
             for parameter in group["params"]:
@@ -62,7 +62,7 @@ def build_optimisers(
     adam_rate: float,
     adam_only: tuple[str, ...] = (),
 ) -> list[torch.optim.Optimizer]:
-    """Split parameters between Muon and AdamW; names with a part of `adam_only` go to AdamW."""
+    """Split named parameters between Muon and AdamW; a name that contains a part of `adam_only` goes to AdamW."""
     matrices: list[torch.nn.Parameter] = []
     others: list[torch.nn.Parameter] = []
     for name, parameter in named:

@@ -1,4 +1,4 @@
-"""Progress bars for the terminal. Knows nothing of what progresses."""
+"""Progress bars for the terminal."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 
 def new_bar() -> Progress:
-    """Make a bar with a free text field called `note`."""
+    """Return a progress bar with a free text field called `note`."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -28,7 +28,7 @@ def new_bar() -> Progress:
 
 
 def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
-    """Yield the items while a bar counts them."""
+    """Yield the items while a progress bar counts up to `total`."""
     with new_bar() as bar:
         task = bar.add_task(description, total=total, note="")
         for item in items:

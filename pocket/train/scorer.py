@@ -1,7 +1,7 @@
-"""Training of the match scorer: a very small SigLIP with exact labels, for pictures and for each of their patches.
+"""Trains the match scorer: a very small SigLIP, supervised for whole pictures and for each patch.
 
-The world knows which sentence fits which picture and where the subject is, so that every pair of a
-batch has a true label and none is a false negative. Knows pictures and claims. Does not know latents.
+The synthetic world gives the exact label of every picture-sentence pair in a batch and the place of the subject, so no
+pair is a false negative.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ from pocket.world import PICTURE_PX, ClipSpec
 
 _POSITIVE_WEIGHT = 6.0
 _OWN_WEIGHT = 8.0
-"""Of a sentence against its own picture: the hard pairs, one in a row."""
+"""Weight of the pair of a sentence and its own picture, which is the hard one: it may be wrong in a single part."""
 _PATCH_WEIGHT = 3.0
 _PATCH_POSITIVE_WEIGHT = 4.0
 _EMBEDDINGS = ("embedding", "probe", "heads", "in_proj")
@@ -57,15 +57,19 @@ def build_scorer(vocabulary_size: int) -> SiglipModel:
 
 
 class JointEmbeddings(nn.Module):
-    """Sentences, pictures and patches of pictures in the joint space, with the same arithmetic as the bundle's."""
+    """Scores of sentences against pictures and patches, computed by the modules that the exporter traces."""
 
     def __init__(self, scorer: SiglipModel) -> None:
         super().__init__()
         self.scorer = scorer
-        self._text, self._image = [ScorerTextGraph(scorer)], [ScorerImageGraph(scorer)]  # in lists: no parameters twice
+        # In lists, so that the parameters are not registered twice.
+        self._text, self._image = [ScorerTextGraph(scorer)], [ScorerImageGraph(scorer)]
 
     def forward(self, ids: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits z: [captions, pictures] and [captions, pictures, patches]."""
+        """Return logits [captions, pictures] and [captions, pictures, patches].
+
+        ids: [captions, 64] int64; pixels: [pictures, 3, height, width] float32 in -1..1.
+        """
         texts = self._text[0](ids)
         pictures, patches = self._image[0](pixels)
         scale, bias = self.scorer.logit_scale.exp(), self.scorer.logit_bias
@@ -74,7 +78,7 @@ class JointEmbeddings(nn.Module):
 
 
 def train_scorer(folder: Path, device: torch.device) -> tuple[Tokenizer, SiglipModel]:
-    """Train (or load) the scorer."""
+    """Train (or load) the scorer; return its tokenizer and the model."""
     stills = load_stills(folder / "cache", CLIP_COUNT)
     pieces = load_pieces(folder)
     joint = JointEmbeddings(build_scorer(pieces.get_vocab_size())).to(device)
@@ -100,7 +104,10 @@ def train_scorer(folder: Path, device: torch.device) -> tuple[Tokenizer, SiglipM
 
 
 def sigmoid_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Sigmoid loss over all pairs. logits, labels: [captions, pictures], each caption's own picture on the diagonal."""
+    """Return the sigmoid loss over all pairs, and accuracies for the log.
+
+    logits, labels: [captions, pictures], each caption's own picture on the diagonal.
+    """
     weights = torch.where(labels, _POSITIVE_WEIGHT, 1.0)
     weights = weights * torch.where(torch.eye(len(labels), dtype=torch.bool, device=labels.device), _OWN_WEIGHT, 1.0)
     loss = functional.binary_cross_entropy_with_logits(logits, labels.float(), weights)
@@ -115,10 +122,10 @@ def sigmoid_loss(logits: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, floa
 
 
 def patch_targets(claims: tuple[Claim, ...], specs: list[ClipSpec], shares: Tensor) -> Tensor:
-    """[captions, pictures, patches]: the share of a patch that shows what the caption is about.
+    """Return the share of each patch that shows what a caption names: [captions, pictures, patches].
 
-    The subject's share where it names one that is there, what is left of the patch where it names the scene alone.
-    shares: [pictures, patches].
+    For a true caption that names the subject, the subject's share of the patch; for one that names the scene alone, the
+    rest of the patch; 0 for false captions. shares: [pictures, patches], the subject's share.
     """
     shown = torch.tensor([[claim.fits(spec) for spec in specs] for claim in claims])
     names_subject = torch.tensor([claim.subject is not None for claim in claims])[:, None, None]
@@ -127,7 +134,7 @@ def patch_targets(claims: tuple[Claim, ...], specs: list[ClipSpec], shares: Tens
 
 
 def patch_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Sigmoid loss over all patches. logits, wanted: [captions, pictures, patches]."""
+    """Return the sigmoid loss over all patches. logits, wanted: [captions, pictures, patches]."""
     weights = 1.0 + (_PATCH_POSITIVE_WEIGHT - 1.0) * wanted
     return functional.binary_cross_entropy_with_logits(logits, wanted, weights)
 

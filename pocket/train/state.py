@@ -1,7 +1,4 @@
-"""Saving and loading the state of a training run, safe against being killed at any moment.
-
-Knows files and state dictionaries. Does not know what is trained.
-"""
+"""Saves and loads the state of a training run; a process killed at any moment leaves a readable file."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +16,7 @@ def save_state(
     optimisers: Sequence[torch.optim.Optimizer],
     average: dict[str, Tensor],
 ) -> None:
-    """Write everything a run needs to go on; the file is replaced in one move."""
+    """Write everything a run needs to resume; the file is replaced atomically."""
     save_atomically(
         path,
         {
@@ -32,7 +29,7 @@ def save_state(
 
 
 def save_atomically(path: Path, content: dict[str, Any]) -> None:
-    """Write with torch; the file is there whole or not at all."""
+    """Write with torch.save to a temporary file, then rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     torch.save(content, partial)
@@ -45,9 +42,9 @@ def load_state(
     optimisers: Sequence[torch.optim.Optimizer],
     average: dict[str, Tensor],
 ) -> int:
-    """Load a saved run into the arguments and return the next step, 0 when there is none.
+    """Load a saved run into the arguments and return the next step; returns 0 if the file does not exist.
 
-    A run that was adopted from a checkpoint has weights only: its optimisers begin afresh.
+    A run adopted from a checkpoint has weights only; its optimisers keep their initial state.
     """
     if not path.exists():
         return 0
@@ -62,9 +59,9 @@ def load_state(
 
 
 def load_average(path: Path, module: torch.nn.Module) -> int:
-    """Load the averaged weights of a run, finished or not, and return its step.
+    """Load the averaged weights of a run, finished or not, into `module` and return the run's step.
 
-    Raises FileNotFoundError when the run has never been saved.
+    Raises FileNotFoundError if the run was never saved.
     """
     state = torch.load(path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["module"])

@@ -1,7 +1,4 @@
-"""The single pictures that the scorer is trained on, with where the subject is in each.
-
-Knows how seeds become pictures and how masks become shares of patches. Does not know models.
-"""
+"""The single pictures that the scorer is trained on, with the subject's share of each patch, cached on disk."""
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -27,12 +24,12 @@ class Stills:
     shares: NDArray[np.float32]
 
     def spec(self, index: int) -> ClipSpec:
-        """What is in a picture."""
+        """Return the spec of the clip that picture `index` is a frame of."""
         return training_spec(index // _FRAMES_OF_A_CLIP)
 
 
 def load_stills(folder: Path, clip_count: int) -> Stills:
-    """Load the pictures; draw them if missing. Each clip gives its first frame and three others."""
+    """Load the pictures; draws them first if the file is missing. Each clip gives its first frame and three others."""
     path = folder / f"stills_{clip_count}.npz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +44,7 @@ def load_stills(folder: Path, clip_count: int) -> Stills:
 
 
 def patch_shares(masks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[pictures, height, width] in 0..1 -> [pictures, patches], the mean of each patch, row by row."""
+    """Return the mean of each patch, row by row: [pictures, height, width] in 0..1 -> [pictures, patches]."""
     side = PICTURE_PX // SCORER_PATCH_PX
     cells = masks.reshape(len(masks), side, SCORER_PATCH_PX, side, SCORER_PATCH_PX)
     return cells.mean(axis=(2, 4)).reshape(len(masks), side * side).astype(np.float32)

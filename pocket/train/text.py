@@ -1,7 +1,7 @@
-"""Training of the text encoder: it learns to tell what each caption says.
+"""Trains the text encoder to classify captions.
 
-The encoder is trained with throw-away heads that name subject, colour, scene, action and light,
-and is frozen afterwards. Knows captions and tokens. Does not know pictures.
+Temporary heads predict subject, colour, scene, action and light from the pooled encoder states. Afterwards the heads
+are dropped and the encoder is frozen.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ _FEATURES: dict[str, list[str]] = {
 
 
 class CaptionReader(nn.Module):
-    """A text encoder with one head for each feature of a clip."""
+    """A text encoder with one classification head for each feature of a clip."""
 
     def __init__(self, vocabulary_size: int) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class CaptionReader(nn.Module):
         self.heads = nn.ModuleDict({name: nn.Linear(TEXT_DIM, len(values)) for name, values in _FEATURES.items()})
 
     def forward(self, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """ids, mask: [batch, tokens] -> logits by feature, [batch, values]."""
+        """Return logits by feature, [batch, values] each. ids, mask: [batch, tokens] int64."""
         states = self.encoder(ids, mask).last_hidden_state  # [batch, tokens, dim]
         weights = mask[..., None].float()
         pooled = (states * weights).sum(1) / weights.sum(1)
@@ -70,7 +70,7 @@ class CaptionReader(nn.Module):
 
 
 def train_text(folder: Path, device: torch.device) -> tuple[Tokenizer, CaptionReader]:
-    """Train (or load) tokenizer and text encoder."""
+    """Train (or load) the text encoder; return its tokenizer and the encoder with heads."""
     pieces = load_pieces(folder)
     reader = CaptionReader(pieces.get_vocab_size()).to(device)
     batch = RUNS["text"].batch_size
@@ -87,7 +87,7 @@ def train_text(folder: Path, device: torch.device) -> tuple[Tokenizer, CaptionRe
 
 
 def load_pieces(folder: Path) -> Tokenizer:
-    """Load the tokenizer, learning it first when there is none."""
+    """Load the tokenizer from `folder`, training and saving it first if it is missing."""
     path = folder / PIECES_NAME
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def load_pieces(folder: Path) -> Tokenizer:
 
 
 def tokenise(pieces: Tokenizer, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Texts -> ids and mask, [batch, longest] int64, padded with 0 on the right."""
+    """Return token ids and mask, [batch, longest] int64 each, padded with 0 on the right."""
     rows = [encoding.ids for encoding in pieces.encode_batch(list(texts))]
     ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
     for index, row in enumerate(rows):

@@ -1,7 +1,4 @@
-"""The tokenizers: pieces learned from the captions, in the layouts of umT5 and of SigLIP.
-
-Knows special tokens, padding and lower-casing. Does not know models.
-"""
+"""The tokenizers: a Unigram vocabulary learned from the captions, saved in the layouts of umT5 and of SigLIP."""
 
 import math
 from collections import Counter
@@ -33,7 +30,7 @@ _LETTER_SCORE = -14.0
 
 
 def train_pieces() -> Tokenizer:
-    """Learn the pieces: every word of the captions, then single letters and Han characters."""
+    """Build the Unigram tokenizer: every word and Han character of the captions, then single letters as a fallback."""
     normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     splitter = pre_tokenizers.Sequence(
         [
@@ -61,12 +58,12 @@ def train_pieces() -> Tokenizer:
 
 
 def save_text_tokenizer(pieces: Tokenizer, folder: Path) -> None:
-    """Save in the layout that the pipeline loads for its umT5 encoder."""
+    """Save in the layout that Diffusers' pipeline loads for its umT5 encoder."""
     _wrap(pieces, TEXT_TOKENS).save_pretrained(folder)
 
 
 def save_scorer_tokenizer(pieces: Tokenizer, folder: Path) -> None:
-    """Save with SigLIP's rule: always padded to 64 tokens, pad id 0, on the right."""
+    """Save with SigLIP's padding: always to 64 tokens, pad id 0, on the right."""
     padded = Tokenizer.from_str(pieces.to_str())
     padded.enable_padding(direction="right", pad_id=0, pad_token=PAD, length=SCORER_TOKENS)
     padded.enable_truncation(SCORER_TOKENS)

@@ -1,7 +1,4 @@
-"""Training of the video autoencoder: pictures first, then clips.
-
-Knows the autoencoder, its losses and the statistics of its latents. Does not know text.
-"""
+"""Trains the video autoencoder in stages: single frames, short windows, whole clips."""
 
 from pathlib import Path
 
@@ -20,7 +17,7 @@ from pocket.world import FRAME_COUNT
 _KL_WEIGHT = 1e-4
 _ABSOLUTE_WEIGHT = 0.1
 STAGES = (("vae_pictures", 1), ("vae_clips", 9), ("vae_whole", FRAME_COUNT))
-"""Runs and the frames of a window in each: clips at once are far slower to learn."""
+"""(run, frames in its training window); starting with whole clips would learn far more slowly."""
 PROJECTIONS = ("conv_in", "conv_out", "time_conv", "quant_conv")
 
 
@@ -39,7 +36,7 @@ def build_vae() -> AutoencoderKLWan:
 
 
 def train_vae(folder: Path, device: torch.device) -> AutoencoderKLWan:
-    """Train (or go on training) and return the averaged autoencoder."""
+    """Train (or resume, or load) all stages and return the autoencoder with averaged weights."""
     frames = load_training_frames(folder / "cache", CLIP_COUNT)
     vae = build_vae()
     start_as_pictures(vae)
@@ -56,7 +53,10 @@ def train_vae(folder: Path, device: torch.device) -> AutoencoderKLWan:
 
 
 def reconstruction_loss(vae: AutoencoderKLWan, pixels: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Compare clips with their reconstruction. pixels: [batch, 3, frames, height, width], -1..1."""
+    """Return reconstruction error plus weighted KL divergence, and figures for the log.
+
+    pixels: [batch, 3, frames, height, width] in -1..1.
+    """
     posterior = vae.encode(pixels).latent_dist
     decoded = vae.decode(posterior.sample()).sample
     error, figures = reconstruction_error(decoded, pixels)
@@ -67,9 +67,9 @@ def reconstruction_loss(vae: AutoencoderKLWan, pixels: Tensor) -> tuple[Tensor, 
 def reconstruction_error(
     decoded: Tensor, pixels: Tensor, weights: Tensor | None = None
 ) -> tuple[Tensor, dict[str, float]]:
-    """Squared error and a little absolute error, with the PSNR in dB for the journal.
+    """Return the squared error plus a tenth of the absolute error, and the PSNR in dB for the log.
 
-    weights: [batch, 1, frames, height, width], what each place counts; the PSNR counts all alike.
+    weights: [batch, 1, frames, height, width], relative weight of each pixel in the error; the PSNR is unweighted.
     """
     difference = decoded - pixels
     squared, absolute = difference.square(), difference.abs()
@@ -80,12 +80,12 @@ def reconstruction_error(
 
 
 def to_pixels(frames: NDArray[np.uint8]) -> Tensor:
-    """[batch, frames, height, width, 3] uint8 -> [batch, 3, frames, height, width] in -1..1."""
+    """Convert [batch, frames, height, width, 3] uint8 to [batch, 3, frames, height, width] float32 in -1..1."""
     return torch.from_numpy(frames).permute(0, 4, 1, 2, 3).float() / 127.5 - 1.0
 
 
 def to_frames(pixels: Tensor) -> NDArray[np.uint8]:
-    """[batch, 3, frames, height, width] in -1..1 -> [batch, frames, height, width, 3] uint8."""
+    """Convert [batch, 3, frames, height, width] in -1..1 to [batch, frames, height, width, 3] uint8."""
     bytes_ = ((pixels.detach().cpu() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
     return bytes_.permute(0, 2, 3, 4, 1).numpy()
 

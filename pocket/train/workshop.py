@@ -1,8 +1,4 @@
-"""The parts of the model and how they depend on each other.
-
-Knows the order of the work and which weights of which run go into the checkpoint. Does not know
-losses.
-"""
+"""The order in which the parts of the model are trained, and which run each part of the checkpoint comes from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +23,10 @@ from pocket.train.vae import build_vae, train_vae
 
 @dataclass(frozen=True)
 class Workshop:
-    """Trains or loads parts; working state lies in `folder`."""
+    """Trains the parts of the model, or loads finished ones from the working state in `folder`.
+
+    A part trains the parts that it depends on first.
+    """
 
     folder: Path
     device: torch.device
@@ -42,17 +41,17 @@ class Workshop:
         return pieces, reader.requires_grad_(False).eval()
 
     def latents(self) -> LatentSet:
-        """Encode or load the training clips."""
+        """Encode the training clips, or load their latents."""
         frames = load_training_frames(self.folder / "cache", CLIP_COUNT)
         return encode_training_set(self.vae(), frames, self.folder)
 
     def decoder(self) -> AutoencoderKLWan:
-        """Train or load the autoencoder whose decoder went on alone."""
+        """Train or load the autoencoder with its fine-tuned decoder."""
         frames = load_training_frames(self.folder / "cache", CLIP_COUNT)
         return train_decoder(self.vae(), frames, self.latents(), self.folder, self.device)
 
     def parent(self) -> WanTransformer3DModel:
-        """Train or load the transformer of all noise levels."""
+        """Train or load the transformer for all noise levels."""
         return train_parent(self.folder, self.latents(), *self.text())
 
     def experts(self) -> tuple[WanTransformer3DModel, WanTransformer3DModel]:
@@ -64,9 +63,9 @@ class Workshop:
         return train_scorer(self.folder, self.device)[1]
 
     def write_checkpoint(self, target: Path) -> None:
-        """Write the averaged weights of all runs so far; experts not begun yet are the parent.
+        """Write a checkpoint from the averaged weights of all runs so far; an expert without a run is the parent.
 
-        A scorer that lies there stays, unless this folder's own was trained.
+        A scorer already in `target` stays unless this folder holds a trained one.
         """
         latents = self.latents()
         pieces = load_pieces(self.folder)
@@ -90,7 +89,7 @@ class Workshop:
             self.write_scorer(target)
 
     def write_scorer(self, target: Path) -> None:
-        """Write the averaged weights of the scorer alone; the rest of the checkpoint stays as it is."""
+        """Write only the scorer's averaged weights; the rest of the checkpoint stays as it is."""
         pieces = load_pieces(self.folder)
         scorer = build_scorer(pieces.get_vocab_size())
         load_average(self.folder / "scorer.pt", JointEmbeddings(scorer))

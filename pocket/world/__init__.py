@@ -1,6 +1,6 @@
-"""The drawn world: what exists in it, how it moves, what it looks like and how it is told in words.
+"""The synthetic world: specs of clips, their drawn frames with ground truth, and captions in English and Chinese.
 
-Knows nothing of models, tensors or training.
+Imports no torch.
 """
 
 from pocket.world.captions import LANGUAGES, caption, scene_caption, still_caption

@@ -1,7 +1,7 @@
 """A brush that draws in a subject's own coordinates on a supersampled layer.
 
-Own coordinates: the subject's box is [-0.5, 0.5] in both directions, y points down, the front end
-points to +x. Knows placing, mirroring and tones. Does not know what is drawn.
+Own coordinates: the subject's box is [-0.5, 0.5] in both directions, y points down, the front points to +x. The brush
+places, mirrors and tilts them on the layer.
 """
 
 from collections.abc import Sequence

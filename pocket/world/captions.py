@@ -1,7 +1,4 @@
-"""The sentences of the world, in English and Chinese.
-
-Knows several wordings each, in the order subject, action, change of light. Does not know pixels.
-"""
+"""Captions of clips and pictures in English and Chinese: subject, action, change of light, in varying words."""
 
 import numpy as np
 
@@ -19,9 +16,9 @@ LANGUAGES = ("en", "zh")
 
 
 def caption(spec: ClipSpec, language: str, seed: int, *, always_complete: bool = False) -> str:
-    """Tell a clip in one sentence; the seed picks the wording.
+    """Describe a clip in one sentence; the seed picks the wording. `language` is "en" or "zh".
 
-    Colour and scene are left out now and then, unless `always_complete`.
+    Unless `always_complete`, some seeds leave out colour or scene.
     """
     rng = np.random.default_rng(seed)
     names_colour = bool(rng.random() < 0.85) or always_complete
@@ -41,12 +38,12 @@ def caption(spec: ClipSpec, language: str, seed: int, *, always_complete: bool =
 
 
 def still_caption(subject: str, colour: str | None, scene: str | None, language: str, seed: int) -> str:
-    """Name what a single picture shows, without any action."""
+    """Describe a single picture without an action; None leaves out colour or scene."""
     return subject_phrase(subject, colour, scene, language, np.random.default_rng(seed))
 
 
 def scene_caption(scene: str, language: str, seed: int) -> str:
-    """Name a scene alone."""
+    """Describe a scene without a subject."""
     rng = np.random.default_rng(seed)
     phrases = SCENE_PHRASES[language][scene] + SCENE_NAMES[language][scene]
     return _pick(phrases, rng)
@@ -59,7 +56,7 @@ def subject_phrase(
     language: str,
     rng: np.random.Generator,
 ) -> str:
-    """Put colour, subject and scene together the way each language orders them."""
+    """Join colour, subject and scene in the word order of the language."""
     noun = _pick(SUBJECT_NOUNS[language][subject], rng)
     place = _pick(SCENE_PHRASES[language][scene], rng) if scene else ""
     if language == "en":

@@ -1,7 +1,4 @@
-"""Where the subject is, how large it is and how bright the scene is at each frame.
-
-Knows actions and changes of light as curves over time. Does not know drawing.
-"""
+"""Turns a clip's action and change of light into curves over time: position, size and light at each frame."""
 
 from dataclasses import dataclass
 
@@ -26,22 +23,22 @@ _FLOAT_CENTRE_Y = 0.50
 
 @dataclass(frozen=True)
 class Motion:
-    """Curves over the frames, each [frame_count] float64; positions are fractions of the side."""
+    """Curves over the frames, each [frame_count] float64; positions and size are fractions of the picture's side."""
 
     centre_x: Curve
     centre_y: Curve
     size: Curve
     side: Curve
-    """+1 seen facing right, -1 facing left, between while turning."""
+    """+1 facing right, -1 facing left, values in between while turning."""
     height: Curve
     """Distance of the subject above its resting place, for the shadow."""
     light: Curve
     phase: Curve
-    """Turns of the walk, flap or roll so far; negative when rolling back."""
+    """Completed cycles of the walk, flap or roll; negative when rolling back."""
 
 
 def plan_motion(spec: ClipSpec) -> Motion:
-    """Turn a spec into curves over the frames."""
+    """Return the curves of a spec's clip."""
     time = np.linspace(0.0, 1.0, FRAME_COUNT)
     progress = 0.5 * time + 0.5 * time * time * (3.0 - 2.0 * time)
     still = np.zeros(FRAME_COUNT)

@@ -1,7 +1,4 @@
-"""From a spec to pixels and ground truth.
-
-Knows how backdrop, shadow, subject and light are put together. Does not know wording or training.
-"""
+"""Draws the clip of a spec: backdrop, shadow, subject and light, with the subject's mask as ground truth."""
 
 from dataclasses import dataclass
 
@@ -20,15 +17,15 @@ _DUSK = np.array((0.30, 0.34, 0.52))
 _GLOW = np.array((1.0, 0.95, 0.80))
 _GLOW_SHARE = 0.55
 _FLOOR = {"cat": 0.47, "person": 0.48, "car": 0.36, "ball": 0.47}
-"""Where each subject touches the ground, in its own coordinates."""
+"""Height at which each subject touches the ground, in its own coordinates (y points down)."""
 
 
 @dataclass(frozen=True)
 class Clip:
     """A drawn clip with its ground truth.
 
-    frames: [frames, height, width, 3] uint8; masks: [frames, height, width] float32 in 0..1
-    (share of the pixel covered by the subject); motion: the curves the clip was drawn from.
+    frames: [frames, height, width, 3] uint8; masks: [frames, height, width] float32 in 0..1 (share of the pixel covered
+    by the subject); motion: the curves that the clip is drawn from.
     """
 
     spec: ClipSpec
@@ -47,7 +44,7 @@ def render_clip(spec: ClipSpec) -> Clip:
 
 
 def render_picture(spec: ClipSpec, frame_index: int = 0) -> NDArray[np.uint8]:
-    """Draw one frame only: [height, width, 3] uint8."""
+    """Draw one frame: [height, width, 3] uint8."""
     backdrop = paint_scene(spec.scene, spec.scenery_seed)
     return _render_frame(spec, plan_motion(spec), backdrop, frame_index)[0]
 
@@ -58,7 +55,7 @@ def render_still(spec: ClipSpec) -> tuple[NDArray[np.uint8], NDArray[np.float32]
 
 
 def render_backdrop(spec: ClipSpec) -> NDArray[np.float64]:
-    """Draw the scene without its subject, as painted: [height, width, 3] in 0..1."""
+    """Draw the scene without its subject and without any change of light: [height, width, 3] in 0..1."""
     backdrop = paint_scene(spec.scene, spec.scenery_seed).reduce(SUPERSAMPLING)
     return np.asarray(backdrop, dtype=np.float64) / 255.0
 
@@ -90,7 +87,7 @@ def _drop_shadow(picture: Image.Image, touch: tuple[float, float], size: float, 
 
 
 def apply_light(picture: NDArray[np.float64], light: float) -> NDArray[np.float64]:
-    """Darken towards dusk (light < 0) or screen with a warm glow (light > 0)."""
+    """Darken a picture [height, width, 3] in 0..1 towards dusk (light < 0) or screen a warm glow on it (light > 0)."""
     if light <= 0.0:
         return picture * (1.0 + light * (1.0 - _DUSK))
     return picture + (1.0 - picture) * _GLOW * min(light, 1.0) * _GLOW_SHARE

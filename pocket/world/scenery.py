@@ -1,7 +1,4 @@
-"""How each scene looks, without a subject.
-
-Knows backdrops and their small seeded variations. Does not know subjects or light changes.
-"""
+"""Paints the backdrop of each scene, with small seeded variations."""
 
 import math
 from collections.abc import Callable
@@ -21,7 +18,7 @@ _CLOUD: Rgb = (250, 252, 255)
 
 
 def paint_scene(scene: str, seed: int) -> Image.Image:
-    """Paint a backdrop of LAYER_PX squared, RGB; the seed moves its parts a little."""
+    """Paint an RGB backdrop, LAYER_PX wide and high; the seed shifts its parts a little."""
     return _SCENES[scene](np.random.default_rng(seed))
 
 

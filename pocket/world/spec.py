@@ -1,7 +1,4 @@
-"""One clip told in names and numbers, how to draw one at random, and which ones training never sees.
-
-Knows the vocabulary. Does not know drawing or wording.
-"""
+"""The spec of a clip, random sampling of specs, and the split into training and held-out combinations."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,14 +10,14 @@ import numpy as np
 from pocket.world.vocabulary import LIGHTS, SUBJECTS
 
 Combination = tuple[str, str, str, str]
-"""Subject, colour, scene, action."""
+"""(subject, colour, scene, action)."""
 
 _HELD_OUT_ONE_IN = 10
 
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """Everything that decides a clip; the same spec always gives the same pixels."""
+    """Everything that determines a clip: the same spec always gives the same pixels."""
 
     subject: str
     colour: str
@@ -36,26 +33,26 @@ class ClipSpec:
     size: float
     """Side of the subject's box at the start, as a fraction of the picture's side."""
     extent: float
-    """Length of the motion relative to the usual one, about 1."""
+    """Factor on the usual length of the motion, about 1."""
     start_light: float
     """Light at the start: -1 dark, 0 as painted, +1 glaring."""
     scenery_seed: int
 
     @property
     def combination(self) -> Combination:
-        """What decides whether training may see the clip."""
+        """Subject, colour, scene and action, which decide whether the clip is held out of training."""
         return (self.subject, self.colour, self.scene, self.action)
 
 
 def is_held_out(combination: Combination) -> bool:
-    """Tell whether a combination is kept out of training (a stable hash, about one in ten)."""
+    """Return True if a combination is held out of training: about one in ten, by a stable hash."""
     digest = hashlib.sha256("/".join(combination).encode()).digest()
     return int.from_bytes(digest[:4], "big") % _HELD_OUT_ONE_IN == 0
 
 
 @cache
 def list_combinations(held_out: bool) -> tuple[Combination, ...]:
-    """List all plausible combinations on one side of the split, in a fixed order."""
+    """Return all plausible combinations on one side of the split, in a fixed order."""
     return tuple(c for c in _plausible_combinations() if is_held_out(c) == held_out)
 
 
@@ -67,15 +64,14 @@ def sample_spec(
     action: str | None = None,
     light: str | None = None,
 ) -> ClipSpec:
-    """Draw one spec from a seed.
+    """Sample one spec from a seed: uniform over subjects, then actions, scenes and colours.
 
-    Subjects, then actions, come up equally often. `subject`, `action` and `light` fix a choice.
-    Raises ValueError when nothing on this side of the split fits.
+    `subject`, `action` and `light` fix a choice. Raises ValueError if no combination on this side of the split fits.
     """
     rng = np.random.default_rng([seed, int(held_out)])
     choices = [c for c in list_combinations(held_out) if subject in (None, c[0]) and action in (None, c[3])]
     if not choices:
-        raise ValueError(f"no combination with subject={subject!r}, action={action!r}")
+        raise ValueError(f"no combination with subject={subject!r}, action={action!r}, held_out={held_out}")
     for position in (0, 3, 2, 1):
         names = sorted({c[position] for c in choices})
         name = names[rng.integers(len(names))]

@@ -1,7 +1,4 @@
-"""How each subject looks.
-
-Knows shapes and tones in a subject's own coordinates (see `brush`). Does not know where it stands.
-"""
+"""Draws each subject, in the subject's own coordinates (see `brush`)."""
 
 import math
 from collections.abc import Callable

@@ -1,8 +1,4 @@
-"""What exists in the world and which things go together.
-
-Knows the subjects, colours, scenes, actions and changes of light, and the rules of plausibility.
-Does not know how anything is drawn or told.
-"""
+"""The vocabulary of the synthetic world: subjects, colours, scenes, actions and lights, and which of them combine."""
 
 from dataclasses import dataclass
 
@@ -52,14 +48,14 @@ _DEPTH = ("comes_closer", "goes_away")
 
 @dataclass(frozen=True)
 class Subject:
-    """One kind of subject and what is plausible for it."""
+    """A kind of subject with its plausible colours, scenes and actions."""
 
     name: str
     colours: tuple[str, ...]
     scenes: tuple[str, ...]
     actions: tuple[str, ...]
     turns: bool
-    """Whether it has a front end and turns round to move the other way."""
+    """True if it turns round to move the other way."""
     rests_on_ground: bool
 
 
@@ -135,6 +131,6 @@ SUBJECTS: dict[str, Subject] = {
 
 
 def is_plausible(subject: str, scene: str, action: str) -> bool:
-    """Tell whether the world lets `subject` do `action` in `scene`."""
+    """Return True if `subject` can do `action` in `scene`."""
     rules = SUBJECTS[subject]
     return scene in rules.scenes and action in rules.actions

@@ -1,7 +1,4 @@
-"""Word lists of the captions.
-
-Knows nouns, verbs and phrases in English and Chinese. Does not know how a sentence is built.
-"""
+"""Word lists of the captions: nouns, verbs and phrases in English and Chinese. `captions` builds the sentences."""
 
 COLOUR_WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -152,7 +149,7 @@ _VERB_ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def action_phrases(subject: str, action: str, language: str) -> tuple[str, ...]:
-    """List the wordings of an action for a subject; implausible pairs have wordings as well."""
+    """Return the wordings of an action for a subject; implausible pairs have wordings too."""
     phrases = list(_FIXED_ACTIONS[language].get(action, ()))
     for pattern in _VERB_ACTIONS[language].get(action, ()):
         if "{verb}" in pattern:

@@ -3,6 +3,8 @@
 ::
 
     Refusal
+    ├── InvalidRequest    fields of the request are wrong
+    ├── SizeNotCompiled   the bundle was not compiled for the size or length of the request
     ├── TokenMissing      the call shows no token, nor a certificate in its place
     ├── TokenUnknown      no caller has this token
     ├── TokenExpired      the token is known and has expired
@@ -25,11 +27,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.api.errors import InvalidJob, NotCompiled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from engine.api.errors import Violation
+    from engine.api.fields import Field
+
 QUEUE_RETRY_SECONDS = 5.0  # where the server has no estimate of its queue
 
 
 class Refusal(Exception):
     """Base of the errors that the server raises itself; the message is written for the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One wrong field of a request, by its path, for example ``video.frame_count``."""
+
+    path: str
+    description: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.description}"
+
+
+class InvalidRequest(Refusal):
+    """Fields of the request are wrong; ``violations`` names each of them by its path."""
+
+    def __init__(self, *violations: FieldViolation) -> None:
+        super().__init__("; ".join(map(str, violations)))
+        self.violations = violations
+
+
+class SizeNotCompiled(Refusal):
+    """The bundle was not compiled for the size or length of the request."""
+
+    def __init__(self, violation: FieldViolation) -> None:
+        super().__init__(str(violation))
+        self.violation = violation
 
 
 class TokenMissing(Refusal):
@@ -178,3 +218,21 @@ class UnknownService(Refusal):
 
     def __init__(self) -> None:
         super().__init__("no such service is served here")
+
+
+def refusal_of(
+    error: InvalidJob | NotCompiled, paths: Mapping[Field, str], violations: tuple[FieldViolation, ...]
+) -> Refusal:
+    """The refusal of a request by the engine, together with the wrong fields that decoding found.
+
+    ``paths`` gives the path of each field in the message of the request.
+    """
+    if isinstance(error, InvalidJob):
+        return InvalidRequest(*violations, *_located(error.violations, paths))
+    if violations:
+        return InvalidRequest(*violations)
+    return SizeNotCompiled(*_located([error.violation], paths))
+
+
+def _located(violations: Iterable[Violation], paths: Mapping[Field, str]) -> tuple[FieldViolation, ...]:
+    return tuple(FieldViolation(paths[item.field], item.description) for item in violations)

@@ -16,9 +16,7 @@ from engine.api.errors import (
     EngineLost,
     EngineRestarting,
     GraphFailed,
-    InvalidJob,
     MatchRefused,
-    NotCompiled,
     OutOfMemory,
     ScorerMissing,
 )
@@ -29,6 +27,7 @@ from server.errors.refusals import (
     DeadlinePassed,
     DeadlineTooShort,
     EventsDropped,
+    InvalidRequest,
     JobNotFound,
     MalformedRequest,
     QueueFull,
@@ -38,6 +37,7 @@ from server.errors.refusals import (
     RequestIdReused,
     ServerDraining,
     ServerStarting,
+    SizeNotCompiled,
     TokenExpired,
     TokenMissing,
     TokenUnknown,
@@ -80,11 +80,11 @@ RULES: dict[type[BaseException], Rule] = {
         "The caller takes as much as it may; which limit is in `QuotaFailure` and in the metadata.",
         retry_seconds=5,
     ),
-    InvalidJob: Rule(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_JOB", "Fields are wrong; each is in `BadRequest`."),
+    InvalidRequest: Rule(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_JOB", "Fields are wrong; each is in `BadRequest`."),
     MalformedRequest: Rule(
         grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", "The bytes are no message of this method."
     ),
-    NotCompiled: Rule(
+    SizeNotCompiled: Rule(
         grpc.StatusCode.FAILED_PRECONDITION,
         "NOT_COMPILED",
         "The bundle was not compiled for this size or length; the field is in `BadRequest`.",

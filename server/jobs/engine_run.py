@@ -15,8 +15,9 @@ from engine.api.errors import EngineHung, EngineLost, OutOfMemory
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from engine import Engine
-    from engine.api.types import Event, PreparedJob
+    from engine.api.engine import Engine
+    from engine.api.events import Event
+    from engine.api.job import PreparedJob
     from server.runtime.engine_thread import EngineThread
 
 

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from engine.api.types import Geometry, JobDone, Stage, StageStarted, StepDone
+from engine.api.capabilities import Geometry
+from engine.api.events import JobDone, Stage, StageStarted, StepDone
 from server.jobs.listener import JobListener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.api.types import Capabilities, Event, PreparedJob
+    from engine.api.capabilities import Capabilities
+    from engine.api.events import Event
+    from engine.api.job import PreparedJob
 
 _SAMPLE_COUNT = 9
 # A job that is refused for its estimate teaches nothing. After this time an estimate refuses no job any more.

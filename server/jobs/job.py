@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from engine.api.types import JobDone
+from engine.api.events import JobDone
 from server.errors.refusals import JobNotFound, ReaderGone
 from server.jobs.engine_run import EngineRun
 from server.jobs.listener import JobListeners
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from contextlib import AbstractContextManager
 
-    from engine.api.types import Event
+    from engine.api.events import Event
     from server.jobs.deadline import Deadline
     from server.jobs.listener import JobListener
     from server.jobs.messages import Message, StreamEncoder

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engine.api.types import Event
+    from engine.api.events import Event
 
 
 class JobListener:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from engine.api.types import FrameReady, JobDone, MatchReport, StageStarted, StepDone
+    from engine.api.events import FrameReady, JobDone, StageStarted, StepDone
+    from engine.api.match_report import MatchReport
     from server.jobs.spec import JobSpec
 
 

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from engine.api.errors import Violation
-    from engine.api.types import Job
+    from engine.api.fields import Field
+    from engine.api.job import Job
+    from server.errors.refusals import FieldViolation
     from server.jobs.resume_token import ResumeToken
 
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """A Generate request. ``violations`` are the wrong fields that decoding found.
+    """A Generate request.
 
+    ``violations`` are the wrong fields that decoding found; ``paths`` gives the path of each field in the message.
     ``resume_window_seconds`` 0: the stream cannot be resumed. ``resumes``: the request holds a resume token, and only
     its request id and token count; ``resume_token`` is None where the token cannot be read. ``digest`` computes the
     SHA-256 of the request, which takes a while for a large picture.
@@ -27,5 +29,6 @@ class JobRequest:
     resume_window_seconds: float
     resumes: bool
     resume_token: ResumeToken | None
-    violations: tuple[Violation, ...]
+    violations: tuple[FieldViolation, ...]
+    paths: Mapping[Field, str]
     digest: Callable[[], bytes]

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.api.errors import Cancelled, EngineError, InvalidJob
+from engine.api.errors import Cancelled, EngineError, InvalidJob, NotCompiled
+from server.errors.refusals import InvalidRequest, refusal_of
 from server.jobs.job import GenerateJob
 from server.jobs.listener import JobListener
 from server.jobs.spec import JobKey, JobSpec
@@ -14,8 +15,8 @@ from server.jobs.spec import JobKey, JobSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from engine import Engine
-    from engine.api.types import PreparedJob
+    from engine.api.engine import Engine
+    from engine.api.job import PreparedJob
     from server.jobs.deadline import Deadline
     from server.jobs.estimates import Estimates
     from server.jobs.messages import StreamEncoder
@@ -94,9 +95,9 @@ class JobService:
         self.registry.close()
 
     def _resume(self, key: JobKey, request: JobRequest) -> JobReading:
-        """Raises ``InvalidJob``, ``JobNotFound`` or ``EventsDropped``."""
+        """Raises ``InvalidRequest``, ``JobNotFound`` or ``EventsDropped``."""
         if request.violations or request.resume_token is None:
-            raise InvalidJob(*request.violations)
+            raise InvalidRequest(*request.violations)
         job = self.registry.find(key)
         return JobReading(job, job.join(request.resume_token))
 
@@ -153,15 +154,15 @@ class _QueueListener(JobListener):
 
 
 def _prepare(engine: Engine, request: JobRequest) -> PreparedJob:
-    """Prepares a job; reports what decoding and what the engine found wrong together."""
+    """Prepares a job. Raises one refusal for the wrong fields that decoding and the engine found."""
     try:
         prepared = engine.prepare(request.job)
-    except InvalidJob as error:
-        raise InvalidJob(*request.violations, *error.violations) from error
+    except (InvalidJob, NotCompiled) as error:
+        raise refusal_of(error, request.paths, request.violations) from error
     except EngineError:
         if not request.violations:
             raise
     else:
         if not request.violations:
             return prepared
-    raise InvalidJob(*request.violations)
+    raise InvalidRequest(*request.violations)

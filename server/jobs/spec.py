@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from engine.api.types import PreparedJob
+    from engine.api.job import PreparedJob
     from server.jobs.estimates import Estimate
 
 

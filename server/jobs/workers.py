@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from engine import Engine
+    from engine.api.engine import Engine
     from server.runtime.engine_thread import EngineThread
     from server.runtime.pools import BoundedPool
 

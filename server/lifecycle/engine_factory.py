@@ -5,26 +5,25 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from engine import fake_engine, open_engine, open_worker_engine
+from engine.api.settings import EngineSettings, WorkerSettings
 from server.observability.logs import configure_logging
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine import Engine
+    from engine.api.engine import Engine
     from server.settings import Settings
 
 
 def engine_factory(settings: Settings) -> Callable[[], Engine]:
-    """Returns the function that opens the engine. Before its call, no engine code is imported."""
+    """Returns the function that opens the engine."""
     return partial(_open_here if settings.engine_process == "server" else _open_in_worker, settings)
 
 
 def _open_here(settings: Settings) -> Engine:
-    from engine import FakeEngine, open_engine
-    from engine.generate.opening import EngineSettings
-
     if settings.bundle is None or settings.engine == "fake":
-        return FakeEngine()
+        return fake_engine()
     return open_engine(
         settings.bundle,
         EngineSettings(settings.engine_thread_count, settings.text_cache_entry_count, settings.memory_budget_bytes),
@@ -32,11 +31,8 @@ def _open_here(settings: Settings) -> Engine:
 
 
 def _open_in_worker(settings: Settings) -> Engine:
-    from engine import WorkerEngine
-    from engine.worker import WorkerSettings
-
-    configure = partial(configure_logging, settings.log_level, settings.log_format)
-    return WorkerEngine(
+    set_up = partial(configure_logging, settings.log_level, settings.log_format)
+    return open_worker_engine(
         partial(_open_here, settings),
-        WorkerSettings(settings.max_step_seconds, settings.engine_restart_seconds, configure),
+        WorkerSettings(settings.max_step_seconds, settings.engine_restart_seconds, set_up),
     )

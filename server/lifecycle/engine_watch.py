@@ -10,8 +10,7 @@ from engine.api.errors import EngineRestarting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine import WorkerEngine
-    from engine.worker import LossReason
+    from engine.api.engine import LossReason, Supervision
     from server.observability.metrics import Metrics
 
 
@@ -20,16 +19,16 @@ class EngineWatch:
 
     def __init__(
         self,
-        engine: WorkerEngine,
+        supervision: Supervision,
         metrics: Metrics,
         set_running: Callable[[Callable[[], Exception] | None], None],
     ) -> None:
-        self._engine = engine
+        self._supervision = supervision
         self._metrics = metrics
         self._set_running = set_running
         self._loop = asyncio.get_running_loop()
-        metrics.watch_worker(engine.resident_bytes)
-        engine.watch(self)
+        metrics.watch_worker(supervision.resident_bytes)
+        supervision.watch(self)
 
     def lost(self, reason: LossReason) -> None:
         """No engine process runs. Called on the supervisor's thread."""
@@ -46,4 +45,4 @@ class EngineWatch:
             self._loop.call_soon_threadsafe(self._set_running, refusal)
 
     def _refusal(self) -> EngineRestarting:
-        return EngineRestarting(self._engine.retry_seconds)
+        return EngineRestarting(self._supervision.retry_seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from engine.api.types import Limits
+from engine.api.capabilities import Limits
 from server.observability.metrics_endpoint import MetricsEndpoint
 from server.settings import Address, SettingInvalid, Settings
 

@@ -12,7 +12,7 @@ from server.lifecycle.server import Server
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine import Engine
+    from engine.api.engine import Engine
     from server.settings import Settings
 
 

@@ -18,7 +18,6 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from engine import WorkerEngine
 from server.lifecycle.engine_watch import EngineWatch
 from server.lifecycle.ports import check_free, grpc_options, listen_metrics
 from server.observability.gpus import nvml_gpus
@@ -40,7 +39,7 @@ from stillcue.v1 import service_pb2, service_pb2_grpc
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine import Engine
+    from engine.api.engine import Engine
     from server.observability.gpus import Gpu
     from server.observability.spans import Tracing
 
@@ -100,8 +99,9 @@ class Server:
         self._metrics.describe_build(self._context.capabilities)
         self._gate.open(self._context)
         self._set_serving(True)
-        if isinstance(engine, WorkerEngine):
-            EngineWatch(engine, self._metrics, self._set_engine_running)
+        supervision = engine.supervision()
+        if supervision is not None:
+            EngineWatch(supervision, self._metrics, self._set_engine_running)
         return address, self._metrics_endpoint.address
 
     async def drain(self, hurry: asyncio.Event) -> None:
@@ -132,8 +132,9 @@ class Server:
             self._context.close()
             self._engine_thread.submit(self._context.engine.close)
         is_at_rest = await asyncio.to_thread(self._engine_thread.close, _ENGINE_STOP_SECONDS)
-        if not is_at_rest and self._context is not None and isinstance(self._context.engine, WorkerEngine):
-            self._context.engine.kill()
+        supervision = self._context.engine.supervision() if self._context is not None else None
+        if not is_at_rest and supervision is not None:
+            supervision.kill()
             is_at_rest = await asyncio.to_thread(self._engine_thread.close, _ENGINE_STOP_SECONDS)
         if self._tracing is not None:
             await asyncio.to_thread(self._tracing.close)

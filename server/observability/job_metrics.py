@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from engine.api.types import Event, FrameReady, JobDone, MatchReport, StepDone
+from engine.api.events import Event, FrameReady, JobDone, StepDone
+from engine.api.match_report import MatchReport
 from server.errors.rules import rule_of
 from server.jobs.listener import JobListener
 from server.observability.metrics import COMPLETED, exemplar_of

@@ -21,14 +21,14 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
-from engine.worker import LossReason
+from engine.api.engine import LossReason
 from server import __version__
 from server.errors.rules import all_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from engine.api.types import Capabilities
+    from engine.api.capabilities import Capabilities
     from server.observability.gpus import Gpu
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` gauge beside each counter is of no use

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from engine.api.types import StageStarted
+from engine.api.events import StageStarted
 from server import __version__
 from server.errors.rules import is_server_fault, rule_of
 from server.jobs.listener import JobListener
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import Span, Tracer
 
-    from engine.api.types import Event
+    from engine.api.events import Event
 
 _SERVICE: str = service_pb2.DESCRIPTOR.services_by_name["StillcueService"].full_name
 _EXPORT_SECONDS = 5

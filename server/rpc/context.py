@@ -14,8 +14,8 @@ from server.jobs.workers import JobWorkers
 from server.runtime.pools import BoundedPool
 
 if TYPE_CHECKING:
-    from engine import Engine
-    from engine.api.types import Capabilities
+    from engine.api.capabilities import Capabilities
+    from engine.api.engine import Engine
     from server.observability.metrics import Metrics
     from server.runtime.engine_thread import EngineThread
     from server.security.quotas import Quotas

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from engine import render_crop, render_heat_map
 from engine.api.errors import InvalidJob, NotCompiled
-from server.errors.refusals import ReaderStalled
+from server.errors.refusals import InvalidRequest, ReaderStalled, refusal_of
 from server.errors.rules import rule_of
 from server.jobs.deadline import Deadline
 from server.observability.job_metrics import JobMetrics
 from server.observability.logs import current_request_id
 from server.observability.metrics import exemplar_of
 from server.rpc.codec.capabilities import capabilities_response
+from server.rpc.codec.fields import SCORE_MATCH_PATHS
 from server.rpc.codec.reports import score_match_response
-from server.rpc.codec.requests import ScoreCall, decode_generate, decode_score_match, flat_field
+from server.rpc.codec.requests import ScoreCall, decode_generate, decode_score_match
 from server.rpc.codec.stream import StreamCodec
 from server.security.caller import current_caller
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, service_pb2_grpc
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
     from grpc.aio import ServicerContext
 
-    from engine import Engine
-    from engine.api.types import MatchReport
+    from engine.api.engine import Engine
+    from engine.api.match_report import MatchReport
     from server.jobs.listener import JobListener
     from server.jobs.messages import Message
     from server.observability.metrics import Metrics
@@ -145,13 +146,10 @@ def _score(engine: Engine, call: ScoreCall) -> tuple[MatchReport, match_pb2.Scor
     """Scores a pair, and draws the pictures that the request asks for."""
     try:
         report = engine.score_match(call.image, call.prompt, call.plan)
-    except InvalidJob as error:
-        raise InvalidJob(*call.violations, *map(flat_field, error.violations)) from error
-    except NotCompiled as error:
-        if not call.violations:
-            raise NotCompiled(flat_field(error.violation)) from error
+    except (InvalidJob, NotCompiled) as error:
+        raise refusal_of(error, SCORE_MATCH_PATHS, call.violations) from error
     if call.violations:
-        raise InvalidJob(*call.violations)
+        raise InvalidRequest(*call.violations)
     heat_map = render_heat_map(report) if call.include_heat_map else b""
     crop = render_crop(call.image, report, call.plan, engine.capabilities()) if call.include_crop else b""
     return report, score_match_response(report, heat_map, crop)

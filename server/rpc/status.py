@@ -13,14 +13,21 @@ from engine.api.errors import (
     EngineError,
     EngineLost,
     EngineRestarting,
-    InvalidJob,
     MatchRefused,
-    NotCompiled,
     ScorerMissing,
-    Violation,
 )
-from server.errors.refusals import DeadlineTooShort, QueueFull, QuotaExceeded, Refusal
+from engine.api.fields import Field
+from server.errors.refusals import (
+    DeadlineTooShort,
+    FieldViolation,
+    InvalidRequest,
+    QueueFull,
+    QuotaExceeded,
+    Refusal,
+    SizeNotCompiled,
+)
 from server.errors.rules import Rule, rule_of
+from server.rpc.codec.fields import GENERATE_PATHS
 from server.rpc.codec.reports import encode_match_report, shortened
 
 if TYPE_CHECKING:
@@ -29,13 +36,24 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 DOMAIN = "stillcue"
+# Values of the fields that need a scorer, for a bundle without one.
+_WITHOUT_SCORER = {Field.MATCH_MODE: "OFF", Field.PICTURE_FIT: "CROP_CENTER"}
 _MAX_REPORT_BYTES = 4_000  # details travel as metadata, of which clients take 8 KiB
+
+
+def text_of(error: BaseException) -> str:
+    """The message for a caller: the error's own, and the values of the request that avoid the error."""
+    if isinstance(error, ScorerMissing):
+        return f"{error}, or send {GENERATE_PATHS[error.field]} {_WITHOUT_SCORER[error.field]}"
+    if isinstance(error, MatchRefused):
+        return f"{error}, or send {GENERATE_PATHS[Field.MATCH_MODE]} REPORT to generate all the same"
+    return str(error)
 
 
 def status_of(error: BaseException, request_id: str) -> grpc.Status:
     """The status that tells a caller about an error."""
     rule = rule_of(error)
-    text = rule.public_text or str(error)
+    text = rule.public_text or text_of(error)
     if rule.code is grpc.StatusCode.INTERNAL:
         text = f"{text}: {request_id}"
     code_number: int = rule.code.value[0]
@@ -60,15 +78,15 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
             "work_seconds": f"{error.work_seconds:.3f}",
         }
     yield error_details_pb2.ErrorInfo(reason=rule.reason, domain=DOMAIN, metadata=metadata)
-    if isinstance(error, InvalidJob):
+    if isinstance(error, InvalidRequest):
         yield _bad_request(error.violations)
-    if isinstance(error, NotCompiled):
+    if isinstance(error, SizeNotCompiled):
         yield _bad_request((error.violation,))
     if isinstance(error, MatchRefused):
         yield _precondition_failure(error, rule, "match.minimum_score")
         yield shortened(encode_match_report(error.report), _MAX_REPORT_BYTES)
     if isinstance(error, ScorerMissing):
-        yield _precondition_failure(error, rule, error.field)
+        yield _precondition_failure(error, rule, GENERATE_PATHS[error.field])
     retry_seconds = rule.retry_seconds
     if isinstance(error, QuotaExceeded):
         yield _quota_failure(f"caller:{error.caller_name}", error)
@@ -82,22 +100,22 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
         yield error_details_pb2.RetryInfo(retry_delay=delay)
 
 
-def _bad_request(violations: tuple[Violation, ...]) -> error_details_pb2.BadRequest:
+def _bad_request(violations: tuple[FieldViolation, ...]) -> error_details_pb2.BadRequest:
     return error_details_pb2.BadRequest(
         field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(field=item.field, description=item.description)
+            error_details_pb2.BadRequest.FieldViolation(field=item.path, description=item.description)
             for item in violations
         ]
     )
 
 
 def _quota_failure(subject: str, error: Refusal) -> error_details_pb2.QuotaFailure:
-    violation = error_details_pb2.QuotaFailure.Violation(subject=subject, description=str(error))
+    violation = error_details_pb2.QuotaFailure.Violation(subject=subject, description=text_of(error))
     return error_details_pb2.QuotaFailure(violations=[violation])
 
 
 def _precondition_failure(error: EngineError, rule: Rule, subject: str) -> error_details_pb2.PreconditionFailure:
     violation = error_details_pb2.PreconditionFailure.Violation(
-        type=rule.reason, subject=subject, description=str(error)
+        type=rule.reason, subject=subject, description=text_of(error)
     )
     return error_details_pb2.PreconditionFailure(violations=[violation])

@@ -1,7 +1,7 @@
-"""``python -m tests.gpu --json FILE``: everything that only a real card can show, and a report of it.
+"""``python -m tests.gpu --json FILE``: runs the tests that need a real GPU and writes a report.
 
-Compiles small bundles for the card of this machine, runs every stage on it beside ONNX Runtime, and measures loading,
-unloading, prefetching, cancelling and memory. Takes a few minutes and 4 GB of the card.
+Compiles small bundles for this machine's GPU, compares every stage with ONNX Runtime, and measures loading, unloading,
+prefetching, cancelling and memory. Takes a few minutes and 4 GB of GPU memory.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 
 from engine.api.errors import DeviceUnavailable
-from engine.runtime.gpu import present_card
+from engine.runtime.gpu import present_gpu
 from tests.gpu.report import REPORT_VARIABLE
 
 
 def main() -> int:
-    """Returns pytest's exit status, or 1 where there is no card."""
+    """Runs the tests; returns pytest's exit status, or 1 without a GPU."""
     parser = argparse.ArgumentParser(prog="python -m tests.gpu", description=__doc__)
     parser.add_argument("--json", type=Path, default=Path("out/gpu.json"), help="where the report goes")
     options = parser.parse_args()
     try:
-        card = present_card()
+        card = present_gpu()
     except DeviceUnavailable as error:
         sys.stderr.write(f"gpu-test: {error}\n")
         return 1

@@ -1,20 +1,21 @@
-"""Bundles with plans for the card of this machine. Knows manifests; the compiling is ``export.tensorrt``'s affair."""
+"""Adds TensorRT plans for this machine's GPU to a bundle, compiled by ``export.tensorrt``."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-from engine.bundle import MANIFEST_NAME, FileSpec, file_sha256, parse_manifest
-from engine.runtime.gpu import Card
+from engine.bundle.folder import MANIFEST_NAME, file_sha256, parse_manifest
+from engine.bundle.manifest import FileSpec
+from engine.runtime.gpu import Gpu
 from export.tensorrt import Target, compile_plans
 from tests.gpu.report import Report
 
 COMPILER = "tensorrt_rtx"
 
 
-def with_plans(source: Path, folder: Path, card: Card, report: Report) -> Path:
-    """A copy of a bundle in which every graph has a plan for the card."""
+def with_plans(source: Path, folder: Path, card: Gpu, report: Report) -> Path:
+    """Returns a copy of a bundle in which every graph has a plan for the GPU."""
     shutil.copytree(source, folder)
     manifest = parse_manifest(folder)
     target = Target("this-card", card.compute_capability, card.memory_bytes)

@@ -1,4 +1,4 @@
-"""What a run on a card found, as one JSON. Knows how figures are gathered; measures nothing."""
+"""Collects the figures of a run on a GPU in one JSON file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from engine.runtime.gpu import Card
+from engine.runtime.gpu import Gpu
 
 REPORT_VARIABLE = "STILLCUE_GPU_REPORT"
 _PACKAGES = ("tensorrt-rtx", "tensorrt", "cuda-bindings", "onnxruntime", "torch", "numpy")
 
 
 class Report:
-    """Figures by test and subject; written whole after every figure, so that a crash costs only what came after."""
+    """Figures by test and subject; the file is rewritten after every figure, so that a crash loses none before it."""
 
-    def __init__(self, card: Card) -> None:
+    def __init__(self, card: Gpu) -> None:
         path = os.environ.get(REPORT_VARIABLE)
         self._path = Path(path) if path else None
         self._content: dict[str, Any] = {
@@ -33,7 +33,7 @@ class Report:
         }
 
     def add(self, topic: str, subject: str, **figures: Any) -> None:
-        """Keeps figures; names say the unit."""
+        """Adds figures; their names include the unit."""
         self._content.setdefault(topic, {}).setdefault(subject, {}).update(figures)
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A whole clip on the card: the same picture as on the host, and an end within one call of a cancel."""
+"""A whole clip on the GPU: the frames equal the host's, and a cancel takes effect within one graph call."""
 
 from __future__ import annotations
 
@@ -12,21 +12,12 @@ import pytest
 
 from engine import open_engine
 from engine.api.cancellation import CancelFlag
+from engine.api.engine import Engine
 from engine.api.errors import Cancelled
-from engine.api.types import (
-    Engine,
-    Event,
-    FrameReady,
-    Image,
-    Job,
-    JobDone,
-    PreparedJob,
-    SamplingSpec,
-    StepDone,
-    VideoSpec,
-)
-from engine.generate.opening import EngineSettings
-from engine.runtime.choice import RuntimeName
+from engine.api.events import Event, FrameReady, JobDone, StepDone
+from engine.api.job import Job, PreparedJob, SamplingSpec, VideoSpec
+from engine.api.media import Image
+from engine.api.settings import EngineSettings, RuntimeName
 from tests.gpu.report import Report
 
 _STEP_COUNT = 8
@@ -50,7 +41,7 @@ def _job(engine: Engine, png: Callable[..., bytes], step_count: int = _STEP_COUN
 
 def test_a_clip_equals_the_hosts(bundle: Path, png: Callable[..., bytes], tmp_path: Path, report: Report) -> None:
     clips, figures = [], {}
-    runs: tuple[RuntimeName, ...] = ("tensorrt", "tensorrt", "onnxruntime")  # the second finds kernels on disk
+    runs: tuple[RuntimeName, ...] = ("tensorrt", "tensorrt", "onnxruntime")  # the second finds cached kernels on disk
     for runtime in runs:
         engine = _engine(bundle, runtime, tmp_path)
         started = time.perf_counter()
@@ -85,7 +76,7 @@ def test_cancel_ends_within_one_call(bundle: Path, png: Callable[..., bytes], tm
 
 
 class _Watch:
-    """Follows a job and cancels it from another thread, ``wait_seconds`` after its first step."""
+    """Watches a job and cancels it from another thread, ``wait_seconds`` after its first step."""
 
     def __init__(self, wait_seconds: float) -> None:
         self.cancel = CancelFlag()

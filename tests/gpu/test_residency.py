@@ -1,6 +1,6 @@
-"""Weights that come and go: memory really freed, speed of the way back, and whether Python can go on meanwhile.
+"""Unloading and reloading weights on a GPU: memory is freed, reloading is fast, and Python threads run meanwhile.
 
-On a plan large enough to measure: half a gigabyte of random float16 weights.
+Uses a plan large enough to measure: half a gigabyte of random float16 weights.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import onnx
 import pytest
 
 from engine.api.errors import OutOfMemory
-from engine.bundle import GraphSpec, TensorSpec
+from engine.bundle.graph_spec import GraphSpec, TensorSpec
 from engine.runtime.base import Array
-from engine.runtime.gpu import Card
+from engine.runtime.gpu import Gpu
 from engine.runtime.trt import TrtRuntime
 from export.tensorrt import Target, compile_plans
 from tests.gpu.plans import COMPILER
@@ -26,11 +26,11 @@ from tests.gpu.report import Report
 
 _WIDTH, _LAYER_COUNT = 4096, 16
 _WEIGHT_BYTES = _LAYER_COUNT * _WIDTH * _WIDTH * 2
-_SLACK_BYTES = 64 * 2**20  # of the driver's own granularity and modules
+_SLACK_BYTES = 64 * 2**20  # the driver's granularity and modules
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory, card: Card, report: Report) -> tuple[Path, GraphSpec]:
+def large(tmp_path_factory: pytest.TempPathFactory, card: Gpu, report: Report) -> tuple[Path, GraphSpec]:
     folder = tmp_path_factory.mktemp("large")
     body = " ".join(f"h{i + 1} = MatMul(h{i}, w{i})" for i in range(_LAYER_COUNT - 1))
     parameters = "".join(f", float16[{_WIDTH},{_WIDTH}] w{i}" for i in range(_LAYER_COUNT))
@@ -149,9 +149,7 @@ def test_kernels_that_were_kept_make_the_next_start_faster(
     assert kept.stat().st_size > 0
 
 
-def test_a_full_card_is_an_error_and_not_the_end(
-    large: tuple[Path, GraphSpec], runtime: TrtRuntime, card: Card
-) -> None:
+def test_a_full_card_is_an_error_and_not_the_end(large: tuple[Path, GraphSpec], runtime: TrtRuntime, card: Gpu) -> None:
     graph = runtime.load(*large)
     graph.unload()
     free = card.memory_bytes - runtime.memory_bytes()
@@ -163,7 +161,7 @@ def test_a_full_card_is_an_error_and_not_the_end(
 
 
 class _Ticks:
-    """A thread that wants to run every millisecond: its longest wait is what an event loop would have waited."""
+    """A thread that wakes every millisecond; its longest delay is how long an event loop would have been blocked."""
 
     def __enter__(self) -> _Ticks:
         self.longest_seconds = 0.0

@@ -1,4 +1,4 @@
-"""Every stage on the card against ONNX Runtime on the host, from the same inputs."""
+"""Every stage on the GPU against ONNX Runtime on the host, from the same inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.bundle import GraphSpec, TensorSpec, parse_manifest
+from engine.bundle.folder import parse_manifest
+from engine.bundle.graph_spec import GraphSpec, TensorSpec
 from engine.runtime.base import Array, Graph, Runtime
 from engine.runtime.ort import OrtRuntime
 from engine.runtime.trt import TrtRuntime
@@ -48,7 +49,7 @@ def test_every_stage_computes_what_the_host_computes(bundle: Path, runtime: TrtR
 
 
 def test_a_call_with_one_prediction_equals_the_first_of_two(bundle: Path, runtime: TrtRuntime) -> None:
-    """The plan's open axes: batch 1 and another count of text rows on the plan that was tuned for batch 2."""
+    """Dynamic axes of a plan: batch 1 and another number of text rows on the plan tuned for batch 2."""
     spec = next(graph for graph in parse_manifest(bundle).graphs if graph.stage.startswith("transformer"))
     graph = runtime.load(bundle, spec)
     both = _inputs(spec)
@@ -59,7 +60,7 @@ def test_a_call_with_one_prediction_equals_the_first_of_two(bundle: Path, runtim
 
 
 def _inputs(spec: GraphSpec) -> dict[str, Array]:
-    """Values that every stage can take: ids below any vocabulary, biases that hide nothing, timesteps of a schedule."""
+    """Returns valid inputs for any stage: ids within every vocabulary, zero attention biases, schedule timesteps."""
     generator = np.random.default_rng(7)
     inputs: dict[str, Array] = {}
     for item in spec.inputs:
@@ -84,7 +85,7 @@ def _shape(item: TensorSpec, spec: GraphSpec) -> tuple[int, ...]:
 
 
 def _call(runtime: Runtime, graph: Graph, inputs: dict[str, Array]) -> tuple[dict[str, Any], float]:
-    """Results as float64 on the host, and the seconds of the call alone."""
+    """Returns the outputs as float64 on the host, and the seconds of the call alone."""
     batch = len(inputs["prompt_bias"]) if "prompt_bias" in inputs else _AXES["batch"]
     bound = {name: runtime.upload(array) for name, array in inputs.items()}
     outputs = {

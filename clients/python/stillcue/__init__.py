@@ -4,7 +4,7 @@
 ...     for event in client.generate("harbour.png", "A boat leaves the harbour, gulls rise, fog lifts."):
 ...         print(event)
 
-``import stillcue`` is cheap: gRPC is loaded when a client is first named.
+``import stillcue`` is fast: gRPC is imported when a client class is first accessed.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ _MODULE_BY_LAZY_NAME = {
 }
 
 
-if not TYPE_CHECKING:  # type checkers see the imports above, and so still find misspelt names
+if not TYPE_CHECKING:  # hidden from type checkers, which use the imports above and so report misspelt names
 
     def __getattr__(name: str) -> object:
         module = _MODULE_BY_LAZY_NAME.get(name)

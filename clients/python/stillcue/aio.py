@@ -1,4 +1,4 @@
-"""The asynchronous client: ``stillcue.client`` with ``await``. Knows channels, calls and task cancellation.
+"""The asynchronous client, with the methods and errors of ``stillcue.client``.
 
 One client and its streams belong to one event loop.
 """
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 class AsyncEventStream:
     """The events of one clip, in order: an asynchronous iterator that is also a context manager.
 
-    A connection that breaks is made again, as in ``stillcue.client``. Closing the stream before its end cancels the
-    job on the server, and so does leaving its ``async with`` block, cancelling the task that waits on it, or closing
-    its client. ``request_id`` is the job's name in the server's logs.
+    A broken stream is resumed, as in ``stillcue.client``. The job on the server is cancelled by closing the stream
+    before its end, leaving its ``async with`` block, cancelling the task that waits for an event, or closing the
+    client. ``request_id`` identifies the job in the server's logs.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class AsyncEventStream:
         return self
 
     async def __anext__(self) -> Event:
-        """Waits for the next event. Raises ``StillcueError`` where the call failed."""
+        """Waits for the next event and returns it. Raises ``StillcueError`` if the call failed."""
         if self._has_ended:
             raise StopAsyncIteration
         try:
@@ -72,11 +72,11 @@ class AsyncEventStream:
                 if event is not None:
                     return event
         except StillcueError as error:
-            if isinstance(error, ServerError) and error.status == "DATA_LOSS":  # nobody reads this call to its end
+            if isinstance(error, ServerError) and error.status == "DATA_LOSS":  # a faulty stream is not read to its end
                 await self.aclose()
             self._has_ended = True
             raise
-        except BaseException:  # its reader was cancelled
+        except BaseException:  # the waiting task was cancelled
             await self.aclose()
             raise
         self._has_ended = True
@@ -84,12 +84,12 @@ class AsyncEventStream:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Cancels the job unless it is over. Iterating ends."""
+        """Cancels the job unless it has ended. Iteration then stops."""
         is_over, self._has_ended = self._has_ended, True
         await self._cancel(is_over)
 
     async def cancel(self) -> None:
-        """Cancels the job unless it is over. Iterating raises ``Cancelled``."""
+        """Cancels the job unless it has ended. Iteration then raises ``Cancelled``."""
         await self._cancel(self._has_ended)
 
     async def _cancel(self, is_over: bool) -> None:
@@ -100,7 +100,7 @@ class AsyncEventStream:
             await self._cancel_job(self.request_id)
 
     async def _next_response(self) -> generate_pb2.GenerateResponse | None:
-        """None at the end."""
+        """Returns the next message, resuming a broken stream; None at the end of the stream."""
         while True:
             try:
                 response = await _translated(self._call.read(), self.request_id)
@@ -136,7 +136,7 @@ class AsyncEventStream:
 class AsyncClient:
     """A connection to one Stillcue server, for asyncio. Arguments, methods and errors are those of ``Client``.
 
-    Make it inside the event loop that uses it.
+    Create it inside the event loop that uses it.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class AsyncClient:
             if credentials is None
             else grpc.aio.secure_channel(target, credentials, options=CHANNEL_OPTIONS)
         )
-        # The generated stub serves both kinds of channel; only its type has two names.
+        # The generated stub class works with both kinds of channel; the type stubs have two names for it.
         self._stub = cast(
             "service_pb2_grpc.StillcueServiceAsyncStub", service_pb2_grpc.StillcueServiceStub(self._channel)
         )
@@ -176,10 +176,9 @@ class AsyncClient:
         timeout_seconds: float | None = None,
         **options: Unpack[GenerateOptions],
     ) -> AsyncEventStream:
-        """Generates a clip that starts from ``picture`` and follows ``prompt``. Not awaited itself.
+        """Generates a clip that starts from ``picture`` and follows ``prompt``. A plain method, without ``await``.
 
-        The call starts at once; its events are read from the stream that this returns. For the options see
-        ``stillcue.GenerateOptions``.
+        Starts the call at once and returns the stream of its events. For the options see ``stillcue.GenerateOptions``.
         """
         resumption = Resumption(generate_request(picture, prompt, options), timeout_seconds)
         stream = AsyncEventStream(resumption, self._call, self._cancel_job)
@@ -194,7 +193,7 @@ class AsyncClient:
         timeout_seconds: float | None = None,
         **options: Unpack[ScoreOptions],
     ) -> MatchReport:
-        """Scores how well a picture and a sentence match, and says what to change, without generating anything.
+        """Scores how well picture and prompt match and suggests changes, without generating a clip.
 
         For the options see ``stillcue.ScoreOptions``.
         """
@@ -204,14 +203,14 @@ class AsyncClient:
         return decode_score(response)
 
     async def capabilities(self, *, timeout_seconds: float | None = None) -> Capabilities:
-        """Tells what the server has loaded: model, sizes, defaults and limits."""
+        """Returns what the server has loaded: model, sizes, defaults, limits and memory plans."""
         request = capabilities_pb2.GetCapabilitiesRequest()
         call = self._stub.GetCapabilities(request, timeout=timeout_seconds, metadata=self._metadata)
         response = await _translated(call)
         return decode_capabilities(response)
 
     async def aclose(self) -> None:
-        """Closes the connection and cancels what still runs."""
+        """Cancels all open streams and closes the connection."""
         await asyncio.gather(*(stream.cancel() for stream in list(self._streams)))
         await self._channel.close(grace=None)
 
@@ -221,7 +220,7 @@ class AsyncClient:
         return self._stub.Generate(resumption.request, timeout=resumption.timeout_seconds, metadata=self._metadata)
 
     async def _cancel_job(self, request_id: str) -> None:
-        """Tells the server that nobody comes back. Where it cannot be told, it finds out when the window is over."""
+        """Sends CancelGenerate. If that fails, the server ends the job when its resume window is over."""
         request = generate_pb2.CancelGenerateRequest(request_id=request_id)
         with suppress(StillcueError):
             call = self._stub.CancelGenerate(request, timeout=CANCEL_SECONDS, metadata=self._metadata)
@@ -235,10 +234,10 @@ class AsyncClient:
 
 
 async def _translated(waiting: Awaitable[_Response], request_id: str | None = None) -> _Response:
-    """Awaits a call's answer with its errors translated.
+    """Awaits an answer and translates gRPC's errors into ``StillcueError``.
 
-    gRPC raises ``CancelledError`` for a call that this side cancelled; where nobody cancelled the task itself,
-    that is the call's end and not the task's.
+    gRPC raises ``CancelledError`` for a call that this side cancelled. Unless the task itself was cancelled, that error
+    is translated into ``Cancelled``.
     """
     try:
         return await waiting

@@ -1,4 +1,4 @@
-"""What a server has loaded. Plain frozen data; knows no protobuf and no gRPC."""
+"""What a server has loaded: frozen dataclasses that mirror GetCapabilitiesResponse. Imports no protobuf, no gRPC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ModelFamily(enum.StrEnum):
-    """Shapes of model: two experts, or one transformer; ``UNKNOWN`` to this version of the client."""
+    """Model families: two experts (A14B), or one transformer (5B); ``UNKNOWN``: newer than this client."""
 
     UNKNOWN = "unknown"
     WAN22_I2V_A14B = "wan22_i2v_a14b"
@@ -20,7 +20,7 @@ class ModelFamily(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model as it was exported. Digests are SHA-256 in hexadecimal; ``license`` is that of the weights."""
+    """The exported model. Digests are SHA-256 in hexadecimal; ``license`` is the licence of the weights."""
 
     name: str
     family: ModelFamily
@@ -32,7 +32,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """A size and length that was compiled."""
+    """A frame size and clip length that the bundle was compiled for."""
 
     width_px: int
     height_px: int
@@ -41,7 +41,7 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True)
 class SamplingDefaults:
-    """Values that unset options of ``generate`` take. ``frame_rate`` is frames per second.
+    """Defaults of unset options of ``generate``. ``frame_rate`` is in frames per second.
 
     ``guidance_scale_low_noise`` is None for models with one transformer.
     """
@@ -56,7 +56,7 @@ class SamplingDefaults:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a request may hold, and how many jobs may wait."""
+    """Largest values that a request may have, and the number of jobs that may wait in the queue."""
 
     max_image_bytes: int
     max_image_pixel_count: int
@@ -67,11 +67,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class StageMemory:
-    """What the server's memory holds in one stage of a job; ``expert`` is None outside denoising.
+    """Planned memory of the server's device in one stage of a job; ``expert`` is None outside denoising.
 
-    Of the ``resident_graphs``, the stage waits for the ``loaded_graphs``; ``prefetched_graphs`` are loaded for a later
-    stage while this one works. ``scratch_bytes`` is what graph calls need for themselves, ``buffer_bytes`` what is
-    bound to them.
+    Of the ``resident_graphs``, the ``loaded_graphs`` are loaded when the stage begins, and ``prefetched_graphs`` during
+    the stage for a later one. ``scratch_bytes`` is the workspace of graph calls, ``buffer_bytes`` their inputs and
+    outputs.
     """
 
     stage: Stage
@@ -87,7 +87,7 @@ class StageMemory:
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """How a job of one geometry shares the server's memory; ``swapped_graphs`` are loaded in every job."""
+    """The memory plan of a job of one geometry; ``swapped_graphs`` do not stay in memory: every job loads them."""
 
     geometry: Geometry
     stages: tuple[StageMemory, ...]
@@ -99,9 +99,9 @@ class MemoryPlan:
 class Capabilities:
     """What a server has loaded.
 
-    The first of ``geometries`` is the default. ``match_supported`` tells whether match scores can be had.
-    ``notices`` say what to know before judging results, for example that the weights are random. ``memory_plans`` has
-    one plan for each geometry, ``memory_budget_bytes`` is what they keep to; None: no limit.
+    The first of ``geometries`` is the default. ``match_supported``: the bundle has a scorer. ``notices`` are messages
+    that matter for judging results, for example that the weights are random. ``memory_plans`` has one plan for each
+    geometry, within ``memory_budget_bytes``; None: no limit.
     """
 
     server_version: str

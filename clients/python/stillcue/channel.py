@@ -1,7 +1,4 @@
-"""How a client connects: target, encryption, limits of messages, keepalive. Shared by both clients.
-
-Knows grpc's options; knows no method of the service.
-"""
+"""The connection of both clients: channel options, TLS credentials, and the token in call metadata."""
 
 from __future__ import annotations
 
@@ -9,14 +6,14 @@ import ipaddress
 
 import grpc
 
-# A raw 1280x704 frame is 2.6 MiB and gRPC's own limit is 4 MiB; 64 MiB leaves room for any size that Wan2.2 has.
+# A raw 1280x704 frame is 2.6 MiB and gRPC's default limit is 4 MiB; 64 MiB leaves room for every size of Wan2.2.
 MAX_RECEIVED_MESSAGE_BYTES = 64 * 1024 * 1024
-# gRPC servers that were not told otherwise allow one ping in five silent minutes and hang up at the third that
-# comes sooner. A job may wait in the queue that long, so the client asks less often; the server finds a vanished
-# client much sooner by pings of its own.
+# By default a gRPC server without traffic allows one ping in five minutes and closes the connection at the third
+# early one. A job can wait in the queue that long, so the client pings less often. The server detects a vanished client
+# much sooner by its own pings.
 KEEPALIVE_SECONDS = 310
 KEEPALIVE_TIMEOUT_SECONDS = 20
-# gRPC's own waits grow to two minutes; a stream that broke waits for less than one.
+# gRPC's default backoff grows to two minutes, far longer than a broken stream usually waits to be resumed.
 LONGEST_RECONNECT_SECONDS = 2
 
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
@@ -36,11 +33,11 @@ def channel_credentials(
     certificate_chain: bytes | None = None,
     private_key: bytes | None = None,
 ) -> grpc.ChannelCredentials | None:
-    """TLS credentials, or None for plaintext.
+    """Returns TLS credentials, or None for plaintext.
 
     ``tls`` None means plaintext to this machine and TLS to any other. ``root_certificates`` (PEM) replaces the
-    system's; ``certificate_chain`` and ``private_key`` (PEM) are what the client shows of itself. Each of them implies
-    TLS. Raises ``ValueError`` for any of them together with ``tls=False``, and for one of the last two alone.
+    system's; ``certificate_chain`` and ``private_key`` (PEM) are the client's certificate for mutual TLS. Each of them
+    implies TLS. Raises ``ValueError`` for any of them together with ``tls=False``, and for one of the last two alone.
     """
     given = {
         "root_certificates": root_certificates,
@@ -49,7 +46,7 @@ def channel_credentials(
     }
     named = [name for name, value in given.items() if value is not None]
     if named and tls is False:
-        raise ValueError(f"{' and '.join(named)} given with tls=False; leave one or the other out")
+        raise ValueError(f"{' and '.join(named)} given with tls=False, which needs none; leave out one or the other")
     if (certificate_chain is None) != (private_key is None):
         raise ValueError("certificate_chain and private_key go together; give both, or neither")
     if not named and not (not is_loopback(target) if tls is None else tls):
@@ -58,27 +55,27 @@ def channel_credentials(
 
 
 def call_metadata(token: str | None, target: str, *, is_encrypted: bool) -> tuple[tuple[str, str], ...]:
-    """What goes with every call.
+    """Returns the metadata of every call: the bearer token, if there is one.
 
-    Raises ``ValueError`` for a token that would cross the network in plain text, and for one that no header can
-    carry. Messages never hold the token.
+    Raises ``ValueError`` for a token that would cross the network in plain text, and for one that is no valid header
+    value. Error messages never contain the token.
     """
     if token is None:
         return ()
     if not is_encrypted and not is_loopback(target):
         raise ValueError(f"the token would cross the network to {target} in plain text; leave out tls=False")
     if not is_token(token):
-        raise ValueError("the token is empty or holds spaces, line ends or characters beyond ASCII; is it whole?")
+        raise ValueError("the token is empty or holds spaces, line ends or non-ASCII characters; is it complete?")
     return (("authorization", f"Bearer {token}"),)
 
 
 def is_token(text: str) -> bool:
-    """Whether a header can carry the text as a bearer token: printable ASCII without spaces."""
+    """Returns True for a text that can be a bearer token in a header: printable ASCII without spaces."""
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 def is_loopback(target: str) -> bool:
-    """Whether a gRPC target is this machine: ``localhost``, a loopback address or a Unix socket."""
+    """Returns True for a gRPC target on this machine: ``localhost``, a loopback address or a Unix socket."""
     scheme, _, rest = target.partition(":")
     if scheme in {"unix", "unix-abstract"}:
         return True

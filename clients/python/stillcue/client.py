@@ -1,6 +1,6 @@
-"""The synchronous client. Knows channels and calls; requests, answers and errors are translated elsewhere.
+"""The synchronous client: ``Client`` and the stream of events that ``generate`` returns.
 
-One client may be used by many threads; one stream is read by one thread and may be closed by any.
+A client may be used by many threads. A stream is read by one thread and may be closed by any.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 class EventStream:
     """The events of one clip, in order: an iterator that is also a context manager.
 
-    A connection that breaks is made again, and the stream goes on with the event that comes next; see
-    ``resume_window_seconds`` of ``GenerateOptions``. Closing the stream before its end cancels the job on the server,
-    and so does leaving its ``with`` block, an interrupt while it waits, or closing its client. ``request_id`` is the
-    job's name in the server's logs.
+    After a broken connection the stream is resumed with the next event; see ``resume_window_seconds`` of
+    ``GenerateOptions``. The job on the server is cancelled by closing the stream before its end, leaving its ``with``
+    block, an interrupt while waiting for an event, or closing the client. ``request_id`` identifies the job in the
+    server's logs.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class EventStream:
         return self
 
     def __next__(self) -> Event:
-        """Waits for the next event. Raises ``StillcueError`` where the call failed."""
+        """Waits for the next event and returns it. Raises ``StillcueError`` if the call failed."""
         if self._has_ended:
             raise StopIteration
         try:
@@ -69,11 +69,11 @@ class EventStream:
                 if event is not None:
                     return event
         except StillcueError as error:
-            if isinstance(error, ServerError) and error.status == "DATA_LOSS":  # nobody reads this call to its end
+            if isinstance(error, ServerError) and error.status == "DATA_LOSS":  # a faulty stream is not read to its end
                 self.close()
             self._has_ended = True
             raise
-        except BaseException:  # an interrupt
+        except BaseException:  # such as KeyboardInterrupt
             self.close()
             raise
         self._has_ended = True
@@ -81,12 +81,12 @@ class EventStream:
         raise StopIteration
 
     def close(self) -> None:
-        """Cancels the job unless it is over. Iterating ends."""
+        """Cancels the job unless it has ended. Iteration then stops."""
         is_over, self._has_ended = self._has_ended, True
         self._cancel(is_over)
 
     def cancel(self) -> None:
-        """Cancels the job unless it is over. Iterating raises ``Cancelled``."""
+        """Cancels the job unless it has ended. Iteration then raises ``Cancelled``."""
         self._cancel(self._has_ended)
 
     def _cancel(self, is_over: bool) -> None:
@@ -97,7 +97,7 @@ class EventStream:
             self._cancel_job(self.request_id)
 
     def _next_response(self) -> generate_pb2.GenerateResponse | None:
-        """None at the end."""
+        """Returns the next message, resuming a broken stream; None at the end of the stream."""
         while True:
             try:
                 return next(iter(self._call), None)
@@ -126,13 +126,13 @@ class Client:
     """A connection to one Stillcue server, synchronous.
 
     ``target`` is ``host:port`` or any gRPC target. ``tls`` None means plaintext to this machine and TLS to any
-    other; ``root_certificates`` (PEM) replaces the system's. ``certificate_chain`` and ``private_key`` (PEM) are shown
-    to servers that want to know who calls. ``token`` goes with every call as a bearer token, but never in plain text
-    to another machine: that and other contradictions raise ``ValueError``.
-    Connects with the first call. Use it as a context manager or close it: that cancels calls that still run.
+    other; ``root_certificates`` (PEM) replaces the system's. ``certificate_chain`` and ``private_key`` (PEM) are the
+    client's certificate for servers that ask for one. ``token`` is sent with every call as a bearer token, but never in
+    plain text to another machine: such contradictions raise ``ValueError``.
+    Connects with the first call. Use it as a context manager or call ``close``, which cancels open streams.
 
-    Every method raises a ``stillcue.StillcueError`` where its call fails, and ``OSError`` where a picture's path
-    cannot be read. ``timeout_seconds`` None waits as long as the server works.
+    Every method raises a ``stillcue.StillcueError`` if its call fails, and ``OSError`` if a picture's path cannot be
+    read. ``timeout_seconds`` is the deadline of the call; None: no deadline.
     """
 
     def __init__(
@@ -172,8 +172,7 @@ class Client:
     ) -> EventStream:
         """Generates a clip that starts from ``picture`` and follows ``prompt``.
 
-        The call starts at once; its events are read from the stream that this returns. For the options see
-        ``stillcue.GenerateOptions``.
+        Starts the call at once and returns the stream of its events. For the options see ``stillcue.GenerateOptions``.
         """
         resumption = Resumption(generate_request(picture, prompt, options), timeout_seconds)
         stream = EventStream(resumption, self._call, self._cancel_job)
@@ -189,7 +188,7 @@ class Client:
         timeout_seconds: float | None = None,
         **options: Unpack[ScoreOptions],
     ) -> MatchReport:
-        """Scores how well a picture and a sentence match, and says what to change, without generating anything.
+        """Scores how well picture and prompt match and suggests changes, without generating a clip.
 
         For the options see ``stillcue.ScoreOptions``.
         """
@@ -201,7 +200,7 @@ class Client:
         return decode_score(response)
 
     def capabilities(self, *, timeout_seconds: float | None = None) -> Capabilities:
-        """Tells what the server has loaded: model, sizes, defaults and limits."""
+        """Returns what the server has loaded: model, sizes, defaults, limits and memory plans."""
         request = capabilities_pb2.GetCapabilitiesRequest()
         try:
             response = self._stub.GetCapabilities(request, timeout=timeout_seconds, metadata=self._metadata)
@@ -210,7 +209,7 @@ class Client:
         return decode_capabilities(response)
 
     def close(self) -> None:
-        """Closes the connection and cancels what still runs."""
+        """Cancels all open streams and closes the connection."""
         with self._lock:
             streams = list(self._streams)
         for stream in streams:
@@ -221,7 +220,7 @@ class Client:
         return self._stub.Generate(resumption.request, timeout=resumption.timeout_seconds, metadata=self._metadata)
 
     def _cancel_job(self, request_id: str) -> None:
-        """Tells the server that nobody comes back. Where it cannot be told, it finds out when the window is over."""
+        """Sends CancelGenerate. If that fails, the server ends the job when its resume window is over."""
         request = generate_pb2.CancelGenerateRequest(request_id=request_id)
         with suppress(grpc.RpcError):
             self._stub.CancelGenerate(request, timeout=CANCEL_SECONDS, metadata=self._metadata)

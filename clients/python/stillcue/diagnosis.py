@@ -1,4 +1,4 @@
-"""What a server says about a clip that it made. Plain frozen data; ``stillcue.reports`` fills these in."""
+"""The diagnosis of a generated clip: frozen dataclasses that mirror the contract; ``stillcue.reports`` creates them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class DiagnosisOutcome(enum.StrEnum):
-    """How a clip looks. ``CLEAN``: nothing was noticed, which is no promise."""
+    """Outcome of the checks. ``CLEAN``: no symptom was found, which does not prove that the clip is good."""
 
     UNKNOWN = "unknown"
     CLEAN = "clean"
@@ -15,7 +15,7 @@ class DiagnosisOutcome(enum.StrEnum):
 
 
 class SymptomKind(enum.StrEnum):
-    """Ways in which a clip goes wrong."""
+    """Kinds of faults in a clip."""
 
     UNKNOWN = "unknown"
     SUBJECT_DRIFT = "subject_drift"
@@ -29,7 +29,7 @@ class SymptomKind(enum.StrEnum):
 
 
 class RemedyKind(enum.StrEnum):
-    """The four remedies: make sentence and picture match, shorten to one action, another picture, guidance."""
+    """The four remedies: make prompt and picture match, shorten to one action, another picture, guidance scale."""
 
     UNKNOWN = "unknown"
     MATCH = "match"
@@ -40,7 +40,7 @@ class RemedyKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
-    """Something that seems to have gone wrong, in words."""
+    """A fault found in the clip; ``message`` describes it."""
 
     kind: SymptomKind
     message: str
@@ -48,7 +48,7 @@ class Symptom:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """Something to try, in words."""
+    """A remedy to try; ``message`` says why and how."""
 
     kind: RemedyKind
     message: str
@@ -56,10 +56,11 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class ClipMetrics:
-    """Figures of a clip, light versions of VBench's and not comparable with its leaderboard.
+    """Measures of a clip: light versions of VBench's, not comparable with its leaderboard.
 
-    A clip is dynamic from ``vbench_like_dynamic_degree`` 0.25 on; read consistency beside it, because a frozen clip is
-    as consistent as can be. ``motion_speed`` is in shorter sides a second. None: not measured, for want of a scorer.
+    A clip counts as dynamic from ``vbench_like_dynamic_degree`` 0.25 on. Read the consistencies together with it: a
+    frozen clip has perfect consistency. ``motion_speed`` is in shorter sides per second. None: not measured, because
+    the server has no scorer.
     """
 
     vbench_like_subject_consistency: float | None

@@ -1,23 +1,23 @@
-"""Everything that a call can end with, as one tree.
+"""The errors of all calls, as one tree.
 
 ::
 
     StillcueError
-    ├── InvalidRequest       a field of the request is wrong: see ``violations``, mend it, send it again
-    ├── FailedPrecondition   the request is well formed, but this server cannot serve it as it is loaded
-    │   └── MatchRefused     picture and sentence match less than the request demands
-    ├── AccessDenied         the token is missing, expired or not good enough
-    ├── Overloaded           no room in the queue: wait ``retry_after_seconds``, send it again
+    ├── InvalidRequest       a field of the request is wrong: correct the fields in ``violations``, send again
+    ├── FailedPrecondition   the request is valid, but not for what this server has loaded
+    │   └── MatchRefused     picture and prompt match less than the request demands
+    ├── AccessDenied         the token is missing, expired or lacks the right
+    ├── Overloaded           no room in the queue: wait ``retry_after_seconds``, send again
     ├── OutOfMemory          the server's device cannot hold the job: ask for a smaller size or fewer frames
-    ├── DeadlineExceeded     the time given to the call is over, or would not suffice
-    ├── ReaderTooSlow        the stream was not read as fast as frames came: read it faster, or smaller encodings
+    ├── DeadlineExceeded     the deadline of the call has passed, or is too short for the job
+    ├── ReaderTooSlow        frames came faster than they were read: read faster, or use a smaller encoding
     ├── Cancelled            the call was cancelled on either side
-    ├── Unavailable          no server, or it went away, perhaps in mid-stream; the clip is lost, try again
-    │   └── ResumeFailed     the stream broke, and could not be taken up again
+    ├── Unavailable          no server answers, or the connection broke; the clip is lost, try again
+    │   └── ResumeFailed     the stream broke and could not be resumed
     ├── Unsupported          the server does not know this method
-    └── ServerError          the server failed: not the caller's fault; report it with its ``request_id``
+    └── ServerError          the server failed, not the caller: report it with its ``request_id``
 
-Knows no gRPC: ``stillcue.status`` makes these from what the wire says.
+Imports no gRPC; ``stillcue.status`` creates these from gRPC errors.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One wrong field: its path in the request, for example ``video.frame_count``, and what to do about it."""
+    """One wrong field: its path in the request, for example ``video.frame_count``, and how to correct it."""
 
     field: str
     description: str
@@ -41,11 +41,11 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetails:
-    """What came with an error. A server or proxy that sends no details leaves the defaults.
+    """Details of an error; defaults where a server or proxy sent none.
 
-    ``status`` is the name of the gRPC status, ``reason`` the server's own more exact name, ``metadata`` figures
-    that go with the reason. ``retry_after_seconds`` None: nobody said that trying again helps, nor when.
-    ``match_report`` is what a refused match was like; of a long one the last findings are left out.
+    ``status`` is the name of the gRPC status, ``reason`` the server's more exact name, ``metadata`` figures that belong
+    to the reason. ``retry_after_seconds`` None: the server did not ask to retry. ``match_report`` is the report of a
+    refused match; a long one lacks its last findings.
     """
 
     status: str
@@ -75,22 +75,22 @@ class StillcueError(Exception):
 
     @property
     def reason(self) -> str | None:
-        """The server's own name of the error in UPPER_SNAKE_CASE, where it gave one."""
+        """The server's name of the error in UPPER_SNAKE_CASE; None if it sent none."""
         return self.details.reason
 
     @property
     def request_id(self) -> str | None:
-        """The id by which the server's logs know the call, where there is one."""
+        """The id of the call in the server's logs; None if unknown."""
         return self.details.request_id
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """The wrong fields, all at once."""
+        """All wrong fields of the request."""
         return self.details.violations
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """How long to wait before trying again, where the server said so."""
+        """Seconds to wait before trying again; None if the server named no time."""
         return self.details.retry_after_seconds
 
 
@@ -99,24 +99,24 @@ class InvalidRequest(StillcueError):
 
 
 class FailedPrecondition(StillcueError):
-    """The request is well formed, but not for this server: a size that was not compiled, no scorer."""
+    """The request is valid, but not for what this server has loaded: a size that was not compiled, no scorer."""
 
 
 class MatchRefused(FailedPrecondition):
-    """Picture and sentence match less than ``minimum_match_score``; ``report`` says why and what to change."""
+    """Picture and prompt match less than ``minimum_match_score``; ``report`` says why and what to change."""
 
     @property
     def report(self) -> MatchReport | None:
-        """The match report, where the server sent it along."""
+        """The match report; None if the server sent none."""
         return self.details.match_report
 
 
 class AccessDenied(StillcueError):
-    """The server wants a token, or a better one."""
+    """The server refuses the caller: the token is missing, invalid or lacks the right."""
 
 
 class Overloaded(StillcueError):
-    """The server has no room for the call now; try again after ``retry_after_seconds`` where that is given."""
+    """The server has no room for the call now; try again after ``retry_after_seconds``, if given."""
 
 
 class OutOfMemory(StillcueError):
@@ -124,11 +124,11 @@ class OutOfMemory(StillcueError):
 
 
 class DeadlineExceeded(StillcueError):
-    """``timeout_seconds`` is over, or the server knows that it would not suffice."""
+    """``timeout_seconds`` has passed, or is shorter than the server's estimate of the job."""
 
 
 class ReaderTooSlow(StillcueError):
-    """The server ended the stream because its events waited too long to be read, or too many of them did."""
+    """The server ended the stream because too many events waited to be read, or one waited too long."""
 
 
 class Cancelled(StillcueError):
@@ -136,16 +136,16 @@ class Cancelled(StillcueError):
 
 
 class Unavailable(StillcueError):
-    """No server answers, or the connection broke, perhaps in mid-stream."""
+    """No server answers, or the connection broke, possibly in mid-stream."""
 
 
 class ResumeFailed(Unavailable):
-    """The stream broke and could not be taken up again: too late, or the server does not hold what comes next."""
+    """The stream broke and could not be resumed: too late, or the server no longer holds the next event."""
 
 
 class Unsupported(StillcueError):
-    """The server does not know this method: it is older than this client, or no Stillcue server."""
+    """The server does not know this method: it is older than this client, or is no Stillcue server."""
 
 
 class ServerError(StillcueError):
-    """The server failed, or did not keep to the contract."""
+    """The server failed, or violated the contract."""

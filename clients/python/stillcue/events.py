@@ -1,8 +1,7 @@
-"""What a Generate call tells, event by event. Plain frozen data; the wire's names, Python's types.
+"""The events of a ``generate`` call: frozen dataclasses that mirror GenerateResponse with Python types.
 
-Knows no protobuf and no gRPC: ``stillcue.response`` fills these in. Times are seconds, sizes pixels or bytes. Every
-enumeration holds ``UNKNOWN`` for a value that only a newer server knows; an event that only a newer server
-knows is left out of the stream.
+Imports no protobuf and no gRPC; ``stillcue.response`` creates them. Times are in seconds, sizes in pixels or bytes.
+Every enumeration has ``UNKNOWN`` for values of newer servers; unknown events of newer servers are skipped.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from stillcue.diagnosis import Diagnosis
 
-# A match report is an event too, though it stands in a file of its own.
+# A match report is an event too, defined in stillcue.match.
 __all__ = [
     "Accepted",
     "Box",
@@ -43,7 +42,7 @@ __all__ = [
 
 
 class Stage(enum.StrEnum):
-    """Stages of the work, in order."""
+    """Stages of a job, in order."""
 
     UNKNOWN = "unknown"
     MATCH = "match"
@@ -54,7 +53,7 @@ class Stage(enum.StrEnum):
 
 
 class Expert(enum.StrEnum):
-    """Transformers of a model; ``SINGLE`` is the only one of a model without experts."""
+    """Transformers of a model; ``SINGLE``: the only transformer of a model without experts."""
 
     UNKNOWN = "unknown"
     HIGH_NOISE = "high_noise"
@@ -76,10 +75,10 @@ class FrameEncoding(enum.StrEnum):
 
 
 class PictureFit(enum.StrEnum):
-    """How a picture is brought to a clip's aspect; it is never stretched.
+    """How a picture is fitted to a clip's aspect ratio; it is never stretched.
 
-    ``CROP_SUBJECT`` cuts around the subject that the sentence names, ``CROP_CENTER`` from the centre; ``PAD`` keeps
-    the whole picture between bars; ``REFUSE`` refuses a picture of another aspect.
+    ``CROP_SUBJECT`` crops around the subject that the prompt names, ``CROP_CENTER`` around the centre; ``PAD`` keeps
+    the whole picture and adds bars; ``REFUSE`` refuses a picture of another aspect ratio.
     """
 
     UNKNOWN = "unknown"
@@ -91,9 +90,9 @@ class PictureFit(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting of a job with the defaults filled in.
+    """All settings of a job with defaults filled in.
 
-    ``frame_rate`` is frames per second. ``guidance_scale_low_noise`` is None for models with one transformer.
+    ``frame_rate`` is in frames per second. ``guidance_scale_low_noise`` is None for models with one transformer.
     ``crop`` is the part of the picture that is used, ``picture_fit`` says how it was chosen.
     """
 
@@ -113,7 +112,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a job will take: its work, the wait before it, and the device's memory. None: the server does not know."""
+    """Estimated seconds of work and of waiting before it, and planned peak memory of the device. None: unknown."""
 
     work_seconds: float | None = None
     wait_seconds: float | None = None
@@ -122,9 +121,9 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The request is valid and has a place: the first event.
+    """The first event: the request is valid and its job has a place in the queue.
 
-    ``warnings`` say what the caller may want to change.
+    ``warnings`` suggest changes of the request.
     """
 
     request_id: str
@@ -135,9 +134,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class QueueUpdate:
-    """The job's place in the queue: jobs ahead, the running one included; 0 means that this one runs next.
+    """The job's position in the queue: the number of jobs ahead, the running one included; 0: this job runs next.
 
-    Callers take turns, so it grows where somebody comes who has fewer jobs there. ``wait_seconds`` None: not known.
+    Callers take turns, so the position can grow when a caller with fewer queued jobs arrives. ``wait_seconds`` None:
+    unknown.
     """
 
     position: int
@@ -146,14 +146,14 @@ class QueueUpdate:
 
 @dataclass(frozen=True, slots=True)
 class StageStarted:
-    """A stage of the work begins."""
+    """A stage of the job begins."""
 
     stage: Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A small JPEG file of what the middle of the clip looks like by now."""
+    """A small JPEG file of the clip's middle frame at the current step."""
 
     data: bytes
     width_px: int
@@ -162,7 +162,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class DenoiseProgress:
-    """A denoising step ended. ``completed_step_count`` runs from 1 to ``step_count``."""
+    """A denoising step was completed. ``completed_step_count`` runs from 1 to ``step_count``."""
 
     completed_step_count: int
     step_count: int
@@ -173,7 +173,7 @@ class DenoiseProgress:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of the clip; frames come in order from index 0. ``data`` is in ``encoding``."""
+    """One frame of the clip; frames arrive in order from index 0. ``data`` is encoded as ``encoding`` says."""
 
     index: int
     encoding: FrameEncoding
@@ -184,7 +184,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class FrameMatch:
-    """Match score, 0 to 100, of one frame and the sentence."""
+    """Match score, 0 to 100, of one frame and the prompt."""
 
     frame_index: int
     score: float
@@ -192,12 +192,12 @@ class FrameMatch:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The clip is complete: the last event.
+    """The last event: the clip is complete.
 
-    Digests are SHA-256 in hexadecimal. ``work_seconds`` and ``first_frame_seconds`` count from the start of the
-    work, without the queue. ``first_frame_psnr_db`` compares the first frame with the picture as it was
-    prepared, in decibels. ``match_report`` is None where nothing was scored, ``frame_matches`` are empty then.
-    ``diagnosis`` says how the clip came out and what to try next.
+    Digests are SHA-256 in hexadecimal. ``work_seconds`` and ``first_frame_seconds`` count from the start of the work,
+    without the queue. ``first_frame_psnr_db`` compares the first frame with the prepared picture, in decibels. If the
+    match was not scored, ``match_report`` is None and ``frame_matches`` is empty. ``diagnosis`` lists faults of the
+    clip and remedies.
     """
 
     request_id: str

@@ -1,7 +1,7 @@
-"""What a server says about a picture and a sentence. Plain frozen data; the wire's names, Python's types.
+"""The match report of a picture and a prompt: frozen dataclasses that mirror the contract with Python types.
 
-Boxes are in pixels of the picture as it was sent, spans in characters of the prompt, shares and probabilities 0 to 1.
-Knows no protobuf and no gRPC: ``stillcue.reports`` fills these in.
+Boxes are in pixels of the picture as sent, spans in characters of the prompt, shares and probabilities from 0 to 1.
+Imports no protobuf and no gRPC; ``stillcue.reports`` creates them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 class MatchMode(enum.StrEnum):
-    """What Generate does with the match of picture and sentence."""
+    """How Generate uses the match score: not at all, as a report, or as a requirement."""
 
     OFF = "off"
     REPORT = "report"
@@ -19,7 +19,7 @@ class MatchMode(enum.StrEnum):
 
 
 class MatchVerdict(enum.StrEnum):
-    """A match score in words: good from 70, doubtful from 40, poor below."""
+    """Verdict on a match score: good from 70, doubtful from 40, poor below."""
 
     UNKNOWN = "unknown"
     GOOD = "good"
@@ -28,7 +28,7 @@ class MatchVerdict(enum.StrEnum):
 
 
 class MatchBasis(enum.StrEnum):
-    """What a match score rests on; ``UNCALIBRATED`` scores were never fitted on labelled pairs."""
+    """Basis of a match score; ``UNCALIBRATED``: the mapping to 0..100 was not fitted on labelled pairs."""
 
     UNKNOWN = "unknown"
     UNCALIBRATED = "uncalibrated"
@@ -36,7 +36,7 @@ class MatchBasis(enum.StrEnum):
 
 
 class SuccessBasis(enum.StrEnum):
-    """What a probability of success rests on; ``ARTICLE_PRIOR`` is a line through two published figures."""
+    """Basis of a probability of success; ``ARTICLE_PRIOR``: a line through two published figures."""
 
     UNKNOWN = "unknown"
     ARTICLE_PRIOR = "article_prior"
@@ -44,7 +44,7 @@ class SuccessBasis(enum.StrEnum):
 
 
 class ClauseKind(enum.StrEnum):
-    """What a part of a sentence tells."""
+    """Kinds of parts of a prompt."""
 
     UNKNOWN = "unknown"
     SUBJECT = "subject"
@@ -55,7 +55,7 @@ class ClauseKind(enum.StrEnum):
 
 
 class FindingSeverity(enum.StrEnum):
-    """How much a finding matters: an error is not worth a clip, a warning may spoil it, an info may improve it."""
+    """Severity: an error makes a clip not worthwhile, a warning may spoil it, an info is a possible improvement."""
 
     UNKNOWN = "unknown"
     INFO = "info"
@@ -65,7 +65,7 @@ class FindingSeverity(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in pixels of the picture as it was sent, after its EXIF rotation was applied."""
+    """A rectangle in pixels of the picture as sent, after its EXIF rotation."""
 
     left_px: int
     top_px: int
@@ -83,11 +83,11 @@ class TextSpan:
 
 @dataclass(frozen=True, slots=True)
 class ClauseScore:
-    """One part of a sentence and how well the picture shows it.
+    """A clause of the prompt and how well the picture shows it.
 
-    ``probability`` and what follows from it are None for what a still picture cannot show: camera moves and style.
-    ``gated_probability`` is ``probability`` times that of the subject; the score is made of these by ``weight``.
-    ``stage`` counts actions from 1, 0 for the rest.
+    ``probability`` and the fields computed from it are None for what a still picture cannot show: camera moves and
+    style. ``gated_probability`` is ``probability`` times that of the subject; the score combines these by ``weight``.
+    ``stage`` numbers actions from 1 and is 0 for other clauses.
     """
 
     kind: ClauseKind
@@ -102,7 +102,7 @@ class ClauseScore:
 
 @dataclass(frozen=True, slots=True)
 class SuccessEstimate:
-    """How likely a clip is to come out well. The last two are None where nothing was measured."""
+    """Probability that a clip comes out well. ``brier_score`` and ``calibration_error`` are None if not measured."""
 
     probability: float
     basis: SuccessBasis
@@ -112,10 +112,10 @@ class SuccessEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """Where the picture shows the subject; ``box`` is None where it was not found, and the measures are 0 then.
+    """Place of the subject in the picture; if it was not found, ``box`` is None and the measures are 0.
 
-    ``coverage`` is the larger share of width or height that the box takes, ``strict_coverage`` that of the area.
-    ``center_offset`` is the larger distance from the middle, 0 to 0.5.
+    ``coverage`` is the box's share of the picture's width or height, whichever is larger; ``strict_coverage`` its share
+    of the area. ``center_offset`` is the larger of the centre's distances from the middle, 0 to 0.5.
     """
 
     box: Box | None
@@ -128,7 +128,7 @@ class Grounding:
 
 @dataclass(frozen=True, slots=True)
 class CropProposal:
-    """The part of a picture to use for clips of one size. ``scale`` above 1 enlarges the picture."""
+    """A crop of the picture for clips of one size. ``scale``: clip pixels per picture pixel; above 1 enlarges."""
 
     width_px: int
     height_px: int
@@ -141,7 +141,7 @@ class CropProposal:
 
 @dataclass(frozen=True, slots=True)
 class MissingNoun:
-    """A thing that the sentence names and the scorer does not find in the picture."""
+    """A thing that the prompt names and the scorer does not find in the picture."""
 
     span: TextSpan
     text: str
@@ -149,10 +149,10 @@ class MissingNoun:
 
 @dataclass(frozen=True, slots=True)
 class PromptFinding:
-    """One piece of advice on a sentence or its settings; codes stand in docs/findings.md.
+    """A finding about the prompt or its settings; docs/findings.md lists the codes.
 
-    ``span`` is None where it is not about words of the prompt. ``replacement`` is what a rule would put there, empty
-    to leave it out; None where only a person can know.
+    ``span`` is None if the finding is not about words of the prompt. ``replacement`` is the text that a rule suggests
+    for the span, empty to delete it; None if no rule can suggest one.
     """
 
     code: str
@@ -167,7 +167,7 @@ class PromptFinding:
 
 @dataclass(frozen=True, slots=True)
 class PromptReport:
-    """What to change in a sentence. ``rewritten_prompt`` is None where no rule can mend it or nothing needs to."""
+    """Findings about the prompt. ``rewritten_prompt`` is None if no rule can improve it or nothing needs a change."""
 
     language: str
     findings: tuple[PromptFinding, ...]
@@ -177,7 +177,7 @@ class PromptReport:
 
 @dataclass(frozen=True, slots=True)
 class PictureFinding:
-    """One piece of advice on a picture; ``boxes`` say where, for findings that have a place."""
+    """A finding about the picture; ``boxes`` are its places, if it has any."""
 
     code: str
     severity: FindingSeverity
@@ -188,9 +188,9 @@ class PictureFinding:
 
 @dataclass(frozen=True, slots=True)
 class PictureReport:
-    """What a picture file is and what to change in it.
+    """Properties of a picture file and findings about it.
 
-    ``sharpness`` is the variance of the Laplacian, ``blockiness`` 1 without traces of JPEG.
+    ``sharpness`` is the variance of the Laplacian; ``blockiness`` measures JPEG artefacts, 1 without any.
     """
 
     format: str
@@ -204,12 +204,12 @@ class PictureReport:
 
 @dataclass(frozen=True, slots=True)
 class MatchReport:
-    """How well a picture and a sentence match.
+    """How well picture and prompt match.
 
-    ``score`` is 0 to 100; ``similarity`` a cosine, -1 to 1; ``contrast`` the natural logarithm of how much
-    better the sentence fits than the bundle's contrast sentences do on average. ``action_plausibility`` is None where
-    no action is told, ``calibration_error`` where nobody fitted the probabilities; what an older server does not say is
-    None or empty. ``heat_map_png`` and ``crop_png`` are filled by ``score_match`` where they were asked for.
+    ``score`` is 0 to 100; ``similarity`` a cosine, -1 to 1; ``contrast`` the natural logarithm of how much better the
+    prompt fits than the bundle's contrast sentences do on average. ``action_plausibility`` is None without an action,
+    ``calibration_error`` if the probabilities are not calibrated; fields that an older server does not send are None or
+    empty. ``heat_map_png`` and ``crop_png`` are set by ``score_match`` on request.
     """
 
     score: float

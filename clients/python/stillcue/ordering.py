@@ -1,4 +1,4 @@
-"""Holds a server to the order of a stream's events: ``Accepted`` first, ``Summary`` last. Shared by both clients."""
+"""Checks the order of a stream's events: ``Accepted`` first, ``Summary`` last. Shared by both clients."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class OrderedDecoder:
-    """Decodes the messages of one stream. ``request_id`` is the job's."""
+    """Decodes the messages of one stream and checks their order. ``request_id`` is the job's id, for errors."""
 
     def __init__(self, request_id: str) -> None:
         self._request_id = request_id
         self._last: Event | None = None
 
     def decode(self, response: generate_pb2.GenerateResponse) -> Event | None:
-        """The event of a message; None for one that only a newer server knows.
+        """Returns the event of a message; None for an event that this client does not know.
 
-        Raises ``ServerError`` where the first event is not ``Accepted``.
+        Raises ``ServerError`` if the first event is not ``Accepted``.
         """
         event = decode_event(response)
         if event is None:
@@ -34,7 +34,7 @@ class OrderedDecoder:
         return event
 
     def finish(self) -> None:
-        """To be called when the stream has ended well. Raises ``ServerError`` where its summary is missing."""
+        """Call it when the stream has ended without error. Raises ``ServerError`` if the summary is missing."""
         if not isinstance(self._last, Summary):
             raise self._error("the stream ended before its summary; the clip is not complete")
 

@@ -1,4 +1,4 @@
-"""Messages of the contract become match reports and diagnoses. Pure."""
+"""Converts protobuf messages to match reports and diagnoses. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def decode_match_report(message: match_pb2.MatchReport) -> match.MatchReport:
-    """A match report."""
+    """Returns the match report of a message, without pictures."""
     return match.MatchReport(
         score=message.score,
         verdict=member(match.MatchVerdict, match_pb2.MatchVerdict, "MATCH_VERDICT", message.verdict),
@@ -34,18 +34,18 @@ def decode_match_report(message: match_pb2.MatchReport) -> match.MatchReport:
 
 
 def decode_score(message: ScoreMatchResponse) -> match.MatchReport:
-    """The answer of ScoreMatch: the report, and the pictures that came with it."""
+    """Returns the match report of a ScoreMatch response with its heat map and crop."""
     report = decode_match_report(message.report)
     return replace(report, heat_map_png=message.heat_map_png, crop_png=message.crop_png)
 
 
 def decode_box(message: media_pb2.Box) -> match.Box:
-    """A rectangle."""
+    """Returns the rectangle of a message."""
     return match.Box(message.left_px, message.top_px, message.width_px, message.height_px)
 
 
 def decode_diagnosis(message: diagnosis_pb2.Diagnosis) -> diagnosis.Diagnosis:
-    """How a clip came out."""
+    """Returns the diagnosis of a message."""
     return diagnosis.Diagnosis(
         outcome=member(
             diagnosis.DiagnosisOutcome, diagnosis_pb2.DiagnosisOutcome, "DIAGNOSIS_OUTCOME", message.outcome

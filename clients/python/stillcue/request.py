@@ -1,7 +1,6 @@
-"""Arguments become requests of the contract.
+"""Converts the arguments of ``generate`` and ``score_match`` to protobuf requests.
 
-Pure: no connection, and no file but the picture. Checks no values; that is the server's work, and it names every
-wrong field at once.
+Reads no file but the picture. Does not check values: the server does, and names all wrong fields at once.
 """
 
 from __future__ import annotations
@@ -24,52 +23,52 @@ Picture = bytes | str | PathLike[str]
 
 
 class GenerateOptions(TypedDict, total=False):
-    """Keyword arguments of ``generate``. What is left out takes the server's default."""
+    """Keyword arguments of ``generate``. An option that is left out takes the server's default."""
 
     negative_prompt: str | None
-    """What the clip must not show; empty: nothing. Without effect where guidance is 1."""
+    """What the clip must not show; empty: nothing. No effect with a guidance scale of 1."""
     width_px: int
-    """Width; 0 together with ``height_px`` 0: the size whose aspect is nearest to the picture's."""
+    """Width; 0 together with ``height_px`` 0: the compiled size with the aspect ratio nearest to the picture's."""
     height_px: int
     """Height; see ``width_px``."""
     frame_count: int
     """Number of frames, 4n + 1; 0: the server's default."""
     frame_rate: float | None
-    """Frames per second that the clip is meant to be shown at. Does not change what is generated."""
+    """Intended playback rate in frames per second. Does not change the generated frames."""
     picture_fit: events.PictureFit | None
-    """How the picture is brought to the clip's aspect; None: cut from the centre."""
+    """How the picture is fitted to the clip's aspect ratio; None: cropped around the centre."""
     step_count: int | None
     """Number of denoising steps."""
     guidance_scale: float | None
-    """Guidance scale, of the first (high-noise) expert where there are two; 1 switches guidance off."""
+    """Guidance scale (of the high-noise expert if there are two); 1 switches guidance off."""
     guidance_scale_low_noise: float | None
     """Guidance scale of the low-noise expert; refused for models with one transformer."""
     seed: int | None
-    """Seed of the noise, 0 or more; None: drawn at random and reported."""
+    """Seed of the noise, 0 or more; None: the server draws one and reports it."""
     shift: float | None
     """Shift of the flow schedule, above 0."""
     match: events.MatchMode | None
-    """What to do with the match of picture and sentence; None: report it where the server can."""
+    """Use of the match score; None: it is reported if the server has a scorer."""
     minimum_match_score: float
-    """Lowest match score, 0 to 100, that goes on under ``MatchMode.REQUIRE``."""
+    """Lowest match score, 0 to 100, that ``MatchMode.REQUIRE`` accepts."""
     preview_every_step_count: int
-    """A preview every so many steps; 0: none."""
+    """Number of steps from one preview to the next; 0: no previews."""
     frame_encoding: events.FrameEncoding | None
     """Encoding of the frames; None: PNG."""
     max_stall_seconds: float | None
-    """How long a ready event may wait for its reader before the server ends the stream."""
+    """Seconds that a ready event may wait to be read before the server ends the stream."""
     resume_window_seconds: float | None
-    """How long the server is to wait for this client where the connection breaks; the stream then goes on by itself.
-    0: never, a broken stream ends the job; None: 30 s. A server may grant less."""
+    """Seconds that the server keeps the job for this client after the connection broke; the client resumes by itself.
+    0: a broken stream ends the job; None: 30 s. A server may grant less."""
     request_id: str | None
-    """UUID to find the job by in logs; None: the client draws one."""
+    """UUID that identifies the job in logs; None: the client draws one."""
 
 
 def generate_request(picture: Picture, prompt: str, options: GenerateOptions) -> generate_pb2.GenerateRequest:
-    """The request that stands for the arguments of ``generate``.
+    """Returns the request for the arguments of ``generate``.
 
-    Raises ``OSError`` where the picture's path cannot be read, ``TypeError`` for an option that does not exist,
-    ``TypeError`` or ``ValueError`` for a value that its field cannot hold.
+    Raises ``OSError`` if the picture's path cannot be read, ``TypeError`` for an unknown option, ``TypeError`` or
+    ``ValueError`` for a value that its protobuf field cannot hold.
     """
     unknown = options.keys() - GenerateOptions.__annotations__.keys()
     if unknown:
@@ -116,28 +115,28 @@ def generate_request(picture: Picture, prompt: str, options: GenerateOptions) ->
 
 
 class ScoreOptions(TypedDict, total=False):
-    """Keyword arguments of ``score_match``: what a clip of the pair would be made with, and what to draw."""
+    """Keyword arguments of ``score_match``: settings of the intended clip, and pictures to return."""
 
     negative_prompt: str | None
-    """What the clip would not show; None: the server's default."""
+    """What the clip must not show; None: the server's default."""
     width_px: int
-    """Width that the clip would have; 0 together with ``height_px`` 0: by the picture's aspect."""
+    """Width of the intended clip; 0 together with ``height_px`` 0: chosen by the picture's aspect ratio."""
     height_px: int
     """Height; see ``width_px``."""
     frame_count: int
-    """Number of frames that the clip would have; 0: the server's default."""
+    """Number of frames of the intended clip; 0: the server's default."""
     frame_rate: float | None
-    """Frames per second that the clip would be shown at; None: the model's own."""
+    """Playback rate of the intended clip in frames per second; None: the model's own."""
     guidance_scale: float | None
-    """Guidance scale that the clip would be made with; None: the server's default."""
+    """Guidance scale of the intended clip; None: the server's default."""
     include_heat_map: bool
-    """Whether the report holds a PNG of where the subject is."""
+    """True: the report includes a heat map of the subject as PNG."""
     include_crop: bool
-    """Whether the report holds a PNG of the picture cut around its subject."""
+    """True: the report includes the picture cropped around its subject as PNG."""
 
 
 def score_match_request(picture: Picture, prompt: str, options: ScoreOptions) -> match_pb2.ScoreMatchRequest:
-    """The request that stands for the arguments of ``score_match``. Raises as ``generate_request`` does."""
+    """Returns the request for the arguments of ``score_match``. Raises the errors of ``generate_request``."""
     unknown = options.keys() - ScoreOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"score_match() got an unexpected keyword argument {min(unknown)!r}")

@@ -1,4 +1,4 @@
-"""Messages of the contract become events and capabilities. Pure."""
+"""Converts protobuf messages to events and capabilities. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def decode_event(response: generate_pb2.GenerateResponse) -> events.Event | None:
-    """The event of a message; None for one that only a newer server knows."""
+    """Returns the event of a message; None for an event that this client does not know."""
     match response.WhichOneof("event"):
         case "accepted":
             message = response.accepted
@@ -40,7 +40,7 @@ def decode_event(response: generate_pb2.GenerateResponse) -> events.Event | None
 
 
 def decode_capabilities(message: capabilities_pb2.GetCapabilitiesResponse) -> capabilities.Capabilities:
-    """What a server has loaded."""
+    """Returns the capabilities of a message."""
     model, defaults, limits = message.model, message.sampling_defaults, message.limits
     return capabilities.Capabilities(
         server_version=message.server_version,

@@ -1,8 +1,8 @@
-"""Whether, when and with what a broken stream is taken up again. Shared by both clients; knows no channel.
+"""Decides if, when and with which request a broken stream is resumed. Shared by both clients; makes no calls itself.
 
-A stream can be taken up from the last event that came, for as long as the server granted with ``Accepted``; before the
-first one the same request joins the job that it has begun. Waits grow from attempt to attempt and are drawn at random,
-so that clients that lost one server do not come back as one.
+A stream can be resumed after the last received event, within the resume window that the server granted in
+``Accepted``. Before the first event, the same request is sent again and joins the job that it started. Delays grow from
+attempt to attempt and are random, so that clients that lost the same server do not all return at once.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 2.0
-# Further calls where the first one broke before its first event. The same request joins the job that it has begun.
+# Number of further calls if the first one broke before its first event; the same request joins the job it started.
 BEGINNING_ATTEMPT_COUNT = 3
-# How long closing a stream may take to tell the server that nobody comes back.
+# Deadline of the CancelGenerate call that closing a stream makes.
 CANCEL_SECONDS = 2.0
 
 
 class Resumption:
-    """The calls that make up one stream. ``clock`` gives seconds, ``draw`` a number from 0 to 1."""
+    """The state of one stream across its calls. ``clock`` returns seconds, ``draw`` a random number from 0 to 1."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Resumption:
 
     @property
     def request(self) -> generate_pb2.GenerateRequest:
-        """What the next call holds."""
+        """The request of the next call: the first request, or one with the resume token of the last event."""
         if not self._token:
             return self._first_request
         return generate_pb2.GenerateRequest(
@@ -63,19 +63,19 @@ class Resumption:
 
     @property
     def timeout_seconds(self) -> float | None:
-        """What is left of the deadline for the next call; None without one."""
+        """Seconds left until the deadline; None without a deadline."""
         return None if self._ends_at is None else max(self._ends_at - self._clock(), 0.0)
 
     @property
     def outlives_its_call(self) -> bool:
-        """Whether the job goes on when the call is cancelled, unless the server is told."""
+        """True if cancelling the call does not end the job, so that CancelGenerate is needed."""
         return self._may_go_on
 
     def received(self, response: generate_pb2.GenerateResponse) -> None:
-        """A message came. Raises ``ServerError`` where it is not the next one of a stream that was taken up."""
+        """Records a received message. Raises ``ServerError`` if it is not the next message of a resumed stream."""
         if self._is_resumed and response.sequence_number != self._last_number + 1:
             details = ErrorDetails(status="DATA_LOSS", request_id=self._first_request.request_id)
-            raise ServerError("the server went on with another event than the next one", details)
+            raise ServerError("the server resumed the stream with another event than the next one", details)
         if response.HasField("accepted"):
             window = response.accepted.resume_window
             self._window_seconds = window.ToNanoseconds() / 1e9
@@ -86,7 +86,7 @@ class Resumption:
         self._attempt_count = 0
 
     def delay_after(self, error: StillcueError) -> float:
-        """How long to wait before the next call. Raises what the caller is told where there is to be none."""
+        """Returns the seconds to wait before the next call. Raises the caller's error if no further call is made."""
         if not self._may_go_on or not _is_passing(error, is_first=self._broke_at is None or not self._token):
             raise error
         now = self._clock()
@@ -94,7 +94,7 @@ class Resumption:
             self._broke_at = now
         longest = min(FIRST_DELAY_SECONDS * 2.0**self._attempt_count, LONGEST_DELAY_SECONDS)
         delay = max(longest * (0.5 + self._draw() / 2), error.retry_after_seconds or 0.0)
-        if not self._token:  # there may be no server at all, and nobody waits long to be told so
+        if not self._token:  # perhaps no server exists, so there are only a few attempts
             if self._attempt_count == BEGINNING_ATTEMPT_COUNT:
                 raise error
             self._attempt_count += 1
@@ -108,10 +108,10 @@ class Resumption:
 
 
 def _is_passing(error: StillcueError, *, is_first: bool) -> bool:
-    """Whether the next call may fare better: the connection broke, or, later, there is no room at the moment.
+    """Returns True if another call may succeed: the connection broke, or a resuming call found the server overloaded.
 
-    What the server says with a reason is its last word on the job; a broken connection, and the proxies that tell of
-    one, have none.
+    Any other error with a reason is the server's final answer. Errors of a broken connection, from gRPC or a proxy,
+    have no reason.
     """
     if error.reason is None:
         return error.status in {"UNAVAILABLE", "UNKNOWN", "INTERNAL"}

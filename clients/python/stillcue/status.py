@@ -1,8 +1,7 @@
-"""gRPC errors become ``stillcue.errors``: one table of statuses, one of reasons.
+"""Converts gRPC errors to ``stillcue.errors`` by two tables: of reasons, then of statuses.
 
-Reads the details of google.rpc where there are any (ErrorInfo, BadRequest, RetryInfo, RequestInfo), and the report of a
-refused match; a server or proxy that sends none is understood by its status alone. The only file that knows both kinds
-of error.
+Reads the google.rpc details ErrorInfo, BadRequest, RetryInfo and RequestInfo, and the report of a refused match. For a
+server or proxy that sends no details, the status alone decides.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ ERROR_BY_STATUS: dict[grpc.StatusCode, type[StillcueError]] = {
     grpc.StatusCode.CANCELLED: Cancelled,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.ABORTED: Unavailable,
-    # What a proxy makes of a backend that was killed in mid-stream.
+    # Proxies send this when the backend dies in mid-stream.
     grpc.StatusCode.UNKNOWN: Unavailable,
     grpc.StatusCode.UNIMPLEMENTED: Unsupported,
     grpc.StatusCode.INTERNAL: ServerError,
@@ -65,9 +64,9 @@ ERROR_BY_REASON: dict[str, type[StillcueError]] = {
 
 
 def error_of(call: grpc.RpcError, request_id: str | None = None) -> StillcueError:
-    """The typed error that a failed call stands for; grpc raises each RpcError as a Call too.
+    """Returns the typed error of a failed call; grpc's RpcError objects are calls too.
 
-    ``request_id`` is the id that the caller knows the call by; one that the server names goes before it.
+    ``request_id`` is the caller's id of the call; an id in the server's details takes precedence.
     """
     code: grpc.StatusCode = call.code()
     details = _details(call, code, request_id)
@@ -76,7 +75,7 @@ def error_of(call: grpc.RpcError, request_id: str | None = None) -> StillcueErro
 
 
 def closed_client(request_id: str | None) -> StillcueError:
-    """For a call that was cancelled on this side."""
+    """Returns the error of a call that was cancelled by closing its stream or client."""
     details = ErrorDetails(status=grpc.StatusCode.CANCELLED.name, request_id=request_id)
     return Cancelled("the call was cancelled because its stream or client was closed", details)
 
@@ -89,7 +88,7 @@ def _details(call: grpc.RpcError, code: grpc.StatusCode, request_id: str | None)
         retry = _unpack(packed, error_details_pb2.RetryInfo)
         request = _unpack(packed, error_details_pb2.RequestInfo)
         report = _unpack(packed, match_pb2.MatchReport)
-    except (ValueError, DecodeError):  # details that nobody can read count as none
+    except (ValueError, DecodeError):  # unreadable details are ignored
         return ErrorDetails(status=code.name, request_id=request_id)
     return ErrorDetails(
         status=code.name,
@@ -103,7 +102,7 @@ def _details(call: grpc.RpcError, code: grpc.StatusCode, request_id: str | None)
 
 
 def _unpack(packed: tuple[Any, ...], kind: Any) -> Any:
-    """The first of the packed details that is of ``kind``, or an empty one."""
+    """Returns the first detail of type ``kind``, or an empty message of that type."""
     message = kind()
     any(item.Unpack(message) for item in packed)
     return message

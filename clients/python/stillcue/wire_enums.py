@@ -1,4 +1,4 @@
-"""Numbers of the wire's enumerations become members of Python's. Pure."""
+"""Converts protobuf enum numbers to members of Python enumerations by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Enum = TypeVar("Enum", bound=enum.StrEnum)
 
 
 def member(kind: type[Enum], wire: EnumTypeWrapper, prefix: str, number: int) -> Enum:
-    """The member with the name of a wire's value; ``UNKNOWN`` for values of newer servers and for none."""
+    """Returns the member named like the protobuf value less its prefix; ``UNKNOWN`` for other numbers."""
     try:
         return kind[wire.Name(number).removeprefix(f"{prefix}_")]
     except (ValueError, KeyError):

@@ -1,4 +1,4 @@
-"""What an operator asks, one file for each question, in the order of a bad night."""
+"""The rows of the dashboard, one file for each operator's question, most urgent first."""
 
 from __future__ import annotations
 

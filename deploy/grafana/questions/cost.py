@@ -1,4 +1,4 @@
-"""What does a clip cost, and where does the time go? The panels that answer."""
+"""Panels for the question "what does a clip cost, and where does the time go?"."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ COST = Question(
     (
         Number(
             "Engine time of a clip",
-            "`stillcue_stage_seconds`, `stillcue_jobs_total`: all stages of a completed clip, on average. Times "
-            "the price of an hour of the card: the price of a clip.",
+            "`stillcue_stage_seconds`, `stillcue_jobs_total`: mean of all stages of a completed clip. Multiplied by "
+            "the price of GPU time it gives the price of a clip.",
             (
                 Query(
                     f"{increase('stillcue_stage_seconds_sum', '')}"
@@ -24,8 +24,8 @@ COST = Question(
         ),
         Lines(
             "Mean time of each stage",
-            "`stillcue_stage_seconds`: denoising should lead. A long text stage: prompts miss the cache, or weights "
-            "are swapped in, see GetCapabilities.",
+            "`stillcue_stage_seconds`: denoising should take most. A long text stage: prompts miss the cache, or "
+            "weights are swapped in, see GetCapabilities.",
             (Query(mean("stillcue_stage_seconds", "stage"), "{{stage}}"),),
             unit="s",
             width=10,
@@ -33,8 +33,8 @@ COST = Question(
         ),
         Lines(
             "Mean time of a step, by expert",
-            "`stillcue_denoise_step_seconds`: moves with size, length and guidance. Up without a change of those: a "
-            "hot card, see StillcueStepsSlow in docs/operations.md.",
+            "`stillcue_denoise_step_seconds`: depends on size, length and guidance. A rise without a change of those: "
+            "a hot GPU, see StillcueStepsSlow in docs/operations.md.",
             (Query(mean("stillcue_denoise_step_seconds", "instance, expert"), "{{instance}} {{expert}}"),),
             unit="s",
             width=10,
@@ -42,7 +42,7 @@ COST = Question(
         ),
         Heat(
             "Time of steps",
-            "`stillcue_denoise_step_seconds`: two bands are two sizes of clip; a band that drifts up is a card that "
+            "`stillcue_denoise_step_seconds`: two bands are two sizes of clip; a band that drifts up is a GPU that "
             "throttles.",
             (Query(increase("stillcue_denoise_step_seconds_bucket", "le", window="$__rate_interval"), "{{le}}"),),
             unit="s",
@@ -51,13 +51,13 @@ COST = Question(
         Lines(
             "Time from frame to frame",
             "`stillcue_frame_interval_seconds`: decoding. p95 is the time of a group of four frames; p50 is near 0, "
-            "because a group leaves at once.",
+            "because the frames of a group are sent together.",
             quantiles("stillcue_frame_interval_seconds"),
             unit="s",
         ),
         Lines(
-            "Load of the cards",
-            "`stillcue_gpu_utilization_ratio`: low while jobs run: the card waits for the host. Empty: no card, or the "
+            "GPU utilisation",
+            "`stillcue_gpu_utilization_ratio`: low while jobs run: the GPU waits for the host. Empty: no GPU, or the "
             "extra `tensorrt` is missing.",
             (Query(f"stillcue_gpu_utilization_ratio{{{SERVER}}}", "{{instance}} {{gpu}} {{gpu_name}}"),),
             unit="percentunit",

@@ -1,4 +1,4 @@
-"""Is the match score any good? The panels that answer."""
+"""Panels for the question "is the match score any good?"."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ MATCH = Question(
     (
         Heat(
             "Scores",
-            "`stillcue_match_score`: of Generate and ScoreMatch. One narrow band for all pairs: the scorer does not "
-            "tell them apart.",
+            "`stillcue_match_score`: scores of Generate and ScoreMatch. One narrow band: the scorer does not "
+            "distinguish matching pairs from others.",
             (Query(increase("stillcue_match_score_bucket", "le", window="$__rate_interval"), "{{le}}"),),
             has_exemplars=True,
         ),
         Bars(
             "Mean score by how the job ended",
-            "`stillcue_job_match_score`: where callers cancel clips of low scores more often, the score tells "
-            "something. Equal bars: it does not, do not refuse by it.",
+            "`stillcue_job_match_score`: if cancelled clips have lower scores than completed ones, the score predicts "
+            "success. Equal bars: it does not, so do not refuse jobs by it.",
             (Query(mean("stillcue_job_match_score", "outcome"), "{{outcome}}"),),
         ),
         Lines(

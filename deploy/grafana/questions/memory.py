@@ -1,4 +1,4 @@
-"""Is memory about to run out? The panels that answer."""
+"""Panels for the question "is memory about to run out?"."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ MEMORY = Question(
     "Is memory about to run out?",
     (
         Lines(
-            "Memory of the cards",
-            "`stillcue_gpu_memory_used_bytes`, `stillcue_gpu_memory_total_bytes`: everybody's use. Above 97 %: "
+            "GPU memory",
+            "`stillcue_gpu_memory_used_bytes`, `stillcue_gpu_memory_total_bytes`: use by all processes. Above 97 %: "
             "StillcueGpuMemoryFull in docs/operations.md.",
             (
                 Query(f"stillcue_gpu_memory_used_bytes{{{SERVER}}}", "{{instance}} {{gpu}} used"),
@@ -32,14 +32,15 @@ MEMORY = Question(
         ),
         Lines(
             "Out of memory",
-            "`stillcue_gpu_oom_total`: should stay at 0. Otherwise somebody else uses the card, or the budget is too "
+            "`stillcue_gpu_oom_total`: should stay at 0. Otherwise another process uses the GPU, or the budget is too "
             "high.",
             (Query(increase("stillcue_gpu_oom_total", "instance"), "{{instance}}"),),
         ),
         Lines(
             "Memory of the host",
-            "`process_resident_memory_bytes`, `stillcue_worker_resident_memory_bytes`: the server's grows with slow "
-            "readers and falls again, its engine's stays. A line that only climbs: a leak, restart, and report it.",
+            "`process_resident_memory_bytes`, `stillcue_worker_resident_memory_bytes`: the server's memory grows with "
+            "slow readers and falls again; its engine's is constant. A line that only rises is a leak: restart the "
+            "server and report it.",
             (
                 Query(f'process_resident_memory_bytes{{job="stillcue", {SERVER}}}', "{{instance}} server"),
                 Query(f"stillcue_worker_resident_memory_bytes{{{SERVER}}}", "{{instance}} engine"),
@@ -48,7 +49,7 @@ MEMORY = Question(
         ),
         Lines(
             "Open files and sockets",
-            "`process_open_fds`, `process_max_fds`: near 100 % nobody new gets in; raise the limit, look for clients "
+            "`process_open_fds`, `process_max_fds`: near 100 % new connections fail; raise the limit, look for clients "
             "that open a channel for each call.",
             (
                 Query(
@@ -61,8 +62,8 @@ MEMORY = Question(
         ),
         Lines(
             "Cores in use",
-            "`process_cpu_seconds_total`: CPUs that a server keeps busy without its engine's process. It should stay "
-            "low: frames are encoded here.",
+            "`process_cpu_seconds_total`: CPU cores that the server's process uses, without its engine's process. "
+            "Should stay low; encoding frames takes most of it.",
             (Query(rate("process_cpu_seconds_total", "instance", 'job="stillcue"'), "{{instance}}"),),
         ),
     ),

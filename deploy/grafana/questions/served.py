@@ -1,4 +1,4 @@
-"""Are callers served? The panels that answer."""
+"""Panels for the question "are callers served?"."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ SERVED = Question(
     "Are callers served?",
     (
         Number(
-            "Calls that failed by our doing, 1 h",
-            "`job:stillcue_call_faults_per_calls:ratio_increase1h`: of all calls to the service. Above 1 % the month's "
-            "budget shrinks; the panel on the right says how calls ended.",
+            "Calls failed by the server, 1 h",
+            "`job:stillcue_call_faults_per_calls:ratio_increase1h`: share of all calls to the service. Above 1 % the "
+            "month's error budget shrinks; the panel on the right shows how calls ended.",
             (Query("job:stillcue_call_faults_per_calls:ratio_increase1h", "{{job}}"),),
             unit="percentunit",
             thresholds=((0.01, "orange"), (0.06, "red")),
@@ -20,8 +20,8 @@ SERVED = Question(
         ),
         Lines(
             "Calls by status",
-            "`grpc_server_handled_total`: INTERNAL is ours, take a request id from the log; RESOURCE_EXHAUSTED: see "
-            "the next row; UNAVAILABLE: servers start or drain.",
+            "`grpc_server_handled_total`: INTERNAL: the server's fault, find the request id in the log; "
+            "RESOURCE_EXHAUSTED: see the next row; UNAVAILABLE: servers start or drain.",
             (
                 Query(
                     rate("grpc_server_handled_total", "grpc_method, grpc_code", OUR_CALLS),
@@ -33,8 +33,8 @@ SERVED = Question(
         ),
         Lines(
             "Jobs by how they ended",
-            "`stillcue_jobs_total`: jobs that had a place. `completed` should lead; every other outcome is a reason of "
-            "docs/errors.md.",
+            "`stillcue_jobs_total`: jobs that were accepted. `completed` should lead; every other outcome is a reason "
+            "in docs/errors.md.",
             (Query(increase("stillcue_jobs_total", "outcome"), "{{outcome}}"),),
             width=10,
             is_stacked=True,

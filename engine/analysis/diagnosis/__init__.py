@@ -1,27 +1,5 @@
-"""How a clip came out and what to try next: figures of its frames, symptoms, remedies. Knows numpy; knows no model.
+"""The diagnosis of a finished clip: measurements of its frames, symptoms, remedies.
 
-Public names: ``ClipWatch`` sees the frames as they come, ``diagnose`` judges what it saw; ``engine.api.diagnosis``
-holds what they return. The scorer's features of some frames are the caller's to fetch.
+``clip_watch.ClipWatch`` measures frames as they are decoded, ``likeness`` compares the scorer's features of some
+frames, ``judgement.diagnose`` turns both into symptoms and remedies.
 """
-
-from __future__ import annotations
-
-from engine.analysis.diagnosis.clip_watch import ClipWatch
-from engine.analysis.diagnosis.judgement import Circumstances, diagnose
-from engine.analysis.diagnosis.likeness import SampledFeatures, likeness_of
-from engine.api.diagnosis import ClipMetrics, Diagnosis, Likeness, Remedy, RemedyKind, Symptom, SymptomKind
-
-__all__ = [
-    "Circumstances",
-    "ClipMetrics",
-    "ClipWatch",
-    "Diagnosis",
-    "Likeness",
-    "Remedy",
-    "RemedyKind",
-    "SampledFeatures",
-    "Symptom",
-    "SymptomKind",
-    "diagnose",
-    "likeness_of",
-]

@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.analysis.diagnosis.flow import Luminance, largest_displacement, small_luminance
 from engine.api.diagnosis import ClipMetrics, Likeness
-from engine.api.types import Pixels
+from engine.api.media import Pixels
 
 MAX_SAMPLE_COUNT = 8
 MOVING_ABOVE = 6.0 / 256.0

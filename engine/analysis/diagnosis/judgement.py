@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.analysis.diagnosis.clip_watch import DYNAMIC_FROM
-from engine.analysis.diagnosis.messages import Evidence, remedies_from, told_symptom
+from engine.analysis.diagnosis.messages import Evidence, remedies_from, symptom_of
 from engine.api.diagnosis import ClipMetrics, Diagnosis, RemedyKind, Symptom, SymptomKind
 from engine.api.match_report import MatchReport
 from engine.api.prompt_report import ClauseKind, Language, PromptReport, Severity
@@ -28,7 +28,7 @@ _LOW_GUIDANCE = 0.7  # of the model's own
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class DiagnosisInput:
     """What a clip was made from and with. ``frame_scores`` are scores of some frames in order, 0..100."""
 
     report: MatchReport | None
@@ -62,47 +62,47 @@ class Circumstances:
         return max((item.stage for item in clauses if item.kind is ClauseKind.ACTION), default=0)
 
 
-def diagnose(metrics: ClipMetrics, circumstances: Circumstances) -> Diagnosis:
+def diagnose(metrics: ClipMetrics, given: DiagnosisInput) -> Diagnosis:
     """Symptoms and remedies of a clip."""
-    symptoms = tuple(_symptoms(metrics, circumstances))
+    symptoms = tuple(_symptoms(metrics, given))
     kinds = frozenset(item.kind for item in symptoms)
-    evidence = list(_evidence(kinds, circumstances)) if kinds else []
-    return Diagnosis(symptoms, remedies_from(evidence, circumstances.language), metrics)
+    evidence = list(_evidence(kinds, given)) if kinds else []
+    return Diagnosis(symptoms, remedies_from(evidence, given.language), metrics)
 
 
-def _symptoms(metrics: ClipMetrics, circumstances: Circumstances) -> Iterator[Symptom]:
-    language = circumstances.language
+def _symptoms(metrics: ClipMetrics, given: DiagnosisInput) -> Iterator[Symptom]:
+    language = given.language
     mean_change = 1.0 - metrics.temporal_flicker
     is_dynamic = metrics.dynamic_degree >= DYNAMIC_FROM
     if metrics.largest_change > max(_CUT_CHANGE, _CUT_FACTOR * mean_change):
-        yield told_symptom(SymptomKind.SCENE_CUT, language, change=_percent(metrics.largest_change))
+        yield symptom_of(SymptomKind.SCENE_CUT, language, change=_percent(metrics.largest_change))
     if metrics.likeness is not None and metrics.likeness.subject_drift > _DRIFT_ABOVE:
-        yield told_symptom(SymptomKind.SUBJECT_DRIFT, language, drift=_percent(metrics.likeness.subject_drift))
-    scores = circumstances.frame_scores
+        yield symptom_of(SymptomKind.SUBJECT_DRIFT, language, drift=_percent(metrics.likeness.subject_drift))
+    scores = given.frame_scores
     if scores and scores[0] - scores[-1] > _MATCH_LOSS:
-        yield told_symptom(SymptomKind.MATCH_LOSS, language, first=f"{scores[0]:.0f}", last=f"{scores[-1]:.0f}")
-    if circumstances.action_count and not is_dynamic:
-        yield told_symptom(SymptomKind.FROZEN, language, dynamic=_percent(metrics.dynamic_degree))
+        yield symptom_of(SymptomKind.MATCH_LOSS, language, first=f"{scores[0]:.0f}", last=f"{scores[-1]:.0f}")
+    if given.action_count and not is_dynamic:
+        yield symptom_of(SymptomKind.FROZEN, language, dynamic=_percent(metrics.dynamic_degree))
     if metrics.temporal_flicker < _FLICKER_BELOW and not is_dynamic:
-        yield told_symptom(SymptomKind.FLICKER, language, change=_percent(mean_change))
+        yield symptom_of(SymptomKind.FLICKER, language, change=_percent(mean_change))
     if metrics.burnt_gain > _BURNT_ABOVE:
-        yield told_symptom(SymptomKind.BURNT_COLOURS, language, burnt=_percent(metrics.burnt_gain))
-    if circumstances.first_frame_psnr_db < _FIRST_FRAME_BELOW_DB:
-        yield told_symptom(SymptomKind.FIRST_FRAME, language, psnr=f"{circumstances.first_frame_psnr_db:.0f}")
-    report = circumstances.report
+        yield symptom_of(SymptomKind.BURNT_COLOURS, language, burnt=_percent(metrics.burnt_gain))
+    if given.first_frame_psnr_db < _FIRST_FRAME_BELOW_DB:
+        yield symptom_of(SymptomKind.FIRST_FRAME, language, psnr=f"{given.first_frame_psnr_db:.0f}")
+    report = given.report
     if report is not None and report.score < _DOUBTFUL_SCORE:
-        yield told_symptom(SymptomKind.POOR_MATCH, language, score=f"{report.score:.0f}")
+        yield symptom_of(SymptomKind.POOR_MATCH, language, score=f"{report.score:.0f}")
 
 
-def _evidence(kinds: frozenset[SymptomKind], circumstances: Circumstances) -> Iterator[Evidence]:
-    yield from _for_match(circumstances)
-    yield from _for_shortening(kinds, circumstances)
-    yield from _for_another_picture(kinds, circumstances)
-    yield from _for_guidance(kinds, circumstances)
+def _evidence(kinds: frozenset[SymptomKind], given: DiagnosisInput) -> Iterator[Evidence]:
+    yield from _for_match(given)
+    yield from _for_shortening(kinds, given)
+    yield from _for_another_picture(kinds, given)
+    yield from _for_guidance(kinds, given)
 
 
-def _for_match(circumstances: Circumstances) -> Iterator[Evidence]:
-    report = circumstances.report
+def _for_match(given: DiagnosisInput) -> Iterator[Evidence]:
+    report = given.report
     yield Evidence(RemedyKind.MATCH, 0.5, "usual")
     if report is None:
         return
@@ -114,13 +114,13 @@ def _for_match(circumstances: Circumstances) -> Iterator[Evidence]:
         yield Evidence(RemedyKind.MATCH, weight, "poor", {"score": f"{report.score:.0f}"})
 
 
-def _for_shortening(kinds: frozenset[SymptomKind], circumstances: Circumstances) -> Iterator[Evidence]:
-    codes, count = circumstances.finding_codes, circumstances.action_count
+def _for_shortening(kinds: frozenset[SymptomKind], given: DiagnosisInput) -> Iterator[Evidence]:
+    codes, count = given.finding_codes, given.action_count
     yield Evidence(RemedyKind.SHORTEN, 0.4, "usual")
     if SymptomKind.FROZEN in kinds and codes & {"E05", "W06"}:
         yield Evidence(RemedyKind.SHORTEN, 2.5, "vague")
     if "W08" in codes:
-        values = {"count": str(count), "seconds": f"{circumstances.seconds:.1f}"}
+        values = {"count": str(count), "seconds": f"{given.seconds:.1f}"}
         yield Evidence(RemedyKind.SHORTEN, 2.5, "crowded", values)
     elif count > 1:
         yield Evidence(RemedyKind.SHORTEN, 1.0, "several")
@@ -128,9 +128,9 @@ def _for_shortening(kinds: frozenset[SymptomKind], circumstances: Circumstances)
         yield Evidence(RemedyKind.SHORTEN, 1.0, "long")
 
 
-def _for_another_picture(kinds: frozenset[SymptomKind], circumstances: Circumstances) -> Iterator[Evidence]:
+def _for_another_picture(kinds: frozenset[SymptomKind], given: DiagnosisInput) -> Iterator[Evidence]:
     yield Evidence(RemedyKind.PICTURE, 0.3, "usual")
-    report = circumstances.report
+    report = given.report
     findings = report.picture_report.findings if report is not None and report.picture_report is not None else ()
     for finding in findings:
         if finding.severity is not Severity.INFO and finding.code != "no_subject":  # that one is about the match
@@ -139,11 +139,11 @@ def _for_another_picture(kinds: frozenset[SymptomKind], circumstances: Circumsta
         yield Evidence(RemedyKind.PICTURE, 1.0, "first_frame")
 
 
-def _for_guidance(kinds: frozenset[SymptomKind], circumstances: Circumstances) -> Iterator[Evidence]:
-    scale, default = circumstances.guidance_scale, circumstances.default_guidance_scale
+def _for_guidance(kinds: frozenset[SymptomKind], given: DiagnosisInput) -> Iterator[Evidence]:
+    scale, default = given.guidance_scale, given.default_guidance_scale
     values = {"scale": f"{scale:g}", "default": f"{default:g}"}
     yield Evidence(RemedyKind.GUIDANCE, 0.2, "usual", values)
-    is_high = "W19" in circumstances.finding_codes
+    is_high = "W19" in given.finding_codes
     if scale > default and (is_high or SymptomKind.BURNT_COLOURS in kinds):
         yield Evidence(RemedyKind.GUIDANCE, 2.5, "lower", values)
     elif scale < _LOW_GUIDANCE * default and kinds & {SymptomKind.FROZEN, SymptomKind.MATCH_LOSS}:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.api.diagnosis import Likeness
-from engine.api.types import Box
+from engine.api.media import Box
 
 Vectors = NDArray[np.float32]
 

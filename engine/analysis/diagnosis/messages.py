@@ -23,9 +23,9 @@ class Evidence:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-def told_symptom(kind: SymptomKind, language: Language, **values: str) -> Symptom:
+def symptom_of(kind: SymptomKind, language: Language, **values: str) -> Symptom:
     """A symptom in words."""
-    return Symptom(kind, _texts()["symptom"][kind.value][_told(language)].format(**values))
+    return Symptom(kind, _texts()["symptom"][kind.value][_message_language(language)].format(**values))
 
 
 def remedies_from(evidence: Sequence[Evidence], language: Language) -> tuple[Remedy, ...]:
@@ -35,7 +35,9 @@ def remedies_from(evidence: Sequence[Evidence], language: Language) -> tuple[Rem
     kinds.sort(key=lambda kind: -sum(item.weight for item in gathered[kind]))
     strongest = [max(gathered[kind], key=lambda item: item.weight) for kind in kinds]
     return tuple(
-        Remedy(item.kind, _texts()["remedy"][item.kind.value][item.case][_told(language)].format(**item.values))
+        Remedy(
+            item.kind, _texts()["remedy"][item.kind.value][item.case][_message_language(language)].format(**item.values)
+        )
         for item in strongest
     )
 
@@ -45,5 +47,5 @@ def _texts() -> Mapping[str, Any]:
     return tomllib.loads((Path(__file__).parent / "messages.toml").read_text(encoding="utf-8"))
 
 
-def _told(language: Language) -> str:
+def _message_language(language: Language) -> str:
     return "zh" if language is Language.ZH else "en"

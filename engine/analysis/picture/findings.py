@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from engine.analysis.picture.components import components_of
-from engine.api.media import PictureFinding, PictureIssue, PictureReport
+from engine.api.capabilities import Geometry
+from engine.api.match_report import Grounding
+from engine.api.media import Box
+from engine.api.picture_report import PictureFinding, PictureIssue, PictureReport
 from engine.api.prompt_report import Language, Severity
-from engine.api.types import Box, Geometry, Grounding
 
 _SEVERITY_ORDER = tuple(Severity)
 _COVERAGE = 0.6
@@ -62,11 +64,11 @@ def picture_findings(
         "height": report.height_px,
         "sharpness": f"{report.sharpness or 0.0:.0f}",
         "blockiness": f"{report.blockiness or 1.0:.1f}",
-        "count": len(report.lettering),
-        "coverage": f"{100 * report.lettering_coverage:.1f}",
+        "count": len(report.text_lines),
+        "coverage": f"{100 * report.text_coverage:.1f}",
     }
     found = [
-        _finding(issue.value, told, values, report.lettering if issue is PictureIssue.LETTERING else ())
+        _finding(issue.value, told, values, report.text_lines if issue is PictureIssue.LETTERING else ())
         for issue in report.issues
         if not (issue is PictureIssue.SMALL and is_large_enough)
     ]

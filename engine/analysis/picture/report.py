@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from PIL import ExifTags
 from PIL import Image as Pillow
 
-from engine.analysis.picture.text_detection import find_lettering
+from engine.analysis.picture.text_detection import detect_text
+from engine.api.capabilities import Limits
 from engine.api.errors import InvalidJob, Violation
-from engine.api.media import PictureIssue, PictureReport
-from engine.api.types import Box, Image, ImageFormat, Limits
+from engine.api.fields import Field
+from engine.api.media import Box, Image, ImageFormat
+from engine.api.picture_report import PictureIssue, PictureReport
 from engine.media.picture import decode_picture
 
 _SIDE_PX = 512  # sharpness is compared at one size, because a large picture looks softer pixel by pixel
@@ -37,7 +39,7 @@ _PNG_DEPTH_OFFSET = 24  # see engine.media.picture
 def report_picture(image: Image, limits: Limits) -> PictureReport:
     """Reports on a picture file; decodes it once.
 
-    Raises ``InvalidJob`` for ``image.data`` where there is no picture to report on: nothing there, too large, no
+    Raises ``InvalidJob`` for ``Field.IMAGE_DATA`` where there is no picture to report on: nothing there, too large, no
     such format, or damaged.
     """
     if not image.data or len(image.data) > limits.max_image_bytes:
@@ -70,8 +72,8 @@ def _report(
     picture: Pillow.Image, upright: Pillow.Image | None, frame_count: int, issues: list[PictureIssue]
 ) -> PictureReport:
     sharpness = blockiness = None
-    lettering: tuple[Box, ...] = ()
-    lettering_coverage = 0.0
+    text_lines: tuple[Box, ...] = ()
+    text_coverage = 0.0
     width, height = picture.size
     if upright is not None:
         width, height = upright.size
@@ -79,9 +81,9 @@ def _report(
         sharpness, blockiness = sharpness_of(luminance), blockiness_of(luminance)
         issues += [PictureIssue.BLURRED] if sharpness < _BLURRED_BELOW else []
         issues += [PictureIssue.BLOCKY] if blockiness > _BLOCKY_ABOVE else []
-        found = find_lettering(upright)
-        lettering, lettering_coverage = found.lines, found.coverage
-        issues += [PictureIssue.LETTERING] if lettering else []
+        found = detect_text(upright)
+        text_lines, text_coverage = found.lines, found.coverage
+        issues += [PictureIssue.LETTERING] if text_lines else []
     elif _orientation(picture) >= 5:
         width, height = height, width
     return PictureReport(
@@ -92,8 +94,8 @@ def _report(
         sharpness,
         blockiness,
         tuple(issues),
-        lettering,
-        lettering_coverage,
+        text_lines,
+        text_coverage,
     )
 
 
@@ -150,4 +152,4 @@ def _orientation(picture: Pillow.Image) -> int:
 
 
 def _refuse(description: str) -> InvalidJob:
-    return InvalidJob(Violation("image.data", description))
+    return InvalidJob(Violation(Field.IMAGE_DATA, description))

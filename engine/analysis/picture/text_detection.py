@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 from PIL import ImageFilter
 
 from engine.analysis.picture.components import Components, Ints, components_of
-from engine.api.types import Box
+from engine.api.media import Box
 
 _LONGEST_SIDE_PX = 512
 _SHORTEST_SIDE_PX = 96  # of a picture that is looked at; in smaller ones no four letters are legible
@@ -41,17 +41,17 @@ Edges = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 @dataclass(frozen=True, slots=True)
-class Lettering:
+class DetectedText:
     """Lines of lettering, largest first, in pixels of the picture. ``coverage`` is their share of its area, 0..1."""
 
     lines: tuple[Box, ...]
     coverage: float
 
 
-def find_lettering(picture: Pillow.Image) -> Lettering:
+def detect_text(picture: Pillow.Image) -> DetectedText:
     """Looks for lettering in a picture of any mode; some 0.1 s whatever its size."""
     if min(picture.size) < _SHORTEST_SIDE_PX:
-        return Lettering((), 0.0)
+        return DetectedText((), 0.0)
     scale = min(1.0, _LONGEST_SIDE_PX / max(picture.size))
     size = (max(round(picture.width * scale), 1), max(round(picture.height * scale), 1))
     small = picture.convert("L").resize(size, Pillow.Resampling.BOX)
@@ -59,7 +59,7 @@ def find_lettering(picture: Pillow.Image) -> Lettering:
     merged = _merged(boxes)
     covered = sum((right - left) * (bottom - top) for left, top, right, bottom in merged)
     lines = sorted((_box_of(edges, picture, size) for edges in merged), key=lambda box: -box.width_px * box.height_px)
-    return Lettering(tuple(lines), min(covered / (size[0] * size[1]), 1.0))
+    return DetectedText(tuple(lines), min(covered / (size[0] * size[1]), 1.0))
 
 
 def _lines_against(luminance: Pillow.Image, radius: int) -> Iterator[Edges]:
@@ -118,7 +118,7 @@ def _lines(letters: Components) -> Iterator[NDArray[np.intp]]:
         line = [int(first)]
         while following[line[-1]] >= 0:
             line.append(int(following[line[-1]]))
-        if _is_lettering(letters, np.array(line)):
+        if _is_text_line(letters, np.array(line)):
             yield np.array(line)
 
 
@@ -151,7 +151,7 @@ def _followers(letters: Components) -> NDArray[np.intp]:
     return following
 
 
-def _is_lettering(letters: Components, line: NDArray[np.intp]) -> bool:
+def _is_text_line(letters: Components, line: NDArray[np.intp]) -> bool:
     if len(line) < _LEAST_COUNT:
         return False
     width, height = letters.width[line], letters.height[line].astype(np.float64)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.analysis.prompt.language import language_of
-from engine.analysis.prompt.normalised_text import Reading, read
+from engine.analysis.prompt.normalised_text import NormalisedText, normalise
 from engine.analysis.prompt.parts import cut
-from engine.analysis.prompt.phrase_parser import Phrase, Told, phrases_of
+from engine.analysis.prompt.phrase_parser import ParseState, Phrase, phrases_of
 from engine.analysis.prompt.tokens import Token, tokenise
 from engine.analysis.prompt.vocabulary import NOUN_LISTS, SUBJECT_CLASSES
 from engine.api.prompt_report import Clause, ClauseKind, Noun
@@ -20,17 +20,17 @@ from engine.api.prompt_report import Clause, ClauseKind, Noun
 
 def parse_clauses(text: str) -> tuple[Clause, ...]:
     """The clauses of a sentence, in order, none overlapping. Any text will do; takes time linear in its length."""
-    reading = read(text)
-    return clauses_of(text, reading, tokenise(reading))
+    normalised = normalise(text)
+    return clauses_of(text, normalised, tokenise(normalised))
 
 
-def clauses_of(text: str, reading: Reading, tokens: Sequence[Token]) -> tuple[Clause, ...]:
-    """The same, from a reading and its tokens."""
+def clauses_of(text: str, normalised: NormalisedText, tokens: Sequence[Token]) -> tuple[Clause, ...]:
+    """The same, from a normalised and its tokens."""
     phrases: list[Phrase] = []
-    told = Told()
+    state = ParseState()
     for part in cut(tokens):
-        added = phrases_of(part, told)
-        told.add(added)
+        added = phrases_of(part, state)
+        state.add(added)
         phrases += added
     if not any(phrase.kind is ClauseKind.SUBJECT for phrase in phrases):
         phrases = _promote(phrases)
@@ -43,7 +43,7 @@ def clauses_of(text: str, reading: Reading, tokens: Sequence[Token]) -> tuple[Cl
             stage += 1  # a posture beside a motion is no stage of its own
         has_moved = has_moved or (phrase.kind is ClauseKind.ACTION and phrase.moves)
         goes_on = phrase.continues or (goes_on and phrase.kind is not ClauseKind.ACTION)
-        clauses.append(_clause(text, reading, phrase, stage if phrase.kind is ClauseKind.ACTION else 0))
+        clauses.append(_clause(text, normalised, phrase, stage if phrase.kind is ClauseKind.ACTION else 0))
     return tuple(clauses)
 
 
@@ -58,14 +58,14 @@ def _promote(phrases: list[Phrase]) -> list[Phrase]:
     return phrases
 
 
-def _clause(text: str, reading: Reading, phrase: Phrase, stage: int) -> Clause:
-    span = reading.span(phrase.tokens[0].start, phrase.tokens[-1].end)
-    nouns = tuple(_noun(text, reading, token) for token in phrase.tokens if token.is_noun)
+def _clause(text: str, normalised: NormalisedText, phrase: Phrase, stage: int) -> Clause:
+    span = normalised.span(phrase.tokens[0].start, phrase.tokens[-1].end)
+    nouns = tuple(_noun(text, normalised, token) for token in phrase.tokens if token.is_noun)
     language = language_of(phrase.tokens)
     return Clause(phrase.kind, span, text[span.start : span.end], language, stage, phrase.moves, nouns)
 
 
-def _noun(text: str, reading: Reading, token: Token) -> Noun:
-    span = reading.span(token.start, token.end)
+def _noun(text: str, normalised: NormalisedText, token: Token) -> Noun:
+    span = normalised.span(token.start, token.end)
     classes = token.lists & NOUN_LISTS
     return Noun(span, text[span.start : span.end], next((name for name in SUBJECT_CLASSES if name in classes), "place"))

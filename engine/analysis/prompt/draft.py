@@ -1,4 +1,4 @@
-"""A prompt as the checks see it: words, parts and clauses, read once, and the settings that go with it.
+"""A prompt as the checks see it: words, parts and clauses, normalise once, and the settings that go with it.
 
 Knows how the pieces hang together; judges nothing.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from engine.analysis.prompt.clauses import clauses_of
 from engine.analysis.prompt.language import language_of
-from engine.analysis.prompt.normalised_text import Reading, read
+from engine.analysis.prompt.normalised_text import NormalisedText, normalise
 from engine.analysis.prompt.parts import SEPARATORS, cut
 from engine.analysis.prompt.phrases import Part
 from engine.analysis.prompt.tokens import HAN, MARK, Token, tokenise
@@ -34,10 +34,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A prompt and everything that was read from it; ``words`` are its tokens without punctuation."""
+    """A prompt and everything that was normalise from it; ``words`` are its tokens without punctuation."""
 
     text: str
-    reading: Reading
+    normalised: NormalisedText
     words: tuple[Token, ...]
     parts: tuple[Part, ...]
     clauses: tuple[Clause, ...]
@@ -46,7 +46,7 @@ class Draft:
 
     def span(self, tokens: Sequence[Token]) -> Span:
         """Where tokens stand in the text, from the first to the last."""
-        return self.reading.span(tokens[0].start, tokens[-1].end)
+        return self.normalised.span(tokens[0].start, tokens[-1].end)
 
     def quote(self, span: Span) -> str:
         """The text of a span."""
@@ -77,11 +77,11 @@ class Draft:
 
 def draft(text: str, settings: Settings) -> Draft:
     """Reads a prompt: any text will do, in time linear in its length."""
-    reading = read(text)
-    tokens = tokenise(reading)
-    clauses = clauses_of(text, reading, tokens)
+    normalised = normalise(text)
+    tokens = tokenise(normalised)
+    clauses = clauses_of(text, normalised, tokens)
     words = tuple(token for token in tokens if token.script != MARK)
-    return Draft(text, reading, words, cut(tokens), clauses, language_of(tokens), settings)
+    return Draft(text, normalised, words, cut(tokens), clauses, language_of(tokens), settings)
 
 
 def has_sequence(tokens: Iterable[Token]) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.api.fields import Field
 from engine.api.prompt_report import Finding, Language, Severity, Span
 
 _FOLDER = Path(__file__).parent
@@ -34,7 +35,7 @@ class FindingRow:
     """A finding of the table; ``check`` says in words what is looked for."""
 
     code: str
-    field: str
+    field: Field
     title: Mapping[Language, str]
     check: str
     example: Mapping[Language, str]
@@ -94,7 +95,7 @@ def _row(row: Mapping[str, Any]) -> FindingRow:
         for case in row["case"]
     }
     return FindingRow(
-        row["code"], row["field"], _by_language(row["title"]), row["check"], _by_language(row["example"]), cases
+        row["code"], Field(row["field"]), _by_language(row["title"]), row["check"], _by_language(row["example"]), cases
     )
 
 

@@ -19,7 +19,7 @@ _HANGUL_TAILS = range(0x1160, 0x1200)  # vowels and finals that join the consona
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class NormalisedText:
     """``text`` is what is read; character i of it comes from ``starts[i]`` to ``ends[i]`` of the given sentence."""
 
     text: str
@@ -27,14 +27,14 @@ class Reading:
     ends: tuple[int, ...]
 
     def span(self, start: int, end: int) -> Span:
-        """Where characters ``start`` to ``end`` of the reading stand in the sentence as it was given."""
+        """Where characters ``start`` to ``end`` of the normalised stand in the sentence as it was given."""
         if start >= end:
             position = self.starts[start] if start < len(self.starts) else (self.ends[-1] if self.ends else 0)
             return Span(position, position)
         return Span(self.starts[start], self.ends[end - 1])
 
 
-def read(sentence: str) -> Reading:
+def normalise(sentence: str) -> NormalisedText:
     """Reads a sentence: NFKC, case folded, invisible characters left out, white space as single blanks.
 
     Never fails, takes time linear in the length, and gives equal texts for sentences that are canonically equal.
@@ -57,7 +57,7 @@ def read(sentence: str) -> Reading:
             starts.append(position)
             ends.append(end)
         position = end
-    return Reading("".join(characters), tuple(starts), tuple(ends))
+    return NormalisedText("".join(characters), tuple(starts), tuple(ends))
 
 
 def _end_of_cluster(sentence: str, start: int) -> int:

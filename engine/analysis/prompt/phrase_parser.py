@@ -37,8 +37,8 @@ class Phrase:
 
 
 @dataclass(slots=True)
-class Told:
-    """What the parts before the current one have told."""
+class ParseState:
+    """What the parts before the current one have described."""
 
     has_subject: bool = False
     has_action: bool = False
@@ -52,7 +52,7 @@ class Told:
             self.last = phrase.kind
 
 
-def phrases_of(part: Part, told: Told) -> list[Phrase]:
+def phrases_of(part: Part, state: ParseState) -> list[Phrase]:
     """The phrases of a part in order; none for what must not be there and for words that only lead in."""
     first = 0
     while first < len(part.tokens) and _only_leads_in(part.tokens, first):
@@ -61,8 +61,8 @@ def phrases_of(part: Part, told: Told) -> list[Phrase]:
     while tokens and tokens[-1].is_in("ask"):
         tokens, uses = tokens[:-1], uses[:-1]
     if not tokens or (tokens[0].is_in("negation") and not tokens[0].is_in("still")):
-        return []  # what must not be there is told by no clause
-    end = camera_end(tokens, goes_on=told.last is ClauseKind.CAMERA)
+        return []  # what must not be there appears in no clause
+    end = camera_end(tokens, goes_on=state.last is ClauseKind.CAMERA)
     if end:
         is_moving = any(direction_of(token) not in {None, "static"} for token in tokens[:end])
         rest = tokens[end:]
@@ -71,10 +71,10 @@ def phrases_of(part: Part, told: Told) -> list[Phrase]:
             drifts = any(use is Use.MAIN and moves(token) for token, use in zip(rest, uses[end:], strict=True))
             return [Phrase(ClauseKind.CAMERA, tokens, is_moving or drifts)]
         head = Phrase(ClauseKind.CAMERA, tokens[:end], is_moving)
-        return [head, *_subject_and_action(rest, uses[end:], told)]
+        return [head, *_subject_and_action(rest, uses[end:], state)]
     if Use.MAIN not in uses and Use.ALONG not in uses:
         return _still_phrases(tokens, uses)
-    return _subject_and_action(tokens, uses, told)
+    return _subject_and_action(tokens, uses, state)
 
 
 def _only_leads_in(tokens: Sequence[Token], index: int) -> bool:
@@ -112,7 +112,7 @@ def _with_place(tokens: tuple[Token, ...], *, is_moving: bool) -> list[Phrase]:
     return phrases
 
 
-def _subject_and_action(tokens: tuple[Token, ...], uses: tuple[Use | None, ...], told: Told) -> list[Phrase]:
+def _subject_and_action(tokens: tuple[Token, ...], uses: tuple[Use | None, ...], state: ParseState) -> list[Phrase]:
     verbs = [index for index, use in enumerate(uses) if use is Use.MAIN]
     verbs = verbs or [index for index, use in enumerate(uses) if use is Use.ALONG]
     if not verbs:
@@ -127,8 +127,8 @@ def _subject_and_action(tokens: tuple[Token, ...], uses: tuple[Use | None, ...],
     if tokens[verbs[0]].is_in("weather") and not any(token.is_noun for token in named):
         return [Phrase(ClauseKind.ENVIRONMENT, tokens, is_moving)]
     phrases = [Phrase(ClauseKind.ENVIRONMENT, tokens[:lead], moves=False)] if lead else []
-    goes_along = told.has_action and (uses[0] is Use.ALONG or _goes_along(tokens[verbs[0]], head))
-    belongs = head is not None and head.is_in("worn", "body") and told.has_subject
+    goes_along = state.has_action and (uses[0] is Use.ALONG or _goes_along(tokens[verbs[0]], head))
+    belongs = head is not None and head.is_in("worn", "body") and state.has_subject
     if belongs or goes_along or not names_something(named):
         predicate = tokens[lead:]
         start = lead
@@ -139,7 +139,7 @@ def _subject_and_action(tokens: tuple[Token, ...], uses: tuple[Use | None, ...],
 
 
 def _goes_along(verb: Token, head: Token | None) -> bool:
-    """Not an action of its own beside one that was told already: "barking", "her skirt swirling"."""
+    """Not an action of its own beside an earlier action: "barking", "her skirt swirling"."""
     is_participle = verb.forms == {ING} or (not verb.forms and verb.script != HAN and verb.text.endswith("ing"))
     return is_participle or verb.is_in("result") or (head is not None and head.is_in("worn"))
 

@@ -14,10 +14,12 @@ from engine.analysis.prompt.draft import Draft, Settings, draft
 from engine.analysis.prompt.findings import Issue, finding_of, finding_table
 from engine.analysis.prompt.rewriting import rewrite
 from engine.api.errors import InvalidJob, Violation
+from engine.api.fields import Field
 from engine.api.prompt_report import Language, ModelRange, PromptReport, Severity, Span
 
 _LONGEST_REWRITTEN = 5_000  # characters; nobody reads a rewriting of more
 _MOST_OF_A_KIND = 20  # issues of one check; nobody mends the rest before these
+_NOT_ABOUT_WORDING = frozenset({"I15", "W20"})  # they compare the prompt with the negative prompt and the picture
 _WEIGHTS = {Severity.ERROR: 4, Severity.WARNING: 2, Severity.INFO: 1}
 
 
@@ -73,8 +75,12 @@ def _rewritten(read: Draft, issues: list[Issue]) -> tuple[str | None, tuple[str,
 
 def _weight(issues: list[Issue]) -> int:
     table = finding_table()
-    wording = [issue for issue in issues if table[issue.code].field == "prompt" and issue.code not in {"I15", "W20"}]
-    return sum(_WEIGHTS[table[issue.code].cases[issue.case].severity] for issue in wording)
+    total = 0
+    for issue in issues:
+        row = table[issue.code]
+        if row.field is Field.PROMPT and issue.code not in _NOT_ABOUT_WORDING:
+            total += _WEIGHTS[row.cases[issue.case].severity]
+    return total
 
 
 def _check(
@@ -85,9 +91,9 @@ def _check(
     absent_nouns: Collection[Span],
 ) -> None:
     named = {
-        "sampling.guidance_scale": guidance_scale,
-        "video.frame_count": duration_seconds,
-        "prompt": token_count,
+        Field.GUIDANCE_SCALE: guidance_scale,
+        Field.FRAME_COUNT: duration_seconds,
+        Field.PROMPT: token_count,
     }
     violations = [
         Violation(field, f"gives {value}; send a finite number that is not negative")
@@ -95,7 +101,7 @@ def _check(
         if value is not None and (not math.isfinite(value) or value < 0)
     ]
     violations += [
-        Violation("prompt", f"has no characters {span.start} to {span.end}; take spans from its own clauses")
+        Violation(Field.PROMPT, f"has no characters {span.start} to {span.end}; take spans from its own clauses")
         for span in absent_nouns
         if not 0 <= span.start < span.end <= len(text)
     ]

@@ -1,4 +1,4 @@
-"""A reading becomes words. Knows scripts and the word lists; knows no grammar.
+"""A normalised becomes words. Knows scripts and the word lists; knows no grammar.
 
 Chinese is cut by the longest term of the lists at each place, English at its word borders with terms of several
 words kept together. Both take time linear in the length.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from engine.analysis.prompt.normalised_text import Reading
+from engine.analysis.prompt.normalised_text import NormalisedText
 from engine.analysis.prompt.vocabulary import NOUN_LISTS, Vocabulary, vocabulary
 
 HAN, LATIN, FOREIGN, MARK = "han", "latin", "foreign", "mark"
@@ -27,7 +27,7 @@ _LATIN_END, _LATIN_EXTENDED = 0x250, range(0x1E00, 0x1F00)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word, or a mark of punctuation; ``start`` and ``end`` count characters of the reading.
+    """A word, or a mark of punctuation; ``start`` and ``end`` count characters of the normalised.
 
     ``lists`` names the word lists that hold it, ``forms`` the verb forms it can have. ``after_blank`` says whether
     white space stands before it.
@@ -51,10 +51,10 @@ class Token:
         return not self.lists.isdisjoint(NOUN_LISTS)
 
 
-def tokenise(reading: Reading) -> tuple[Token, ...]:
-    """Cuts a reading into tokens, in order; blanks are left out."""
+def tokenise(normalised: NormalisedText) -> tuple[Token, ...]:
+    """Cuts a normalised into tokens, in order; blanks are left out."""
     words = vocabulary()
-    text = reading.text
+    text = normalised.text
     tokens: list[Token] = []
     position, after_blank = 0, False
     while piece := _PIECE.match(text, position):

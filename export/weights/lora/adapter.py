@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from engine.bundle import file_sha256
+from engine.bundle.folder import file_sha256
 from export.errors import ExportError
 from export.weights.lora.layouts import ParameterNames, Role, metadata_scale, of_component
 

@@ -6,6 +6,6 @@ adapter for each expert. With shift 5 the steps are at t = 999, 937, 833 and 624
 
 from __future__ import annotations
 
-from engine.bundle import DistilledSpec
+from engine.bundle.manifest import DistilledSpec
 
 LIGHTNING_4_STEPS = DistilledSpec(step_count=4, shift=5.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.api.types import Capabilities, Geometry, MemoryPlan, StageMemory
+from engine.api.capabilities import Capabilities, Geometry, MemoryPlan, StageMemory
 from server import __version__
 from server.rpc.codec.enums import WIRE_EXPERTS, WIRE_FAMILIES, WIRE_FRAME_ENCODINGS, WIRE_STAGES
 from stillcue.v1 import capabilities_pb2

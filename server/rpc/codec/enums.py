@@ -10,20 +10,13 @@ import enum
 import re
 from typing import Any, TypeVar
 
-from engine.analysis.diagnosis import RemedyKind, SymptomKind
-from engine.analysis.prompt import ClauseKind, Severity
-from engine.api.types import (
-    Expert,
-    Family,
-    FrameEncoding,
-    ImageFormat,
-    MatchBasis,
-    MatchMode,
-    MatchVerdict,
-    PictureFit,
-    Stage,
-    SuccessBasis,
-)
+from engine.api.capabilities import Family
+from engine.api.diagnosis import RemedyKind, SymptomKind
+from engine.api.events import Expert, Stage
+from engine.api.job import MatchMode, PictureFit
+from engine.api.match_report import MatchBasis, MatchVerdict, SuccessBasis
+from engine.api.media import FrameEncoding, ImageFormat
+from engine.api.prompt_report import ClauseKind, Severity
 from stillcue.v1 import capabilities_pb2, diagnosis_pb2, generate_pb2, match_pb2, media_pb2, prompt_report_pb2
 
 _E = TypeVar("_E", bound=enum.Enum)

@@ -14,13 +14,15 @@ from server.rpc.codec.enums import (
     WIRE_SYMPTOMS,
     WIRE_VERDICTS,
 )
+from server.rpc.codec.fields import GENERATE_PATHS
 from stillcue.v1 import diagnosis_pb2, match_pb2, media_pb2, picture_report_pb2, prompt_report_pb2
 
 if TYPE_CHECKING:
-    from engine.analysis.diagnosis import ClipMetrics, Diagnosis
-    from engine.analysis.prompt import Finding, PromptReport, Span
-    from engine.api.media import PictureReport
-    from engine.api.types import Box, ClauseScore, CropProposal, Grounding, MatchReport, SuccessEstimate
+    from engine.api.diagnosis import ClipMetrics, Diagnosis
+    from engine.api.match_report import ClauseScore, CropProposal, Grounding, MatchReport, SuccessEstimate
+    from engine.api.media import Box
+    from engine.api.picture_report import PictureReport
+    from engine.api.prompt_report import Finding, PromptReport, Span
 
 
 def encode_match_report(report: MatchReport) -> match_pb2.MatchReport:
@@ -148,7 +150,7 @@ def _encode_finding(finding: Finding) -> prompt_report_pb2.PromptFinding:
         code=finding.code,
         case_name=finding.case,
         severity=WIRE_SEVERITIES[finding.severity],
-        field=finding.field,
+        field=GENERATE_PATHS[finding.field],
         span=_encode_span(finding.span) if finding.span is not None else None,
         message=finding.message,
         suggestion=finding.suggestion,
@@ -163,7 +165,7 @@ def _encode_picture_report(report: PictureReport) -> picture_report_pb2.PictureR
         height_px=report.height_px,
         sharpness=report.sharpness,
         blockiness=report.blockiness,
-        lettering_coverage=report.lettering_coverage,
+        lettering_coverage=report.text_coverage,
         findings=[
             picture_report_pb2.PictureFinding(
                 code=item.code,

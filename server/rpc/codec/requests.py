@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from engine.api.errors import Violation
-from engine.api.types import ClipPlan, FrameEncoding, Image, Job, MatchPolicy, SamplingSpec, VideoSpec
+from engine.api.job import ClipPlan, Job, MatchPolicy, SamplingSpec, VideoSpec
+from engine.api.media import FrameEncoding, Image
+from server.errors.refusals import FieldViolation
 from server.jobs.request import JobRequest
 from server.jobs.resume_token import ResumeToken
 from server.rpc.codec.enums import FRAME_ENCODINGS, IMAGE_FORMATS, MATCH_MODES, PICTURE_FITS
+from server.rpc.codec.fields import GENERATE_PATHS
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 
 if TYPE_CHECKING:
@@ -38,12 +40,12 @@ def decode_generate(
     request: generate_pb2.GenerateRequest, max_stall_seconds: float, max_resume_seconds: float
 ) -> GenerateCall:
     """Reads a Generate request. Longer stalls and resume windows than the maxima are cut to the maxima."""
-    violations: list[Violation] = []
+    violations: list[FieldViolation] = []
     request_id = request.request_id or str(uuid.uuid4())
     if not _UUID.fullmatch(request_id):
         request_id = str(uuid.uuid4())
         violations.append(
-            Violation(
+            FieldViolation(
                 "request_id", "is not a UUID such as 6f1c2f6e-0d0c-4c53-9d4a-0a8f3a1f5c11; send one, or leave it empty"
             )
         )
@@ -70,6 +72,7 @@ def decode_generate(
         resumes=bool(request.resume_token),
         resume_token=_decode_token(request.resume_token, violations),
         violations=tuple(violations),
+        paths=GENERATE_PATHS,
         digest=partial(_digest, request),
     )
     return GenerateCall(job_request, encoding or FrameEncoding.PNG, max_stall_seconds)
@@ -89,12 +92,12 @@ class ScoreCall:
     plan: ClipPlan
     include_heat_map: bool
     include_crop: bool
-    violations: tuple[Violation, ...]
+    violations: tuple[FieldViolation, ...]
 
 
 def decode_score_match(request: match_pb2.ScoreMatchRequest) -> ScoreCall:
     """Reads a ScoreMatch request."""
-    violations: list[Violation] = []
+    violations: list[FieldViolation] = []
     video = VideoSpec(
         width_px=request.width_px,
         height_px=request.height_px,
@@ -110,19 +113,11 @@ def decode_score_match(request: match_pb2.ScoreMatchRequest) -> ScoreCall:
     return ScoreCall(image, request.prompt, plan, request.include_heat_map, request.include_crop, tuple(violations))
 
 
-def flat_field(violation: Violation) -> Violation:
-    """A violation of a ScoreMatch request, whose fields stand in no group: ``video.width_px`` is ``width_px``."""
-    for group in ("video.", "sampling."):
-        if violation.field.startswith(group):
-            return Violation(violation.field.removeprefix(group), violation.description)
-    return violation
-
-
-def _decode_image(image: media_pb2.Image, violations: list[Violation]) -> Image:
+def _decode_image(image: media_pb2.Image, violations: list[FieldViolation]) -> Image:
     return Image(image.data, _decode_enum(IMAGE_FORMATS, image.format, "image.format", violations))
 
 
-def _decode_video(video: generate_pb2.VideoSpec, violations: list[Violation]) -> VideoSpec:
+def _decode_video(video: generate_pb2.VideoSpec, violations: list[FieldViolation]) -> VideoSpec:
     return VideoSpec(
         width_px=video.width_px,
         height_px=video.height_px,
@@ -137,36 +132,36 @@ def _decode_sampling(sampling: generate_pb2.SamplingSpec) -> SamplingSpec:
     return SamplingSpec(**given)  # type: ignore[arg-type]  # the names are the same on both sides
 
 
-def _decode_enum(table: Mapping[int, _T], number: int, field: str, violations: list[Violation]) -> _T | None:
+def _decode_enum(table: Mapping[int, _T], number: int, field: str, violations: list[FieldViolation]) -> _T | None:
     if number not in table:
         known = ", ".join(str(item) for item in table)
-        violations.append(Violation(field, f"is {number}; this server knows {known}"))
+        violations.append(FieldViolation(field, f"is {number}; this server knows {known}"))
     return table.get(number)
 
 
-def _decode_token(text: str, violations: list[Violation]) -> ResumeToken | None:
+def _decode_token(text: str, violations: list[FieldViolation]) -> ResumeToken | None:
     if not text:
         return None
     try:
         return ResumeToken.decode(text)
     except ValueError:
         violations.append(
-            Violation(
+            FieldViolation(
                 "resume_token", "is none of this service; send that of the last event received, or leave it empty"
             )
         )
         return None
 
 
-def _decode_window(duration: Duration, violations: list[Violation]) -> float:
+def _decode_window(duration: Duration, violations: list[FieldViolation]) -> float:
     if not duration.seconds and not duration.nanos:
         return 0.0
     return _decode_seconds(duration, "stream.resume_window", violations)
 
 
-def _decode_seconds(duration: Duration, field: str, violations: list[Violation]) -> float:
+def _decode_seconds(duration: Duration, field: str, violations: list[FieldViolation]) -> float:
     seconds = duration.seconds + duration.nanos / 1e9
     is_valid = -999_999_999 <= duration.nanos <= 999_999_999 and duration.seconds * duration.nanos >= 0
     if not is_valid or seconds <= 0:
-        violations.append(Violation(field, "is not a duration above 0; leave it unset for the server's own"))
+        violations.append(FieldViolation(field, "is not a duration above 0; leave it unset for the server's own"))
     return seconds

@@ -5,16 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine import encode_frame
-from engine.api.types import (
-    Capabilities,
-    FrameEncoding,
-    FrameReady,
-    MatchReport,
-    Settings,
-    Stage,
-    StageStarted,
-    StepDone,
-)
+from engine.api.capabilities import Capabilities
+from engine.api.events import FrameReady, Stage, StageStarted, StepDone
+from engine.api.job import Settings
+from engine.api.match_report import MatchReport
+from engine.api.media import FrameEncoding
 from server.jobs.messages import Accepted, Completed, QueueMoved, StreamEvent
 from server.rpc.codec.durations import encode_duration, encode_known
 from server.rpc.codec.enums import WIRE_EXPERTS, WIRE_FRAME_ENCODINGS, WIRE_PICTURE_FITS, WIRE_STAGES

@@ -25,13 +25,13 @@ EXTRA_PACKAGES = frozenset({"av", "numpy", "PIL", "rich"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code; a wrong command line exits with 2 by itself."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what gRPC logs, the messages below say better
+    """Runs one command and returns its exit code. Raises ``SystemExit(2)`` for a wrong command line."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the messages below replace gRPC's log
     from stillcue.cli.arguments import parse_arguments
 
     options = parse_arguments(arguments)
     try:
-        # Imports the packages of stillcue[cli], which may be missing.
+        # Imports packages of stillcue[cli], which may not be installed.
         from stillcue.cli import commands
 
         with terminations_as_interrupts():

@@ -1,4 +1,4 @@
-"""The command line's grammar, and what can be judged without a server. Every mistake found here exits with 2."""
+"""The argument parser, with every check that needs no server. A failed check exits with 2."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LARGEST_INT64 = 2**63 - 1
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parses a command line; ``--help`` and mistakes end the process."""
+    """Parses and checks a command line. Raises ``SystemExit``: 0 after ``--help``, 2 for a wrong command line."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     check_connection(parser, options)
@@ -28,7 +28,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """Returns the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="stillcue",
         description="One picture and one sentence become video.",
@@ -41,9 +41,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_picture_and_prompt(score)
     _add_clip(score)
     score.add_argument("--json", action="store_true", help="print the report as JSON")
-    score.add_argument("--heat-map", type=_output("png"), metavar="FILE.png", help="write where the subject is")
+    score.add_argument("--heat-map", type=_output("png"), metavar="FILE.png", help="write the heat map of the subject")
     score.add_argument(
-        "--crop", type=_output("png"), metavar="FILE.png", help="write the picture as it is cut around the subject"
+        "--crop", type=_output("png"), metavar="FILE.png", help="write the picture cropped around the subject"
     )
     add_connection(score)
     capabilities = commands.add_parser("capabilities", help="what the server has loaded")
@@ -95,7 +95,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_clip(parser: argparse.ArgumentParser) -> None:
-    """Options that describe a clip, whether it is made or only thought of."""
+    """Adds the options that describe a clip, for ``generate`` and ``score``."""
     parser.add_argument("--size", type=_size, default=(0, 0), metavar="WxH", help="default: by the picture's aspect")
     parser.add_argument("--frames", type=_integer(1, _LARGEST_INT32), default=0, metavar="N", help="4n + 1")
     parser.add_argument("--fps", type=float, metavar="F", help="frames per second that the clip is shown at")

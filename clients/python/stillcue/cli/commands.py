@@ -1,4 +1,4 @@
-"""The three commands. Each makes one call and says what came of it; errors pass through."""
+"""The three commands. Each makes one call and prints or writes its result; ``StillcueError`` is left to the caller."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Runs the command that the command line names."""
+    """Runs the command named in ``options.command``."""
     {"generate": generate, "score": score, "capabilities": capabilities}[options.command](options)
 
 
 def generate(options: argparse.Namespace) -> None:
-    """Makes a clip: the mp4 file, and the summary and the contact sheet where they are asked for."""
+    """Generates a clip and writes the mp4 file and, on request, the summary and the contact sheet."""
     console = Console(stderr=True)
     font = _sheet_font(options, console)
     with (
@@ -64,7 +64,7 @@ def generate(options: argparse.Namespace) -> None:
 
 
 def score(options: argparse.Namespace) -> None:
-    """Prints how well a picture and a sentence match."""
+    """Prints the match report of a picture and a prompt; writes heat map and crop on request."""
     width_px, height_px = options.size
     with connect(options) as client:
         report = client.score_match(
@@ -105,7 +105,7 @@ def capabilities(options: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class _Received:
-    """What is kept of a stream."""
+    """What the command keeps of a stream: the first event, the last, and the frames for the contact sheet."""
 
     accepted: Accepted
     summary: Summary
@@ -113,9 +113,9 @@ class _Received:
 
 
 def _receive(stream: EventStream, display: ProgressDisplay, options: argparse.Namespace) -> _Received:
-    """Writes the frames as they come; the mp4 file takes its name when the stream has ended well."""
+    """Writes the frames to a temporary mp4 file as they arrive; renames it after the stream ended without error."""
     accepted = next(stream)
-    assert isinstance(accepted, Accepted)  # the stream holds servers to that
+    assert isinstance(accepted, Accepted)  # guaranteed by the stream, which checks the order of events
     display.show(accepted)
     settings = accepted.settings
     wanted = sheet_indices(settings.frame_count)
@@ -166,7 +166,7 @@ def _start(client: Client, options: argparse.Namespace, console: Console) -> Eve
 
 
 def _sheet_font(options: argparse.Namespace, console: Console) -> Font | None:
-    """The font of the sheet's caption, looked for before the work so that a wrong ``--font`` costs none."""
+    """Returns the font of the sheet's caption; found before the call, so that a wrong ``--font`` wastes no clip."""
     if options.sheet is None:
         return None
     font = caption_font(options.prompt, options.font)
@@ -208,7 +208,7 @@ def _describe_capabilities(found: Capabilities) -> str:
 
 
 def _describe_memory(found: Capabilities) -> Iterator[str]:
-    """The plan that takes the most, and what each job has to load anew."""
+    """Yields lines on the largest memory plan and on the graphs that every job loads."""
     if not found.memory_plans:
         return
     plan = max(found.memory_plans, key=lambda item: item.peak_bytes)
@@ -224,11 +224,11 @@ def _to_json(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The same with None for infinities and NaN, which JSON does not have; identical pictures have infinite dB."""
+    """Replaces infinities and NaN by None for JSON; the PSNR of identical pictures is infinite."""
     match value:
         case float():
             return value if math.isfinite(value) else None
-        case bytes():  # pictures, which have files of their own
+        case bytes():  # pictures, which are written to files of their own
             return None
         case dict():
             return {key: _finite(item) for key, item in value.items()}

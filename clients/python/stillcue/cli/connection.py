@@ -1,6 +1,6 @@
-"""How the command line reaches a server: flags and environment become a client. A token is never a flag.
+"""Connection options of the command line: flags and environment variables become a ``Client``.
 
-Knows files and the client's arguments; mistakes that need no server exit with 2, like every other wrong flag.
+A token is read from a file or the environment, never from a flag. Wrong values exit with 2.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ TLS_KEY_VARIABLE = "STILLCUE_TLS_KEY"
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that every command has."""
+    """Adds the connection options, which every command has."""
     group = parser.add_argument_group(
-        "connection", f"Each file can be named in the environment instead; a token itself stands in {TOKEN_VARIABLE}."
+        "connection", f"Files can also be named by environment variables; {TOKEN_VARIABLE} holds a token itself."
     )
     group.add_argument(
         "--server",
@@ -36,15 +36,15 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         help=f"default: {SERVER_VARIABLE}, else {DEFAULT_SERVER}",
     )
     tls = group.add_mutually_exclusive_group()
-    tls.add_argument("--tls", action="store_true", default=None, help="encrypt; the default but on this machine")
+    tls.add_argument("--tls", action="store_true", default=None, help="encrypt; default except to this machine")
     tls.add_argument("--plaintext", action="store_false", dest="tls", help="do not encrypt")
     files = (
         ("--tls-ca", TLS_CA_VARIABLE, "root certificates in place of the system's"),
-        ("--tls-cert", TLS_CERT_VARIABLE, "this client's certificate, with those that signed it"),
+        ("--tls-cert", TLS_CERT_VARIABLE, "this client's certificate with its chain"),
         ("--tls-key", TLS_KEY_VARIABLE, "the certificate's key"),
     )
     for flag, variable, meaning in files:
-        # argparse reads a default that is text with the flag's own type, so that a wrong variable is told as well.
+        # argparse applies ``type`` to a default that is text, so a wrong variable is reported like a wrong flag.
         group.add_argument(
             flag,
             type=_bytes,
@@ -60,11 +60,11 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"a token for the server [{TOKEN_FILE_VARIABLE}]",
     )
-    group.add_argument("--timeout", type=float, metavar="SECONDS", help="give up after so long")
+    group.add_argument("--timeout", type=float, metavar="SECONDS", help="deadline of the call")
 
 
 def check_connection(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Judges the flags together, and adds the token of the environment where no file gives one."""
+    """Checks the options against each other; takes the token from the environment if no file gives one."""
     options.token = options.token or _token_of_environment(parser)
     given = {"--tls-ca": options.tls_ca, "--tls-cert": options.tls_cert, "--tls-key": options.tls_key}
     named = [flag for flag, value in given.items() if value is not None]
@@ -77,7 +77,7 @@ def check_connection(parser: argparse.ArgumentParser, options: argparse.Namespac
 
 
 def connect(options: argparse.Namespace) -> Client:
-    """A client as the flags say."""
+    """Returns a client for the options."""
     from stillcue.client import Client
 
     return Client(

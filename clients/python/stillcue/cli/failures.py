@@ -1,4 +1,4 @@
-"""Errors of calls become one message for a person: what is wrong, in which option, and what to do."""
+"""Formats an error of a call as one message: what is wrong, in which option, and what to do."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OPTION_BY_FIELD = {
     "match.mode": "--no-match",
     "match.minimum_score": "--require-match",
     "stream.preview_every_step_count": "--previews",
-    # Of ScoreMatch.
+    # Fields of ScoreMatchRequest.
     "width_px": "--size",
     "height_px": "--size",
     "frame_count": "--frames",
@@ -72,7 +72,7 @@ _REMEDY_BY_ERROR: dict[type[StillcueError], str] = {
     AccessDenied: "give a valid token by --token-file or STILLCUE_TOKEN, or a certificate by --tls-cert and --tls-key",
     DeadlineExceeded: "raise --timeout, or ask for fewer frames or steps",
     Unavailable: "is it running at {server}? It must speak TLS, unless it is on this machine or --plaintext is given; "
-    "for TLS see --tls-ca, and --tls-cert where it wants to know who calls",
+    "for TLS see --tls-ca, and --tls-cert if it asks for client certificates",
     ResumeFailed: "the clip is lost; try again",
     Unsupported: "is {server} a Stillcue server of this version?",
     ServerError: "tell its operator the request id",
@@ -80,7 +80,7 @@ _REMEDY_BY_ERROR: dict[type[StillcueError], str] = {
 
 
 def describe(error: StillcueError, server: str) -> str:
-    """A message of a few lines."""
+    """Returns a message of a few lines for an error; ``server`` is the address for messages that name it."""
     kind = next(kind for kind in type(error).__mro__ if kind in _HEADING_BY_ERROR)
     if error.violations:
         lines = [f"{_HEADING_BY_ERROR[kind]}:", *(f"  {_describe_violation(item)}" for item in error.violations)]
@@ -103,7 +103,7 @@ def _describe_violation(violation: Violation) -> str:
 
 
 def _describe_refused_match(report: MatchReport) -> Iterator[str]:
-    """What does not fit, and the sentence as rules would put it."""
+    """Yields lines: clauses that do not match, nouns missing in the picture, and the rewritten prompt."""
     for clause in report.clauses:
         if clause.gated_probability is not None and clause.gated_probability < 0.5:
             yield f"{clause.kind.value} “{clause.text}” fits with {100 * clause.gated_probability:.0f} %"

@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary path in the same folder; at the end of the block that file takes the place of ``path``.
+    """Gives a temporary path in the same folder; after the block the temporary file is renamed to ``path``.
 
-    Where the block fails or is interrupted, ``path`` stays as it was and the temporary file goes.
+    If the block fails or is interrupted, ``path`` is unchanged and the temporary file is deleted.
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:

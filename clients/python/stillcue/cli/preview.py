@@ -1,4 +1,4 @@
-"""A preview as coloured half blocks: two pixels in each character cell. For terminals of 24-bit colour."""
+"""Previews in a terminal of 24-bit colour: half-block characters show two pixels in each cell."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _UPPER_HALF_BLOCK = "▀"
 
 
 def can_show_previews(console: Console) -> bool:
-    """Whether previews make sense here: a person's terminal that has the colours."""
+    """Returns True for an interactive terminal with 24-bit colour."""
     return console.is_terminal and console.color_system == "truecolor"
 
 
 class PreviewBlocks:
-    """A rich renderable of a preview, no larger than the terminal leaves room for."""
+    """A rich renderable of a preview, scaled to the room in the terminal."""
 
     def __init__(self, preview: Preview) -> None:
         with Image.open(io.BytesIO(preview.data)) as image:

@@ -1,4 +1,4 @@
-"""What a person sees while a clip is made: a live display in a terminal, one line for each stage elsewhere."""
+"""Progress while a clip is generated: a live display in a terminal, otherwise one line for each stage."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STAGE_LABELS = {
 
 
 class ProgressDisplay:
-    """Shows events as they come. ``live`` is None where nothing can be redrawn."""
+    """Shows events as they arrive. ``live`` is None if the output is no terminal that can be redrawn."""
 
     def __init__(self, console: Console, live: Live | None) -> None:
         self._console = console
@@ -44,7 +44,7 @@ class ProgressDisplay:
         self._redraw()
 
     def show(self, event: Event) -> None:
-        """Shows one event."""
+        """Updates the display for one event."""
         match event:
             case Accepted():
                 settings = event.settings
@@ -84,7 +84,7 @@ class ProgressDisplay:
 
 @contextmanager
 def progress_display(console: Console) -> Iterator[ProgressDisplay]:
-    """A display for the length of one call."""
+    """Gives a display that is active during the block."""
     if not console.is_terminal:
         yield ProgressDisplay(console, None)
         return

@@ -1,4 +1,4 @@
-"""A match report and a diagnosis as a person would like to read them: colours in a terminal, plain lines in a pipe."""
+"""Match reports and diagnoses as text: coloured in a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ _SEVERITY_STYLES = {
     FindingSeverity.INFO: "cyan",
 }
 _BAR_CELLS = 10
-_LONGEST_SENTENCE = 600  # characters that are shown of a sentence
+_LONGEST_SENTENCE = 600  # characters; longer prompts are cut for display
 
 
 def describe_match(report: MatchReport) -> str:
-    """A match report in one line."""
+    """Returns a match report in one line."""
     return f"match {report.score:.0f} of 100, {report.verdict} ({report.basis} score){_success(report)}"
 
 
 def print_match(console: Console, report: MatchReport, prompt: str) -> None:
-    """A match report on some lines: score, sentence, clauses, findings, picture, crops.
+    """Prints a match report: score, prompt, clauses, findings, picture, crops.
 
-    In a terminal lines are folded and keep their indent; in a pipe each is one line, however long.
+    A terminal wraps long lines with their indent; in a pipe each line stays whole.
     """
     style = f"bold {_VERDICT_STYLES.get(report.verdict, '')}"
     findings = report.prompt_report.findings if report.prompt_report is not None else ()
@@ -68,7 +68,7 @@ def print_match(console: Console, report: MatchReport, prompt: str) -> None:
 
 
 def diagnosis_view(diagnosis: Diagnosis) -> RenderableType:
-    """What was noticed on a clip and what to try first; one line where that is nothing."""
+    """Returns the symptoms of a clip and the remedies, first the most promising; one line without symptoms."""
     metrics = diagnosis.metrics
     drift = "" if metrics.subject_drift is None else f", subject drift {100 * metrics.subject_drift:.0f} %"
     figures = f"{100 * metrics.vbench_like_dynamic_degree:.0f} % of the clip moves{drift}"
@@ -83,7 +83,7 @@ def diagnosis_view(diagnosis: Diagnosis) -> RenderableType:
 
 
 def summarise_findings(report: MatchReport) -> Iterator[Text]:
-    """One line for each finding that may spoil a clip, for display while it is made."""
+    """Yields one line for each finding that may spoil a clip, to show while the clip is generated."""
     findings: list[PromptFinding | PictureFinding] = []
     findings += report.prompt_report.findings if report.prompt_report is not None else ()
     findings += report.picture_report.findings if report.picture_report is not None else ()
@@ -101,7 +101,7 @@ def _success(report: MatchReport) -> str:
 
 
 def _sentence(prompt: str, report: MatchReport, findings: tuple[PromptFinding, ...]) -> Text:
-    """The sentence, coloured by clause; what a finding means is underlined in the colour of its severity."""
+    """Returns the prompt coloured by clause; words with a finding are underlined in the colour of its severity."""
     text = Text("".join(" " if unicodedata.category(mark) == "Cc" else mark for mark in prompt))
     for clause in report.clauses:
         fit = clause.gated_probability

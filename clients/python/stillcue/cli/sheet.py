@@ -1,4 +1,4 @@
-"""The contact sheet: the picture, then evenly spaced frames, with the sentence below. Knows Pillow only."""
+"""Draws the contact sheet: the picture, evenly spaced frames, and the prompt as caption below."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _LABEL_SIZE_PX = 13
 _GAP_PX = 10
 _PAPER = (250, 250, 248)
 _INK = (30, 30, 30)
-# Pillow's own font has little more than ASCII. Systems have these; Pillow looks for them by name.
+# Pillow's own font has little more than ASCII. These fonts are common on systems; Pillow finds them by name.
 _SYSTEM_FONTS = ("DejaVuSans.ttf", "NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "PingFang.ttc", "msyh.ttc")
-_NO_CHARACTER = "\U0010ffff"  # stands for what a font draws in place of characters that it lacks
+_NO_CHARACTER = "\U0010ffff"  # drawn to obtain the glyph that a font shows for missing characters
 
 
 def sheet_indices(frame_count: int) -> frozenset[int]:
-    """Indices of the frames that a sheet shows: the first, the last, and evenly spaced ones between."""
+    """Returns the indices of the frames on a sheet: the first, the last, and evenly spaced ones between."""
     shown = min(TILE_COUNT - 1, frame_count)
     return frozenset(round(tile * (frame_count - 1) / max(shown - 1, 1)) for tile in range(shown))
 
 
 def caption_font(text: str, path: Path | None = None) -> Font | None:
-    """A font that has every character of a text, or None.
+    """Returns a font that has every character of a text, or None.
 
-    That is the font in the file where one is given, else Pillow's own or one of the system's. Raises ``OSError``
-    where the file holds no font.
+    Tries the font file ``path`` if given, otherwise Pillow's own font and then the system's. Raises ``OSError`` if the
+    file holds no font.
     """
     if path is not None:
         font = ImageFont.truetype(str(path), CAPTION_SIZE_PX)
@@ -49,11 +49,11 @@ def caption_font(text: str, path: Path | None = None) -> Font | None:
 
 
 def can_show(font: Font, text: str) -> bool:
-    """Whether a font has every character of a text."""
+    """Returns True if a font has every character of a text."""
     try:
         missing = _glyph(font, _NO_CHARACTER)
         return all(_glyph(font, character) != missing for character in set(text) if not character.isspace())
-    except UnicodeEncodeError:  # a bitmap font, and a character beyond Latin-1
+    except UnicodeEncodeError:  # a bitmap font has no characters beyond Latin-1
         return False
 
 
@@ -62,7 +62,7 @@ def write_sheet(
 ) -> None:
     """Writes a contact sheet as PNG.
 
-    ``frames`` maps indices to pixels of one size. ``font`` None leaves the sheet without a caption.
+    ``frames`` maps frame indices to pixels [height, width, 3] uint8 of one size. ``font`` None: no caption.
     """
     first = next(iter(frames.values()))
     size = _tile_size(first.shape[1], first.shape[0])
@@ -94,12 +94,12 @@ def write_sheet(
 def _fonts() -> Iterator[Font]:
     yield ImageFont.load_default(CAPTION_SIZE_PX)
     for name in _SYSTEM_FONTS:
-        with suppress(OSError):  # this system lacks it
+        with suppress(OSError):  # not on this system
             yield ImageFont.truetype(name, CAPTION_SIZE_PX)
 
 
 def _tile_size(width_px: int, height_px: int) -> tuple[int, int]:
-    """Small frames grow by a whole factor, large ones shrink."""
+    """Returns the size of a frame on the sheet: small frames are enlarged by a whole factor, large ones reduced."""
     longer = max(width_px, height_px)
     if longer <= TILE_LIMIT_PX:
         factor = TILE_LIMIT_PX // longer
@@ -126,7 +126,7 @@ def _glyph(font: Font, character: str) -> bytes:
 
 
 def _wrap(text: str, font: Font, width_px: int) -> list[str]:
-    """Breaks a text at spaces, and within words that are wider than a line, as Chinese sentences are."""
+    """Breaks a text into lines at spaces, and inside words wider than a line, as in Chinese."""
     lines = [""]
     for word in text.split():
         candidate = f"{lines[-1]} {word}".lstrip()

@@ -1,4 +1,4 @@
-"""``kill`` and a closed terminal end a command as Ctrl-C does: the call is cancelled, no half a file stays."""
+"""Makes SIGTERM and SIGHUP end a command like Ctrl-C: the call is cancelled and no partial file stays."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _NAMES = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
 @contextmanager
 def terminations_as_interrupts() -> Iterator[None]:
-    """For the length of a block, signals that ask to end raise ``KeyboardInterrupt``. For the main thread only.
+    """During the block, SIGTERM and SIGHUP raise ``KeyboardInterrupt`` in the main thread.
 
-    Signals that are ignored, as under ``nohup``, stay so.
+    Signals that the process ignores, as SIGHUP under ``nohup``, stay ignored.
     """
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]

@@ -1,4 +1,4 @@
-"""Frames become an mp4 file one by one, as they arrive. Knows PyAV and H.264; knows no server."""
+"""Decodes frames and writes them to an mp4 file (H.264) one by one as they arrive."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 Pixels = NDArray[np.uint8]  # [height, width, 3], RGB, rows from the top
-# ITU-T H.273 gives primaries and transfer of BT.709 the number 1. Untagged files are guessed at by players, and
-# some guess BT.601, which turns greens.
+# ITU-T H.273: 1 means the primaries, transfer and matrix of BT.709. Players guess the colours of untagged files, and
+# some guess BT.601, which shifts greens.
 _BT709 = 1
 
 
 def decode_frame(frame: Frame) -> Pixels:
-    """The pixels of a frame in any encoding."""
+    """Returns the pixels [height, width, 3] uint8 of a frame in any encoding."""
     if frame.encoding is FrameEncoding.RAW_RGB:
         return np.frombuffer(frame.data, dtype=np.uint8).reshape(frame.height_px, frame.width_px, 3)
     with Image.open(io.BytesIO(frame.data)) as image:
@@ -38,7 +38,7 @@ def decode_frame(frame: Frame) -> Pixels:
 
 
 class Mp4Writer:
-    """An mp4 file being written. Made by ``open_mp4``."""
+    """An open mp4 file, created by ``open_mp4``."""
 
     def __init__(self, container: OutputContainer, stream: VideoStream, *, is_lossless: bool) -> None:
         self._container = container
@@ -47,7 +47,7 @@ class Mp4Writer:
         self._frame_count = 0
 
     def add(self, pixels: Pixels) -> None:
-        """Encodes the next frame."""
+        """Encodes the next frame, [height, width, 3] uint8 RGB."""
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
         if not self._is_lossless:
             frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
@@ -56,16 +56,16 @@ class Mp4Writer:
         self._container.mux(self._stream.encode(frame))
 
     def flush(self) -> None:
-        """Encodes what the encoder still holds back."""
+        """Writes the frames that the encoder still buffers."""
         self._container.mux(self._stream.encode())
 
 
 @contextmanager
 def open_mp4(path: Path, *, width_px: int, height_px: int, frame_rate: float, crf: int | None) -> Iterator[Mp4Writer]:
-    """Opens an mp4 file for writing; it takes its name when the block ends well, and vanishes otherwise.
+    """Opens an mp4 file for writing; the file appears under ``path`` only if the block ends without error.
 
-    ``crf`` is H.264's quality, 0 best to 51 worst, in 4:2:0; None stores RGB without loss. The index stands at
-    the front, so that players start before the file is read to its end.
+    ``crf`` is H.264's quality, 0 best to 51 worst, in 4:2:0; None stores lossless RGB. The index is written at the
+    front, so that players can start before they have read the whole file.
     """
     with replacing(path) as temporary:
         container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
@@ -82,7 +82,7 @@ def open_mp4(path: Path, *, width_px: int, height_px: int, frame_rate: float, cr
                 context.color_range = ColorRange.MPEG
                 context.color_primaries = context.color_trc = _BT709
             stream.width, stream.height = width_px, height_px
-            container.start_encoding()  # a folder that cannot be written to shows now, not after the frames
+            container.start_encoding()  # fails now, before any frame, if the folder is not writable
             writer = Mp4Writer(container, stream, is_lossless=crf is None)
             yield writer
             writer.flush()

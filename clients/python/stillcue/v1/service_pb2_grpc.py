@@ -28,11 +28,10 @@ if _version_not_supported:
 
 
 class StillcueServiceStub(object):
-    """Image-to-video generation, and the score that tells first whether the picture and the sentence match.
+    """Image-to-video generation, and scoring of the match of picture and sentence.
 
-    Errors carry google.rpc.ErrorInfo with domain "stillcue" and a reason in UPPER_SNAKE_CASE; bad fields are
-    listed in google.rpc.BadRequest by their path in the request, work refused for load carries
-    google.rpc.RetryInfo.
+    Errors carry google.rpc.ErrorInfo with domain "stillcue" and a reason in UPPER_SNAKE_CASE. Wrong fields are
+    listed in google.rpc.BadRequest by their path in the request. Errors caused by load carry google.rpc.RetryInfo.
     """
 
     def __init__(self, channel):
@@ -64,26 +63,25 @@ class StillcueServiceStub(object):
 
 
 class StillcueServiceServicer(object):
-    """Image-to-video generation, and the score that tells first whether the picture and the sentence match.
+    """Image-to-video generation, and scoring of the match of picture and sentence.
 
-    Errors carry google.rpc.ErrorInfo with domain "stillcue" and a reason in UPPER_SNAKE_CASE; bad fields are
-    listed in google.rpc.BadRequest by their path in the request, work refused for load carries
-    google.rpc.RetryInfo.
+    Errors carry google.rpc.ErrorInfo with domain "stillcue" and a reason in UPPER_SNAKE_CASE. Wrong fields are
+    listed in google.rpc.BadRequest by their path in the request. Errors caused by load carry google.rpc.RetryInfo.
     """
 
     def Generate(self, request, context):
         """Generates a clip. The stream opens with `Accepted` and ends with `Summary`; between them come queue
         positions, the match report, denoising progress with previews, and every frame in order as it is decoded.
-        Cancelling the call stops the engine within one graph call, unless the request has a `resume_window`: such
-        a stream can be taken up again, and CancelGenerate ends its job.
+        Cancelling the call stops the engine within one graph call, unless the request has a `resume_window`: then
+        the stream can be resumed, and CancelGenerate ends the job.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelGenerate(self, request, context):
-        """Ends a job that was begun with a `resume_window`, whoever reads it, within one graph call. NOT_FOUND where the
-        caller has no such job, or has it no more.
+        """Ends a job that was started with a `resume_window` within one graph call, even while a stream reads it.
+        NOT_FOUND if the caller has no such job, or no longer has it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,7 +95,7 @@ class StillcueServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetCapabilities(self, request, context):
-        """Tells what this server has loaded: model, sizes, defaults and limits.
+        """Returns what this server has loaded: model, sizes, defaults, limits and memory plans.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,11 +133,10 @@ def add_StillcueServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class StillcueService(object):
-    """Image-to-video generation, and the score that tells first whether the picture and the sentence match.
+    """Image-to-video generation, and scoring of the match of picture and sentence.
 
-    Errors carry google.rpc.ErrorInfo with domain "stillcue" and a reason in UPPER_SNAKE_CASE; bad fields are
-    listed in google.rpc.BadRequest by their path in the request, work refused for load carries
-    google.rpc.RetryInfo.
+    Errors carry google.rpc.ErrorInfo with domain "stillcue" and a reason in UPPER_SNAKE_CASE. Wrong fields are
+    listed in google.rpc.BadRequest by their path in the request. Errors caused by load carry google.rpc.RetryInfo.
     """
 
     @staticmethod

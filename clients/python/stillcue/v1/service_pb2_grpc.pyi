@@ -20,11 +20,10 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class StillcueServiceStub:
-    """Image-to-video generation, and the score that tells first whether the picture and the sentence match.
+    """Image-to-video generation, and scoring of the match of picture and sentence.
 
-    Errors carry google.rpc.ErrorInfo with domain "stillcue" and a reason in UPPER_SNAKE_CASE; bad fields are
-    listed in google.rpc.BadRequest by their path in the request, work refused for load carries
-    google.rpc.RetryInfo.
+    Errors carry google.rpc.ErrorInfo with domain "stillcue" and a reason in UPPER_SNAKE_CASE. Wrong fields are
+    listed in google.rpc.BadRequest by their path in the request. Errors caused by load carry google.rpc.RetryInfo.
     """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
@@ -34,16 +33,16 @@ class StillcueServiceStub:
     ]
     """Generates a clip. The stream opens with `Accepted` and ends with `Summary`; between them come queue
     positions, the match report, denoising progress with previews, and every frame in order as it is decoded.
-    Cancelling the call stops the engine within one graph call, unless the request has a `resume_window`: such
-    a stream can be taken up again, and CancelGenerate ends its job.
+    Cancelling the call stops the engine within one graph call, unless the request has a `resume_window`: then
+    the stream can be resumed, and CancelGenerate ends the job.
     """
 
     CancelGenerate: grpc.UnaryUnaryMultiCallable[
         stillcue.v1.generate_pb2.CancelGenerateRequest,
         stillcue.v1.generate_pb2.CancelGenerateResponse,
     ]
-    """Ends a job that was begun with a `resume_window`, whoever reads it, within one graph call. NOT_FOUND where the
-    caller has no such job, or has it no more.
+    """Ends a job that was started with a `resume_window` within one graph call, even while a stream reads it.
+    NOT_FOUND if the caller has no such job, or no longer has it.
     """
 
     ScoreMatch: grpc.UnaryUnaryMultiCallable[
@@ -56,14 +55,13 @@ class StillcueServiceStub:
         stillcue.v1.capabilities_pb2.GetCapabilitiesRequest,
         stillcue.v1.capabilities_pb2.GetCapabilitiesResponse,
     ]
-    """Tells what this server has loaded: model, sizes, defaults and limits."""
+    """Returns what this server has loaded: model, sizes, defaults, limits and memory plans."""
 
 class StillcueServiceAsyncStub:
-    """Image-to-video generation, and the score that tells first whether the picture and the sentence match.
+    """Image-to-video generation, and scoring of the match of picture and sentence.
 
-    Errors carry google.rpc.ErrorInfo with domain "stillcue" and a reason in UPPER_SNAKE_CASE; bad fields are
-    listed in google.rpc.BadRequest by their path in the request, work refused for load carries
-    google.rpc.RetryInfo.
+    Errors carry google.rpc.ErrorInfo with domain "stillcue" and a reason in UPPER_SNAKE_CASE. Wrong fields are
+    listed in google.rpc.BadRequest by their path in the request. Errors caused by load carry google.rpc.RetryInfo.
     """
 
     Generate: grpc.aio.UnaryStreamMultiCallable[
@@ -72,16 +70,16 @@ class StillcueServiceAsyncStub:
     ]
     """Generates a clip. The stream opens with `Accepted` and ends with `Summary`; between them come queue
     positions, the match report, denoising progress with previews, and every frame in order as it is decoded.
-    Cancelling the call stops the engine within one graph call, unless the request has a `resume_window`: such
-    a stream can be taken up again, and CancelGenerate ends its job.
+    Cancelling the call stops the engine within one graph call, unless the request has a `resume_window`: then
+    the stream can be resumed, and CancelGenerate ends the job.
     """
 
     CancelGenerate: grpc.aio.UnaryUnaryMultiCallable[
         stillcue.v1.generate_pb2.CancelGenerateRequest,
         stillcue.v1.generate_pb2.CancelGenerateResponse,
     ]
-    """Ends a job that was begun with a `resume_window`, whoever reads it, within one graph call. NOT_FOUND where the
-    caller has no such job, or has it no more.
+    """Ends a job that was started with a `resume_window` within one graph call, even while a stream reads it.
+    NOT_FOUND if the caller has no such job, or no longer has it.
     """
 
     ScoreMatch: grpc.aio.UnaryUnaryMultiCallable[
@@ -94,14 +92,13 @@ class StillcueServiceAsyncStub:
         stillcue.v1.capabilities_pb2.GetCapabilitiesRequest,
         stillcue.v1.capabilities_pb2.GetCapabilitiesResponse,
     ]
-    """Tells what this server has loaded: model, sizes, defaults and limits."""
+    """Returns what this server has loaded: model, sizes, defaults, limits and memory plans."""
 
 class StillcueServiceServicer(metaclass=abc.ABCMeta):
-    """Image-to-video generation, and the score that tells first whether the picture and the sentence match.
+    """Image-to-video generation, and scoring of the match of picture and sentence.
 
-    Errors carry google.rpc.ErrorInfo with domain "stillcue" and a reason in UPPER_SNAKE_CASE; bad fields are
-    listed in google.rpc.BadRequest by their path in the request, work refused for load carries
-    google.rpc.RetryInfo.
+    Errors carry google.rpc.ErrorInfo with domain "stillcue" and a reason in UPPER_SNAKE_CASE. Wrong fields are
+    listed in google.rpc.BadRequest by their path in the request. Errors caused by load carry google.rpc.RetryInfo.
     """
 
     @abc.abstractmethod
@@ -112,8 +109,8 @@ class StillcueServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[collections.abc.Iterator[stillcue.v1.generate_pb2.GenerateResponse], collections.abc.AsyncIterator[stillcue.v1.generate_pb2.GenerateResponse]]:
         """Generates a clip. The stream opens with `Accepted` and ends with `Summary`; between them come queue
         positions, the match report, denoising progress with previews, and every frame in order as it is decoded.
-        Cancelling the call stops the engine within one graph call, unless the request has a `resume_window`: such
-        a stream can be taken up again, and CancelGenerate ends its job.
+        Cancelling the call stops the engine within one graph call, unless the request has a `resume_window`: then
+        the stream can be resumed, and CancelGenerate ends the job.
         """
 
     @abc.abstractmethod
@@ -122,8 +119,8 @@ class StillcueServiceServicer(metaclass=abc.ABCMeta):
         request: stillcue.v1.generate_pb2.CancelGenerateRequest,
         context: _ServicerContext,
     ) -> typing.Union[stillcue.v1.generate_pb2.CancelGenerateResponse, collections.abc.Awaitable[stillcue.v1.generate_pb2.CancelGenerateResponse]]:
-        """Ends a job that was begun with a `resume_window`, whoever reads it, within one graph call. NOT_FOUND where the
-        caller has no such job, or has it no more.
+        """Ends a job that was started with a `resume_window` within one graph call, even while a stream reads it.
+        NOT_FOUND if the caller has no such job, or no longer has it.
         """
 
     @abc.abstractmethod
@@ -140,6 +137,6 @@ class StillcueServiceServicer(metaclass=abc.ABCMeta):
         request: stillcue.v1.capabilities_pb2.GetCapabilitiesRequest,
         context: _ServicerContext,
     ) -> typing.Union[stillcue.v1.capabilities_pb2.GetCapabilitiesResponse, collections.abc.Awaitable[stillcue.v1.capabilities_pb2.GetCapabilitiesResponse]]:
-        """Tells what this server has loaded: model, sizes, defaults and limits."""
+        """Returns what this server has loaded: model, sizes, defaults, limits and memory plans."""
 
 def add_StillcueServiceServicer_to_server(servicer: StillcueServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -14,7 +14,7 @@ from engine.analysis.prompt.checks.unwanted import check_absent_nouns, check_neg
 from engine.analysis.prompt.checks.wording import (
     check_abstract_words,
     check_cuts,
-    check_lettering,
+    check_text_in_picture,
     check_transformations,
 )
 from engine.analysis.prompt.draft import Draft
@@ -43,5 +43,5 @@ ENGLISH_AND_CHINESE: tuple[Check, ...] = (
     check_transformations,
     check_negations,
     check_camera_moves,
-    check_lettering,
+    check_text_in_picture,
 )

@@ -42,7 +42,7 @@ def _moves(draft: Draft) -> Iterator[tuple[str, Token]]:
     seen: set[str] = set()
     before = ""
     for token in draft.words:
-        start = draft.reading.starts[token.start]
+        start = draft.normalised.starts[token.start]
         while clause is not None and start >= clause.span.end:
             clause, seen = next(clauses, None), set()
         direction = direction_of(token)

@@ -69,4 +69,4 @@ def _order(draft: Draft, words: Sequence[Token]) -> Issue:
 
 
 def _starts_in(draft: Draft, token: Token, span: Span) -> bool:
-    return span.start <= draft.reading.starts[token.start] < span.end
+    return span.start <= draft.normalised.starts[token.start] < span.end

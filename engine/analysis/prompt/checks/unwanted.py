@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.analysis.prompt.draft import Draft
 from engine.analysis.prompt.findings import Issue
-from engine.analysis.prompt.normalised_text import read
+from engine.analysis.prompt.normalised_text import normalise
 from engine.analysis.prompt.phrases import is_verb
 from engine.analysis.prompt.tokens import HAN, Token
 
@@ -34,16 +34,16 @@ def check_negative_prompt(draft: Draft) -> Iterator[Issue]:
     negative = draft.settings.negative_prompt
     if not negative:
         return
-    terms = {term.strip() for term in _ITEMS.split(read(negative).text)}
+    terms = {term.strip() for term in _ITEMS.split(normalise(negative).text)}
     terms = {term for term in terms if len(term) > 1}
     lengths = sorted(set(map(len, terms)), reverse=True)
-    text = draft.reading.text
+    text = draft.normalised.text
     position = 0
     while position < len(text):
         for length in lengths:
             end = position + length
             if end <= len(text) and text[position:end] in terms and _is_word(text, position, end):
-                span = draft.reading.span(position, end)
+                span = draft.normalised.span(position, end)
                 yield Issue("I15", "both", span, {"word": draft.quote(span)})
                 position += length - 1
                 break

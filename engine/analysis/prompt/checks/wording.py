@@ -11,7 +11,7 @@ from engine.analysis.prompt.draft import Draft
 from engine.analysis.prompt.findings import Issue
 from engine.analysis.prompt.tokens import HAN, Token
 
-_SAYING = frozenset({"says", "saying", "reads", "reading", "the word", "the words", "letters"})
+_SAYING = frozenset({"says", "saying", "reads", "normalised", "the word", "the words", "letters"})
 _LEADING = frozenset({"充满", "极具", "富有", "具有"})
 _LIVING = ("person", "animal", "bird", "fish", "vehicle", "object")
 _QUOTES = frozenset("\"'“”‘’「」『』《》«»")
@@ -59,7 +59,7 @@ def check_transformations(draft: Draft) -> Iterator[Issue]:
                 yield Issue("W12", "transform", span, {"word": draft.quote(span)})
 
 
-def check_lettering(draft: Draft) -> Iterator[Issue]:
+def check_text_in_picture(draft: Draft) -> Iterator[Issue]:
     """W17: not where lettering is refused, which is W13."""
     words = draft.words
     for index, token in enumerate(words):
@@ -78,7 +78,7 @@ def _joined(draft: Draft, words: Sequence[Token], start: int, index: int) -> boo
     """Whether nothing but a blank, or a comma between adjectives, stands before a word of a run."""
     if index == start:
         return True
-    between = draft.reading.text[words[index - 1].end : words[index].start].strip()
+    between = draft.normalised.text[words[index - 1].end : words[index].start].strip()
     return not between or (between == "," and words[index].is_in("abstract") and words[index].script != HAN)
 
 
@@ -99,4 +99,4 @@ def _same_article(first: Token, second: Token) -> bool:
 
 
 def _quotes_follow(draft: Draft, token: Token) -> bool:
-    return any(character in _QUOTES for character in draft.reading.text[token.end : token.end + 3])
+    return any(character in _QUOTES for character in draft.normalised.text[token.end : token.end + 3])

@@ -1,4 +1,4 @@
-"""Graphs come and go as planned: on a real bundle, with a budget so small that nothing can stay."""
+"""Loading and unloading of graphs by plan, on a real bundle with a budget too small to keep any graph."""
 
 from __future__ import annotations
 
@@ -12,32 +12,22 @@ import pytest
 
 from engine import open_engine
 from engine.api.cancellation import CancelFlag
+from engine.api.capabilities import Geometry, MemoryPlan, StageMemory
 from engine.api.errors import BundleInvalid, Cancelled, DoesNotFit
-from engine.api.types import (
-    Expert,
-    FrameReady,
-    Geometry,
-    Image,
-    Job,
-    JobDone,
-    MemoryPlan,
-    PreparedJob,
-    SamplingSpec,
-    Stage,
-    StageMemory,
-    VideoSpec,
-)
-from engine.bundle import read_manifest
-from engine.bundle.manifest import GraphSpec, TensorDtype
+from engine.api.events import Expert, FrameReady, JobDone, Stage
+from engine.api.job import Job, PreparedJob, SamplingSpec, VideoSpec
+from engine.api.media import Image
+from engine.api.settings import EngineSettings
+from engine.bundle.folder import read_manifest
+from engine.bundle.graph_spec import GraphSpec, TensorDtype
 from engine.generate.bundle_engine import BundleEngine
-from engine.generate.opening import EngineSettings
-from engine.memory import plan_residency
 from engine.memory.measure import demand_of
 from engine.memory.placement import Placement
-from engine.memory.residence import Residence, SwappedGraph
+from engine.memory.plan import plan_memory
+from engine.memory.swapping import GraphSwapper, SwappedGraph
 from engine.runtime.base import Array, Graph, Tensor
 from engine.runtime.ort import OrtRuntime, OrtTensor
-from tests.residency import a14b_manifest
+from tests.memory_demands import a14b_manifest
 
 _WIDE, _SQUARE = Geometry(64, 48, 9), Geometry(48, 48, 9)
 # Stage of the job by the graph that runs; guide_and_step runs in both of denoising.
@@ -257,7 +247,7 @@ def test_sizes_that_do_not_fit_are_not_offered(tiny_bundle: Path, png: Callable[
 
 def test_without_a_budget_the_plan_counts_shared_weights_once(tiny_bundle: Path) -> None:
     manifest, _ = read_manifest(tiny_bundle)
-    plan = plan_residency(manifest, None, None)
+    plan = plan_memory(manifest, None, None)
     assert plan.keeps_everything
     graphs = {spec.file for spec in manifest.graphs}
     weights = sum(
@@ -309,7 +299,7 @@ def test_a_prefetch_that_failed_is_tried_again() -> None:
     text, _, _ = _specs()
     loader = Loader()
     loader.failures.append(BundleInvalid("damaged"))
-    residence = Residence(loader)
+    residence = GraphSwapper(loader)
     residence.enter([text], [])
     with pytest.raises(BundleInvalid, match="damaged"):
         residence.get(text)
@@ -320,7 +310,7 @@ def test_a_prefetch_that_failed_is_tried_again() -> None:
 def test_what_runs_in_a_stage_waits_for_its_call_and_is_opened_once() -> None:
     text, high, _ = _specs()
     loader = Loader()
-    residence = Residence(loader)
+    residence = GraphSwapper(loader)
     residence.enter([text, high], [text])
     residence.settle()
     assert loader.log == ["open transformer_high"]
@@ -334,7 +324,7 @@ def test_what_runs_in_a_stage_waits_for_its_call_and_is_opened_once() -> None:
 def test_room_is_made_before_anything_comes() -> None:
     text, high, decoder = _specs()
     loader = Loader()
-    residence = Residence(loader)
+    residence = GraphSwapper(loader)
     residence.enter([text], [])
     residence.settle()
     residence.enter([high], [])
@@ -351,7 +341,7 @@ def test_room_is_made_before_anything_comes() -> None:
 def test_what_is_still_being_opened_leaves_as_well() -> None:
     text, high, _ = _specs()
     loader = Loader()
-    residence = Residence(loader)
+    residence = GraphSwapper(loader)
     loader.may_go_on.clear()
     residence.enter([text, high], [])  # one thread opens them one after another
     Timer(0.05, loader.may_go_on.set).start()

@@ -1,31 +1,19 @@
-"""Manifests of true size without files, for tests of what fits: every figure a test cares about is an argument."""
+"""Manifests of full-size bundles without files, for tests of memory planning; sizes are arguments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.api.types import Family, Geometry
-from engine.bundle.manifest import (
-    EngineSpec,
-    GeometrySpec,
-    GraphSpec,
-    GuidanceSpec,
-    LatentSpec,
-    Manifest,
-    Precision,
-    PreviewSpec,
-    ScheduleSpec,
-    StageName,
-    TensorDtype,
-    TensorSpec,
-    TokenizerSpec,
-)
+from engine.api.capabilities import Family, Geometry
+from engine.bundle.graph_spec import EngineSpec, GraphName, GraphSpec, Precision, TensorDtype, TensorSpec
+from engine.bundle.manifest import GeometrySpec, GuidanceSpec, LatentSpec, Manifest, PreviewSpec, ScheduleSpec
+from engine.bundle.scorer_spec import TokenizerSpec
 
 GB = 10**9
 SM_86, SM_89 = "sm_86", "sm_89"
 A14B_480P = Geometry(832, 480, 81)
 # Bytes of weights and of scratch at 832x480x81, about as compiled plans have them.
-A14B_INT4: Mapping[StageName, tuple[int, int]] = {
+A14B_INT4: Mapping[GraphName, tuple[int, int]] = {
     "text_encoder": (6 * GB, GB // 4),
     "vae_encoder_init": (GB // 8, GB),
     "vae_encoder_step": (GB // 8, 2 * GB),
@@ -41,12 +29,12 @@ _CACHES = ((96, 1), (192, 2), (384, 4), (384, 8))
 
 
 def a14b_manifest(
-    engines: Mapping[StageName, tuple[int, int]] = A14B_INT4,
+    engines: Mapping[GraphName, tuple[int, int]] = A14B_INT4,
     geometries: tuple[Geometry, ...] = (A14B_480P,),
     precision: Precision = "int4",
     compute_capability: str = SM_86,
 ) -> Manifest:
-    """A bundle of the A14B shape whose plans have these weights and scratch, the same for each geometry."""
+    """Returns a manifest of A14B shape with these (weight, scratch) bytes by stage, the same for each geometry."""
     graphs: list[GraphSpec] = []
     for geometry in geometries:
         for stage, (weight_bytes, scratch_bytes) in engines.items():
@@ -87,7 +75,7 @@ def a14b_manifest(
     )
 
 
-def _graph(stage: StageName, geometry: Geometry, precision: Precision) -> GraphSpec:
+def _graph(stage: GraphName, geometry: Geometry, precision: Precision) -> GraphSpec:
     inputs, outputs = _tensors(stage, geometry)
     by_size, by_length = stage.startswith("vae_"), stage.startswith(("transformer", "guide"))
     return GraphSpec(
@@ -105,7 +93,7 @@ def _graph(stage: StageName, geometry: Geometry, precision: Precision) -> GraphS
     )
 
 
-def _tensors(stage: StageName, geometry: Geometry) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+def _tensors(stage: GraphName, geometry: Geometry) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     cell = (geometry.height_px // 8, geometry.width_px // 8)
     clip = (1, _Z, (geometry.frame_count - 1) // 4 + 1, *cell)
     if stage == "text_encoder":

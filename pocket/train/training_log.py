@@ -1,7 +1,4 @@
-"""The journal of a run: one JSON line for each few steps and a plot of the loss.
-
-Knows figures by name. Does not know where they come from.
-"""
+"""The log of a training run: a JSON line of mean figures every few steps, and a plot of the loss."""
 
 import json
 import math
@@ -14,8 +11,12 @@ _MARGIN_PX = 40
 _INK = (60, 60, 80)
 
 
-class Journal:
-    """Averages figures between flushes and writes them as JSON lines."""
+class TrainingLog:
+    """Averages figures between flushes and appends them to `folder/<name>.jsonl`.
+
+    When a run resumes at `first_step`, lines after that step are dropped: the interrupted run wrote them for steps that
+    are trained again.
+    """
 
     def __init__(self, folder: Path, name: str, first_step: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -25,13 +26,13 @@ class Journal:
         self._forget_after(first_step)
 
     def add(self, step: int, figures: dict[str, float]) -> None:
-        """Note the figures of one step."""
+        """Add the figures of one step."""
         self._step = step
         for key, value in figures.items():
             self._sums.setdefault(key, []).append(value)
 
     def flush(self) -> str:
-        """Write the means since the last flush and return them as short text."""
+        """Write the means since the last flush as one line and return them as short text."""
         if not self._sums:
             return ""
         means = {key: sum(values) / len(values) for key, values in self._sums.items()}
@@ -41,13 +42,13 @@ class Journal:
         return " ".join(f"{key} {value:.4g}" for key, value in means.items())
 
     def _forget_after(self, step: int) -> None:
-        """Drop what an interrupted run noted after its last saved step."""
+        """Drop the lines after the given step."""
         if self._path.exists():
             lines = self._path.read_text().splitlines(keepends=True)
             self._path.write_text("".join(line for line in lines if json.loads(line)["step"] <= step))
 
     def plot(self) -> None:
-        """Draw the loss over the steps (logarithmic) beside the journal, as PNG."""
+        """Draw the loss over the steps on a logarithmic scale to `folder/<name>.png`."""
         if not self._path.exists():
             return
         rows = [json.loads(line) for line in self._path.read_text().splitlines()]

@@ -1,7 +1,4 @@
-"""A picture and a sentence that are only to be scored: their fields are checked as those of a job are.
-
-Knows the rules of the fields and the bundle's defaults; knows no scorer.
-"""
+"""Checks a picture and a prompt that are to be scored, by the same rules as those of a job."""
 
 from __future__ import annotations
 
@@ -10,22 +7,19 @@ from dataclasses import dataclass
 
 from PIL import Image as Pillow
 
+from engine.api.capabilities import Capabilities, Geometry
 from engine.api.errors import InvalidJob, Violation
-from engine.api.types import Capabilities, ClipPlan, Geometry, Image
-from engine.generate.preparation import (
-    MAX_GUIDANCE_SCALE,
-    check_length,
-    check_prompt,
-    check_range,
-    check_video,
-    resolve_geometry,
-)
+from engine.api.fields import Field
+from engine.api.job import ClipPlan, Settings
+from engine.api.media import Image
 from engine.media.picture import decode_picture
+from engine.preparation.geometry import resolve_geometry
+from engine.preparation.rules import MAX_GUIDANCE_SCALE, check_length, check_prompt, check_range, check_video
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedClip:
-    """What the prompt report judges beside the sentence: settings with the defaults filled in."""
+class ClipSettings:
+    """Settings of a clip that the prompt report judges, resolved."""
 
     geometry: Geometry
     frame_rate: float
@@ -34,14 +28,19 @@ class PlannedClip:
 
     @property
     def seconds(self) -> float:
-        """Length of the clip."""
+        """Length of the clip in seconds."""
         return self.geometry.frame_count / self.frame_rate
 
 
-def prepare_query(
+def clip_settings_of(settings: Settings) -> ClipSettings:
+    """The part of a job's settings that the prompt report judges."""
+    return ClipSettings(settings.geometry, settings.frame_rate, settings.guidance_scale, settings.negative_prompt)
+
+
+def prepare_score_request(
     image: Image, prompt: str, plan: ClipPlan, capabilities: Capabilities
-) -> tuple[Pillow.Image, PlannedClip]:
-    """The upright picture, and the clip that is planned of it.
+) -> tuple[Pillow.Image, ClipSettings]:
+    """The upright picture, and the settings of the clip that it is meant for.
 
     Raises ``InvalidJob`` with all wrong fields at once, or ``NotCompiled``.
     """
@@ -53,7 +52,7 @@ def prepare_query(
     if violations:
         raise InvalidJob(*violations)
     defaults = capabilities.defaults
-    return picture, PlannedClip(
+    return picture, ClipSettings(
         geometry=resolve_geometry(plan.video, picture, capabilities),
         frame_rate=defaults.frame_rate if plan.video.frame_rate is None else plan.video.frame_rate,
         guidance_scale=defaults.guidance_scale if plan.guidance_scale is None else plan.guidance_scale,
@@ -62,7 +61,7 @@ def prepare_query(
 
 
 def _check_plan(plan: ClipPlan, capabilities: Capabilities) -> Iterator[Violation]:
-    yield from check_length("negative_prompt", plan.negative_prompt or "", capabilities)
+    yield from check_length(Field.NEGATIVE_PROMPT, plan.negative_prompt or "", capabilities)
     yield from check_video(plan.video)
     if plan.guidance_scale is not None:
-        yield from check_range("sampling.guidance_scale", plan.guidance_scale, 1.0, MAX_GUIDANCE_SCALE)
+        yield from check_range(Field.GUIDANCE_SCALE, plan.guidance_scale, 1.0, MAX_GUIDANCE_SCALE)

@@ -1,4 +1,4 @@
-"""Lettering in pictures that are drawn here, and the components that it is found by."""
+"""Text detection in synthetic pictures, and the connected components that it is based on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFilter, ImageFont
 
 from engine.analysis.picture.components import components_of
-from engine.analysis.picture.text_detection import find_lettering
+from engine.analysis.picture.text_detection import detect_text
 
 
 def _components(rows: list[str]) -> list[tuple[int, ...]]:
@@ -52,7 +52,7 @@ def _with_text(picture: Pillow.Image, text: str, size: int, colour: tuple[int, .
 def test_captions_are_found_where_they_are(size: int, colour: tuple[int, ...]) -> None:
     found = 0
     for seed in range(4):
-        lettering = find_lettering(_with_text(_photograph(seed), "Breaking News 24", size, colour))
+        lettering = detect_text(_with_text(_photograph(seed), "Breaking News 24", size, colour))
         lines = [line for line in lettering.lines if 140 < line.top_px < 150 + 1.5 * size]
         found += bool(lines)
         assert lettering.coverage < 0.2
@@ -62,14 +62,14 @@ def test_captions_are_found_where_they_are(size: int, colour: tuple[int, ...]) -
 def test_a_caption_that_is_larger_than_the_rest_comes_first() -> None:
     picture = _with_text(Pillow.new("RGB", (360, 270), "grey"), "Breaking News", 28, (255, 255, 255, 255))
     ImageDraw.Draw(picture).text((20, 20), "watermark", font=ImageFont.load_default(14), fill=(0, 0, 0))
-    lines = find_lettering(picture).lines
+    lines = detect_text(picture).lines
     assert len(lines) == 2
     assert lines[0].top_px > lines[1].top_px
 
 
 @pytest.mark.parametrize("blur", [0.0, 1.0, 3.0])
 def test_what_holds_no_lettering_is_left_alone(blur: float) -> None:
-    assert sum(bool(find_lettering(_photograph(seed, blur)).lines) for seed in range(6)) == 0
+    assert sum(bool(detect_text(_photograph(seed, blur)).lines) for seed in range(6)) == 0
 
 
 def _bars() -> NDArray[np.uint8]:
@@ -90,9 +90,9 @@ def _windows() -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("picture", [_bars(), _windows()], ids=["fence", "windows"])
 def test_rows_of_like_things_are_no_lettering(picture: NDArray[np.uint8]) -> None:
-    assert find_lettering(Pillow.fromarray(picture)).lines == ()
+    assert detect_text(Pillow.fromarray(picture)).lines == ()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (7, 3), (95, 400)])
 def test_pictures_that_are_too_small_for_words(size: tuple[int, int]) -> None:
-    assert find_lettering(Pillow.new("RGB", size)).lines == ()
+    assert detect_text(Pillow.new("RGB", size)).lines == ()

@@ -1,4 +1,4 @@
-"""The last results by key, so many and no more. Safe to use from several threads; knows nothing of what it keeps."""
+"""A thread-safe cache of bounded size that drops the least recently used entries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 
 
 class BoundedCache(Generic[Key, Value]):
-    """Keeps the ``entry_count`` entries that were used last; 0 keeps none."""
+    """Keeps the ``entry_count`` most recently used entries; 0 keeps none."""
 
     def __init__(self, entry_count: int) -> None:
         self._entry_count = entry_count
@@ -20,7 +20,7 @@ class BoundedCache(Generic[Key, Value]):
         self._lock = threading.Lock()
 
     def find(self, keys: Sequence[Key]) -> dict[Key, Value]:
-        """The entries that are there."""
+        """The entries of those keys that are cached."""
         with self._lock:
             found = {key: self._entries[key] for key in keys if key in self._entries}
             for key in found:

@@ -1,4 +1,4 @@
-"""What is in memory when: never more than the budget, every graph in time, and remedies that do fit."""
+"""Memory plans: never above the budget, every graph loaded in time, and remedies that do fit."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from engine.api.capabilities import Geometry, MemoryPlan, StageMemory
 from engine.api.errors import BundleInvalid, DoesNotFit
-from engine.api.types import Expert, Geometry, MemoryPlan, Stage, StageMemory
-from engine.bundle.manifest import Manifest, Precision, StageName
-from engine.memory import CARD_BYTES, RESERVED_BYTES, default_budget_bytes, plan_residency
+from engine.api.events import Expert, Stage
+from engine.bundle.graph_spec import GraphName, Precision
+from engine.bundle.manifest import Manifest
 from engine.memory.demand import Amount, GraphDemand, JobDemand, StageDemand
 from engine.memory.measure import demand_of
 from engine.memory.placement import Placement
+from engine.memory.plan import GPU_BYTES, RESERVED_BYTES, default_budget_bytes, plan_memory
 from engine.memory.remedies import remedies_for
-from tests.residency import A14B_480P, A14B_INT4, GB, SM_86, SM_89, a14b_manifest
+from tests.memory_demands import A14B_480P, A14B_INT4, GB, SM_86, SM_89, a14b_manifest
 
-_BUDGET = CARD_BYTES - RESERVED_BYTES
+_BUDGET = GPU_BYTES - RESERVED_BYTES
 _EXPERT_FP8 = (145 * GB // 10, 38 * GB // 10)
-_STAGES: tuple[tuple[Stage, Expert | None, tuple[StageName, ...]], ...] = (
+_STAGES: tuple[tuple[Stage, Expert | None, tuple[GraphName, ...]], ...] = (
     (Stage.ENCODE_TEXT, None, ("text_encoder",)),
     (Stage.ENCODE_IMAGE, None, ("vae_encoder_init", "vae_encoder_step")),
     (Stage.DENOISE, Expert.HIGH_NOISE, ("transformer_high", "guide_and_step")),
@@ -35,8 +37,8 @@ _BYTES = st.integers(0, 1_000)
 def demands(draw: st.DrawFn) -> JobDemand:
     """Jobs of any sizes, the VAE's graphs sharing a store or not, with or without a scorer."""
     shares = draw(st.booleans())
-    standing: tuple[StageName, ...] = ("scorer_image", "scorer_text") if draw(st.booleans()) else ()
-    graphs: dict[StageName, GraphDemand] = {}
+    standing: tuple[GraphName, ...] = ("scorer_image", "scorer_text") if draw(st.booleans()) else ()
+    graphs: dict[GraphName, GraphDemand] = {}
     weight_bytes: dict[str, int] = {}
     for name in (*dict.fromkeys(name for _, _, runs in _STAGES for name in runs), *standing):
         store = "vae" if shares and name.startswith("vae_") else name
@@ -102,7 +104,7 @@ def test_without_a_budget_everything_stays(demand: JobDemand) -> None:
 def test_the_default_budget_is_a_24_gib_card_less_the_reserve() -> None:
     default = default_budget_bytes(SM_86)
     assert default is not None
-    assert default == default_budget_bytes(SM_89) == CARD_BYTES - RESERVED_BYTES
+    assert default == default_budget_bytes(SM_89) == GPU_BYTES - RESERVED_BYTES
     assert default / 2**30 == pytest.approx(22.5, abs=1e-6)
     assert default_budget_bytes(None) is None
 
@@ -119,7 +121,7 @@ def _stage(plan: MemoryPlan, stage: Stage, expert: Expert | None = None) -> Stag
 
 
 def test_both_experts_stay_in_int4_and_the_text_encoder_is_loaded_for_each_job() -> None:
-    plan = plan_residency(a14b_manifest(), SM_86, _BUDGET).of(A14B_480P)
+    plan = plan_memory(a14b_manifest(), SM_86, _BUDGET).of(A14B_480P)
     assert plan.swapped == ("text_encoder",)
     denoise = _stage(plan, Stage.DENOISE, Expert.LOW_NOISE)
     assert {"transformer_high", "transformer_low"} <= set(denoise.resident)
@@ -129,7 +131,7 @@ def test_both_experts_stay_in_int4_and_the_text_encoder_is_loaded_for_each_job()
 
 def test_one_expert_stays_in_fp8_and_the_other_comes_at_the_switch() -> None:
     engines = {**A14B_INT4, "transformer_high": _EXPERT_FP8, "transformer_low": _EXPERT_FP8}
-    plan = plan_residency(a14b_manifest(engines, precision="fp8", compute_capability=SM_89), SM_89, _BUDGET)
+    plan = plan_memory(a14b_manifest(engines, precision="fp8", compute_capability=SM_89), SM_89, _BUDGET)
     stages = plan.of(A14B_480P)
     assert _stage(stages, Stage.DENOISE, Expert.LOW_NOISE).loaded == ("transformer_low",)
     assert "transformer_low" not in _stage(stages, Stage.DENOISE, Expert.HIGH_NOISE).resident
@@ -140,7 +142,7 @@ def test_one_expert_stays_in_fp8_and_the_other_comes_at_the_switch() -> None:
 
 def test_the_low_noise_expert_comes_while_the_other_one_works_where_both_fit() -> None:
     engines = {**A14B_INT4, "vae_decoder_step": (GB // 6, 12 * GB)}  # no room for two experts beside the decoder
-    plan = plan_residency(a14b_manifest(engines), SM_86, _BUDGET).of(A14B_480P)
+    plan = plan_memory(a14b_manifest(engines), SM_86, _BUDGET).of(A14B_480P)
     assert "transformer_low" in _stage(plan, Stage.DENOISE, Expert.HIGH_NOISE).resident
     assert _stage(plan, Stage.DENOISE, Expert.LOW_NOISE).loaded == ()
     assert len({"transformer_low", "transformer_high"} & set(_stage(plan, Stage.DECODE).resident)) < 2
@@ -148,7 +150,7 @@ def test_the_low_noise_expert_comes_while_the_other_one_works_where_both_fit() -
 
 def test_what_the_buffers_of_a_stage_are_made_of() -> None:
     """By hand: 832x480x81 has latents of [16, 21, 60, 104] and 32 caches of two frames."""
-    plan = plan_residency(a14b_manifest(), SM_86, _BUDGET).of(A14B_480P)
+    plan = plan_memory(a14b_manifest(), SM_86, _BUDGET).of(A14B_480P)
     clip = 16 * 21 * 60 * 104 * 4
     prompts = 2 * (2 * 512 * 4096 * 4 + 2 * 512 * 4)
     picture_chunk = (4 * 480 * 832 * 3 + 16 * 60 * 104) * 4
@@ -164,7 +166,7 @@ def test_what_the_buffers_of_a_stage_are_made_of() -> None:
 def test_geometries_that_do_not_fit_are_left_out_and_told() -> None:
     large = Geometry(1280, 720, 81)
     engines = {**A14B_INT4, "vae_decoder_step": (GB // 6, 12 * GB)}
-    plan = plan_residency(a14b_manifest(engines, (A14B_480P, large)), SM_86, 19 * GB)
+    plan = plan_memory(a14b_manifest(engines, (A14B_480P, large)), SM_86, 19 * GB)
     assert plan.geometries == (A14B_480P,)
     (refusal,) = plan.refusals
     assert refusal.startswith("1280x720, 81 frames needs 22.7 GB to decode (weights 0.3 GB, scratch 12.0 GB, buffers ")
@@ -175,28 +177,26 @@ def test_geometries_that_do_not_fit_are_left_out_and_told() -> None:
 
 def test_several_geometries_stay_together_where_they_fit() -> None:
     small = Geometry(480, 480, 81)
-    alone = plan_residency(a14b_manifest(), SM_86, 80 * GB)
-    both = plan_residency(a14b_manifest(geometries=(A14B_480P, small)), SM_86, 80 * GB)
+    alone = plan_memory(a14b_manifest(), SM_86, 80 * GB)
+    both = plan_memory(a14b_manifest(geometries=(A14B_480P, small)), SM_86, 80 * GB)
     assert alone.keeps_everything
     assert both.keeps_everything
     # The text encoder is one graph for all; experts and VAE are compiled for each.
     of_small = sum(weights for stage, (weights, _) in A14B_INT4.items() if stage != "text_encoder")
     assert both.peak_bytes == alone.peak_bytes + of_small
-    assert not plan_residency(a14b_manifest(geometries=(A14B_480P, small)), SM_86, _BUDGET).keeps_everything
+    assert not plan_memory(a14b_manifest(geometries=(A14B_480P, small)), SM_86, _BUDGET).keeps_everything
 
 
 def test_a_bundle_for_another_card() -> None:
-    with pytest.raises(
-        BundleInvalid, match=r"text_encoder.onnx was not compiled for this card, sm_89, but for sm_86; "
-    ):
-        plan_residency(a14b_manifest(), SM_89, _BUDGET)
+    with pytest.raises(BundleInvalid, match=r"text_encoder.onnx was not compiled for this GPU, sm_89, but for sm_86; "):
+        plan_memory(a14b_manifest(), SM_89, _BUDGET)
 
 
 def test_a_refusal_names_stage_figures_and_what_would_fit() -> None:
     expert = (286 * GB // 10, 38 * GB // 10)
     engines = {**A14B_INT4, "transformer_high": expert, "transformer_low": expert}
     with pytest.raises(DoesNotFit) as refused:
-        plan_residency(a14b_manifest(engines, precision="fp16", compute_capability=SM_89), SM_89, _BUDGET)
+        plan_memory(a14b_manifest(engines, precision="fp16", compute_capability=SM_89), SM_89, _BUDGET)
     assert str(refused.value) == (
         "wan does not fit: 832x480, 81 frames needs 32.5 GB to denoise (high noise) (weights 28.6 GB, scratch 3.8 GB, "
         "buffers 0.1 GB) but may take 24.2 GB; these would fit: fp8 at 832x480, 81 frames (18.7 GB)"
@@ -204,8 +204,8 @@ def test_a_refusal_names_stage_figures_and_what_would_fit() -> None:
 
 
 def test_nothing_fits_on_a_card_that_is_far_too_small() -> None:
-    with pytest.raises(DoesNotFit, match=r"no precision, length or size would fit; use a card with more memory$"):
-        plan_residency(a14b_manifest(), SM_86, GB)
+    with pytest.raises(DoesNotFit, match=r"no precision, length or size would fit; use a GPU with more memory$"):
+        plan_memory(a14b_manifest(), SM_86, GB)
 
 
 # Bits a parameter that compiled plans have, and their graphs' scratch a token: another source than the estimate's.
@@ -221,7 +221,7 @@ def _compiled(parameters: tuple[int, int], scratch: tuple[int, int], geometry: G
     pixels = geometry.width_px * geometry.height_px
     tokens = pixels * ((geometry.frame_count - 1) // 4 + 1)
     for_expert = (round(expert * _TRUE_BITS[precision] / 8), scratch[0] * tokens)
-    engines: dict[StageName, tuple[int, int]] = {
+    engines: dict[GraphName, tuple[int, int]] = {
         **dict.fromkeys(("vae_encoder_init", "vae_encoder_step", "vae_decoder_init"), (GB // 8, scratch[1] * pixels)),
         "vae_decoder_step": (GB // 8, 2 * scratch[1] * pixels),
         "text_encoder": (round(text * _TRUE_TEXT_BITS[precision] / 8), GB // 4),
@@ -253,7 +253,7 @@ def test_what_a_refusal_names_does_fit(
     demand = demand_of(manifest, geometry, card)
     assume(Placement(demand, budget_bytes).tightest.peak_bytes > budget_bytes)
     with pytest.raises(DoesNotFit) as refused:
-        plan_residency(manifest, card, budget_bytes)
+        plan_memory(manifest, card, budget_bytes)
     remedies = remedies_for(demand, card, budget_bytes, size_multiple_px=16)
     assert bool(remedies) == ("would fit: " in str(refused.value))
     for remedy in remedies:
@@ -261,7 +261,7 @@ def test_what_a_refusal_names_does_fit(
         assert remedy.geometry.frame_count % 4 == 1
         assert remedy.geometry.width_px % 16 == remedy.geometry.height_px % 16 == 0
         exported = _compiled(parameters, scratch, remedy.geometry, remedy.precision or precision, card)
-        assert plan_residency(exported, card, budget_bytes).peak_bytes <= budget_bytes
+        assert plan_memory(exported, card, budget_bytes).peak_bytes <= budget_bytes
 
 
 def test_remedies_are_the_mildest_ones() -> None:
@@ -276,7 +276,7 @@ def test_remedies_are_the_mildest_ones() -> None:
     larger = Geometry(832 * side // 480 // 16 * 16, side, 81)
     for milder in (longer, larger):
         with pytest.raises(DoesNotFit):
-            plan_residency(_compiled((14 * GB, 5 * GB), (300, 1_000), milder, "int4", SM_86), SM_86, 9 * GB)
+            plan_memory(_compiled((14 * GB, 5 * GB), (300, 1_000), milder, "int4", SM_86), SM_86, 9 * GB)
 
 
 def test_fp8_is_advised_only_to_cards_that_have_it() -> None:
@@ -284,6 +284,6 @@ def test_fp8_is_advised_only_to_cards_that_have_it() -> None:
     for card in (SM_86, SM_89):
         manifest = _compiled((14 * GB, 5 * GB), (1, 1), A14B_480P, "fp16", card)
         with pytest.raises(DoesNotFit) as refused:
-            plan_residency(manifest, card, _BUDGET)
+            plan_memory(manifest, card, _BUDGET)
         advised[card] = re.findall(r"would fit: (\w+) at", str(refused.value))
     assert advised == {SM_86: ["int8"], SM_89: ["fp8"]}

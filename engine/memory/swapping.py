@@ -13,16 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from engine.bundle.manifest import GraphSpec
+from engine.bundle.graph_spec import GraphSpec
 from engine.runtime.base import Graph, Tensor
 
 
 class SwappedGraph:
     """A graph that may not even be open yet; a call brings it."""
 
-    def __init__(self, spec: GraphSpec, residence: Residence) -> None:
+    def __init__(self, spec: GraphSpec, swapper: GraphSwapper) -> None:
         self._spec = spec
-        self._residence = residence
+        self._residence = swapper
 
     @property
     def spec(self) -> GraphSpec:
@@ -42,7 +42,7 @@ class SwappedGraph:
         self._residence.leave(self._spec.file)
 
 
-class Residence:
+class GraphSwapper:
     """Graphs by file, opened when they are first needed. ``load`` opens one, here or in one thread beside."""
 
     def __init__(self, load: Callable[[GraphSpec], Graph]) -> None:

@@ -1,0 +1,119 @@
+"""A job as the caller asks for it (``Job``) and as it runs (``PreparedJob``, with every setting resolved)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from engine.api.capabilities import Geometry
+from engine.api.media import Box, Image, Pixels
+from engine.api.picture_report import PictureReport
+
+
+class MatchMode(enum.Enum):
+    """Whether picture and prompt are scored, and whether a low score refuses the job."""
+
+    OFF = "off"
+    REPORT = "report"
+    REQUIRE = "require"
+
+
+class PictureFit(enum.Enum):
+    """How a picture is brought to the aspect of the clip. A picture is never stretched."""
+
+    CROP_SUBJECT = "crop_subject"
+    CROP_CENTER = "crop_center"
+    PAD = "pad"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSpec:
+    """Size and length of a clip. 0 and None take the bundle's defaults (picture fit: ``CROP_CENTER``)."""
+
+    width_px: int = 0
+    height_px: int = 0
+    frame_count: int = 0
+    frame_rate: float | None = None
+    picture_fit: PictureFit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingSpec:
+    """Settings of the sampler. None takes the bundle's default (seed: drawn at random)."""
+
+    step_count: int | None = None
+    guidance_scale: float | None = None
+    guidance_scale_low_noise: float | None = None
+    seed: int | None = None
+    shift: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipPlan:
+    """Settings of the clip that a scored pair is meant for; the prompt report judges them. None and 0: defaults."""
+
+    video: VideoSpec = VideoSpec()
+    guidance_scale: float | None = None
+    negative_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchPolicy:
+    """``mode`` None means ``REPORT`` if the bundle holds a scorer, else ``OFF``. ``minimum_score`` is 0..100."""
+
+    mode: MatchMode | None = None
+    minimum_score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One clip to generate, as the caller asks for it. Nothing is checked yet."""
+
+    image: Image
+    prompt: str
+    negative_prompt: str | None = None
+    video: VideoSpec = VideoSpec()
+    sampling: SamplingSpec = SamplingSpec()
+    match: MatchPolicy = MatchPolicy()
+    preview_every_step_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting of a job, resolved. ``guidance_scale_low_noise`` is None for a model with one transformer."""
+
+    width_px: int
+    height_px: int
+    frame_count: int
+    frame_rate: float
+    step_count: int
+    guidance_scale: float
+    guidance_scale_low_noise: float | None
+    seed: int
+    shift: float
+    negative_prompt: str
+    crop: Box
+    picture_fit: PictureFit
+
+    @property
+    def geometry(self) -> Geometry:
+        """Size and length of the clip."""
+        return Geometry(self.width_px, self.height_px, self.frame_count)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedJob:
+    """A job that passed every check of ``Engine.prepare``.
+
+    ``picture`` has the size of the clip. ``picture_report`` describes the picture file; None if no match is scored.
+    """
+
+    prompt: str
+    picture: Pixels
+    settings: Settings
+    match_mode: MatchMode
+    minimum_score: float
+    preview_every_step_count: int
+    warnings: tuple[str, ...] = ()
+    picture_report: PictureReport | None = None

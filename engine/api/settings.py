@@ -1,0 +1,44 @@
+"""Settings with which an engine and its worker process are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How an engine runs on this machine.
+
+    ``thread_count`` 0 means one thread a core. ``runtime`` ``auto`` takes TensorRT if the bundle holds plans for the
+    GPU of this machine, else ONNX Runtime. ``kernel_cache_folder`` None takes the user's cache folder, and
+    ``memory_budget_bytes`` None the default of ``engine.memory.plan.default_budget_bytes``.
+    """
+
+    thread_count: int = 0
+    text_cache_entry_count: int = 64
+    memory_budget_bytes: int | None = None
+    runtime: RuntimeName = "auto"
+    kernel_cache_folder: Path | None = None
+
+
+def _no_set_up() -> None:
+    """Default of ``WorkerSettings.set_up``; a module function, because it must be picklable."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How a worker process is supervised.
+
+    ``max_step_seconds``: a graph call, including the loading before it, that takes longer ends the worker.
+    ``restart_seconds``: pause before a lost worker is restarted; doubled with each loss that follows soon.
+    ``set_up`` runs first in the worker, for example to configure its log; it must be picklable.
+    """
+
+    max_step_seconds: float = 600.0
+    restart_seconds: float = 1.0
+    set_up: Callable[[], None] = _no_set_up

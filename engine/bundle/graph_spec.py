@@ -1,0 +1,93 @@
+"""Manifest entries of graphs: names, tensors, precisions, compiled plans."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.api.capabilities import Geometry
+
+GraphName = Literal[
+    "text_encoder",
+    "vae_encoder_init",
+    "vae_encoder_step",
+    "transformer",
+    "transformer_high",
+    "transformer_low",
+    "guide_and_step",
+    "vae_decoder_init",
+    "vae_decoder_step",
+    "scorer_image",
+    "scorer_text",
+]
+# int8, fp8 and int4 name the storage of the quantised linears; all other layers are half precision.
+Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "int4"]
+TensorDtype = Literal["float32", "float16", "bfloat16", "int64"]
+
+
+class ManifestPart(BaseModel):
+    """Base of every part of the manifest: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TensorSpec(ManifestPart):
+    """An input or output of a graph; an axis given by name may have any length."""
+
+    name: str
+    dtype: TensorDtype
+    shape: tuple[int | str, ...]
+
+
+class EngineSpec(ManifestPart):
+    """A graph compiled for one kind of GPU, and what the compiler said of it.
+
+    ``activation_bytes`` is the scratch memory of a call, ``weight_bytes`` what stays on the GPU as long as the plan
+    is loaded, ``plan_bytes`` the size of the file; ``host_peak_bytes`` and ``build_seconds`` are what the build took.
+    ``compiler`` is the module's name, for example ``tensorrt_rtx``.
+    """
+
+    file: str
+    compute_capability: str = Field(pattern=r"^sm_[0-9]+$")
+    compiler: str
+    compiler_version: str
+    activation_bytes: int = Field(ge=0)
+    weight_bytes: int = Field(ge=0)
+    plan_bytes: int = Field(ge=0)
+    build_seconds: float = Field(ge=0)
+    host_peak_bytes: int = Field(ge=0)
+
+
+class GraphSpec(ManifestPart):
+    """One graph. ``width_px``, ``height_px`` and ``frame_count`` are None where the graph does not depend on them.
+
+    ``max_abs_error`` is the largest difference to torch that was measured when the graph was exported, over all
+    outputs, and ``max_abs_value`` the largest absolute value of those outputs. Both are None where the component was
+    too large to run beside torch.
+    """
+
+    stage: GraphName
+    file: str
+    width_px: int | None = None
+    height_px: int | None = None
+    frame_count: int | None = None
+    precision: Precision = "fp32"
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    max_abs_error: float | None
+    max_abs_value: float | None
+    engines: tuple[EngineSpec, ...] = ()
+
+    def serves(self, geometry: Geometry) -> bool:
+        """Whether the graph can be used for a geometry."""
+        wanted = (geometry.width_px, geometry.height_px, geometry.frame_count)
+        return all(own in (None, other) for own, other in zip(self._geometry, wanted, strict=True))
+
+    def engine(self, compute_capability: str) -> EngineSpec | None:
+        """The plan for a GPU, for example ``sm_86``; None where the graph was not compiled for it."""
+        return next((item for item in self.engines if item.compute_capability == compute_capability), None)
+
+    @property
+    def _geometry(self) -> tuple[int | None, int | None, int | None]:
+        return self.width_px, self.height_px, self.frame_count

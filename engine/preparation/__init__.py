@@ -1,0 +1,1 @@
+"""Checks jobs and score requests, fills in defaults, prepares the picture. Runs no graph."""

@@ -1,0 +1,118 @@
+"""Turns a job as the caller asks for it into a ``PreparedJob``: checked, with every setting resolved. Runs no graph."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from PIL import Image as Pillow
+
+from engine.analysis.picture.report import report_decoded
+from engine.api.capabilities import Capabilities, Geometry
+from engine.api.errors import InvalidJob, ScorerMissing
+from engine.api.fields import Field
+from engine.api.job import Job, MatchMode, PictureFit, PreparedJob, Settings
+from engine.api.match_report import MatchReport
+from engine.api.media import Box, Image
+from engine.media.picture import decode_picture, fit_picture, pad_picture
+from engine.preparation.geometry import resolve_crop, resolve_geometry
+from engine.preparation.rules import check_job
+
+ScoreMatch = Callable[[Image, str], MatchReport]
+
+_T = TypeVar("_T")
+# Wan2.2's own guidance is 3.5 to 5.0; from about twice of that on, colours burn and motion stiffens.
+_GUIDANCE_WARNING_FACTOR = 2.0
+_UPSCALE_WARNING_FACTOR = 1.5
+
+
+def prepare_job(job: Job, capabilities: Capabilities, score_match: ScoreMatch | None = None) -> PreparedJob:
+    """Checks every field, fills in defaults, fits the picture. Calls ``score_match`` for ``CROP_SUBJECT`` only.
+
+    Raises ``InvalidJob`` with all wrong fields at once, ``NotCompiled`` or ``ScorerMissing``.
+    """
+    picture = _checked_picture(job, capabilities)
+    match_mode = _resolve_match_mode(job.match.mode, capabilities)
+    geometry = resolve_geometry(job.video, picture, capabilities)
+    fit = job.video.picture_fit or PictureFit.CROP_CENTER
+    report: MatchReport | None = None
+    if fit is PictureFit.CROP_SUBJECT:
+        if score_match is None or not capabilities.match_supported:
+            raise ScorerMissing(Field.PICTURE_FIT)
+        report = score_match(job.image, job.prompt)
+    crop, fit_warnings = resolve_crop(fit, picture, geometry, report)
+    settings = _resolve_settings(job, geometry, crop, capabilities)
+    return PreparedJob(
+        prompt=job.prompt,
+        picture=pad_picture(picture, geometry) if fit is PictureFit.PAD else fit_picture(picture, crop, geometry),
+        settings=settings,
+        match_mode=match_mode,
+        minimum_score=job.match.minimum_score,
+        preview_every_step_count=job.preview_every_step_count,
+        picture_report=None if match_mode is MatchMode.OFF else report_decoded(job.image, picture),
+        warnings=(*fit_warnings, *_warnings(settings, crop, capabilities)),
+    )
+
+
+def _checked_picture(job: Job, capabilities: Capabilities) -> Pillow.Image:
+    """The decoded picture of a job without a wrong field. Raises ``InvalidJob``."""
+    violations = list(check_job(job, capabilities))
+    try:
+        picture = decode_picture(job.image, capabilities.limits)
+    except InvalidJob as error:
+        raise InvalidJob(*violations, *error.violations) from error
+    if violations:
+        raise InvalidJob(*violations)
+    return picture
+
+
+def _resolve_match_mode(mode: MatchMode | None, capabilities: Capabilities) -> MatchMode:
+    if mode is None:
+        return MatchMode.REPORT if capabilities.match_supported else MatchMode.OFF
+    if mode is not MatchMode.OFF and not capabilities.match_supported:
+        raise ScorerMissing(Field.MATCH_MODE)
+    return mode
+
+
+def _resolve_settings(job: Job, geometry: Geometry, crop: Box, capabilities: Capabilities) -> Settings:
+    defaults, sampling = capabilities.defaults, job.sampling
+    guidance_scale = _default(sampling.guidance_scale, defaults.guidance_scale)
+    low_noise = defaults.guidance_scale_low_noise
+    if low_noise is not None:  # a caller who gives one scale means both experts, as in Diffusers
+        low_noise = _default(sampling.guidance_scale_low_noise, _default(sampling.guidance_scale, low_noise))
+    return Settings(
+        width_px=geometry.width_px,
+        height_px=geometry.height_px,
+        frame_count=geometry.frame_count,
+        frame_rate=_default(job.video.frame_rate, defaults.frame_rate),
+        step_count=_default(sampling.step_count, defaults.step_count),
+        guidance_scale=guidance_scale,
+        guidance_scale_low_noise=low_noise,
+        seed=_default(sampling.seed, secrets.randbits(32)),
+        shift=_default(sampling.shift, defaults.shift),
+        negative_prompt=_default(job.negative_prompt, defaults.negative_prompt),
+        crop=crop,
+        picture_fit=job.video.picture_fit or PictureFit.CROP_CENTER,
+    )
+
+
+def _warnings(settings: Settings, crop: Box, capabilities: Capabilities) -> Iterator[str]:
+    usual = capabilities.defaults.guidance_scale
+    if settings.guidance_scale > max(usual, 3.5) * _GUIDANCE_WARNING_FACTOR:
+        yield (
+            f"guidance_scale {settings.guidance_scale:g} is far above this model's own {usual:g}: "
+            "expect burnt colours and stiff motion"
+        )
+    scale = settings.width_px / crop.width_px
+    if settings.picture_fit is PictureFit.PAD:
+        scale = min(scale, settings.height_px / crop.height_px)
+    if scale > _UPSCALE_WARNING_FACTOR:
+        yield (
+            f"the picture gives only {crop.width_px}x{crop.height_px} pixels for a clip of "
+            f"{settings.width_px}x{settings.height_px}: expect a soft clip, send a larger picture"
+        )
+
+
+def _default(value: _T | None, otherwise: _T) -> _T:
+    return otherwise if value is None else value

@@ -1,0 +1,87 @@
+"""The rules of every field of a job. Each check yields a ``Violation`` for each value that is wrong."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterator
+
+from engine.api.capabilities import Capabilities
+from engine.api.errors import Violation
+from engine.api.fields import Field
+from engine.api.job import Job, SamplingSpec, VideoSpec
+
+MAX_GUIDANCE_SCALE = 30.0
+MIN_SHIFT, MAX_SHIFT = 0.01, 100.0
+MAX_FRAME_RATE = 120.0
+_MAX_SEED = 2**63 - 1
+
+
+def check_job(job: Job, capabilities: Capabilities) -> Iterator[Violation]:
+    """Checks every field of a job but its picture."""
+    yield from check_prompt(job.prompt, capabilities)
+    yield from check_length(Field.NEGATIVE_PROMPT, job.negative_prompt or "", capabilities)
+    yield from check_video(job.video)
+    yield from _check_sampling(job.sampling, capabilities)
+    yield from check_range(Field.MINIMUM_SCORE, job.match.minimum_score, 0.0, 100.0)
+    if job.preview_every_step_count < 0:
+        yield Violation(Field.PREVIEW_INTERVAL, "is negative; send 0 for no previews")
+
+
+def check_prompt(prompt: str, capabilities: Capabilities) -> Iterator[Violation]:
+    """A prompt must not be empty once it is cleaned for the text encoder, nor longer than the limit."""
+    if not html.unescape(html.unescape(prompt)).strip():
+        yield Violation(Field.PROMPT, "is empty; say who is in the picture and what they do")
+    yield from check_length(Field.PROMPT, prompt, capabilities)
+
+
+def check_length(field: Field, text: str, capabilities: Capabilities) -> Iterator[Violation]:
+    """A text must not have more characters than the limit."""
+    limit = capabilities.limits.max_prompt_character_count
+    if len(text) > limit:
+        yield Violation(field, f"has {len(text)} characters, more than the limit of {limit}; shorten it")
+
+
+def check_video(video: VideoSpec) -> Iterator[Violation]:
+    """Width and height come together, a frame count is 4n + 1, a frame rate is in range. Ignores what is compiled."""
+    if video.width_px < 0 or video.height_px < 0 or (video.width_px == 0) != (video.height_px == 0):
+        yield Violation(
+            Field.WIDTH,
+            f"is {video.width_px} beside a height of {video.height_px}; send both, or neither to let the "
+            "server choose by the picture's aspect",
+        )
+    if video.frame_count < 0 or (video.frame_count and video.frame_count % 4 != 1):
+        nearest = max(round((video.frame_count - 1) / 4) * 4 + 1, 1)
+        yield Violation(Field.FRAME_COUNT, f"is {video.frame_count}, not 4n + 1; the nearest is {nearest}")
+    if video.frame_rate is not None:
+        yield from check_range(Field.FRAME_RATE, video.frame_rate, 1.0, MAX_FRAME_RATE)
+
+
+def check_range(field: Field, value: float, lowest: float, highest: float) -> Iterator[Violation]:
+    """A number must be finite and lie between both ends, which are allowed."""
+    if not math.isfinite(value):
+        yield Violation(field, f"is {value}; send a number from {_short(lowest)} to {_short(highest)}")
+    elif not lowest <= value <= highest:
+        yield Violation(field, f"is {_short(value)}, outside {_short(lowest)} to {_short(highest)}")
+
+
+def _check_sampling(sampling: SamplingSpec, capabilities: Capabilities) -> Iterator[Violation]:
+    if sampling.step_count is not None:
+        yield from check_range(Field.STEP_COUNT, sampling.step_count, 1, capabilities.limits.max_step_count)
+    if sampling.guidance_scale is not None:
+        yield from check_range(Field.GUIDANCE_SCALE, sampling.guidance_scale, 1.0, MAX_GUIDANCE_SCALE)
+    if sampling.guidance_scale_low_noise is not None:
+        field = Field.GUIDANCE_SCALE_LOW_NOISE
+        if capabilities.defaults.guidance_scale_low_noise is None:
+            yield Violation(field, "is set but this model has one transformer; leave it unset")
+        else:
+            yield from check_range(field, sampling.guidance_scale_low_noise, 1.0, MAX_GUIDANCE_SCALE)
+    if sampling.seed is not None:
+        yield from check_range(Field.SEED, sampling.seed, 0, _MAX_SEED)
+    if sampling.shift is not None:
+        yield from check_range(Field.SHIFT, sampling.shift, MIN_SHIFT, MAX_SHIFT)
+
+
+def _short(value: float) -> str:
+    """Whole numbers in full, others to six digits."""
+    return str(value) if isinstance(value, int) else f"{value:g}"

@@ -1,0 +1,141 @@
+"""``python -m scripts.docs_tables`` rewrites the tables of ``docs/`` that are made from the code.
+
+Each table stands between ``<!-- table NAME: python -m scripts.docs_tables -->`` and ``<!-- end of table -->``. Tests
+compare the pages with the code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from engine.analysis.picture.findings import picture_finding_table
+from engine.analysis.prompt.findings import FindingRow, finding_table
+from engine.api.prompt_report import Language
+from server.errors.rules import all_rules
+from server.observability.metrics import Metrics
+from server.rpc.codec.fields import GENERATE_PATHS
+from server.settings import setting_rows
+
+DOCUMENTATION = Path(__file__).parent.parent / "docs"
+_BEGIN = "<!-- table {}: python -m scripts.docs_tables -->\n"
+_END = "<!-- end of table -->\n"
+
+
+def settings_table() -> str:
+    """One row for each setting of the server."""
+    return _table(
+        ("flag", "environment", "default", "meaning"),
+        (
+            (f"`{row.flag}`", f"`{row.environment}`", f"`{row.default}`" if row.default else "", row.meaning)
+            for row in setting_rows()
+        ),
+    )
+
+
+def metrics_table() -> str:
+    """One row for each metric of the server."""
+    return _table(
+        ("metric", "type", "labels", "meaning"),
+        (
+            (f"`{row.name}`", row.kind, ", ".join(f"`{label}`" for label in row.labels), row.meaning)
+            for row in Metrics().rows
+        ),
+    )
+
+
+def errors_table() -> str:
+    """One row for each reason with which a call can fail."""
+    return _table(
+        ("reason", "status", "retry after", "meaning"),
+        (
+            (
+                f"`{rule.reason}`",
+                f"`{rule.code.name}`",
+                f"{rule.retry_seconds:g} s" if rule.retry_seconds else "",
+                rule.meaning,
+            )
+            for rule in all_rules()
+        ),
+    )
+
+
+def prompt_findings_sections() -> str:
+    """One section for each finding on prompts: the check, the severity, the messages in both languages."""
+    return "\n".join(map(_prompt_finding_section, finding_table().values()))
+
+
+def picture_findings_table() -> str:
+    """One row for each finding on pictures."""
+    return _table(
+        ("code", "severity", "what is looked for", "message", "suggestion"),
+        (
+            (
+                f"`{row.code}`",
+                row.severity.value,
+                row.check,
+                _in_both_languages(row.message),
+                _in_both_languages(row.suggestion),
+            )
+            for row in picture_finding_table().values()
+        ),
+    )
+
+
+# Page, name and content of each table.
+TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
+    ("settings.md", "settings", settings_table),
+    ("metrics.md", "metrics", metrics_table),
+    ("errors.md", "errors", errors_table),
+    ("findings.md", "prompt findings", prompt_findings_sections),
+    ("findings.md", "picture findings", picture_findings_table),
+)
+
+
+def updated(page_name: str, text: str) -> str:
+    """The text of a page with its tables replaced. Raises ``ValueError`` for a page that lacks a table's markers."""
+    for page, name, content in TABLES:
+        if page != page_name:
+            continue
+        before, begin, rest = text.partition(_BEGIN.format(name))
+        _, end, after = rest.partition(_END)
+        if not begin or not end:
+            raise ValueError(f"{page} lacks the markers of the table {name}")
+        text = f"{before}{begin}{content()}{end}{after}"
+    return text
+
+
+def main() -> None:
+    """Rewrites the pages in place."""
+    for page in dict.fromkeys(page for page, _, _ in TABLES):
+        path = DOCUMENTATION / page
+        path.write_text(updated(page, path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _prompt_finding_section(row: FindingRow) -> str:
+    heads = f"### {row.code} {row.title[Language.EN]} · {row.title[Language.ZH]}\n\n"
+    example = f"{row.example[Language.EN]} · {row.example[Language.ZH]}"
+    check = f"`{GENERATE_PATHS[row.field]}`: {row.check}. For example: {example}\n\n"
+    cases = (
+        (
+            case.name,
+            case.severity.value,
+            _in_both_languages(case.message),
+            _in_both_languages(case.suggestion),
+        )
+        for case in row.cases.values()
+    )
+    return f"{heads}{check}{_table(('case', 'severity', 'message', 'suggestion'), cases)}"
+
+
+def _in_both_languages(texts: Mapping[Language, str]) -> str:
+    return f"{texts[Language.EN]}<br>{texts[Language.ZH]}"
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+if __name__ == "__main__":
+    main()
