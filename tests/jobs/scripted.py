@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.api.types import JobDone, MatchMode, PictureFit, PreparedJob, Settings, Stage, StageStarted
+from engine.api.events import JobDone, Stage, StageStarted
+from engine.api.job import MatchMode, PictureFit, PreparedJob, Settings
 from server.jobs.estimates import Estimate
 from server.jobs.listener import JobListener
 from server.jobs.messages import Accepted, Completed, QueueMoved
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pytest
 
     from engine.api.cancellation import CancelFlag
-    from engine.api.types import Event
+    from engine.api.events import Event
     from server.jobs.messages import StreamEvent
 
 MATCH, TEXT, DENOISE = (StageStarted(stage) for stage in (Stage.MATCH, Stage.ENCODE_TEXT, Stage.DENOISE))

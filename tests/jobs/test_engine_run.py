@@ -11,8 +11,8 @@ from server.jobs.engine_run import EngineRun
 from tests.jobs.scripted import DENOISE, DONE, MATCH, TEXT, Clock, HandDrivenThread, ScriptedEngine, prepared
 
 if TYPE_CHECKING:
-    from engine import Engine
-    from engine.api.types import Event
+    from engine.api.engine import Engine
+    from engine.api.events import Event
     from server.runtime.engine_thread import EngineThread
 
 EVENTS = (MATCH, TEXT, DENOISE, DONE)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from engine.api.types import Expert, Geometry, MemoryPlan, Stage, StageMemory, StageStarted, StepDone
+from engine.api.capabilities import Geometry, MemoryPlan, StageMemory
+from engine.api.events import Expert, Stage, StageStarted, StepDone
 from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.jobs.estimates import Estimate, Estimates
 from tests.jobs.scripted import DENOISE, DONE, Clock, prepared

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from engine.api.errors import Cancelled, InvalidJob, ScorerMissing, Violation
-from engine.api.types import Expert, StepDone
+from engine.api.errors import Cancelled, InvalidJob, NotCompiled, ScorerMissing, Violation
+from engine.api.events import Expert, StepDone
+from engine.api.fields import Field
 from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.errors.refusals import (
     DeadlinePassed,
     DeadlineTooShort,
+    FieldViolation,
+    InvalidRequest,
     JobNotFound,
     QueueFull,
     QuotaExceeded,
     RequestIdReused,
     ServerDraining,
+    SizeNotCompiled,
 )
 from server.jobs.deadline import Deadline
 from server.jobs.estimates import Estimates
@@ -49,12 +53,13 @@ from tests.jobs.scripted import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.api.types import Job, PreparedJob
+    from engine.api.job import Job, PreparedJob
 
 SHOP = Caller("shop", CallerLimits(max_jobs=2))
 STUDIO = Caller("studio")
-WRONG = Violation("video.frame_count", "must be 9")
-UNREADABLE = Violation("resume_token", "not a resume token")
+WRONG = Violation(Field.FRAME_COUNT, "must be 9")
+WRONG_IN_REQUEST = FieldViolation("video.frame_count", "must be 9")
+UNREADABLE = FieldViolation("resume_token", "not a resume token")
 EVENTS = (MATCH, DONE)
 
 
@@ -108,6 +113,7 @@ class Server:
             "resumes": False,
             "resume_token": None,
             "violations": (),
+            "paths": {Field.FRAME_COUNT: "video.frame_count"},
             "digest": lambda: b"digest",
         }
         return JobRequest(**values | fields)
@@ -256,22 +262,33 @@ async def test_a_request_to_a_full_queue_is_refused_before_it_is_prepared(monkey
 async def test_faults_that_decoding_and_the_engine_found_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(monkeypatch)
     server.engine.error = InvalidJob(WRONG)
-    with pytest.raises(InvalidJob) as raised:
+    with pytest.raises(InvalidRequest) as raised:
         await server.ask(server.request(violations=(UNREADABLE,)))
-    assert raised.value.violations == (UNREADABLE, WRONG)
-    with pytest.raises(InvalidJob) as raised:
+    assert raised.value.violations == (UNREADABLE, WRONG_IN_REQUEST)
+    with pytest.raises(InvalidRequest) as raised:
         await server.ask(server.request())
-    assert raised.value.violations == (WRONG,)
+    assert raised.value.violations == (WRONG_IN_REQUEST,)
+
+
+async def test_a_size_that_was_not_compiled_is_reported_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch)
+    server.engine.error = NotCompiled(WRONG)
+    with pytest.raises(SizeNotCompiled) as raised:
+        await server.ask(server.request())
+    assert raised.value.violation == WRONG_IN_REQUEST
+    with pytest.raises(InvalidRequest) as refused:
+        await server.ask(server.request(violations=(UNREADABLE,)))
+    assert refused.value.violations == (UNREADABLE,)
 
 
 async def test_faults_that_decoding_found_come_before_an_error_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(monkeypatch)
-    server.engine.error = ScorerMissing()
+    server.engine.error = ScorerMissing(Field.MATCH_MODE)
     with pytest.raises(ScorerMissing):
         await server.ask(server.request())
-    for error in (ScorerMissing(), None):
+    for error in (ScorerMissing(Field.MATCH_MODE), None):
         server.engine.error = error
-        with pytest.raises(InvalidJob) as raised:
+        with pytest.raises(InvalidRequest) as raised:
             await server.ask(server.request(violations=(UNREADABLE,)))
         assert raised.value.violations == (UNREADABLE,)
 
@@ -367,10 +384,10 @@ async def test_a_token_that_cannot_be_read_is_a_fault_of_the_request(monkeypatch
     server = Server(monkeypatch)
     await server.ask(server.request(window_seconds=60.0))
     for token in (None, ResumeToken(b"0" * 16, 0)):
-        with pytest.raises(InvalidJob) as raised:
+        with pytest.raises(InvalidRequest) as raised:
             await server.ask(server.request(resumes=True, resume_token=token, violations=(UNREADABLE,)))
         assert raised.value.violations == (UNREADABLE,)
-    with pytest.raises(InvalidJob):
+    with pytest.raises(InvalidRequest):
         await server.ask(server.request(resumes=True))
 
 
