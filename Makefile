@@ -10,7 +10,7 @@ PROTOC := PATH="$(CURDIR)/.venv-proto/bin:$$PATH" .venv-proto/bin/python -m grpc
 BUNDLE ?= $(shell if [ -f pocket/model/bundle.json ]; then echo pocket/model; else echo out/random/bundle; fi)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve export check test gpu-test proto proto-check dashboard bench soak reliability clean
+.PHONY: help setup demo serve export check test gpu-test proto proto-check dashboard bench soak reliability mutation clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -61,6 +61,13 @@ soak: $(VENV)/.ready ## 10,000 jobs that end in every way and 12,000 mutated req
 
 reliability: $(VENV)/.ready ## run the tests of every promise and write docs/reliability.md
 	$(BIN)/python -m scripts.reliability
+
+mutation: $(VENV)/.ready-mutation ## mutate the code of jobs and generation, and run its fast tests: an hour or so
+	$(BIN)/python -m scripts.mutation
+
+$(VENV)/.ready-mutation: $(VENV)/.ready
+	$(BIN)/python $(PIP) install -c constraints.txt --group mutation
+	touch $@
 
 dashboard: $(VENV)/.ready ## write Grafana's dashboard from deploy/grafana
 	$(BIN)/python -m deploy.grafana

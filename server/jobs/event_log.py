@@ -107,8 +107,13 @@ class EventLog(Generic[_T]):
             raise EventsDropped
 
     async def messages(self, number: int = 0) -> AsyncGenerator[_T, None]:
-        """Yields the messages in order, from this number on; raises the error that the stream ended with."""
+        """Yields the messages in order, from this number on; raises the error that the stream ended with.
+
+        Raises ``EventsDropped`` where the log does not hold this message any more.
+        """
         reader = _Reader(number)
+        if number < self._first_number:
+            reader.error = self._error or EventsDropped()
         self._readers.append(reader)
         try:
             while reader.error is None:
