@@ -19,6 +19,7 @@ from engine.api.media import Image
 from engine.bundle.folder import read_manifest
 from engine.bundle.manifest import LatentSpec
 from engine.generate.bundle_engine import BundleEngine, seeded_noise
+from engine.generate.loading import load_bundle
 from engine.runtime.ort import OrtRuntime
 
 _ROOT = Path(__file__).parent.parent
@@ -34,7 +35,7 @@ print(digest_of_clip(Path(bundle), Path(picture), int(seed)), *loaded)
 
 
 def open_bundle(bundle: Path) -> BundleEngine:
-    return BundleEngine(bundle, OrtRuntime(thread_count=1), text_cache_entry_count=4)
+    return BundleEngine(load_bundle(bundle, OrtRuntime(thread_count=1)), text_cache_entry_count=4)
 
 
 def prepare(engine: BundleEngine, picture: Path, seed: int | None) -> PreparedJob:

@@ -17,6 +17,7 @@ from engine.api.media import Image
 from engine.bundle.graph_spec import GraphSpec
 from engine.generate.bundle_engine import BundleEngine
 from engine.generate.decoding import MAX_PSNR_DB, psnr_db
+from engine.generate.loading import load_bundle
 from engine.runtime.base import Array, Graph, Tensor
 from engine.runtime.ort import OrtRuntime
 
@@ -69,7 +70,7 @@ class Bench:
 
     def __init__(self, bundle: Path, picture: bytes, text_cache_entry_count: int = 8) -> None:
         self.runtime = RecordingRuntime()
-        self.engine = BundleEngine(bundle, self.runtime, text_cache_entry_count)
+        self.engine = BundleEngine(load_bundle(bundle, self.runtime), text_cache_entry_count)
         self._picture = picture
 
     def prepare(

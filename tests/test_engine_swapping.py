@@ -21,6 +21,7 @@ from engine.api.settings import EngineSettings
 from engine.bundle.folder import read_manifest
 from engine.bundle.graph_spec import GraphSpec, TensorDtype
 from engine.generate.bundle_engine import BundleEngine
+from engine.generate.loading import load_bundle
 from engine.memory.measure import demand_of
 from engine.memory.placement import Placement
 from engine.memory.plan import plan_memory
@@ -111,7 +112,7 @@ class Bench:
 
     def __init__(self, bundle: Path, picture: bytes, budget_bytes: int | None) -> None:
         self.runtime = WatchedRuntime()
-        self.engine = BundleEngine(bundle, self.runtime, 4, budget_bytes)
+        self.engine = BundleEngine(load_bundle(bundle, self.runtime, budget_bytes), 4)
         self._picture = picture
 
     def prepare(self, geometry: Geometry = _WIDE, prompt: str = "a red car drives") -> PreparedJob:

@@ -28,7 +28,7 @@ _CLOSE_SECONDS = 5.0
 
 
 class Supervisor:
-    """Starts the first worker when constructed, and raises what opening the engine raises."""
+    """Constructing it starts the process of the first worker; call ``wait_until_open`` next."""
 
     def __init__(self, open_engine: Callable[[], Engine], settings: WorkerSettings) -> None:
         self._open_engine = open_engine
@@ -43,14 +43,24 @@ class Supervisor:
         self._is_given_up = False  # the latest start failed, so calls do not wait for the next one
         self._pause_seconds = settings.restart_seconds
         self._open_seconds = 0.0
+        self._is_launched = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine-supervisor", daemon=True)
         self._thread.start()
+        self._is_launched.wait()  # the caller's imports would delay the launch
         atexit.register(self.kill)  # multiprocessing waits for its processes when Python ends
+
+    def wait_until_open(self) -> None:
+        """Waits for the first worker. Raises what opening the engine raises."""
         try:
-            self.capabilities: Capabilities = self._first.result()
+            self._first.result()
         except BaseException:
             atexit.unregister(self.kill)
             raise
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Capabilities of the first worker."""
+        return self._first.result()
 
     @property
     def retry_seconds(self) -> float:
@@ -155,7 +165,10 @@ class Supervisor:
     def _start(self, is_first: bool) -> WorkerProcess | None:
         started_at = time.monotonic()
         try:
-            process = WorkerProcess(self._open_engine, self._settings.set_up)
+            try:
+                process = WorkerProcess(self._open_engine, self._settings.set_up)
+            finally:
+                self._is_launched.set()
             with self._changed:
                 self._opening = process
                 if self._is_closed:
