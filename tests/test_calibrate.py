@@ -140,7 +140,7 @@ def test_the_command_fits_reports_and_writes_the_manifest(pairs: Path, tmp_path:
     assert after.scorer is not None
     assert after.scorer.calibration is not None
     assert after.scorer.calibration.pair_count == len((pairs / "fitting.jsonl").read_text().splitlines())
-    assert after.model_copy(update={"scorer": None}) == before.model_copy(update={"scorer": None})
+    assert after.with_changes(scorer=None) == before.with_changes(scorer=None)
     engine = BundleEngine(load_bundle(bundle, OrtRuntime(thread_count=1)), text_cache_entry_count=1)
     line = json.loads((pairs / "held_out.jsonl").read_text(encoding="utf-8").splitlines()[0])
     report = engine.score_match(Image((pairs / line["image"]).read_bytes()), line["prompt"])
@@ -157,8 +157,8 @@ def test_a_bundle_without_contrast_sets_is_refused(
     shutil.copytree("pocket/model", bundle)
     manifest, _ = read_manifest(bundle)
     assert manifest.scorer is not None
-    earlier = manifest.scorer.model_copy(update={"contrasts": None, "calibration": None})
-    (bundle / "bundle.json").write_text(manifest.model_copy(update={"scorer": earlier}).model_dump_json())
+    earlier = manifest.scorer.with_changes(contrasts=None, calibration=None)
+    (bundle / "bundle.json").write_text(manifest.with_changes(scorer=earlier).to_json())
     assert main([str(bundle), str(pairs / "fitting.jsonl")]) == 1
     assert "has no scorer with contrast sets; export it again" in capsys.readouterr().err
     engine = BundleEngine(load_bundle(bundle, OrtRuntime(thread_count=1)), text_cache_entry_count=1)

@@ -57,13 +57,13 @@ def _overwrite(bundle: Path, name: str, content: bytes) -> None:
     """Changes a file and its digest, so that only whoever reads the content can object."""
     (bundle / name).write_bytes(content)
     spec = FileSpec(sha256=hashlib.sha256(content).hexdigest(), byte_count=len(content))
-    _edit(bundle, lambda manifest: manifest["files"].update({name: spec.model_dump()}))
+    _edit(bundle, lambda manifest: manifest["files"].update({name: spec.as_dict()}))
 
 
 def test_the_manifest_is_read_with_its_own_digest(tiny_bundle: Path) -> None:
     manifest, digest = read_manifest(tiny_bundle)
     assert digest == hashlib.sha256((tiny_bundle / MANIFEST_NAME).read_bytes()).hexdigest()
-    assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+    assert Manifest.from_json(manifest.to_json()) == manifest
 
 
 def test_a_manifest_written_before_plans_and_adapters_is_still_read(bundle: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_flipped_bit(bundle: Path, name: str) -> None:
 def test_a_file_outside_the_folder(bundle: Path) -> None:
     outside = bundle.parent / "outside"
     outside.write_bytes(b"")
-    spec = FileSpec(sha256=hashlib.sha256(b"").hexdigest(), byte_count=0).model_dump()
+    spec = FileSpec(sha256=hashlib.sha256(b"").hexdigest(), byte_count=0).as_dict()
     for name in ("../outside", str(outside), "weights/../../outside"):
         _edit(bundle, lambda manifest, name=name: manifest.update(files={**manifest["files"], name: spec}))  # type: ignore[misc]
         assert _fault(bundle) == f"{name} lies outside the bundle's folder; export the checkpoint again"

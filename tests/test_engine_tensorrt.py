@@ -64,10 +64,10 @@ def bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
     for graph in manifest.graphs:
         plan = folder / f"{graph.file}.sm_86.plan"
         fake_tensorrt.write_plan(plan, folder / graph.file, _WEIGHT_BYTES)
-        graphs.append(graph.model_copy(update={"engines": (_engine(plan.name),)}))
+        graphs.append(graph.with_changes(engines=(_engine(plan.name),)))
         files[plan.name] = FileSpec(sha256=file_sha256(plan), byte_count=plan.stat().st_size)
-    manifest = manifest.model_copy(update={"graphs": tuple(graphs), "files": files})
-    (folder / MANIFEST_NAME).write_text(manifest.model_dump_json())
+    manifest = manifest.with_changes(graphs=tuple(graphs), files=files)
+    (folder / MANIFEST_NAME).write_text(manifest.to_json())
     return folder
 
 
@@ -92,7 +92,7 @@ def _graph(bundle: Path, stage: str) -> GraphSpec:
 
 def _change(bundle: Path, stage: str, **changes: Any) -> GraphSpec:
     graph = _graph(bundle, stage)
-    return graph.model_copy(update={"engines": tuple(item.model_copy(update=changes) for item in graph.engines)})
+    return graph.with_changes(engines=tuple(item.with_changes(**changes) for item in graph.engines))
 
 
 def _runtime(tmp_path: Path) -> TrtRuntime:
@@ -419,18 +419,16 @@ def test_a_graph_for_another_card_may_stand_beside(card: FakeCuda, bundle: Path,
     """One stage in two precisions, each compiled for the card that has it."""
     manifest = parse_manifest(bundle)
     graph = _graph(bundle, "text_encoder")
-    other = graph.model_copy(
-        update={
-            "file": "text_encoder.fp8.onnx",
-            "precision": "fp8",
-            "engines": (_engine("text_encoder.fp8.plan", compute_capability="sm_89"),),
-        }
+    other = graph.with_changes(
+        file="text_encoder.fp8.onnx",
+        precision="fp8",
+        engines=(_engine("text_encoder.fp8.plan", compute_capability="sm_89"),),
     )
-    both = manifest.model_copy(update={"graphs": (other, *manifest.graphs)})
+    both = manifest.with_changes(graphs=(other, *manifest.graphs))
     assert choose_runtime(both, "tensorrt", 1, tmp_path).compute_capability == "sm_86"
     alone = (other, *(item for item in manifest.graphs if item.stage != "text_encoder"))
     with pytest.raises(DeviceUnavailable, match=r"text_encoder.fp8.onnx has plans for sm_89, none for"):
-        choose_runtime(manifest.model_copy(update={"graphs": alone}), "tensorrt", 1, tmp_path)
+        choose_runtime(manifest.with_changes(graphs=alone), "tensorrt", 1, tmp_path)
 
 
 def test_a_bundle_without_plans(tiny_bundle: Path) -> None:

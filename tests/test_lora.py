@@ -326,4 +326,4 @@ def test_the_few_step_profile_is_split_between_the_experts() -> None:
     schedule = flow_schedule(LIGHTNING_4_STEPS.step_count, LIGHTNING_4_STEPS.shift, 2)
     assert [round(float(t), -1) for t in schedule.timesteps] == [1000, 940, 830, 620]
     assert sum(t >= 900 for t in schedule.timesteps) == 2
-    assert json.loads(LIGHTNING_4_STEPS.model_dump_json()) == {"step_count": 4, "shift": 5.0, "guidance_scale": 1}
+    assert json.loads(LIGHTNING_4_STEPS.to_json()) == {"step_count": 4, "shift": 5.0, "guidance_scale": 1}

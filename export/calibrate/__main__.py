@@ -51,9 +51,9 @@ def calibrate_bundle(
         fitting, held_out = fitting.split()
     spec, figures = calibrate(scorer, manifest.scorer, fitting, held_out)
     if outcomes is not None:
-        spec = spec.model_copy(update={"success": fit_success(read_outcomes(outcomes))})
-    changed = manifest.model_copy(update={"scorer": spec})
-    write_text(folder / MANIFEST_NAME, changed.model_dump_json(indent=1) + "\n")
+        spec = spec.with_changes(success=fit_success(read_outcomes(outcomes)))
+    changed = manifest.with_changes(scorer=spec)
+    write_text(folder / MANIFEST_NAME, changed.to_json(indent=1) + "\n")
     return figures
 
 
