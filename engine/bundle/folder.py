@@ -75,7 +75,9 @@ def _parse(path: Path, content: bytes) -> Manifest:
             )
         return Manifest.from_json(content)
     except msgspec.ValidationError as error:
-        raise BundleInvalid(f"{path} is not a manifest: {error}; export the checkpoint again") from error
+        fault, _, where = str(error).partition(" - at `$.")
+        place = f"{where.rstrip('`')}: " if where else ""
+        raise BundleInvalid(f"{path} is not a manifest: {place}{fault}; export the checkpoint again") from error
     except (ValueError, AttributeError) as error:
         raise BundleInvalid(f"{path} is not JSON; export the checkpoint again") from error
 
