@@ -254,7 +254,7 @@ def test_a_cache_folder_that_cannot_be_written_is_a_warning(
     graph = runtime.load(bundle, _graph(bundle, "vae_decoder_init"))
     _decode(runtime, graph, _latent(graph.spec))
     runtime.close()
-    assert "is not kept: File exists" in caplog.text
+    assert "cannot be written: File exists" in caplog.text
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int64"])
@@ -388,7 +388,7 @@ def test_no_driver_or_no_card(
     assert str(refused.value).startswith(message)
     engine = open_engine(bundle, EngineSettings(1))
     assert engine.capabilities().runtime.startswith("onnxruntime")
-    assert f"the bundle's plans are not used, its graphs run on the CPU: {message}" in caplog.text
+    assert f"the bundle's TensorRT engines are not used, its graphs run on the CPU: {message}" in caplog.text
     engine.close()
 
 
@@ -434,7 +434,7 @@ def test_a_graph_for_another_card_may_stand_beside(card: FakeCuda, bundle: Path,
 
 
 def test_a_bundle_without_plans(tiny_bundle: Path) -> None:
-    with pytest.raises(BundleInvalid, match="holds no TensorRT plans; export the checkpoint with --gpu"):
+    with pytest.raises(BundleInvalid, match="holds no TensorRT engines; export the checkpoint with --gpu"):
         open_engine(tiny_bundle, EngineSettings(1, runtime="tensorrt"))
     engine = open_engine(tiny_bundle, EngineSettings(1))
     assert engine.capabilities().runtime.startswith("onnxruntime")
