@@ -48,7 +48,7 @@ def export_bundle(plan: ExportPlan, report: Callable[[str], None]) -> Manifest:
         if not is_disk_full(error):
             raise
         raise ExportError(
-            f"--out {plan.out}: the disk is full; free some, then run the same command again: what is finished is kept"
+            f"--out {plan.out}: the disk is full; free some space and run the same command again to resume"
         ) from error
     finally:
         _remove_partial_files(plan.out)

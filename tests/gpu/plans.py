@@ -1,4 +1,4 @@
-"""Adds TensorRT plans for this machine's GPU to a bundle, compiled by ``export.tensorrt``."""
+"""Adds TensorRT engines for this machine's GPU to a bundle, compiled by ``export.tensorrt``."""
 
 from __future__ import annotations
 
