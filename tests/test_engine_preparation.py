@@ -73,7 +73,7 @@ def test_one_guidance_scale_means_both_experts(job: Job) -> None:
 @pytest.mark.parametrize("prompt", ["", "   ", "\n\t\u3000"])
 def test_an_empty_prompt(job: Job, prompt: str) -> None:
     assert refusals(replace(job, prompt=prompt)) == {
-        Field.PROMPT: "is empty; say who is in the picture and what they do"
+        Field.PROMPT: "is empty; name the subject of the picture and what it does"
     }
 
 

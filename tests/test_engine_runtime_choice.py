@@ -50,7 +50,7 @@ def test_no_driver_or_no_card(
     assert str(refused.value).startswith(message)
     engine = open_engine(planned_bundle, EngineSettings(1))
     assert engine.capabilities().runtime.startswith("onnxruntime")
-    assert f"the bundle's plans are not used, its graphs run on the CPU: {message}" in caplog.text
+    assert f"the bundle's TensorRT engines are not used, its graphs run on the CPU: {message}" in caplog.text
     engine.close()
 
 
@@ -94,7 +94,7 @@ def test_a_graph_for_another_card_may_stand_beside(fake_gpu: FakeCuda, planned_b
 
 
 def test_a_bundle_without_plans(tiny_bundle: Path) -> None:
-    with pytest.raises(BundleInvalid, match="holds no TensorRT plans; export the checkpoint with --gpu"):
+    with pytest.raises(BundleInvalid, match="holds no TensorRT engines; export the checkpoint with --gpu"):
         open_engine(tiny_bundle, EngineSettings(1, runtime="tensorrt"))
     engine = open_engine(tiny_bundle, EngineSettings(1))
     assert engine.capabilities().runtime.startswith("onnxruntime")

@@ -115,4 +115,4 @@ def test_a_cache_folder_that_cannot_be_written_is_a_warning(
     graph = runtime.load(planned_bundle, graph_of(planned_bundle, "vae_decoder_init"))
     decode(runtime, graph, latent_of(graph.spec))
     runtime.close()
-    assert "is not kept: File exists" in caplog.text
+    assert "cannot be written: File exists" in caplog.text
