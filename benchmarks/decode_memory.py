@@ -94,9 +94,9 @@ def _decode_with_engine(bundle: Path, geometry: Geometry, latents: np.ndarray) -
         runtime.load(bundle, manifest.graph(stage, geometry)) for stage in ("vae_decoder_init", "vae_decoder_step")
     )
     before = peak_resident_bytes()
-    recurrence = CausalVaeStream(Execution(runtime, CancelFlag()), init, step)
+    stream = CausalVaeStream(Execution(runtime, CancelFlag()), init, step)
     for index in range(latents.shape[2]):
-        recurrence.run(latents[:, :, index : index + 1])
+        stream.run(latents[:, :, index : index + 1])
     return before, peak_resident_bytes()
 
 

@@ -135,16 +135,16 @@ def _vae(config_name: str, height_px: int, width_px: int, is_5b: bool, folder: P
 def _write(build: Callable[[], Any], graphs: Callable[[Any], list[Any]], folder: Path) -> Path:
     """Writes graphs from a configuration and a sparse shard with the exporter's own steps; returns ``folder``."""
     from benchmarks.full_size import write_sparse_weights
-    from export.bundle.component_weights import plan_stock
+    from export.bundle.component_weights import plan_weights
     from export.tracing.assemble import export_graph
-    from export.weights.components import without_weights
-    from export.weights.parameters import ComponentWeights
+    from export.weights.parameters import ParameterIndex, without_weights
+    from export.weights.shards import Shards
 
     write_sparse_weights(without_weights(build), folder / "component" / "model.safetensors")
     model = without_weights(build)
-    planned = plan_stock(folder / "component", "component", model, folder)
-    assert planned.encodings is None  # the shard lies in the bundle's folder: graphs refer to it, nothing is copied
-    weights = ComponentWeights(model, planned.open().stored)
+    planned = plan_weights(Shards.open(folder / "component"), "component", model, folder)
+    assert planned.encodings is None  # the shard is inside: graphs point at it, nothing is copied
+    weights = ParameterIndex(model, planned.open().stored)
     for index, traced in enumerate(graphs(model)):
         export_graph(traced, weights, folder / f"graph_{index}.onnx")
     return folder

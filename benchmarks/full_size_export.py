@@ -18,27 +18,28 @@ from benchmarks.full_size_cases import Case
 from benchmarks.true_size import DrawnWeights, write_configurations
 from engine.api.capabilities import Geometry
 from engine.bundle.graph_spec import GraphSpec
-from export.bundle.component_weights import WEIGHTS_FOLDER, Stock, StockPlan
+from export.bundle.component_weights import WEIGHTS_FOLDER, ComponentWeights, PlannedWeights
 from export.bundle.graph_list import (
-    ComponentStages,
+    Component,
     latent_shape,
     latent_spec,
-    text_stages,
-    transformer_stages,
-    vae_stages,
+    text_encoder_component,
+    transformer_components,
+    vae_component,
 )
 from export.bundle.manifest_entries import graph_spec
 from export.quantise.calibration import Calibration
-from export.quantise.encodings import Kept
+from export.quantise.encodings import PassThrough
 from export.quantise.recipes import Recipe, recipe_for
 from export.quantise.rewrite import quantise_graph
-from export.tensorrt import AxisRange, compile_plans, find_target, graph_axes
-from export.tracing.assemble import TracedModule, build_graph, save_graph, tensor_specs
+from export.tensorrt import AxisRange, compile_engines, find_target, graph_axes
+from export.tracing.assemble import build_graph, describe, save_graph
 from export.tracing.guidance import write_guide_and_step
-from export.tracing.verify import Verified
+from export.tracing.module_graph import TracedModule
 from export.weights.checkpoint import Checkpoint, open_checkpoint
-from export.weights.parameters import ComponentWeights, stored_parameters
-from export.weights.shards import Shards, StoredWeight
+from export.weights.parameters import ParameterIndex, stored_parameters
+from export.weights.safetensors_file import StoredWeight
+from export.weights.shards import Shards
 
 # Stands for the largest input of a linear layer that calibration would find. The plan's size does not depend on it.
 _INPUT_RANGE = 4.0
@@ -46,8 +47,8 @@ _SOLVER_ORDER = 2
 Say = Callable[[str], None]
 
 
-class PartWeights(ComponentWeights):
-    """``ComponentWeights`` for a component of which only one part's weights are stored."""
+class PartWeights(ParameterIndex):
+    """The same where only the weights of one part are stored."""
 
     def __init__(self, component: nn.Module, stored: Mapping[str, StoredWeight]) -> None:
         self._component = component
@@ -65,28 +66,26 @@ def export_part(case: Case, part: int, folder: Path, say: Say) -> dict[str, Any]
     geometry = Geometry(case.width_px, case.height_px, case.frame_count)
     if case.component == "guide_and_step":
         return _solver(case, checkpoint, geometry, folder, say)
-    stages = _stages(case, checkpoint, geometry)
-    recipe = recipe_for(stages.kind, case.precision)  # type: ignore[arg-type]
-    model = stages.build(recipe.dtype)
+    component = _component(case, checkpoint, geometry)
+    recipe = recipe_for(component.kind, case.precision)  # type: ignore[arg-type]
+    model = component.build(recipe.dtype)
     started = time.perf_counter()
-    traced = [(group, module) for group in stages.groups for module in group.trace(model)]
+    traced = [(group, module) for group in component.groups for module in group.trace(model)]
     modules = [_part_of(module, case, part) for _, module in traced]
     traced_at = time.perf_counter()
-    stock = _write_stock(
-        model, _parameters_of(modules), recipe, folder / WEIGHTS_FOLDER / f"{stages.name}.safetensors", say
+    stored = _write_weights(
+        model, _parameters_of(modules), recipe, folder / WEIGHTS_FOLDER / f"{component.name}.safetensors", say
     )
     written_at = time.perf_counter()
-    weights = ComponentWeights(model, stock.stored) if case.part_count == 1 else PartWeights(model, stock.stored)
+    weights = ParameterIndex(model, stored.stored) if case.part_count == 1 else PartWeights(model, stored.stored)
     graphs = []
-    names = [(name, group.place) for group in stages.groups for name in group.names]
-    for (stage, place), module in zip(names, modules, strict=True):
-        file = folder / f"{stage}_part_{part + 1}.onnx"
+    names = [(name, group.size) for group in component.groups for name in group.names]
+    for (name, size), module in zip(names, modules, strict=True):
+        file = folder / f"{name}_part_{part + 1}.onnx"
         graph = build_graph(module, weights, folder)
-        if stock.quantised:
-            quantise_graph(graph, stock.quantised, folder)
-        save_graph(graph, file)
-        unverified = Verified(tensor_specs(graph.graph.inputs), tensor_specs(graph.graph.outputs), None, None)
-        graphs.append(graph_spec(stage, place, file, case.precision, unverified))  # type: ignore[arg-type]
+        if stored.quantised:
+            quantise_graph(graph, stored.quantised, folder)
+        graphs.append(graph_spec(name, size, file, case.precision, save_graph(graph, file)))  # type: ignore[arg-type]
     built_at = time.perf_counter()
     return {
         "weights_seconds": written_at - traced_at,
@@ -97,12 +96,12 @@ def export_part(case: Case, part: int, folder: Path, say: Say) -> dict[str, Any]
     }
 
 
-def _stages(case: Case, checkpoint: Checkpoint, geometry: Geometry) -> ComponentStages:
+def _component(case: Case, checkpoint: Checkpoint, geometry: Geometry) -> Component:
     if case.component == "text_encoder":
-        return text_stages(checkpoint)
+        return text_encoder_component(checkpoint)
     if case.component == "vae":
-        return vae_stages(checkpoint, (geometry,))
-    return transformer_stages(checkpoint, (geometry,), latent_spec(checkpoint.vae()))[0]
+        return vae_component(checkpoint, (geometry,))
+    return transformer_components(checkpoint, (geometry,), latent_spec(checkpoint.vae()))[0]
 
 
 def _part_of(module: TracedModule, case: Case, part: int) -> TracedModule:
@@ -113,21 +112,21 @@ def _parameters_of(modules: Iterable[TracedModule]) -> set[int]:
     return {id(tensor) for module in modules for tensor in (*module.module.parameters(), *module.module.buffers())}
 
 
-def _write_stock(model: Any, wanted: set[int], recipe: Recipe, file: Path, say: Say) -> Stock:
-    """Draws, quantises and writes the parameters whose ids are in ``wanted``, one at a time."""
+def _write_weights(model: Any, wanted: set[int], recipe: Recipe, file: Path, say: Say) -> ComponentWeights:
+    """Draws, quantises and writes the parameters that are wanted, one at a time."""
     source = DrawnWeights(model)
     linears = [name.removesuffix(".weight") for name in source.names()]
     calibration = Calibration("drawn", 1, dict.fromkeys(linears, _INPUT_RANGE))
     chosen = recipe.encodings(source, calibration)
     parameters = stored_parameters(model, source.names())
     encodings = {
-        name: Kept(tensor.dtype) if isinstance(chosen[name], Kept) else chosen[name]
+        name: PassThrough(tensor.dtype) if isinstance(chosen[name], PassThrough) else chosen[name]
         for name, tensor in parameters.items()
         if id(tensor) in wanted
     }
-    plan = StockPlan(source, Shards("drawn weights", {}), encodings, file)
-    plan.write(say)
-    return plan.open()
+    planned = PlannedWeights(source, Shards("drawn weights", {}), encodings, file)
+    planned.write(say)
+    return planned.open()
 
 
 def _crossing_bytes(modules: Iterable[TracedModule]) -> int:
@@ -140,7 +139,7 @@ def _crossing_bytes(modules: Iterable[TracedModule]) -> int:
 
 def _compiled(graph: GraphSpec, case: Case, folder: Path, say: Say) -> dict[str, Any]:
     axes = graph_axes([tensor.name for tensor in graph.inputs], AxisRange(1, case.batch_count, case.batch_count))
-    engines = compile_plans(folder / graph.file, [find_target(case.gpu)], folder / "plans", axes=axes, report=say)
+    engines = compile_engines(folder / graph.file, [find_target(case.gpu)], folder / "plans", axes=axes, report=say)
     return graph.model_copy(update={"engines": engines}).model_dump(mode="json")
 
 
@@ -152,9 +151,7 @@ def _solver(case: Case, checkpoint: Checkpoint, geometry: Geometry, folder: Path
     started = time.perf_counter()
     write_guide_and_step(shape, _SOLVER_ORDER, file)
     seconds = time.perf_counter() - started
-    model = ir.load(file)
-    unverified = Verified(tensor_specs(model.graph.inputs), tensor_specs(model.graph.outputs), None, None)
-    graph = graph_spec("guide_and_step", geometry, file, "fp32", unverified)
+    graph = graph_spec("guide_and_step", geometry, file, "fp32", describe(ir.load(file)))
     return {
         "weights_seconds": 0.0,
         "graph_seconds": seconds,

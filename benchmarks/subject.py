@@ -14,10 +14,10 @@ from benchmarks.clip import Clip
 from engine.api.capabilities import Geometry
 from engine.bundle.folder import read_manifest
 from engine.bundle.manifest import Manifest
-from export.bundle.defaults import FAMILY_DEFAULTS
-from export.bundle.exporter import Export
+from export.bundle.exporter import export_bundle
 from export.bundle.plan import ExportPlan
 from export.weights.checkpoint import open_checkpoint
+from export.weights.serving_defaults import FAMILY_DEFAULTS
 from tests.checkpoints import TinyModel, write_checkpoint
 
 POCKET_BUNDLE = Path("pocket/model")
@@ -55,7 +55,7 @@ def prepare_subject(folder: Path, geometry: Geometry, checkpoint: Path | None, b
     if bundle is None:
         bundle = folder / "bundle"
         plan = ExportPlan(opened, bundle, (geometry,), FAMILY_DEFAULTS[opened.family], "benchmark")
-        manifest = Export(plan, report=lambda _: None).run()
+        manifest = export_bundle(plan, report=lambda _: None)
     else:
         manifest, _ = read_manifest(bundle)
     if manifest.checkpoint_digest != opened.digest():

@@ -6,22 +6,24 @@ import argparse
 import dataclasses
 import itertools
 import os
-import re
 import sys
 import time
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from engine.api.capabilities import Geometry
-from export.bundle.options import AdapterChoice, PrecisionChoice, VerifyMode
 from export.errors import ExportError
+from export.options import AdapterOption, PrecisionOption, VerifyOption, parse_adapter_option, parse_size_option
+
+if TYPE_CHECKING:
+    from export.bundle.plan import ExportPlan
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs an export; returns the exit status: 0, 1 for a refused or failed export, 2 for wrong usage."""
+    """Runs an export or a dry run. Returns 0, 1 for a refused or failed export, 130 after an interrupt."""
     options = _parser().parse_args(arguments)
     try:
-        _export(options)
+        _run(options)
     except ExportError as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
@@ -48,24 +50,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--precision",
-        choices=get_args(PrecisionChoice),
+        choices=get_args(PrecisionOption),
         default="auto",
-        help="of the transformers; auto: fp32 for ONNX Runtime, int4 for a card (other parts: docs/precision.md)",
+        help="of the transformers; auto: fp32 for ONNX Runtime, int4 with --gpu (other components: docs/precision.md)",
     )
     parser.add_argument("--calibration", type=Path, help="folder of `python -m export.quantise.calibrate`")
     parser.add_argument("--lora-high", help="FILE[:STRENGTH] fused into the only or the high-noise transformer")
     parser.add_argument("--lora-low", help="FILE[:STRENGTH] fused into the low-noise transformer")
     parser.add_argument(
-        "--distilled", action="store_true", help="the adapters are of four steps without guidance: serve with that"
+        "--distilled",
+        action="store_true",
+        help="the adapters were trained for four steps without guidance; serve with these",
     )
     parser.add_argument(
         "--verify",
-        choices=get_args(VerifyMode),
+        choices=get_args(VerifyOption),
         default="auto",
-        help="run graphs beside torch; auto: those whose component is small enough to be loaded",
+        help="compare graphs with torch; auto: graphs of components that are small enough to be loaded",
     )
     parser.add_argument("--compiler", default="tensorrt_rtx", help="module that compiles: tensorrt_rtx or tensorrt")
-    parser.add_argument("--dry-run", action="store_true", help="say what it would do and what that takes")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check options, checkpoint, disk and memory; write nothing"
+    )
     parser.add_argument("--scorer", type=Path, help="SigLIP folder for match scores (default: CHECKPOINT/scorer)")
     parser.add_argument("--name", help="name that clients see (default: the checkpoint folder's)")
     parser.add_argument("--steps", type=int, help="default number of denoising steps")
@@ -78,32 +84,44 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _adapters(options: argparse.Namespace) -> dict[str, AdapterChoice]:
-    from export.weights.lora import parse_adapter_option
-
-    given = {"transformer": options.lora_high, "transformer_2": options.lora_low}
-    return {name: AdapterChoice(*parse_adapter_option(text)) for name, text in given.items() if text is not None}
-
-
 def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)[xX×](\d+)", text)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, for example 480x480")
-    return int(found.group(1)), int(found.group(2))
+    try:
+        return parse_size_option(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _export(options: argparse.Namespace) -> None:
+def _adapters(options: argparse.Namespace) -> dict[str, AdapterOption]:
+    given = {"transformer": options.lora_high, "transformer_2": options.lora_low}
+    return {name: parse_adapter_option(text) for name, text in given.items() if text is not None}
+
+
+def _run(options: argparse.Namespace) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # read when the library is imported
-    from export.bundle.defaults import FAMILY_DEFAULTS
-    from export.bundle.exporter import Export
-    from export.bundle.plan import ExportPlan, check_plan
+    from export.bundle.check import check
+    from export.bundle.exporter import export_bundle
     from export.library_logging import hide_progress_bars
-    from export.tensorrt import find_target
-    from export.weights.checkpoint import open_checkpoint
-    from export.weights.lora import LIGHTNING_4_STEPS
 
     hide_progress_bars()
+    plan = _plan(options)
+    if options.dry_run:
+        check(plan, report=lambda line: print(line, flush=True))
+        return
+    started = time.monotonic()
+    manifest = export_bundle(plan, lambda line: print(f"{time.monotonic() - started:6.1f} s  {line}", flush=True))
+    print(f"{options.out}: {len(manifest.graphs)} graphs, {sum(f.byte_count for f in manifest.files.values())} bytes")
+
+
+def _plan(options: argparse.Namespace) -> ExportPlan:
+    from export.bundle.plan import ExportPlan
+    from export.tensorrt import find_target
+    from export.weights.checkpoint import open_checkpoint
+    from export.weights.serving_defaults import FAMILY_DEFAULTS, LIGHTNING_4_STEPS
+
     checkpoint = open_checkpoint(options.checkpoint)
+    defaults = FAMILY_DEFAULTS[checkpoint.family]
+    if options.distilled:
+        defaults = defaults.distilled(LIGHTNING_4_STEPS)
     chosen = {
         "step_count": options.steps,
         "guidance_scale": options.guidance,
@@ -112,23 +130,17 @@ def _export(options: argparse.Namespace) -> None:
         "frame_rate": options.frame_rate,
         "negative_prompt": options.negative_prompt,
     }
-    family_defaults = FAMILY_DEFAULTS[checkpoint.family]
-    if options.distilled:
-        family_defaults = family_defaults.distilled(LIGHTNING_4_STEPS)
-    defaults = dataclasses.replace(
-        family_defaults, **{key: value for key, value in chosen.items() if value is not None}
-    )
-    bundled_scorer = options.checkpoint / "scorer"
-    plan = ExportPlan(
+    scorer_inside = options.checkpoint / "scorer"
+    return ExportPlan(
         checkpoint=checkpoint,
         out=options.out,
         geometries=tuple(
             Geometry(width, height, frames)
             for (width, height), frames in itertools.product(options.size, options.frames)
         ),
-        defaults=defaults,
+        defaults=dataclasses.replace(defaults, **{key: value for key, value in chosen.items() if value is not None}),
         name=options.name or options.checkpoint.resolve().name,
-        scorer=options.scorer or (bundled_scorer if bundled_scorer.is_dir() else None),
+        scorer=options.scorer or (scorer_inside if scorer_inside.is_dir() else None),
         notices=tuple(options.notice),
         precision=options.precision,
         verify=options.verify,
@@ -138,16 +150,6 @@ def _export(options: argparse.Namespace) -> None:
         calibration=options.calibration,
         distilled=LIGHTNING_4_STEPS if options.distilled else None,
     )
-    started = time.monotonic()
-    export = Export(plan, lambda line: print(f"{time.monotonic() - started:6.1f} s  {line}", flush=True))
-    if options.dry_run:
-        check_plan(plan)
-        needs = export.needs()
-        print("\n".join(needs.lines()))
-        needs.check(plan)
-        return
-    manifest = export.run()
-    print(f"{options.out}: {len(manifest.graphs)} graphs, {sum(f.byte_count for f in manifest.files.values())} bytes")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What can go wrong in an export, for the person who runs it."""
+"""The one error that an export reports to the person who runs it."""
 
 from __future__ import annotations
 
 
 class ExportError(Exception):
-    """The export cannot go on. The message names the file or option, the fault and the remedy."""
+    """An export cannot go on. The message names the file or option, the fault and the remedy."""

@@ -1,4 +1,4 @@
-"""Keeps model libraries from talking over the export. Knows their ways of talking; hides no error."""
+"""Silences log lines, warnings and progress bars of the model libraries. Errors still come through."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import logging
 import warnings
 from collections.abc import Iterator
 
-_TALKERS = ("torch.onnx", "onnxscript", "onnx_ir", "transformers", "diffusers")
+_LOGGER_NAMES = ("torch.onnx", "onnxscript", "onnx_ir", "transformers", "diffusers")
 
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silences deprecations of libraries among themselves, progress bars and remarks about packages not installed."""
-    loggers = [logging.getLogger(name) for name in _TALKERS]
+    """Hides warnings, log lines below ERROR and standard output of the libraries that are called inside."""
+    loggers = [logging.getLogger(name) for name in _LOGGER_NAMES]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
@@ -28,7 +28,7 @@ def quiet_libraries() -> Iterator[None]:
 
 
 def hide_progress_bars() -> None:
-    """Switches off the bars that the model libraries draw while they load weights."""
+    """Switches off the progress bars that Diffusers and Transformers draw while they load weights."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 

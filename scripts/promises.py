@@ -97,7 +97,7 @@ PROMISES: tuple[Promise, ...] = (
         (
             "test_server_worker.py::test_a_crash_costs_the_running_job_only",
             "test_server_worker.py::test_a_lack_of_memory_has_its_own_reason_and_gives_memory_back",
-            "test_server_worker.py::test_a_hang_past_the_limit_ends_the_process",
+            "test_worker_engine.py::test_a_hang_past_the_limit_ends_the_process",
         ),
     ),
     Promise(

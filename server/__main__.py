@@ -20,7 +20,7 @@ def main() -> int:
     # Imported here, so that a wrong setting is reported at once.
     import asyncio
 
-    from engine.api.errors import BundleInvalid
+    from engine.api.errors import BundleInvalid, NoSharedMemory
     from server.lifecycle.engine_factory import engine_factory
     from server.lifecycle.run import run
     from server.observability.logs import configure_logging
@@ -28,6 +28,8 @@ def main() -> int:
     configure_logging(settings.log_level, settings.log_format)
     try:
         is_at_rest = asyncio.run(run(settings, engine_factory(settings)))
+    except NoSharedMemory as error:
+        return _misconfigured(f"{error}, or set --engine-process server")
     except (SettingInvalid, BundleInvalid) as error:
         return _misconfigured(error)
     if not is_at_rest:
@@ -37,7 +39,7 @@ def main() -> int:
     return 0
 
 
-def _misconfigured(error: Exception) -> int:
+def _misconfigured(error: Exception | str) -> int:
     sys.stderr.write(f"stillcue: {' '.join(str(error).split())}\n")
     return _EXIT_MISCONFIGURED
 

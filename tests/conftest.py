@@ -1,11 +1,11 @@
-"""Fixtures: bundles that several tests share, each exported once in a run, and the record for docs/reliability.md."""
+"""Bundles, each exported once a run, the scripted server, what promises reached, and skips that fail in CI."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,12 @@ import pytest
 from filelock import FileLock
 from PIL import Image as Pillow
 
+from tests import no_skips
+
 if TYPE_CHECKING:
+    import stillcue
     from engine.api.capabilities import Geometry
+    from tests.scripted_server import ScriptedServer
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests must not look for models online
 # Torch's threads spin while they wait for each other; beside other tests they cost many times what they gain.
@@ -24,6 +28,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--reliability", type=Path, help="file to which tests of promises add what they reached")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(no_skips)
 
 
 @pytest.fixture
@@ -55,6 +63,33 @@ def png() -> Callable[..., bytes]:
         return buffer.getvalue()
 
     return make
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A server that answers what the test scripts."""
+    from tests.scripted_server import ScriptedServer, serving
+
+    with serving(ScriptedServer()) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: ScriptedServer) -> Iterator[stillcue.Client]:
+    """A client of the scripted server."""
+    import stillcue
+
+    with stillcue.Client(server.target) as connected:
+        yield connected
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: ScriptedServer) -> Path:
+    """The current folder, with a picture in it; the scripted server is the default one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STILLCUE_SERVER", server.target)
+    Pillow.new("RGB", (60, 40), (10, 120, 200)).save("boat.png")
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from engine.api.capabilities import Geometry
 from engine.bundle.manifest import Manifest
-from export.bundle.defaults import FAMILY_DEFAULTS
-from export.bundle.exporter import Export
+from export.bundle.exporter import export_bundle
 from export.bundle.plan import ExportPlan
 from export.weights.checkpoint import open_checkpoint
+from export.weights.serving_defaults import FAMILY_DEFAULTS
 from tests.checkpoints import TinyModel, write_checkpoint
 
 
@@ -38,4 +38,4 @@ def export_tiny(
         scorer=checkpoint / "scorer" if scorer else None,
         notices=("The weights are random: clips are noise.",),
     )
-    return TinyExport(checkpoint, folder / "bundle", Export(plan, report=lambda _: None).run())
+    return TinyExport(checkpoint, folder / "bundle", export_bundle(plan, report=lambda _: None))

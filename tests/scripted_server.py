@@ -181,6 +181,16 @@ def a_clip(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Resp
     yield summary(request, "soft picture", "dark frames")
 
 
+def a_clip_that_halts(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
+    """Sends the first frame and then nothing until the call is over."""
+    is_over = threading.Event()
+    context.add_callback(is_over.set)
+    yield accepted(request)
+    yield frame(0)
+    is_over.wait(30)
+    raise ConnectionError  # whatever: nobody listens any more
+
+
 def refuse(context: Any, code: grpc.StatusCode, message: str, *details: Message) -> NoReturn:
     """Ends a call with an error that carries ``details``."""
     status = status_pb2.Status(code=code.value[0], message=message)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import shutil
-import subprocess
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,36 +14,20 @@ from google.rpc import error_details_pb2, status_pb2
 
 import stillcue
 from server.errors.rules import RULES
-from stillcue.channel import channel_credentials, is_loopback
 from stillcue.cli.failures import describe
 from stillcue.status import ERROR_BY_REASON, ERROR_BY_STATUS
-from tests.scripted_server import Response, ScriptedServer, a_clip, accepted, frame, refuse, serving, summary
+from tests.client_calls import generate, generate_asynchronously
+from tests.scripted_server import Response, ScriptedServer, a_clip, accepted, frame, refuse, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from google.protobuf.message import Message
 
     from stillcue.v1 import generate_pb2
 
+
 Call = Callable[[str], None]
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with serving(ScriptedServer()) as running:
-        yield running
-
-
-def generate(target: str, **options: Any) -> list[stillcue.Event]:
-    with stillcue.Client(target) as client:
-        return list(client.generate(b"a picture", "A boat.", request_id="an-id", **options))
-
-
-async def generate_asynchronously(target: str, **options: Any) -> list[stillcue.Event]:
-    async with stillcue.AsyncClient(target) as client:
-        return [event async for event in client.generate(b"a picture", "A boat.", request_id="an-id", **options)]
 
 
 def failing(code: grpc.StatusCode, message: str, *details: Message, after: int = 0) -> Any:
@@ -229,91 +211,7 @@ async def test_the_deadline(server: ScriptedServer) -> None:
         await generate_asynchronously(server.target, timeout_seconds=0.0)
 
 
-async def test_nobody_listens() -> None:
-    with serving(ScriptedServer()) as server:
-        target = server.target
-    with pytest.raises(stillcue.Unavailable) as caught:
-        generate(target)
-    assert f"is it running at {target}?" in describe(caught.value, target)
-    with pytest.raises(stillcue.Unavailable):
-        await generate_asynchronously(target)
-    with stillcue.Client(target) as client:
-        with pytest.raises(stillcue.Unavailable):
-            client.score_match(b"a picture", "A boat.")
-        with pytest.raises(stillcue.Unavailable) as unary:
-            client.capabilities()
-    assert unary.value.request_id is None
-    async with stillcue.AsyncClient(target) as asynchronous:
-        with pytest.raises(stillcue.Unavailable):
-            await asynchronous.score_match(b"a picture", "A boat.")
-
-
-def test_tls_to_a_plaintext_server_is_unavailable(server: ScriptedServer) -> None:
-    with stillcue.Client(server.target, tls=True) as client, pytest.raises(stillcue.Unavailable):
-        client.capabilities()
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
-async def test_tls_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-    arguments = [
-        *make.split(),
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-keyout",
-        str(key),
-        "-out",
-        str(certificate),
-    ]
-    subprocess.run(arguments, check=True, capture_output=True)
-    credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
-    with serving(ScriptedServer(), credentials) as server:
-        target = f"localhost:{server.port}"
-        with stillcue.Client(target, root_certificates=certificate.read_bytes(), token="secret") as client:
-            assert client.capabilities().server_version == "1.2.3"
-        async with stillcue.AsyncClient(target, root_certificates=certificate.read_bytes()) as asynchronous:
-            assert (await asynchronous.capabilities()).server_version == "1.2.3"
-        with stillcue.Client(target, tls=True) as stranger, pytest.raises(stillcue.Unavailable):
-            stranger.capabilities()
-        with stillcue.Client(target) as plaintext, pytest.raises(stillcue.Unavailable):
-            plaintext.capabilities()
-    assert [metadata.get("authorization") for metadata in server.metadata] == ["Bearer secret", None]
-
-
 def test_errors_survive_pickling() -> None:
     error = stillcue.Overloaded("full", stillcue.ErrorDetails(status="RESOURCE_EXHAUSTED", retry_after_seconds=2.0))
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), copy.details) == (type(error), "full", error.details)
-
-
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
-        ("localhost:50051", True),
-        ("127.0.0.1:50051", True),
-        ("127.1.2.3", True),
-        ("[::1]:50051", True),
-        ("::1", True),
-        ("unix:/run/stillcue.sock", True),
-        ("unix-abstract:stillcue", True),
-        ("dns:///localhost:50051", True),
-        ("ipv4:127.0.0.1:50051", True),
-        ("ipv6:[::1]:50051", True),
-        ("stillcue.example:443", False),
-        ("dns:///stillcue.example:443", False),
-        ("10.0.0.1:50051", False),
-        ("[2001:db8::1]:50051", False),
-        ("localhost.example:50051", False),
-    ],
-)
-def test_only_this_machine_is_spoken_to_in_plaintext_unasked(target: str, expected: bool) -> None:
-    assert is_loopback(target) is expected
-    assert (channel_credentials(target, tls=None, root_certificates=None) is None) is expected
-    assert channel_credentials(target, tls=False, root_certificates=None) is None
-    assert channel_credentials(target, tls=True, root_certificates=None) is not None
-
-
-def test_certificates_without_tls_are_refused() -> None:
-    with pytest.raises(ValueError, match="root_certificates"):
-        stillcue.Client("localhost:50051", tls=False, root_certificates=b"PEM")

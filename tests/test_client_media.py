@@ -17,8 +17,8 @@ from stillcue.cli.files import replacing
 from stillcue.cli.preview import PreviewBlocks, can_show_previews
 from stillcue.cli.progress import progress_display
 from stillcue.cli.video import Pixels, decode_frame, open_mp4
+from tests.client_values import CLIP
 from tests.scripted_server import PREVIEW_JPEG
-from tests.test_client_calls import CLIP
 
 
 def plain(width_px: int, height_px: int, colour: tuple[int, int, int]) -> Pixels:

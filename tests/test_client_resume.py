@@ -15,6 +15,7 @@ from engine.testing.fake_engine import FakeEngine
 from stillcue.errors import ErrorDetails
 from stillcue.resumption import BEGINNING_ATTEMPT_COUNT, FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Resumption
 from stillcue.v1 import generate_pb2
+from tests.fake_job import EVENT_COUNT
 from tests.relay import Relay
 from tests.scripted_server import Response, ScriptedServer, accepted, frame, refuse, seconds, serving, summary
 from tests.serving import PATIENCE_SECONDS, PROMPT, eventually, png, served
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 CALL_COUNT = 10
-EVENT_COUNT = 21
 OPTIONS: stillcue.GenerateOptions = {"seed": 7, "frame_encoding": stillcue.FrameEncoding.RAW_RGB}
 
 

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).resolve().parent.parent
-_PAGES = [_ROOT / "README.md", _ROOT / "CHANGELOG.md", *sorted((_ROOT / "docs").rglob("*.md"))]
+_PAGES = [
+    _ROOT / "README.md",
+    _ROOT / "CHANGELOG.md",
+    _ROOT / "CONTRIBUTING.md",
+    *sorted((_ROOT / "docs").rglob("*.md")),
+]
 _TARGETS = set(re.findall(r"^([a-z-]+):", (_ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
@@ -34,3 +39,16 @@ def test_every_folder_stands_in_the_readme() -> None:
     tracked = {"proto", "clients", "server", "engine", "export", "pocket", "benchmarks", "scripts", "tests", "docs"}
     missing = [name for name in tracked if not re.search(rf"^{name}/", tree, re.MULTILINE)]
     assert not missing
+
+
+def test_every_published_figure_has_its_command_and_its_file() -> None:
+    page = (_ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    modules = re.findall(r"python -m ([\w.]+)", page)
+    assert modules
+    for module in modules:
+        path = _ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), f"figures.md names {module}"
+    listed = set(re.findall(r"`([\w/]+\.json)`", page))
+    assert {path for path in listed if not (_ROOT / path).is_file()} == set()
+    published = {str(path.relative_to(_ROOT)) for path in (_ROOT / "benchmarks" / "results").glob("*.json")}
+    assert published <= listed

@@ -42,15 +42,15 @@ def test_a_dry_run_states_the_bytes_that_an_export_then_writes(
     checkpoint: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
     from engine.api.capabilities import Geometry
-    from export.bundle.defaults import FAMILY_DEFAULTS
-    from export.bundle.exporter import Export
+    from export.bundle.check import check
     from export.bundle.plan import ExportPlan
     from export.weights.checkpoint import open_checkpoint
+    from export.weights.serving_defaults import FAMILY_DEFAULTS
 
     opened = open_checkpoint(checkpoint)
     plan = ExportPlan(opened, tmp_path / "bundle", (Geometry(48, 48, 9),), FAMILY_DEFAULTS[opened.family], "tiny")
-    needs = Export(plan, lambda _: None).needs()
-    for item in needs.components:
+    estimate = check(plan).estimate
+    for item in estimate.components:
         size = (tiny_bundle / "weights" / f"{item.name}.safetensors").stat().st_size
         assert 0 < size - item.written_bytes < 40_000, item.name  # the file's header
 
@@ -93,7 +93,7 @@ def test_a_machine_without_the_memory_to_compile(
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        (("--gpu", "rtx9999"), "--gpu rtx9999: not known; give one of rtx3090, rtx4090"),
+        (("--gpu", "rtx9999"), "--gpu rtx9999: unknown; give one of rtx3090, rtx4090"),
         (
             ("--gpu", "rtx3090", "--precision", "fp8"),
             "computes in fp8, which sm_86 does not have; take --prec",

@@ -9,15 +9,16 @@ import pytest
 from engine.api.capabilities import Geometry
 from engine.bundle.graph_spec import Precision
 from engine.bundle.manifest import Manifest
-from export.bundle.build_log import Journal
-from export.bundle.defaults import FAMILY_DEFAULTS
-from export.bundle.exporter import Export
-from export.bundle.plan import ExportPlan, check_plan
+from export.bundle.build_log import BuildLog
+from export.bundle.exporter import export_bundle
+from export.bundle.option_checks import check_options
+from export.bundle.plan import ExportPlan
 from export.errors import ExportError
 from export.quantise.calibrate import calibrate
 from export.quantise.samples import generated_pairs
 from export.tensorrt import TARGETS, Target
 from export.weights.checkpoint import Checkpoint, open_checkpoint
+from export.weights.serving_defaults import FAMILY_DEFAULTS
 from tests.checkpoints import TinyModel, write_checkpoint
 
 _RTX3090, _RTX4090 = TARGETS
@@ -40,13 +41,13 @@ def test_every_stage_has_a_plan_in_every_precision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_5b: bool
 ) -> None:
     # Into one folder, as after an interruption: what the precisions have in common is traced and compiled once.
-    monkeypatch.setattr(Journal, "close", lambda _: None)
+    monkeypatch.setattr(BuildLog, "close", lambda _: None)
     checkpoint, geometry = _checkpoint(tmp_path, is_5b=is_5b), _geometry(is_5b=is_5b)
     calibration = tmp_path / "calibration"
     calibrate(checkpoint, calibration, generated_pairs(geometry)[:1], geometry, samples_per_pair=1)
     for precision, targets in _CASES:
         plan = _plan(checkpoint, tmp_path / "bundle", precision, targets, is_5b=is_5b, calibration=calibration)
-        manifest = Export(plan, report=lambda _: None).run()
+        manifest = export_bundle(plan, report=lambda _: None)
         assert _precisions(manifest, "transformer") == {precision}
         assert _precisions(manifest, "vae") == {"fp16"}
         assert _precisions(manifest, "text_encoder") == {"fp16" if precision == "fp16" else "int8"}
@@ -62,7 +63,7 @@ def test_every_stage_has_a_plan_in_every_precision(
 def test_fp8_for_the_3090_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     plan = _plan(_checkpoint(tmp_path, is_5b=True), tmp_path / "bundle", "fp8", TARGETS, is_5b=True)
     with pytest.raises(ExportError, match=r"--gpu rtx3090: the transformer computes in fp8, which sm_86 does not have"):
-        check_plan(plan)
+        check_options(plan)
     assert not plan.out.exists()
 
 

@@ -16,12 +16,12 @@ import pytest
 from engine.api.capabilities import Geometry
 from engine.bundle.folder import MANIFEST_NAME, file_sha256, read_manifest
 from engine.bundle.manifest import Manifest
-from export.bundle.build_log import JOURNAL_NAME, Journal
-from export.bundle.defaults import FAMILY_DEFAULTS
-from export.bundle.exporter import Export
+from export.bundle.build_log import BUILD_LOG_NAME, BuildLog
+from export.bundle.exporter import export_bundle
 from export.bundle.plan import ExportPlan
 from export.errors import ExportError
 from export.weights.checkpoint import open_checkpoint
+from export.weights.serving_defaults import FAMILY_DEFAULTS
 
 _KILL_COUNT = int(os.environ.get("STILLCUE_KILL_COUNT", "3"))
 _GEOMETRY = Geometry(48, 48, 9)
@@ -35,12 +35,12 @@ def _plan(checkpoint: Path, out: Path) -> ExportPlan:
 
 def _export(checkpoint: Path, out: Path) -> None:
     """The process that is killed."""
-    Export(_plan(checkpoint, out), lambda _: None).run()
+    export_bundle(_plan(checkpoint, out), lambda _: None)
 
 
 def _steps(out: Path) -> list[str]:
     try:
-        return list(json.loads((out / JOURNAL_NAME).read_text()))
+        return list(json.loads((out / BUILD_LOG_NAME).read_text()))
     except FileNotFoundError:
         return []
 
@@ -66,11 +66,11 @@ def test_an_export_that_is_killed_ends_like_one_that_is_not(tiny_bundle: Path, t
         written = {file: written.get(file, changed) for file, changed in _weights(out, finished).items()}
     else:
         _export(checkpoint, out)
-        assert not (out / JOURNAL_NAME).exists()
+        assert not (out / BUILD_LOG_NAME).exists()
     assert written
     assert _weights(out, finished) == written  # what was finished was not done again
     _compare(read_manifest(out)[0], read_manifest(tiny_bundle)[0])
-    left = {file.relative_to(out).as_posix() for file in out.rglob("*") if file.is_file()} - {JOURNAL_NAME}
+    left = {file.relative_to(out).as_posix() for file in out.rglob("*") if file.is_file()} - {BUILD_LOG_NAME}
     assert left == {*read_manifest(out)[0].files, MANIFEST_NAME}  # nothing half-written
 
 
@@ -113,7 +113,7 @@ class TestJournal:
             file.write_text(str(count))
             return {"count": count}, [file]
 
-        return int(Journal(folder, context or {}).step("made", inputs, work)["count"])
+        return int(BuildLog(folder, context or {}).step("made", inputs, work)["count"])
 
     def test_a_finished_step_is_not_done_again(self, folder: Path) -> None:
         assert self._step(folder, {"size": 1}) == 1
@@ -131,17 +131,17 @@ class TestJournal:
             (folder / "made.bin").unlink()
         else:
             (folder / "made.bin").write_bytes(content)
-        before = (folder / JOURNAL_NAME).read_bytes()
+        before = (folder / BUILD_LOG_NAME).read_bytes()
         if content == b"\xff":
             with pytest.raises(UnicodeDecodeError):  # the work ran: it read the damaged file
                 self._step(folder, {})
-            assert (folder / JOURNAL_NAME).read_bytes() == before
+            assert (folder / BUILD_LOG_NAME).read_bytes() == before
         else:
             assert self._step(folder, {}) == (13 if content == b"12" else 1)
 
     @pytest.mark.parametrize("content", ["", "{", "[]", '{"made": 3}', '{"made": {"inputs": ""}}'])
     def test_a_journal_that_is_none_says_nothing(self, folder: Path, content: str) -> None:
-        (folder / JOURNAL_NAME).write_text(content)
+        (folder / BUILD_LOG_NAME).write_text(content)
         assert self._step(folder, {}) == 1
 
 
@@ -167,4 +167,4 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(tiny_bundle: Path, tmp
         file.relative_to(tiny_bundle): file_sha256(file) for file in tiny_bundle.rglob("*") if file.is_file()
     }
     for file in left:
-        assert file.name == JOURNAL_NAME or file_sha256(file) == undisturbed[file.relative_to(out)]
+        assert file.name == BUILD_LOG_NAME or file_sha256(file) == undisturbed[file.relative_to(out)]

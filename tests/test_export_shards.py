@@ -123,7 +123,7 @@ def test_a_header_that_is_none(folder: Path) -> None:
     [
         ({"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}, "gives w 8 bytes, too many or too few for F32 [3]"),
         ({"dtype": "F4", "shape": [2], "data_offsets": [0, 8]}, "is stored as F4; store it as F32"),
-        ({"dtype": "F32", "shape": [2]}, "its entry for w is none"),
+        ({"dtype": "F32", "shape": [2]}, "has a malformed entry for w"),
     ],
 )
 def test_an_entry_that_contradicts_itself(tmp_path: Path, entry: dict[str, object], fault: str) -> None:

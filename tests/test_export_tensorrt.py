@@ -13,7 +13,7 @@ import pytest
 
 from engine.bundle.folder import parse_manifest
 from engine.bundle.graph_spec import GraphName, GraphSpec
-from export.tensorrt import TARGETS, compile_plans
+from export.tensorrt import TARGETS, compile_engines
 
 _A14B: tuple[GraphName, ...] = (
     "transformer_high",
@@ -45,7 +45,7 @@ def _compiles(bundle: Path, stage: GraphName) -> None:
     graph = next(graph for graph in parse_manifest(bundle).graphs if graph.stage == stage)
     folder = bundle / f"plans_{stage}"
     lines: list[str] = []
-    engines = compile_plans(bundle / graph.file, TARGETS, folder, report=lines.append)
+    engines = compile_engines(bundle / graph.file, TARGETS, folder, report=lines.append)
     assert [engine.compute_capability for engine in engines] == ["sm_86", "sm_89"]
     plans = [(bundle / engine.file).read_bytes() for engine in engines]
     assert plans[0] != plans[1]

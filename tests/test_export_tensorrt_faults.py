@@ -16,8 +16,8 @@ import onnx
 import pytest
 
 from export.errors import ExportError
-from export.tensorrt import TARGETS, AxisRange, compile_plans, find_target, graph_axes
-from export.tensorrt.messages import Messages, readable
+from export.tensorrt import TARGETS, AxisRange, compile_engines, find_target, graph_axes
+from export.tensorrt.compiler_log import CompilerLog, readable
 
 _RTX3090, _RTX4090 = TARGETS
 _ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +55,7 @@ def _compiler(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> str
 
 def _refusal(graph: Path, **options: object) -> str:
     with pytest.raises(ExportError) as refused:
-        compile_plans(graph, [_RTX3090], graph.parent / "plans", **options)  # type: ignore[arg-type]
+        compile_engines(graph, [_RTX3090], graph.parent / "plans", **options)  # type: ignore[arg-type]
     assert list((graph.parent / "plans").glob("*")) == []
     return str(refused.value)
 
@@ -70,37 +70,37 @@ def _fp8_graph(folder: Path) -> Path:
 def test_fp8_for_the_3090_is_refused_before_the_compiler_is_asked(tmp_path: Path) -> None:
     expected = (
         "--gpu rtx3090: linear.onnx computes in fp8, which sm_86 does not have; take --precision int8, int4, fp16 for "
-        "this card, or leave it out"
+        "this GPU, or leave it out"
     )
     graph = _fp8_graph(tmp_path)
     for targets in ([_RTX3090], [_RTX4090, _RTX3090]):
         with pytest.raises(ExportError) as refused:
-            compile_plans(graph, targets, tmp_path / "plans", module_name="no_compiler_at_all")
+            compile_engines(graph, targets, tmp_path / "plans", module_name="no_compiler_at_all")
         assert str(refused.value) == expected
     assert not (tmp_path / "plans").exists()
 
 
 def test_fp8_for_the_4090_compiles(tmp_path: Path) -> None:
-    (engine,) = compile_plans(_fp8_graph(tmp_path), [_RTX4090], tmp_path)
+    (engine,) = compile_engines(_fp8_graph(tmp_path), [_RTX4090], tmp_path)
     assert engine.file == "linear.sm_89.plan"
     assert (tmp_path / engine.file).stat().st_size == engine.plan_bytes
 
 
 def test_cards_of_one_capability_share_a_plan(linear: Path) -> None:
-    (engine,) = compile_plans(linear, [_RTX3090, _RTX3090], linear.parent)
+    (engine,) = compile_engines(linear, [_RTX3090, _RTX3090], linear.parent)
     assert engine.compute_capability == "sm_86"
     assert engine.weight_bytes >= 64 * 64 * 4
 
 
 def test_an_unknown_card() -> None:
-    with pytest.raises(ExportError, match="--gpu rtx2080: not known; give one of rtx3090, rtx4090"):
+    with pytest.raises(ExportError, match="--gpu rtx2080: unknown; give one of rtx3090, rtx4090"):
         find_target("rtx2080")
 
 
 def test_a_node_that_the_compiler_does_not_know(tmp_path: Path) -> None:
     graph = _write(tmp_path / "odd.onnx", "g (float[8,8] x) => (float[] y) { y = Det(x) }")
     assert _refusal(graph) == (
-        f"{graph}: the compiler does not take this graph: node without a name (Det): UNSUPPORTED_NODE, false"
+        f"{graph}: the compiler does not accept this graph: node without a name (Det): UNSUPPORTED_NODE, false"
     )
 
 
@@ -110,7 +110,7 @@ def test_an_open_axis_needs_a_range(tmp_path: Path) -> None:
         f"{graph}: axis 0 of input x, 'length', has no fixed length and no range; ranges are given for batch, columns, "
         "pictures, rows, sentences"
     )
-    (engine,) = compile_plans(graph, [_RTX3090], tmp_path, axes={"length": AxisRange(1, 4, 1000)})
+    (engine,) = compile_engines(graph, [_RTX3090], tmp_path, axes={"length": AxisRange(1, 4, 1000)})
     assert (engine.file, engine.activation_bytes, engine.weight_bytes) == ("open.sm_86.plan", 0, 0)
 
 
@@ -126,20 +126,20 @@ def test_ranges_are_in_order() -> None:
 def test_a_file_that_is_no_graph(tmp_path: Path, content: bytes) -> None:
     graph = tmp_path / "graph.onnx"
     graph.write_bytes(content)
-    with pytest.raises(ExportError, match=f"{graph} is no ONNX graph: .*; export the checkpoint again"):
-        compile_plans(graph, [_RTX3090], tmp_path / "plans")
+    with pytest.raises(ExportError, match=f"{graph} is not an ONNX graph: .*; export the checkpoint again"):
+        compile_engines(graph, [_RTX3090], tmp_path / "plans")
 
 
 def test_a_missing_graph(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"cannot read .*absent.onnx: No such file or directory"):
-        compile_plans(tmp_path / "absent.onnx", [_RTX3090], tmp_path)
+        compile_engines(tmp_path / "absent.onnx", [_RTX3090], tmp_path)
 
 
 def test_weights_that_are_missing(tmp_path: Path) -> None:
     graph = tmp_path / "linear.onnx"
     onnx.save(_linear(), graph, save_as_external_data=True, location="weights.bin", size_threshold=0)
     (tmp_path / "weights.bin").unlink()
-    assert f"{graph}: the compiler does not take this graph" in _refusal(graph)
+    assert f"{graph}: the compiler does not accept this graph" in _refusal(graph)
 
 
 def test_no_compiler(linear: Path) -> None:
@@ -154,8 +154,11 @@ def test_classic_tensorrt_compiles_for_its_own_card_only(
 ) -> None:
     source = "from tensorrt_rtx import *\nfrom tensorrt_rtx import __version__\ndel ComputeCapability\n"
     message = _refusal(linear, module_name=_compiler(tmp_path, monkeypatch, source))
-    without_card, with_another = "compiles only beside a card: no NVIDIA", "compiles for the card in this machine, "
-    assert message.startswith((f"odd_compiler {without_card}", f"odd_compiler {with_another}"))
+    without_gpu, with_another = (
+        "compiles only on a machine with a GPU: no NVIDIA",
+        "compiles for the GPU in this machine, ",
+    )
+    assert message.startswith((f"odd_compiler {without_gpu}", f"odd_compiler {with_another}"))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +212,7 @@ def test_a_plan_from_before_stays_when_compiling_fails(linear: Path, tmp_path: P
     before = tmp_path / "linear.sm_86.plan"
     before.write_bytes(b"the plan from before")
     with pytest.raises(ExportError):
-        compile_plans(linear, [_RTX3090], tmp_path, module_name="tensorrt_absent")
+        compile_engines(linear, [_RTX3090], tmp_path, module_name="tensorrt_absent")
     assert before.read_bytes() == b"the plan from before"
 
 
@@ -217,8 +220,8 @@ def test_the_compiler_dies_with_the_exporter(linear: Path, tmp_path: Path, monke
     source = f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
     module = _compiler(tmp_path, monkeypatch, source)
     program = (
-        "from pathlib import Path; from export.tensorrt import TARGETS, compile_plans; "
-        f"compile_plans(Path({str(linear)!r}), TARGETS[:1], Path({str(tmp_path)!r}), module_name={module!r})"
+        "from pathlib import Path; from export.tensorrt import TARGETS, compile_engines; "
+        f"compile_engines(Path({str(linear)!r}), TARGETS[:1], Path({str(tmp_path)!r}), module_name={module!r})"
     )
     exporter = subprocess.Popen([sys.executable, "-c", program], cwd=_ROOT)
     compiler = _wait_for_pid(tmp_path / "pid")
@@ -247,7 +250,7 @@ def _is_alive(process_id: int) -> bool:
 
 
 def test_messages_become_sentences() -> None:
-    messages = Messages()
+    messages = CompilerLog()
     messages.add("Total Activation Memory: 8192512 bytes", is_error=False)
     messages.add("Total Weights Memory: 4872 bytes", is_error=False)
     assert (messages.activation_bytes, messages.weight_bytes) == (8192512, 4872)

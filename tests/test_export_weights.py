@@ -18,14 +18,14 @@ from torch import Tensor, nn
 
 from engine.bundle.folder import read_manifest
 from engine.bundle.graph_spec import Precision
-from export.bundle.component_weights import plan_stock
+from export.bundle.component_weights import plan_weights
 from export.errors import ExportError
 from export.quantise.recipes import recipe_for
-from export.tracing.assemble import TracedModule, export_graph
+from export.tracing.assemble import export_graph
+from export.tracing.module_graph import TracedModule
 from export.tracing.trace import FOLDING_LIMIT_VALUE_COUNT
 from export.tracing.verify import verify_against_torch
-from export.weights.components import without_weights
-from export.weights.parameters import ComponentWeights, load_weights
+from export.weights.parameters import ParameterIndex, load_weights, without_weights
 from export.weights.shards import Shards
 
 _ROOT = Path(__file__).parent.parent
@@ -173,10 +173,10 @@ def test_a_checkpoint_inside_the_bundle_is_served_in_place(tmp_path: Path, dtype
     )  # upcast, as the checkpoint's loader does
     file = bundle / "layers.onnx"
 
-    planned = plan_stock(folder, "vae", layers, bundle)
+    planned = plan_weights(Shards.open(folder), "vae", layers, bundle)
     assert (planned.written_byte_count, planned.byte_count) == (0, sum(item.nbytes for item in rounded.values()))
     planned.write(lambda _: None)
-    export_graph(_traced(layers), ComponentWeights(layers, planned.open().stored), file)
+    export_graph(_traced(layers), ParameterIndex(layers, planned.open().stored), file)
 
     assert sorted(path.name for path in bundle.iterdir()) == ["checkpoint", "layers.onnx"]  # nothing was copied
     model = onnx.load(file, load_external_data=False)
@@ -201,7 +201,7 @@ def test_a_component_is_traced_without_its_weights(tmp_path: Path) -> None:
     file = tmp_path / "layers.onnx"
     values = torch.empty(2, 80, device="meta")
     traced = TracedModule(_Wrapper(empty), {"values": values}, ("result",))
-    export_graph(traced, ComponentWeights(empty, shards.weights), file)
+    export_graph(traced, ParameterIndex(empty, shards.weights), file)
     assert _error(file, _traced(layers)) < 1e-4
     load_weights(empty, shards, torch.float32)
     torch.testing.assert_close(dict(empty.named_parameters()), dict(layers.named_parameters()), rtol=0, atol=0)
@@ -214,7 +214,7 @@ def test_a_precision_that_the_checkpoint_does_not_have_is_written(tmp_path: Path
     layers = _Layers().eval()
     save_model(layers, str(folder / "model.safetensors"))
     half = without_weights(_Layers, torch.float16)
-    planned = plan_stock(folder, "vae", half, bundle, recipe=recipe_for("vae", "fp16"))
+    planned = plan_weights(Shards.open(folder), "vae", half, bundle, recipe=recipe_for("vae", "fp16"))
     assert planned.written_byte_count == planned.byte_count
     planned.write(lambda _: None)
     assert planned.written_byte_count == 0  # it is there now
@@ -224,7 +224,7 @@ def test_a_precision_that_the_checkpoint_does_not_have_is_written(tmp_path: Path
         torch.testing.assert_close(weight.read(), layers.get_parameter(name).detach().half(), rtol=0, atol=0)
     file = bundle / "layers.onnx"
     traced = TracedModule(_Half(half), {"values": torch.empty(2, 80, device="meta")}, ("result",))
-    export_graph(traced, ComponentWeights(half, stock.stored), file)
+    export_graph(traced, ParameterIndex(half, stock.stored), file)
     assert 1e-5 < _error(file, _traced(layers), "fp16") < 0.2
 
 
@@ -242,12 +242,12 @@ def test_a_weight_that_is_used_twice_is_stored_once(tmp_path: Path) -> None:
     folder.mkdir()
     layers = _Layers()
     save_file({name: weight.detach().clone() for name, weight in layers.state_dict().items()}, folder / "a.safetensors")
-    planned = plan_stock(folder, "layers", layers, bundle)
+    planned = plan_weights(Shards.open(folder), "layers", layers, bundle)
     planned.write(lambda _: None)
     stock = planned.open()
     stored = _byte_counts(*stock.files)
     assert set(stored) == {"wide.weight", "wide.bias", "again.bias", "narrow.weight", "narrow.bias"}
-    weights = ComponentWeights(layers, stock.stored)
+    weights = ParameterIndex(layers, stock.stored)
     assert weights.find(layers.again.weight) == weights.find(layers.wide.weight)
     assert weights.find(layers.again.bias) != weights.find(layers.wide.bias)
     assert weights.find(torch.zeros(3)) is None
@@ -258,7 +258,7 @@ def test_a_checkpoint_that_lacks_a_weight(tmp_path: Path) -> None:
     weights = {name: weight.detach() for name, weight in layers.state_dict().items() if not name.startswith("narrow.w")}
     save_file({name: weight.clone() for name, weight in weights.items()}, tmp_path / "model.safetensors")
     with pytest.raises(ExportError, match=r"_Layers: its files hold no narrow\.weight; download the component again"):
-        plan_stock(tmp_path, "layers", layers, tmp_path / "bundle")
+        plan_weights(Shards.open(tmp_path), "layers", layers, tmp_path / "bundle")
 
 
 def test_a_checkpoint_whose_shapes_are_not_those_of_its_configuration(tmp_path: Path) -> None:
@@ -266,4 +266,4 @@ def test_a_checkpoint_whose_shapes_are_not_those_of_its_configuration(tmp_path: 
     save_model(layers, str(tmp_path / "model.safetensors"))
     layers.narrow = nn.Linear(80, 5)
     with pytest.raises(ExportError, match=r"narrow\.weight .* has shape \[4, 80\], config\.json makes it \[5, 80\]"):
-        plan_stock(tmp_path, "layers", layers, tmp_path / "bundle")
+        plan_weights(Shards.open(tmp_path), "layers", layers, tmp_path / "bundle")

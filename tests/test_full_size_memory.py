@@ -20,8 +20,8 @@ from benchmarks.full_size_export import PartWeights
 from benchmarks.full_size_memory import GRAPHS, PAGE, manifests, read_graphs, tables, with_tables
 from benchmarks.true_size import DrawnWeights, layer_count, write_configurations
 from engine.memory.plan import GPU_BYTES, RESERVED_BYTES, plan_memory
-from export.tracing.assemble import TracedModule, build_graph, save_graph
-from export.tracing.module_graph import Chain, Link
+from export.tracing.assemble import build_graph, save_graph
+from export.tracing.module_graph import ModuleGraph, Segment, TracedModule
 from export.tracing.trace import Trace
 from export.tracing.transformer import transformer_graph
 from export.weights.checkpoint import open_checkpoint
@@ -45,10 +45,10 @@ class Scaled(nn.Module):
 
 def _chain(block_count: int) -> TracedModule:
     links = [
-        Link(Scaled(index + 1.0), (f"hidden_{index}", "factor"), (f"hidden_{index + 1}",), "block")
+        Segment(Scaled(index + 1.0), (f"hidden_{index}", "factor"), (f"hidden_{index + 1}",), "block")
         for index in range(block_count)
     ]
-    chain = Chain(links, ("hidden_0",), (f"hidden_{block_count}",), constants={"factor": torch.tensor([0.5])})
+    chain = ModuleGraph(links, ("hidden_0",), (f"hidden_{block_count}",), constants={"factor": torch.tensor([0.5])})
     return TracedModule(chain, {"hidden_0": torch.arange(4.0)}, ("prediction",))
 
 

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from engine.generate.schedule import flow_schedule
 from export.errors import ExportError
-from export.weights.lora import LIGHTNING_4_STEPS, Adapter, FusedWeights, parse_adapter_option
+from export.options import parse_adapter_option
+from export.weights.lora import Adapter, FusedWeights
 from export.weights.lora.layouts import official_name
+from export.weights.serving_defaults import LIGHTNING_4_STEPS
 from tests.checkpoints import TinyModel, _transformer
 from tests.quantising import Tensors
 
@@ -262,8 +264,8 @@ _DOWN, _UP = torch.zeros(_RANK, 24), torch.zeros(24, _RANK)
         ({"diffusion_model.blocks.0.cross_attn.k_img.lora_down.weight": _DOWN}, r"no such weight; .* k_img and v_img"),
         ({f"transformer.blocks.{n}.attn1.to_q.lora_A.weight": _DOWN for n in range(7, 12)}, r"and 2 more: this trans"),
         ({"transformer.blocks.0.attn1.to_q.lora_C.weight": _DOWN}, r"to_q\.lora_C\.weight: this transformer has no"),
-        ({"transformer.blocks.0.attn1.to_q.lora_A.weight": _DOWN}, r"to_q\.lora_A\.weight lacks its other half"),
-        ({"transformer.blocks.0.attn1.to_q.alpha": torch.tensor(1.0)}, r"to_q\.alpha lacks its other half"),
+        ({"transformer.blocks.0.attn1.to_q.lora_A.weight": _DOWN}, r"to_q\.lora_A\.weight lacks its down or up half"),
+        ({"transformer.blocks.0.attn1.to_q.alpha": torch.tensor(1.0)}, r"to_q\.alpha lacks its down or up half"),
         (
             {
                 "transformer.blocks.0.attn1.to_q.lora_A.weight": _DOWN,
@@ -313,9 +315,9 @@ def test_the_option_names_a_file_and_may_name_a_strength(text: str, expected: tu
 
 
 def test_a_strength_that_is_no_number_is_refused(transformer: WanTransformer3DModel, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"'strong' is no strength; write FILE or FILE:0\.8"):
+    with pytest.raises(ExportError, match=r"'strong' is not a number; write FILE or FILE:0\.8"):
         parse_adapter_option("high.safetensors:strong")
-    with pytest.raises(ExportError, match=r"strength nan is no number"):
+    with pytest.raises(ExportError, match=r"strength nan is not a finite number"):
         _open(transformer, tmp_path, _diffusers_layout(_halves(transformer)), strength=float("nan"))
 
 

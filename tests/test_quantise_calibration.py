@@ -15,7 +15,7 @@ from engine.api.capabilities import Geometry
 from export.errors import ExportError
 from export.quantise.calibrate import calibrate, main
 from export.quantise.calibration import calibration_digest, group_size, load_calibration
-from export.quantise.encodings import Float8, Int4, Int8, Kept
+from export.quantise.encodings import Float8, Int4, Int8, PassThrough
 from export.quantise.observe import observe
 from export.quantise.recipes import recipe_for
 from export.quantise.samples import generated_pairs, read_pairs
@@ -100,7 +100,7 @@ def test_every_linear_of_the_blocks_is_known_by_its_name(checkpoint: Path, folde
 def test_what_stays_in_high_precision(checkpoint: Path) -> None:
     source = Shards.open(checkpoint / "transformer")
     encodings = recipe_for("transformer", "int4").encodings(source)
-    kept = {name: item.dtype for name, item in encodings.items() if isinstance(item, Kept)}
+    kept = {name: item.dtype for name, item in encodings.items() if isinstance(item, PassThrough)}
     half = {name for name, dtype in kept.items() if dtype is torch.float16 and name.endswith(".weight")}
     assert {name for name in half if "norm" not in name} == {
         "patch_embedding.weight",
@@ -146,7 +146,7 @@ def test_measurements_of_other_weights_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize("content", ["", "[]", '{"format_version": 1}', '{"digest": "x", "ranges": 3}'])
 def test_damaged_measurements_are_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "transformer.json").write_text(content)
-    with pytest.raises(ExportError, match=r"transformer\.json: is no calibration .* run"):
+    with pytest.raises(ExportError, match=r"transformer\.json: is not a calibration .* run"):
         load_calibration(tmp_path, "transformer", "x")
 
 

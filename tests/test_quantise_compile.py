@@ -10,9 +10,10 @@ import onnx_ir as ir
 import pytest
 import torch
 
+from engine.bundle.graph_spec import Precision
 from export.errors import ExportError
 from export.quantise.calibration import Calibration
-from export.quantise.recipes import RecipePrecision, recipe_for
+from export.quantise.recipes import recipe_for
 from export.quantise.rewrite import quantise_graph
 from export.quantise.stored import QuantisedWeights
 from export.quantise.writer import write_tensors
@@ -48,7 +49,7 @@ _BODY = """
 _CALIBRATION = Calibration("none", 1, {name.removesuffix(".weight"): 4.0 for name in _SHAPES})
 
 
-def _block(folder: Path, precision: RecipePrecision, dtype: torch.dtype) -> tuple[Path, int]:
+def _block(folder: Path, precision: Precision, dtype: torch.dtype) -> tuple[Path, int]:
     """The graph of a block by a recipe, and how many linears were quantised."""
     source = Tensors({name: weight(*shape, seed) for seed, (name, shape) in enumerate(_SHAPES.items())})
     recipe = dataclasses.replace(recipe_for("transformer", precision), dtype=dtype)
@@ -86,24 +87,24 @@ def _block(folder: Path, precision: RecipePrecision, dtype: torch.dtype) -> tupl
     ids=str,
 )
 def test_a_block_compiles_for_the_cards_that_have_the_precision(
-    tmp_path: Path, precision: RecipePrecision, dtype: torch.dtype
+    tmp_path: Path, precision: Precision, dtype: torch.dtype
 ) -> None:
     pytest.importorskip("tensorrt_rtx")
-    from export.tensorrt import TARGETS, compile_plans
+    from export.tensorrt import TARGETS, compile_engines
 
     file, count = _block(tmp_path, precision, dtype)
     assert count == 6  # not the last projection
     targets = [target for target in TARGETS if precision in target.precisions]
     assert len(targets) == (1 if precision == "fp8" else 2)
-    specs = compile_plans(file, targets, tmp_path)
+    specs = compile_engines(file, targets, tmp_path)
     assert {spec.compute_capability for spec in specs} == {target.compute_capability for target in targets}
     assert all((tmp_path / spec.file).stat().st_size > 0 for spec in specs)
     if precision == "fp8":
         with pytest.raises(ExportError, match="fp8"):
-            compile_plans(file, TARGETS, tmp_path)
+            compile_engines(file, TARGETS, tmp_path)
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp8", "int4"])
-def test_the_standards_own_checker_accepts_the_graph(tmp_path: Path, precision: RecipePrecision) -> None:
+def test_the_standards_own_checker_accepts_the_graph(tmp_path: Path, precision: Precision) -> None:
     file, _ = _block(tmp_path, precision, torch.float16)
     onnx.checker.check_model(file, full_check=True)

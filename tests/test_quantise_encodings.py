@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from export.errors import ExportError
-from export.quantise.encodings import Encoding, Float8, Int4, Int8, Kept, int4_block_size
+from export.quantise.encodings import Encoding, Float8, Int4, Int8, PassThrough, int4_block_size
 from export.quantise.rounding import block_scales, round_to_nearest, round_with_feedback
 from tests.quantising import weight
 
@@ -146,8 +146,8 @@ def test_a_damaged_weight_is_refused_by_name(encoding: Encoding, value: float) -
 
 def test_a_cast_that_would_overflow_is_refused() -> None:
     with pytest.raises(ExportError, match=r"ffn: has values beyond float16's 65504; keep it in bfloat16"):
-        Kept(torch.float16).encode("ffn", torch.tensor([1e5]))
-    (kept,) = Kept(torch.bfloat16).encode("ffn", torch.tensor([1e5]))
+        PassThrough(torch.float16).encode("ffn", torch.tensor([1e5]))
+    (kept,) = PassThrough(torch.bfloat16).encode("ffn", torch.tensor([1e5]))
     assert kept.dtype is torch.bfloat16
 
 

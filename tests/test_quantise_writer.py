@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from export.errors import ExportError
-from export.quantise.encodings import Float8, Int4, Int8, Kept
+from export.quantise.encodings import Float8, Int4, Int8, PassThrough
 from export.quantise.stored import QuantisedWeights
 from export.quantise.writer import Progress, encoded_byte_count, write_tensors
 from export.weights.shards import Shards
@@ -40,12 +40,12 @@ def _source() -> Tensors:
 
 
 _ENCODINGS = {
-    "a.bias": Kept(torch.float32),
+    "a.bias": PassThrough(torch.float32),
     "a.weight": Int8(torch.float16, 2.5),
     "b.weight": Float8(torch.float16),
     "c.weight": Int4(torch.float16, block_size=32),
-    "d": Kept(torch.float16),
-    "table": Kept(torch.int64),
+    "d": PassThrough(torch.float16),
+    "table": PassThrough(torch.int64),
 }
 
 
@@ -129,14 +129,16 @@ def test_a_full_disk_says_how_much_is_needed(tmp_path: Path, monkeypatch: pytest
 def test_two_weights_of_one_name_are_refused(tmp_path: Path) -> None:
     source = Tensors({"w": weight(4, 32), "w.scale": torch.ones(4)})
     with pytest.raises(ExportError, match=r"w\.scale: two weights would be stored under this name"):
-        write_tensors(source, {"w": Int8(torch.float16), "w.scale": Kept(torch.float32)}, tmp_path / "w.safetensors")
+        write_tensors(
+            source, {"w": Int8(torch.float16), "w.scale": PassThrough(torch.float32)}, tmp_path / "w.safetensors"
+        )
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "w.safetensors"
     for content in (b"", b"no header", struct.pack("<Q", 2) + json.dumps({}).encode()):
         file.write_bytes(content)
-        with pytest.raises(ExportError, match=r"w\.safetensors: is no file of quantised weights"):
+        with pytest.raises(ExportError, match=r"w\.safetensors: is not a file of quantised weights"):
             QuantisedWeights.open(file)
 
 

@@ -23,6 +23,7 @@ from engine.api.prompt_report import ClauseKind, Severity
 from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.rpc.codec import enums
 from stillcue.v1 import capabilities_pb2, diagnosis_pb2, generate_pb2, match_pb2, media_pb2, prompt_report_pb2
+from tests.fake_job import GRAPH_CALL_COUNT
 from tests.fake_match_messages import CROPS, REPORT
 from tests.serving import PROMPT, failure_of, generate_request, kinds, png, read_all, reason, served, violations
 
@@ -102,7 +103,7 @@ async def test_a_score_does_not_wait_for_the_running_job() -> None:
         call = running.stub.Generate(generate_request())
         await anext(aiter(call))
         assert (await running.stub.ScoreMatch(score_request())).report.score == 60.0
-        gate.release(10)
+        gate.release(GRAPH_CALL_COUNT)
         assert kinds(await read_all(call))[-1] == "summary"
 
 

@@ -16,15 +16,15 @@ import pytest
 from engine.api.capabilities import Geometry
 from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from stillcue.v1 import generate_pb2, media_pb2
+from tests.fake_job import GRAPH_CALL_COUNT
 from tests.relay import Relay
+from tests.resuming import going_on, raw, read_bytes, resumable, take
 from tests.serving import REQUEST_ID, Served, eventually, generate_request, kinds, png, read_all, served, stub_of
-from tests.test_server_resume import going_on, raw, read_bytes, resumable, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-CALL_COUNT = 10  # of the job of `generate_request`
 OTHER_ID = "00000000-0000-4000-8000-000000000000"
 IDLE = "stillcue_cancel_latency_seconds_count"
 # The shortest that the settings allow, so that a vanished peer is noticed within seconds.
@@ -42,9 +42,9 @@ async def expect_rest(server: Served, engine: FakeEngine, gate: Semaphore, call_
     gate.release(1)
     await server.reaches(IDLE, 1)
     assert len(engine.graph_calls) == call_count
-    gate.release(CALL_COUNT)
+    gate.release(GRAPH_CALL_COUNT)
     assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
-    assert len(engine.graph_calls) == call_count + CALL_COUNT
+    assert len(engine.graph_calls) == call_count + GRAPH_CALL_COUNT
 
 
 @pytest.mark.parametrize("by", ["caller", "deadline", "connection"])
@@ -66,10 +66,10 @@ async def test_a_job_that_waits_leaves_the_queue_and_costs_nothing(
         outcome = "deadline_exceeded" if by == "deadline" else "cancelled"
         await server.reaches(f"stillcue_jobs_total{{outcome={outcome}}}", 1)
         assert await server.sample("stillcue_queue_jobs") == 0
-        gate.release(CALL_COUNT)
+        gate.release(GRAPH_CALL_COUNT)
         assert kinds(await read_all(running))[-1] == "summary"
         assert await server.sample(IDLE) == 0  # the engine never had it
-    assert len(engine.graph_calls) == CALL_COUNT
+    assert len(engine.graph_calls) == GRAPH_CALL_COUNT
     promise("cancel", f"in the queue, by the {by}: 0 calls")
 
 
@@ -130,9 +130,9 @@ async def test_a_peer_that_vanishes_without_a_word_is_noticed(where: str, promis
             await expect_rest(server, engine, gate, 5)
         else:
             assert await server.sample("stillcue_queue_jobs") == 0
-            gate.release(CALL_COUNT - 5)
+            gate.release(GRAPH_CALL_COUNT - 5)
             assert kinds(await read_all(ahead))[-1] == "summary"
-            assert len(engine.graph_calls) == CALL_COUNT
+            assert len(engine.graph_calls) == GRAPH_CALL_COUNT
     promise(
         "vanished", f"cut off in the {where}: known after {seconds:.1f} s, with keepalive 1 s and ping timeout 0.5 s"
     )
@@ -151,12 +151,12 @@ async def test_who_comes_back_before_the_server_noticed_gets_the_same_stream() -
                 # The connection that vanished ends, and the job goes on for the other reader.
                 handled = "grpc_server_handled_total{grpc_code=CANCELLED,grpc_method=Generate,"
                 await server.reaches(handled + "grpc_service=stillcue.v1.StillcueService,grpc_type=server_stream}", 1)
-                gate.release(CALL_COUNT - 4)
+                gate.release(GRAPH_CALL_COUNT - 4)
                 events += await read_bytes(again)
         assert first + events == await read_bytes(raw(server.channel, resumable()))
         assert await server.sample("stillcue_jobs_total{outcome=completed}") == 1
         assert await server.sample("stillcue_jobs_total{outcome=cancelled}") == 0
-    assert len(engine.graph_calls) == CALL_COUNT
+    assert len(engine.graph_calls) == GRAPH_CALL_COUNT
 
 
 CLIENT = """
@@ -202,5 +202,5 @@ async def test_a_cancel_by_id_is_for_jobs_with_a_window_only() -> None:
         running = await begin(server, server.stub)
         with pytest.raises(grpc.aio.AioRpcError, match="holds no job of this request_id"):
             await server.stub.CancelGenerate(generate_pb2.CancelGenerateRequest(request_id=REQUEST_ID))
-        gate.release(CALL_COUNT)
+        gate.release(GRAPH_CALL_COUNT)
         assert kinds(await read_all(running))[-1] == "summary"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 import uuid
 from collections.abc import Callable
 from threading import Event, Semaphore
@@ -14,9 +12,8 @@ import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from engine.api.capabilities import Geometry
 from engine.api.job import Job, PreparedJob
-from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from server.errors.refusals import DeadlinePassed
 from server.observability.metrics import Metrics
 from server.rpc.context import ServerContext
@@ -25,10 +22,11 @@ from server.runtime.engine_thread import EngineThread
 from server.runtime.readiness import ReadinessGate
 from server.security.quotas import Quotas
 from server.settings import Settings
-from stillcue.v1 import generate_pb2, media_pb2
+from stillcue.v1 import generate_pb2
+from tests.fake_job import GRAPH_CALL_COUNT, GRAPH_CALLS
+from tests.large_job import LARGE, large_request, release_one_by_one
 from tests.serving import Served, eventually, failure_of, generate_request, kinds, read_all, reason, served, stub_of
 
-GRAPH_CALLS = ["match", "encode_text", "encode_image", "denoise 1", "denoise 2", "denoise 3", "denoise 4", "decode 0"]
 GENERATE_LABELS = "grpc_method=Generate,grpc_service=stillcue.v1.StillcueService,grpc_type=server_stream"
 HANDLED = "grpc_server_handled_total{{grpc_code={code}," + GENERATE_LABELS + "}}"
 
@@ -38,9 +36,9 @@ async def expect_next_job_to_run(server: Served, engine: FakeEngine, gate: Semap
     gate.release(1)  # the stopped job takes this permit, sees that it is to stop, and makes no call
     await server.reaches("stillcue_cancel_latency_seconds_count", 1)
     assert len(engine.graph_calls) == call_count
-    gate.release(10)
+    gate.release(GRAPH_CALL_COUNT)
     assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
-    assert len(engine.graph_calls) == call_count + 10
+    assert len(engine.graph_calls) == call_count + GRAPH_CALL_COUNT
     assert await server.sample("stillcue_jobs_total{outcome=completed}") == 1
 
 
@@ -125,31 +123,7 @@ async def test_a_job_whose_caller_left_while_it_was_prepared_gets_no_place() -> 
         engine.may_prepare.set()
         assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
         assert await server.sample("stillcue_job_queue_seconds_count") == 1
-    assert len(engine.graph_calls) == 10
-
-
-LARGE = dataclasses.replace(FAKE_CAPABILITIES, geometries=(Geometry(32, 32, 9), Geometry(1280, 704, 81)))
-LARGE_GRAPH_CALL_COUNT = 7 + 21
-
-
-def large_request(**stream: Any) -> generate_pb2.GenerateRequest:
-    """81 raw frames of 2.6 MiB."""
-    return generate_request(
-        video=generate_pb2.VideoSpec(width_px=1280, height_px=704, frame_count=81),
-        stream=generate_pb2.StreamSpec(frame_encoding=media_pb2.FRAME_ENCODING_RAW_RGB, **stream),
-    )
-
-
-async def release_one_by_one(server: Served, engine: FakeEngine, gate: Semaphore) -> None:
-    """Gives the engine one permit after the other until its job has stopped."""
-    while not await server.sample("stillcue_cancel_latency_seconds_count"):
-        call_count = len(engine.graph_calls)
-        assert call_count < LARGE_GRAPH_CALL_COUNT, "the job was never stopped"
-        gate.release(1)
-        async with asyncio.timeout(20):
-            while len(engine.graph_calls) == call_count:
-                if await server.sample("stillcue_cancel_latency_seconds_count"):
-                    return
+    assert len(engine.graph_calls) == GRAPH_CALL_COUNT
 
 
 @pytest.mark.parametrize("stall_by", ["request", "server"])
@@ -170,9 +144,9 @@ async def test_a_stalled_reader_loses_its_stream_and_nobody_else_does(
         await server.reaches(HANDLED.format(code="ABORTED"), 1)
         await release_one_by_one(server, engine, gate)
         call_count = len(engine.graph_calls)
-        gate.release(10)
+        gate.release(GRAPH_CALL_COUNT)
         assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
-        assert len(engine.graph_calls) == call_count + 10
+        assert len(engine.graph_calls) == call_count + GRAPH_CALL_COUNT
         error = await failure_of(call)
     assert error.code() is grpc.StatusCode.ABORTED
     assert reason(error) == "READER_STALLED"
@@ -220,7 +194,7 @@ async def test_a_reader_that_is_too_slow_loses_its_stream_at_the_byte_limit(
         call = stub_of(channel).Generate(large_request())
         await anext(aiter(call))
         await release_one_by_one(server, engine, gate)
-        gate.release(10)
+        gate.release(GRAPH_CALL_COUNT)
         assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
         error = await failure_of(call)
         assert error.code() is grpc.StatusCode.ABORTED

@@ -21,6 +21,7 @@ from server.jobs.estimates import Estimates
 from server.rpc.status import status_of
 from server.security.callers import hash_of
 from stillcue.v1 import generate_pb2
+from tests.fake_job import GRAPH_CALL_COUNT
 from tests.serving import detail, failure_of, generate_request, kinds, png, read_all, reason, served
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from engine.api.job import PreparedJob
 
-GRAPH_CALL_COUNT = 10  # of the job of `generate_request`
 CALL_SECONDS = 0.1
 STAGE = StageMemory(Stage.DECODE, None, (), (), (), weight_bytes=100, scratch_bytes=20, buffer_bytes=3)
 PLANNED = replace(FAKE_CAPABILITIES, memory_plans=(MemoryPlan(Geometry(32, 32, 9), (STAGE,)),))

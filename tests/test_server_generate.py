@@ -2,132 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from threading import Semaphore
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
 from PIL import Image
 
 from engine.testing.fake_engine import FakeEngine
-from stillcue.v1 import diagnosis_pb2, generate_pb2, match_pb2, media_pb2
-from tests.fake_match_messages import REPORT
-from tests.serving import PROMPT, REQUEST_ID, Served, eventually, generate_request, kinds, read_all, served
-
-SETTINGS = generate_pb2.GenerateSettings(
-    width_px=32,
-    height_px=32,
-    frame_count=9,
-    frame_rate=8.0,
-    step_count=4,
-    guidance_scale=3.5,
-    guidance_scale_low_noise=3.5,
-    seed=7,
-    shift=5.0,
-    negative_prompt="blurred",
-    crop=media_pb2.Box(left_px=0, top_px=0, width_px=32, height_px=32),
-    picture_fit=media_pb2.PICTURE_FIT_CROP_CENTER,
-)
-STAGES = (
-    generate_pb2.STAGE_MATCH,
-    generate_pb2.STAGE_ENCODE_TEXT,
-    generate_pb2.STAGE_ENCODE_IMAGE,
-    generate_pb2.STAGE_DENOISE,
-    generate_pb2.STAGE_DECODE,
-)
-GRAPH_CALLS = [
-    "match",
-    "encode_text",
-    "encode_image",
-    *(f"denoise {n}" for n in range(1, 5)),
-    "decode 0",
-    "decode 1",
-    "decode 2",
-]
-Response = generate_pb2.GenerateResponse
-
-
-def stage_started(stage: generate_pb2.Stage) -> Response:
-    return Response(stage_started=generate_pb2.StageStarted(stage=stage))
-
-
-def denoise_progress(step: int, expert: generate_pb2.Expert) -> Response:
-    return Response(
-        denoise_progress=generate_pb2.DenoiseProgress(
-            completed_step_count=step, step_count=4, expert=expert, step_duration=Duration(seconds=1)
-        )
-    )
-
-
-def raw_frame(index: int) -> Response:
-    return Response(
-        frame=generate_pb2.Frame(
-            index=index,
-            encoding=media_pb2.FRAME_ENCODING_RAW_RGB,
-            data=bytes((7 + index, index, len(PROMPT))) * 32 * 32,
-            width_px=32,
-            height_px=32,
-        )
-    )
-
-
-def expected_stream() -> list[Response]:
-    return [
-        Response(
-            accepted=generate_pb2.Accepted(
-                request_id=REQUEST_ID, settings=SETTINGS, estimate=generate_pb2.Estimate(wait_duration=Duration())
-            )
-        ),
-        stage_started(generate_pb2.STAGE_MATCH),
-        Response(match_report=REPORT),
-        stage_started(generate_pb2.STAGE_ENCODE_TEXT),
-        stage_started(generate_pb2.STAGE_ENCODE_IMAGE),
-        stage_started(generate_pb2.STAGE_DENOISE),
-        denoise_progress(1, generate_pb2.EXPERT_HIGH_NOISE),
-        denoise_progress(2, generate_pb2.EXPERT_HIGH_NOISE),
-        denoise_progress(3, generate_pb2.EXPERT_LOW_NOISE),
-        denoise_progress(4, generate_pb2.EXPERT_LOW_NOISE),
-        stage_started(generate_pb2.STAGE_DECODE),
-        *(raw_frame(index) for index in range(9)),
-        Response(
-            summary=generate_pb2.Summary(
-                request_id=REQUEST_ID,
-                settings=SETTINGS,
-                bundle_digest="0" * 64,
-                checkpoint_digest="1" * 64,
-                stage_timings=[generate_pb2.StageTiming(stage=stage, duration=Duration(seconds=1)) for stage in STAGES],
-                work_duration=Duration(seconds=5),
-                first_frame_duration=Duration(seconds=4),
-                peak_memory_bytes=1_000,
-                first_frame_psnr_db=40.0,
-                match_report=REPORT,
-                frame_matches=[
-                    generate_pb2.FrameMatch(frame_index=0, score=60.0),
-                    generate_pb2.FrameMatch(frame_index=8, score=60.0),
-                ],
-                diagnosis=diagnosis_pb2.Diagnosis(
-                    outcome=diagnosis_pb2.DIAGNOSIS_OUTCOME_CLEAN,
-                    metrics=diagnosis_pb2.ClipMetrics(
-                        vbench_like_dynamic_degree=1.0, motion_speed=0.5, vbench_like_temporal_flicker=1.0
-                    ),
-                ),
-            )
-        ),
-    ]
-
-
-def without_clocks(messages: list[Response]) -> list[Response]:
-    """The messages less what a clock decides and what the position in the stream does."""
-    plain = []
-    for message in messages:
-        copy = Response()
-        copy.CopyFrom(message)
-        copy.ClearField("sequence_number")
-        copy.ClearField("elapsed")
-        copy.summary.ClearField("queue_duration") if copy.HasField("summary") else None
-        copy.accepted.estimate.ClearField("work_duration") if copy.HasField("accepted") else None
-        plain.append(copy)
-    return plain
+from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+from tests.fake_job import GRAPH_CALL_COUNT, GRAPH_CALLS, STAGES, expected_stream, without_clocks
+from tests.serving import PROMPT, eventually, generate_request, kinds, read_all, served
 
 
 async def test_the_whole_stream_is_exact() -> None:
@@ -272,11 +157,33 @@ async def test_the_engine_does_not_wait_for_the_reader() -> None:
         assert kinds(await read_all(call))[-1] == "summary"
 
 
-async def run_to_the_end(server: Served) -> None:
-    assert without_clocks(await read_all(server.stub.Generate(generate_request()))) == expected_stream()
+async def test_many_streams_at_once_on_one_channel_are_each_exact() -> None:
+    gate = Semaphore(0)
+    seeds = range(20)
+    async with served(FakeEngine(gate=gate), queue_capacity=len(seeds), caller_max_jobs=len(seeds)) as server:
+        calls = [server.stub.Generate(request_of(seed)) for seed in seeds]
+        firsts = [await anext(aiter(call)) for call in calls]  # every stream is open, and none may go on
+        assert kinds(firsts) == ["accepted"] * len(seeds)
+        assert await server.sample("stillcue_running_jobs") == 1
+        assert await server.sample("stillcue_queue_jobs") == len(seeds) - 1
+        gate.release(len(seeds) * GRAPH_CALL_COUNT)
+        rests = await asyncio.gather(*(read_all(call) for call in calls))
+    for seed, first, rest in zip(seeds, firsts, rests, strict=True):
+        messages = [first, *rest]
+        assert [message.sequence_number for message in messages] == list(range(len(messages)))
+        assert without_the_queue(messages) == without_the_queue(expected_stream(seed, request_id_of(seed)))
 
 
-async def test_many_streams_on_one_channel_are_each_exact() -> None:
-    async with served(FakeEngine()) as server:
-        for _ in range(20):
-            await run_to_the_end(server)
+def request_id_of(seed: int) -> str:
+    return f"00000000-0000-4000-8000-{seed:012}"
+
+
+def request_of(seed: int) -> generate_pb2.GenerateRequest:
+    return generate_request(request_id=request_id_of(seed), sampling=generate_pb2.SamplingSpec(seed=seed))
+
+
+def without_the_queue(messages: list[generate_pb2.GenerateResponse]) -> list[generate_pb2.GenerateResponse]:
+    """The messages less what the other jobs in the queue decide."""
+    plain = [message for message in without_clocks(messages) if not message.HasField("queue_update")]
+    plain[0].accepted.estimate.ClearField("wait_duration")
+    return plain

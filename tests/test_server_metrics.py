@@ -23,8 +23,8 @@ from scripts.docs_tables import DOCUMENTATION, updated
 from server.errors.rules import INTERNAL, RULES
 from server.observability.metrics import Metrics
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from tests.faulty_engine import FaultyEngine
 from tests.serving import PROMPT, Served, failure_of, generate_request, png, read_all, served
-from tests.test_server_refusals import FaultyEngine
 
 SERVICE = "grpc_service=stillcue.v1.StillcueService"
 GENERATE = f"grpc_method=Generate,{SERVICE},grpc_type=server_stream"

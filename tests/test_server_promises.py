@@ -16,6 +16,8 @@ from google.rpc import error_details_pb2
 
 from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import generate_pb2
+from tests.fake_job import GRAPH_CALL_COUNT
+from tests.server_processes import FREE_PORTS, line_of, start_process
 from tests.serving import (
     PATIENCE_SECONDS,
     Served,
@@ -28,12 +30,9 @@ from tests.serving import (
     served,
     stub_of,
 )
-from tests.test_server_lifecycle import FREE_PORTS, line_of, start_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-GRAPH_CALL_COUNT = 10  # of the job of `generate_request`
 
 
 def fresh_request() -> generate_pb2.GenerateRequest:

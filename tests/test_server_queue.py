@@ -12,9 +12,8 @@ from google.rpc import error_details_pb2
 
 from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import generate_pb2
+from tests.fake_job import GRAPH_CALL_COUNT
 from tests.serving import Served, detail, eventually, failure_of, generate_request, kinds, read_all, reason, served
-
-GRAPH_CALL_COUNT = 10  # of the job of `generate_request`
 
 
 async def accepted_call(server: Served, seed: int) -> Any:

@@ -13,26 +13,18 @@ from google.rpc import error_details_pb2
 from engine.testing.fake_engine import FakeEngine
 from server.errors.refusals import QuotaExceeded
 from server.security.caller import Caller, CallerLimits
-from server.security.callers import hash_of
 from server.security.quotas import Quotas
 from stillcue.v1 import capabilities_pb2
 from tests.serving import detail, failure_of, generate_request, kinds, read_all, reason, served
+from tests.two_callers import SHOP, STUDIO, callers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import grpc.aio
 
-SHOP = (("authorization", "Bearer shop"),)
-STUDIO = (("authorization", "Bearer studio"),)
+
 CAPABILITIES = capabilities_pb2.GetCapabilitiesRequest()
-
-
-def callers(tmp_path: Path, limits: str) -> Path:
-    """Two callers; ``limits`` are the shop's."""
-    path = tmp_path / "callers"
-    path.write_text(f"shop {hash_of('shop')} {limits}\nstudio {hash_of('studio')}\n")
-    return path
 
 
 def told(error: grpc.aio.AioRpcError) -> tuple[str, str, float]:

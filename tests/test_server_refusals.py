@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2
 
-from engine.api.errors import GraphFailed, OutOfMemory
-from engine.api.job import ClipPlan
-from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
-from tests.serving import (
-    PROMPT,
-    REQUEST_ID,
-    detail,
-    failure_of,
-    generate_request,
-    kinds,
-    png,
-    read_all,
-    reason,
-    served,
-    violations,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from engine.api.cancellation import CancelFlag
-    from engine.api.events import Event
-    from engine.api.job import Job, PreparedJob
-    from engine.api.match_report import MatchReport
-    from engine.api.media import Image
+from tests.serving import failure_of, generate_request, png, reason, served, violations
 
 INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
@@ -258,157 +233,3 @@ async def test_a_bad_field_is_told_before_what_was_not_compiled() -> None:
     async with served(FakeEngine()) as server:
         error = await failure_of(server.stub.Generate(request))
     assert [field for field, _ in violations(error)] == ["request_id"]
-
-
-async def test_a_low_match_is_refused_after_its_report() -> None:
-    engine = FakeEngine()
-    policy = match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REQUIRE, minimum_score=70)
-    async with served(engine) as server:
-        call = server.stub.Generate(generate_request(match=policy))
-        messages = [await anext(aiter(call)) for _ in range(3)]
-        error = await failure_of(call)
-    assert kinds(messages) == ["accepted", "stage_started", "match_report"]
-    assert error.code() is FAILED_PRECONDITION
-    assert reason(error) == "MATCH_REFUSED"
-    info = detail(error, error_details_pb2.ErrorInfo)
-    assert info is not None
-    assert info.metadata == {"request_id": REQUEST_ID, "score": "60", "minimum_score": "70"}
-    failure = detail(error, error_details_pb2.PreconditionFailure)
-    assert failure is not None
-    assert [(item.type, item.subject) for item in failure.violations] == [("MATCH_REFUSED", "match.minimum_score")]
-    assert engine.graph_calls == ["match"]
-    report = detail(error, match_pb2.MatchReport)
-    assert report == messages[-1].match_report
-
-
-async def test_the_report_of_a_refused_match_fits_into_metadata() -> None:
-    """Details travel in trailing metadata, of which clients take 8 KiB; the stream's own event is whole."""
-    prompt = "然后小猫跳起来，不要模糊，" * 100
-    policy = match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REQUIRE, minimum_score=70)
-    async with served(FakeEngine()) as server:
-        call = server.stub.Generate(generate_request(prompt=prompt, match=policy))
-        messages = [await anext(aiter(call)) for _ in range(3)]
-        error = await failure_of(call)
-    assert reason(error) == "MATCH_REFUSED"
-    report = detail(error, match_pb2.MatchReport)
-    assert report is not None
-    assert report.ByteSize() <= 4_000
-    whole = messages[-1].match_report
-    assert whole.ByteSize() > 8_192
-    assert (report.score, report.grounding) == (whole.score, whole.grounding)
-    assert (
-        list(report.prompt_report.findings) == list(whole.prompt_report.findings)[: len(report.prompt_report.findings)]
-    )
-
-
-async def test_a_match_without_a_scorer_is_refused() -> None:
-    engine = FakeEngine(capabilities=dataclasses.replace(FAKE_CAPABILITIES, match_supported=False))
-    policy = match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REPORT)
-    async with served(engine) as server:
-        error = await failure_of(server.stub.Generate(generate_request(match=policy)))
-        assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
-    assert error.code() is FAILED_PRECONDITION
-    assert reason(error) == "SCORER_MISSING"
-    failure = detail(error, error_details_pb2.PreconditionFailure)
-    assert failure is not None
-    assert [item.subject for item in failure.violations] == ["match.mode"]
-
-
-@pytest.mark.parametrize("method", ["Generate", "ScoreMatch"])
-async def test_bytes_that_are_no_message_are_the_callers_fault(method: str) -> None:
-    invalid_utf8 = b"\x1a\x02\xff\xfe" if method == "Generate" else b"\x12\x02\xff\xfe"
-    async with served(FakeEngine()) as server:
-        multi_callable: Any = server.channel.unary_stream if method == "Generate" else server.channel.unary_unary
-        error = await failure_of(multi_callable(f"/stillcue.v1.StillcueService/{method}")(invalid_utf8))
-    assert error.code() is INVALID_ARGUMENT
-    assert reason(error) == "MALFORMED_REQUEST"
-
-
-async def test_bytes_that_are_no_message_of_a_stream_are_the_callers_fault() -> None:
-    async with served(FakeEngine()) as server:
-        anything: Any = server.channel
-        method = anything.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
-        error = await failure_of(method(iter([b"\x1a\x02\xff\xfe"])))
-    assert error.code() is INVALID_ARGUMENT
-    assert reason(error) == "MALFORMED_REQUEST"
-
-
-async def test_a_message_above_the_limit_is_refused_by_grpc() -> None:
-    async with served(FakeEngine()) as server:
-        error = await failure_of(server.stub.Generate(generate_request(prompt="x" * 10 * 2**20)))
-        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert kinds(await read_all(server.stub.Generate(generate_request())))[-1] == "summary"
-
-
-class FaultyEngine(FakeEngine):
-    """Fails in a given way at its first graph call."""
-
-    def __init__(self, fault: Exception) -> None:
-        super().__init__()
-        self._fault = fault
-
-    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
-        yield next(super().generate(job, cancel))
-        raise self._fault
-
-    def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
-        raise self._fault
-
-
-SECRET = "/srv/bundle/transformer_high.onnx"
-
-
-@pytest.mark.parametrize(
-    ("fault", "code", "told_reason", "text"),
-    [
-        (
-            GraphFailed(SECRET),
-            grpc.StatusCode.INTERNAL,
-            "GRAPH_FAILED",
-            "the engine failed; details are in the server's log under this request id: ",
-        ),
-        (
-            RuntimeError(SECRET),
-            grpc.StatusCode.INTERNAL,
-            "INTERNAL",
-            "internal error; details are in the server's log under this request id: ",
-        ),
-        (
-            OutOfMemory(SECRET),
-            grpc.StatusCode.UNAVAILABLE,
-            "OUT_OF_MEMORY",
-            "the device ran out of memory; send the job again, or ask for a smaller size or fewer frames",
-        ),
-    ],
-    ids=["graph failed", "unforeseen", "out of memory"],
-)
-async def test_a_fault_stays_in_the_log(
-    fault: Exception, code: grpc.StatusCode, told_reason: str, text: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with served(FaultyEngine(fault)) as server:
-        error = await failure_of(server.stub.Generate(generate_request()))
-        score_error = await failure_of(
-            server.stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=media_pb2.Image(data=png()), prompt=PROMPT))
-        )
-    assert error.code() is score_error.code() is code
-    assert reason(error) == reason(score_error) == told_reason
-    assert error.details() == text + (REQUEST_ID if code is grpc.StatusCode.INTERNAL else "")
-    for told in (error, score_error):
-        assert SECRET not in str(told.details())
-        assert SECRET not in str(told.trailing_metadata())
-    assert SECRET in caplog.text
-    assert PROMPT not in caplog.text
-
-
-class FaultyPreparation(FakeEngine):
-    """Fails while a job is prepared."""
-
-    def prepare(self, job: Job) -> PreparedJob:
-        raise RuntimeError(SECRET)
-
-
-async def test_a_fault_of_the_preparation_is_internal() -> None:
-    async with served(FaultyPreparation()) as server:
-        error = await failure_of(server.stub.Generate(generate_request()))
-    assert error.code() is grpc.StatusCode.INTERNAL
-    assert reason(error) == "INTERNAL"

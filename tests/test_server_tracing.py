@@ -19,8 +19,8 @@ from engine.testing.fake_engine import FakeEngine
 from server.observability.spans import Tracing
 from server.observability.tracing import open_tracing
 from server.settings import SettingInvalid, Settings
+from tests.faulty_engine import FaultyEngine
 from tests.serving import PROMPT, REQUEST_ID, eventually, failure_of, generate_request, read_all, served
-from tests.test_server_refusals import FaultyEngine
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

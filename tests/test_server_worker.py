@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,15 +21,14 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from engine.api.cancellation import CancelFlag
-from engine.api.errors import BundleInvalid, Cancelled, EngineHung, EngineLost, EngineRestarting
+from engine.api.errors import Cancelled
 from engine.api.events import JobDone, StepDone
-from engine.api.job import Job
 from engine.api.media import Image
 from engine.api.settings import WorkerSettings
 from engine.testing.fake_engine import FakeEngine
-from engine.worker.arena import Arena, Layout
 from engine.worker.engine import WorkerEngine
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+from tests.fake_job import without_clocks
 from tests.faulty_worker import open_faulty
 from tests.serving import (
     PATIENCE_SECONDS,
@@ -48,7 +45,7 @@ from tests.serving import (
     served,
     violations,
 )
-from tests.test_server_generate import without_clocks
+from tests.worker_jobs import STALLED_JOB, until_it_stalls
 
 ROOT = Path(__file__).parent.parent
 DOWN_COUNT = "stillcue_worker_down_seconds_count"
@@ -89,15 +86,6 @@ async def isolated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Is
         yield Isolated(server, engine, folder)
 
 
-async def until_it_stalls(call: Any) -> list[generate_pb2.GenerateResponse]:
-    messages = []
-    async for message in call:
-        messages.append(message)
-        if message.WhichOneof("event") == "denoise_progress":
-            return messages
-    raise AssertionError("the stream ended")
-
-
 async def status_after(watch: Any) -> int:
     message = await asyncio.wait_for(anext(aiter(watch)), PATIENCE_SECONDS)
     return int(message.status)
@@ -124,12 +112,13 @@ async def test_a_score_and_a_refused_score(isolated: Isolated) -> None:
 
 async def test_a_score_does_not_wait_for_the_clip_and_a_cancel_takes_effect_after_the_call(isolated: Isolated) -> None:
     idle_count = await isolated.served.sample("stillcue_cancel_latency_seconds_count")
+    cancelled_count = await isolated.served.sample("stillcue_jobs_total{outcome=cancelled}")
     running = isolated.generate("stall here")
     await until_it_stalls(running)
     picture = media_pb2.Image(data=png())
     await isolated.stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=picture, prompt=PROMPT))
     running.cancel()
-    await isolated.served.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
+    await isolated.served.reaches("stillcue_jobs_total{outcome=cancelled}", cancelled_count + 1)
     assert await isolated.served.sample("stillcue_cancel_latency_seconds_count") == idle_count  # the call still runs
     (isolated.folder / "go-on").touch()
     await isolated.served.reaches("stillcue_cancel_latency_seconds_count", idle_count + 1)
@@ -245,116 +234,17 @@ async def test_the_shared_memory_has_no_name(isolated: Isolated) -> None:
     assert all(line.endswith("(deleted)") for line in shared)
 
 
-@pytest.fixture(scope="module")
-def job() -> Job:
-    return Job(Image(png()), "stall for good")
-
-
-@contextmanager
-def stalling(folder: Path, max_step_seconds: float) -> Iterator[WorkerEngine]:
-    (folder / "may-open").touch()
-    engine = WorkerEngine(partial(open_faulty, folder), WorkerSettings(max_step_seconds, restart_seconds=60.0))
-    try:
-        yield engine
-    finally:
-        engine.close()
-
-
-async def test_a_stop_kills_a_worker_that_does_not_come_to_rest(tmp_path: Path) -> None:
-    with stalling(tmp_path, 600.0) as engine:
-        async with served(engine) as server:
-            running = server.stub.Generate(generate_request(prompt="stall for good"))
-            await until_it_stalls(running)
-            process_id = engine.process_id
-            assert await server.server.stop()
-            assert reason(await failure_of(running)) == "SERVER_DRAINING"
-            assert not psutil.pid_exists(process_id or 0)
-
-
-async def test_a_hang_past_the_limit_ends_the_process(
-    tmp_path: Path, job: Job, promise: Callable[[str, str], None]
-) -> None:
-    with stalling(tmp_path, 5.0) as engine:
-        process_id = engine.process_id
-        with pytest.raises(EngineHung, match="one step took longer than 5 s") as caught:
-            list(engine.generate(engine.prepare(job), CancelFlag()))
-        assert isinstance(caught.value, EngineLost)
-        await eventually(lambda: not psutil.pid_exists(process_id or 0))
-    promise("worker", "a call that hangs ends its process at the limit, here 5 s")
-
-
-async def test_a_drain_lets_the_job_in_the_worker_finish_and_refuses_those_who_wait(tmp_path: Path) -> None:
-    with stalling(tmp_path, 600.0) as engine:
-        async with served(engine) as server:
-            running = server.stub.Generate(generate_request(prompt="stall a while"))
-            await until_it_stalls(running)
-            waiting = server.stub.Generate(generate_request())
-            assert (await anext(aiter(waiting))).WhichOneof("event") == "accepted"
-            draining = asyncio.create_task(server.server.drain(asyncio.Event()))
-            error = await failure_of(waiting)
-            assert reason(error) == "SERVER_DRAINING"
-            assert detail(error, error_details_pb2.RetryInfo) is not None
-            assert await server.sample("stillcue_serving") == 0
-            assert not draining.done()
-            (tmp_path / "go-on").touch()
-            assert kinds(await read_all(running))[-1] == "summary"
-            await draining
-
-
-async def test_a_worker_that_does_not_come_back_holds_nobody(
-    tmp_path: Path, job: Job, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "may-open").touch()
-    engine = await asyncio.to_thread(WorkerEngine, partial(open_faulty, tmp_path), WorkerSettings(restart_seconds=0.01))
-    try:
-        for fault, told in (("broken", "bundle.json is missing"), ("replaced", "is another one now")):
-            (tmp_path / fault).touch()
-            os.kill(engine.process_id or 0, signal.SIGKILL)
-            await eventually(lambda: engine.process_id is None)
-            with pytest.raises(EngineRestarting):  # whoever waits is told when the next start fails too
-                await asyncio.to_thread(list, engine.generate(engine.prepare(job), CancelFlag()))
-            assert told in caplog.text
-            (tmp_path / fault).unlink()
-            await eventually(lambda: engine.process_id is not None)
-        fine = engine.prepare(replace(job, prompt=PROMPT))
-        assert isinstance(list(engine.generate(fine, CancelFlag()))[-1], JobDone)
-    finally:
-        await asyncio.to_thread(engine.close)
-
-
-async def test_too_little_shared_memory_stops_the_start_and_leaves_nothing() -> None:
-    with pytest.raises(BundleInvalid, match=r"give /dev/shm more room \(docker run --shm-size\)"):
-        Arena.create(Layout.of(1, 2**44, 1, 2**44))
-    assert not [path for path in Path("/dev/shm").iterdir() if path.is_file() and path.stat().st_size >= 2**44]
-
-
-async def test_an_iterator_can_be_cancelled_or_left(isolated: Isolated, job: Job) -> None:
+async def test_an_iterator_can_be_cancelled_or_left(isolated: Isolated) -> None:
     engine, cancel = isolated.engine, CancelFlag()
-    events = engine.generate(engine.prepare(job), cancel)
+    events = engine.generate(engine.prepare(STALLED_JOB), cancel)
     assert any(isinstance(event, StepDone) for event in events)  # the first one: now it stalls
     cancel.set()
     (isolated.folder / "go-on").touch()
     with pytest.raises(Cancelled):
         list(events)
     (isolated.folder / "go-on").unlink()
-    fine = engine.prepare(replace(job, prompt=PROMPT))
+    fine = engine.prepare(replace(STALLED_JOB, prompt=PROMPT))
     left = engine.generate(fine, CancelFlag())
     next(left)
     left.close()  # type: ignore[attr-defined]  # a generator
     assert isinstance(list(engine.generate(fine, CancelFlag()))[-1], JobDone)
-
-
-async def test_the_worker_and_its_memory_end_with_a_server_that_is_killed() -> None:
-    flags = ["--engine", "fake", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "server", *flags, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    ready = await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)
-    assert ready.startswith(b"stillcue ready")
-    started = psutil.Process(process.pid).children()
-    assert started
-    process.kill()
-    await process.wait()
-    _, alive = await asyncio.to_thread(psutil.wait_procs, started, PATIENCE_SECONDS)
-    assert alive == []

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from export.quantise.recipes import Recipe, RecipePrecision, Rule, recipe_for
+from engine.bundle.graph_spec import Precision
+from export.quantise.recipes import Recipe, Rule, recipe_for
 
-_PRECISIONS: tuple[RecipePrecision, ...] = ("fp16", "bf16", "int8", "fp8", "int4")
+_PRECISIONS: tuple[Precision, ...] = ("fp16", "bf16", "int8", "fp8", "int4")
 
 
 def markdown(rows: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, Any]], setting: Mapping[str, Any]) -> str:

@@ -16,11 +16,11 @@ import torch
 
 from benchmarks.precision.half import round_results
 from engine.bundle.folder import MANIFEST_NAME, file_sha256
-from engine.bundle.graph_spec import GraphSpec
+from engine.bundle.graph_spec import GraphSpec, Precision
 from engine.bundle.manifest import FileSpec, Manifest
 from export.quantise.calibration import Calibration
-from export.quantise.encodings import Encoding, Kept
-from export.quantise.recipes import RecipePrecision, recipe_for
+from export.quantise.encodings import Encoding, PassThrough
+from export.quantise.recipes import recipe_for
 from export.quantise.rewrite import quantise_graph
 from export.quantise.stored import QuantisedWeights
 from export.quantise.writer import write_tensors
@@ -39,7 +39,7 @@ class Variant:
     """
 
     name: str
-    precision: RecipePrecision
+    precision: Precision
     with_moments: bool = True
     with_halves: bool = True
     only: str | None = None
@@ -84,7 +84,7 @@ def _encodings(source: Shards, variant: Variant, calibration: Calibration) -> di
     recipe = recipe_for("transformer", variant.precision)
     encodings = recipe.encodings(source, calibration)
     if variant.only is not None:
-        kept = Kept(recipe.dtype)
+        kept = PassThrough(recipe.dtype)
         encodings = {name: item if re.search(variant.only, name) else kept for name, item in encodings.items()}
     return encodings
 

@@ -1,4 +1,4 @@
-"""The flag that stops a job. Knows threads; does not know who cancels or why."""
+"""The flag that stops a job."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.api.errors import Cancelled
 
 
 class CancelFlag:
-    """Set from any thread; the engine looks at it before every graph call."""
+    """A thread-safe flag that the engine checks before every graph call."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -17,7 +17,7 @@ class CancelFlag:
         self._listeners: list[Callable[[], None]] = []
 
     def set(self) -> None:
-        """Asks the job to stop. Safe to call more than once and after the job's end."""
+        """Asks the job to stop. May be called more than once, and after the job ended."""
         with self._lock:
             self._event.set()
             listeners, self._listeners = self._listeners, []
@@ -25,7 +25,7 @@ class CancelFlag:
             listener()
 
     def when_set(self, listener: Callable[[], None]) -> None:
-        """Calls a function once the flag is set, on the thread that sets it; at once where it is set already."""
+        """Calls ``listener`` on the thread that sets the flag, or at once if the flag is already set."""
         with self._lock:
             if not self._event.is_set():
                 self._listeners.append(listener)
@@ -34,10 +34,10 @@ class CancelFlag:
 
     @property
     def is_set(self) -> bool:
-        """Whether a stop was asked for."""
+        """True once ``set`` was called."""
         return self._event.is_set()
 
     def check(self) -> None:
-        """Raises ``Cancelled`` if a stop was asked for."""
+        """Raises ``Cancelled`` if the flag is set."""
         if self._event.is_set():
             raise Cancelled("the job was cancelled")

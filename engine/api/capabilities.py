@@ -1,4 +1,4 @@
-"""What an engine has loaded: model, sizes, defaults, limits and the memory plan of each size."""
+"""Capabilities of a loaded engine: model, sizes, defaults, limits and the memory plan of each size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.api.events import Expert, Stage
 
 
 class Family(enum.Enum):
-    """Shapes of model that can be served."""
+    """Model architectures that the engine can serve."""
 
     WAN22_I2V_A14B = "wan22-i2v-a14b"
     WAN22_TI2V_5B = "wan22-ti2v-5b"
@@ -17,7 +17,7 @@ class Family(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """A size and length that was compiled. ``frame_count`` is 4n + 1."""
+    """A compiled size and length. ``frame_count`` is 4n + 1."""
 
     width_px: int
     height_px: int
@@ -26,7 +26,7 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True)
 class SamplingDefaults:
-    """Values that unset sampling fields take."""
+    """Values of sampling settings that a job leaves unset."""
 
     step_count: int
     guidance_scale: float
@@ -38,7 +38,7 @@ class SamplingDefaults:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a job may hold."""
+    """Upper limits of a job's fields."""
 
     max_image_bytes: int = 8 * 1024 * 1024
     max_image_pixel_count: int = 50_000_000
@@ -48,11 +48,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class StageMemory:
-    """What memory holds in one stage of a job; graphs by their stage's name in the manifest.
+    """Memory in one stage of a job. Graphs are named as in the manifest.
 
-    ``resident`` are all graphs in memory, with those that are ``loaded`` as the stage begins because they were not
-    there yet, and those of the next stage that are ``prefetched`` while this one works. ``scratch_bytes`` is what calls
-    need for themselves, ``buffer_bytes`` what is bound to them.
+    ``resident`` lists all graphs in memory. ``loaded`` lists those that are loaded when the stage begins,
+    ``prefetched`` those of the next stage that are loaded meanwhile. ``scratch_bytes`` is the working memory of graph
+    calls, ``buffer_bytes`` the size of the tensors that are bound to them.
     """
 
     stage: Stage
@@ -66,33 +66,33 @@ class StageMemory:
 
     @property
     def peak_bytes(self) -> int:
-        """All of it."""
+        """Weights, scratch and buffers together."""
         return self.weight_bytes + self.scratch_bytes + self.buffer_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryPlan:
-    """The stages of a job of one geometry, in order."""
+    """Memory in each stage of a job of one geometry, in order."""
 
     geometry: Geometry
     stages: tuple[StageMemory, ...]
 
     @property
     def peak_bytes(self) -> int:
-        """The most that any stage holds."""
+        """Memory of the largest stage."""
         return max(stage.peak_bytes for stage in self.stages)
 
     @property
     def swapped(self) -> tuple[str, ...]:
-        """Graphs that are loaded in every job, because they cannot stay."""
+        """Graphs that every job loads again, because there is no room to keep them."""
         return tuple(name for stage in self.stages for name in (*stage.loaded, *stage.prefetched))
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine has loaded. Digests are SHA-256 in hexadecimal.
+    """Properties of a loaded engine. Digests are SHA-256 in hexadecimal.
 
-    ``memory_budget_bytes`` None means that no limit is kept; ``memory_plans`` has one plan for each geometry.
+    ``memory_budget_bytes`` is None without a limit; ``memory_plans`` has one plan for each geometry.
     """
 
     model_name: str

@@ -1,4 +1,4 @@
-"""What is said about a clip that is done: figures, symptoms, remedies. Plain frozen data. Knows no formula."""
+"""The diagnosis of a finished clip: measurements, symptoms, remedies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class SymptomKind(enum.Enum):
-    """Ways in which a clip goes wrong, most serious first."""
+    """Faults of a clip, most serious first."""
 
     SCENE_CUT = "scene_cut"
     SUBJECT_DRIFT = "subject_drift"
@@ -20,7 +20,7 @@ class SymptomKind(enum.Enum):
 
 
 class RemedyKind(enum.Enum):
-    """The four remedies, in the order in which they are tried where nothing speaks for one of them."""
+    """The four remedies, in the order in which they are listed without evidence for one of them."""
 
     MATCH = "match"
     SHORTEN = "shorten"
@@ -30,7 +30,7 @@ class RemedyKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
-    """Something that seems to have gone wrong, with what was seen in words."""
+    """A fault that the measurements suggest. ``message`` gives the measurement."""
 
     kind: SymptomKind
     message: str
@@ -38,7 +38,7 @@ class Symptom:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """Something to try, with why and how in words."""
+    """Advice for the next attempt. ``message`` gives the reason and what to change."""
 
     kind: RemedyKind
     message: str
@@ -46,9 +46,9 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How alike sampled frames are by a scorer's features; see ``engine.analysis.diagnosis.likeness``.
+    """Consistency of sampled frames by the scorer's features. Formulas: ``engine.analysis.diagnosis.likeness``.
 
-    ``background_consistency`` is None where the subject takes the whole picture.
+    ``background_consistency`` is None if the subject fills the whole picture.
     """
 
     subject_consistency: float
@@ -58,10 +58,12 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class ClipMetrics:
-    """Figures of a clip; see ``engine.analysis.diagnosis.clip_watch``. ``likeness`` is None without a scorer.
+    """Measurements of a clip.
+
+    Definitions: ``engine.analysis.diagnosis.clip_watch``. ``likeness`` is None without a scorer.
 
     ``dynamic_degree``, ``temporal_flicker``, ``largest_change`` and ``burnt_gain`` are shares; ``motion_speed`` is in
-    shorter sides a second.
+    shorter sides per second.
     """
 
     dynamic_degree: float
@@ -74,7 +76,7 @@ class ClipMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Symptoms, most serious first, and remedies, most promising first; both empty where nothing was noticed."""
+    """Symptoms, most serious first, and remedies, most promising first. Both are empty for a clip without symptoms."""
 
     symptoms: tuple[Symptom, ...]
     remedies: tuple[Remedy, ...]

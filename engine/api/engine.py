@@ -63,7 +63,7 @@ class Engine(Protocol):
     """
 
     def capabilities(self) -> Capabilities:
-        """What the engine has loaded. The answer never changes."""
+        """Properties of the loaded model. The answer never changes."""
         ...
 
     def prepare(self, job: Job) -> PreparedJob:

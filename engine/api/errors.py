@@ -14,8 +14,9 @@
     │   └── EngineHung    the worker was killed because one graph call took too long
     ├── EngineRestarting  the worker process is being restarted
     └── BundleInvalid     the bundle is missing, damaged or of another version (raised on opening only)
-        ├── DoesNotFit    no compiled size and length fits the memory budget
-        └── DeviceUnavailable  no GPU, no driver, or no library that drives the GPU
+        ├── DoesNotFit         no compiled size and length fits the memory budget
+        ├── DeviceUnavailable  no GPU, no driver, or no library that drives the GPU
+        └── NoSharedMemory     the system has too little shared memory for a worker process
 
 Messages name the fault and what to do about it. They hold no path, no stack trace and no prompt; only
 ``BundleInvalid``, which operators read, names files. Fields are named by ``Field``, not by a path of a request format.
@@ -133,3 +134,7 @@ class DoesNotFit(BundleInvalid):
 
 class DeviceUnavailable(BundleInvalid):
     """No GPU of this machine can serve the bundle; the message says what is missing."""
+
+
+class NoSharedMemory(BundleInvalid):
+    """The system has too little shared memory for the pictures that pass between server and worker process."""

@@ -1,4 +1,4 @@
-"""Events of a running job, in the order in which ``Engine.generate`` yields them: stages, steps, frames, the end."""
+"""Events of a running job, as ``Engine.generate`` yields them: stages, the match report, steps, frames, the summary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Stage(enum.Enum):
 
 
 class Expert(enum.Enum):
-    """Transformers of a model."""
+    """The transformers of a model: two experts, or a single one."""
 
     HIGH_NOISE = "high_noise"
     LOW_NOISE = "low_noise"
@@ -38,7 +38,7 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """A denoising step ended. ``completed_step_count`` runs from 1; ``preview`` is at latent resolution."""
+    """One denoising step is done. ``completed_step_count`` starts at 1; ``preview`` has the size of the latents."""
 
     completed_step_count: int
     step_count: int
@@ -49,7 +49,7 @@ class StepDone:
 
 @dataclass(frozen=True, slots=True)
 class FrameReady:
-    """A frame of the clip; frames come in order from index 0."""
+    """One frame of the clip. Frames come in order, from index 0."""
 
     index: int
     pixels: Pixels
@@ -57,7 +57,7 @@ class FrameReady:
 
 @dataclass(frozen=True, slots=True)
 class FrameMatch:
-    """Match score, 0..100, of one frame and the sentence."""
+    """Match score, 0..100, of one frame and the prompt."""
 
     frame_index: int
     score: float
@@ -65,9 +65,9 @@ class FrameMatch:
 
 @dataclass(frozen=True, slots=True)
 class JobDone:
-    """The clip is complete. ``first_frame_psnr_db`` compares the first frame with the prepared picture.
+    """Summary of a complete clip. ``first_frame_psnr_db`` compares the first frame with the prepared picture.
 
-    ``frame_matches`` are of some frames, in order; none without a scorer or where no match was scored.
+    ``frame_matches`` holds the scores of some frames, in order; empty if the job was not scored.
     """
 
     stage_seconds: Mapping[Stage, float]

@@ -11,7 +11,7 @@ from engine.api.picture_report import PictureReport
 
 
 class MatchMode(enum.Enum):
-    """Whether picture and prompt are scored, and whether a low score refuses the job."""
+    """OFF: no score. REPORT: score and generate. REQUIRE: refuse the job if the score is below the minimum."""
 
     OFF = "off"
     REPORT = "report"
@@ -19,7 +19,7 @@ class MatchMode(enum.Enum):
 
 
 class PictureFit(enum.Enum):
-    """How a picture is brought to the aspect of the clip. A picture is never stretched."""
+    """Ways to bring a picture to the aspect of the clip. A picture is never stretched."""
 
     CROP_SUBJECT = "crop_subject"
     CROP_CENTER = "crop_center"

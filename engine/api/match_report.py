@@ -1,7 +1,6 @@
-"""What is said about a picture and a sentence together: score, clauses, place of the subject, crops. Frozen data.
+"""The match report of a picture and a prompt: score, clauses, place of the subject, crops.
 
-Boxes are in pixels of the picture that was scored; spans are code points of the sentence. Formulas stand in
-``engine.matching`` and docs/scoring.md. Imported through ``engine.api``.
+Boxes are in pixels of the scored picture; spans count code points of the prompt. Formulas: docs/scoring.md.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from engine.api.prompt_report import ClauseKind, Language, Noun, PromptReport, S
 
 
 class MatchVerdict(enum.Enum):
-    """A match score in words."""
+    """A match score as a word."""
 
     GOOD = "good"
     DOUBTFUL = "doubtful"
@@ -23,14 +22,14 @@ class MatchVerdict(enum.Enum):
 
 
 class MatchBasis(enum.Enum):
-    """What a match score rests on: calibrated means fitted on labelled pairs of this scorer."""
+    """CALIBRATED: the scorer's probabilities were fitted on labelled pairs."""
 
     UNCALIBRATED = "uncalibrated"
     CALIBRATED = "calibrated"
 
 
 class SuccessBasis(enum.Enum):
-    """What a probability of success rests on: two published figures, or outcomes that were measured."""
+    """Source of a probability of success: two published figures, or measured outcomes."""
 
     ARTICLE_PRIOR = "article_prior"
     MEASURED = "measured"
@@ -38,13 +37,13 @@ class SuccessBasis(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ClauseScore:
-    """How well one clause fits the picture.
+    """Match of one clause with the picture.
 
-    ``contrast`` is m, a natural logarithm: how far the clause stands above what the same picture gives for other
-    subjects, actions or scenes. ``probability`` is m calibrated, 0..1, before the soft gate; ``gated_probability`` is
-    multiplied by that of the subject, so that the action of an absent subject cannot score high, and is what the
-    score is made of. All three are None for clauses that a still picture cannot show, and ``weight`` is then 0.
-    ``stage`` counts actions from 1, 0 for other kinds.
+    ``contrast`` is the margin m, a natural logarithm: how far the clause's logit lies above those of other subjects,
+    actions or scenes for the same picture. ``probability`` is the calibrated m, 0..1. ``gated_probability`` is
+    ``probability`` times that of the clause's subject, so that the action of an absent subject cannot score high; the
+    score is made of it. All three are None, and ``weight`` is 0, for clauses that a still picture cannot show.
+    ``stage`` counts actions from 1; it is 0 for other kinds.
     """
 
     kind: ClauseKind
@@ -60,9 +59,9 @@ class ClauseScore:
 
 @dataclass(frozen=True, slots=True)
 class SuccessEstimate:
-    """How likely a clip from this pair succeeds, 0..1.
+    """Probability, 0..1, that a clip of this pair succeeds.
 
-    The last two say how good the estimate was on outcomes that it was not fitted on; None for ``ARTICLE_PRIOR``.
+    ``brier_score`` and ``calibration_error`` were measured on held-out outcomes; both are None for ``ARTICLE_PRIOR``.
     """
 
     probability: float
@@ -73,13 +72,13 @@ class SuccessEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """Where in the picture the subject is.
+    """Place of the subject in the picture.
 
-    ``heat_map`` has rows from the top, values 0..1, one for each patch of the picture squashed to the scorer's square.
-    ``box`` is None where the subject was not found; the measures are then 0. ``coverage`` is max(w/W, h/H) of the box,
-    which a tall or long subject can reach as well; ``strict_coverage`` is w·h / W·H. ``center_x`` and ``center_y`` are
-    the subject's centre of mass as shares of width and height; ``center_offset`` is the larger of their distances
-    from the middle, 0..0.5.
+    ``heat_map`` has rows from the top with values 0..1, one for each patch of the picture squashed to the scorer's
+    square. ``box`` is None if the subject was not found; the measures are then 0. For a box w x h of a picture W x H,
+    ``coverage`` is max(w/W, h/H) and ``strict_coverage`` is w·h / W·H. ``center_x`` and ``center_y`` are the subject's
+    centre of mass as shares of width and height; ``center_offset`` is the larger of their distances from the middle,
+    0..0.5.
     """
 
     heat_map: tuple[tuple[float, ...], ...]
@@ -93,11 +92,11 @@ class Grounding:
 
 @dataclass(frozen=True, slots=True)
 class CropProposal:
-    """The window to cut out for one compiled size: of its exact aspect, so that nothing is stretched.
+    """The part of the picture to cut out for one compiled size. It has the exact aspect of that size.
 
-    ``scale`` is pixels of the clip for each pixel of the picture, above 1 where it is enlarged. ``subject_share`` is
-    how much of the subject's box lies inside, 0..1; ``coverage`` and ``strict_coverage`` are those of ``Grounding``
-    once the picture is cut.
+    ``scale`` is clip pixels per picture pixel; above 1 the crop is enlarged. ``subject_share`` is the share of the
+    subject's box inside the crop, 0..1. ``coverage`` and ``strict_coverage`` are those of ``Grounding`` within the
+    crop.
     """
 
     width_px: int
@@ -111,13 +110,13 @@ class CropProposal:
 
 @dataclass(frozen=True, slots=True)
 class MatchReport:
-    """How well a picture and a sentence match.
+    """Match of a picture and a prompt.
 
-    ``score`` is 0..100. ``similarity`` is a cosine and ``contrast`` a natural logarithm, both of the whole sentence.
-    ``plausibility`` is the lowest probability of an action before the soft gate, None where no action is told.
-    ``calibration_error`` is the expected calibration error of the probabilities on held-out pairs, None where they are
-    uncalibrated. ``missing_nouns`` are things that the sentence names and the picture does not show. ``crops`` has
-    one proposal for each compiled size. The reports on prompt and picture are None where nobody asked for them.
+    ``score`` is 0..100. ``similarity`` is a cosine and ``contrast`` a natural logarithm, both of the whole prompt.
+    ``plausibility`` is the lowest ungated probability of an action, None without an action. ``calibration_error`` is
+    the expected calibration error of the probabilities on held-out pairs, None if they are uncalibrated.
+    ``missing_nouns`` are things that the prompt names and the picture does not show. ``crops`` has one proposal for
+    each compiled size. ``prompt_report`` and ``picture_report`` are None before the report is enriched.
     """
 
     score: float

@@ -32,7 +32,7 @@ class FrameEncoding(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An encoded picture file; ``format`` None means that it is recognised from the data."""
+    """An encoded picture file. ``format`` None: detected from the data."""
 
     data: bytes
     format: ImageFormat | None = None
@@ -40,7 +40,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in pixels of the upright input picture."""
+    """A rectangle in pixels, for example of the upright input picture."""
 
     left_px: int
     top_px: int

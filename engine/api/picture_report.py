@@ -10,7 +10,7 @@ from engine.api.prompt_report import Severity
 
 
 class PictureIssue(enum.Enum):
-    """What may spoil a clip from this picture."""
+    """Properties of a picture that may spoil a clip."""
 
     SMALL = "small"
     LONG = "long"
@@ -26,9 +26,9 @@ class PictureIssue(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class PictureFinding:
-    """One piece of advice on a picture: a row of ``findings.toml`` in one language.
+    """Advice on a picture: a row of ``findings.toml`` in one language.
 
-    ``boxes`` say where in the picture, in its pixels, for findings that have a place.
+    ``boxes`` locates findings that have a place, in pixels of the picture.
     """
 
     code: str
@@ -40,13 +40,12 @@ class PictureFinding:
 
 @dataclass(frozen=True, slots=True)
 class PictureReport:
-    """Facts about a picture file; width and height are those of the upright picture.
+    """Measurements and findings of a picture file. Width and height are those of the upright picture.
 
     ``sharpness`` is the variance of the Laplacian of the luminance (0..255) at a longest side of at most 512 px.
-    ``blockiness`` is the mean step across the lines of an 8 px grid over the mean step elsewhere: 1 without JPEG.
-    ``lettering`` are lines of lettering, ``text_coverage`` their share of the area.
-    Sharpness and blockiness are None for a file that is animated or has 16 bits a channel, which is not served; no
-    lettering is looked for there. ``findings`` is what ``engine.analysis.picture.findings`` says about it all.
+    ``blockiness`` is the mean step across the lines of an 8 px grid divided by the mean step elsewhere: 1 without JPEG.
+    ``text_lines`` are boxes of lines of text in the picture, ``text_coverage`` their share of the area. A file that is
+    animated or has 16 bits a channel is not served: its sharpness and blockiness are None, and no text is detected.
     """
 
     format: ImageFormat | None

@@ -1,7 +1,6 @@
-"""What is said about a sentence: clauses and findings. Plain frozen data.
+"""The prompt report: clauses of a sentence and findings.
 
-Positions are code points of the sentence as it was given, half-open: ``text[span.start : span.end]`` is the part that
-is meant, whatever its script, width or composition. Knows no rule and no word.
+Positions are half-open ranges of code points of the original sentence: ``text[span.start : span.end]``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from engine.api.fields import Field
 
 
 class Language(enum.Enum):
-    """Languages of sentences; rules and word lists exist for English and Chinese."""
+    """Language of a sentence. Rules and word lists exist for English and Chinese."""
 
     EN = "en"
     ZH = "zh"
@@ -21,7 +20,7 @@ class Language(enum.Enum):
 
 
 class Severity(enum.Enum):
-    """How much a finding matters: an error is not worth a clip, a warning may spoil it, an info may improve it."""
+    """Weight of a finding. ERROR: not worth generating. WARNING: may spoil the clip. INFO: may improve it."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -29,7 +28,7 @@ class Severity(enum.Enum):
 
 
 class ClauseKind(enum.Enum):
-    """What a clause tells."""
+    """The subject matter of a clause."""
 
     SUBJECT = "subject"
     ACTION = "action"
@@ -40,7 +39,7 @@ class ClauseKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A half-open range of code points of the sentence as it was given."""
+    """A half-open range of code points of the original sentence."""
 
     start: int
     end: int
@@ -48,7 +47,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """A thing that a clause names. ``subject_class`` is the word list that holds it, empty for a word of no list."""
+    """A thing that a clause names.
+
+    ``subject_class`` is the word list that holds the noun, empty for an unlisted word.
+    """
 
     span: Span
     text: str
@@ -57,10 +59,10 @@ class Noun:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A part of a sentence that tells one thing.
+    """A part of a sentence with one subject matter.
 
-    ``stage`` counts the actions from 1; what happens along with an action has its number, and a clause of another
-    kind has 0. ``moves`` says whether the clause tells of something that changes with time.
+    ``stage`` counts the actions from 1. What accompanies an action has the number of that action; other kinds have 0.
+    ``moves`` is true for a clause about something that changes with time.
     """
 
     kind: ClauseKind
@@ -76,9 +78,9 @@ class Clause:
 class Finding:
     """One piece of advice on a prompt or its settings.
 
-    ``case`` tells apart the rows that a code has in the table. ``field`` is the field of the job that it is about;
-    ``span`` is None where that is not the prompt. ``replacement`` is what a rule would put in place of the span
-    (empty: leave it out), None where only a person can know.
+    ``case`` names one of the rows of a code in the table. ``field`` is the field of the job that the advice is about;
+    ``span`` is None if that is not the prompt. ``replacement`` is the text that a rule would put in place of the span
+    (empty: delete the span); None if no rule can decide.
     """
 
     code: str
@@ -93,10 +95,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ModelRange:
-    """What a model was made for.
+    """Settings and clip lengths that suit a model.
 
-    ``default_guidance_scale`` is its own value, ``native_seconds`` the length of the clips that it was trained on,
-    ``longest_seconds`` that of the longest clip that can be had of it; longer ones are not advised.
+    ``default_guidance_scale`` is the model's own value, ``native_seconds`` the length of the clips it was trained on,
+    ``longest_seconds`` the length of the longest compiled clip.
     """
 
     default_guidance_scale: float | None = None
@@ -106,10 +108,10 @@ class ModelRange:
 
 @dataclass(frozen=True, slots=True)
 class PromptReport:
-    """All that is said about a prompt: its clauses in order and what to change.
+    """Clauses of a prompt, in order, and findings.
 
-    ``language`` is the one the prompt is mostly in. ``rewritten_prompt`` is None where nothing needs a change or no
-    rule can make it. ``negative_prompt_additions`` are words that the rewriting took out because they belong there.
+    ``language`` is the prompt's main language. ``rewritten_prompt`` is None if nothing needs a change or no rule can
+    make it. ``negative_prompt_additions`` are words that the rewriting moved out of the prompt.
     """
 
     language: Language

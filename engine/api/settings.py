@@ -12,9 +12,9 @@ RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """How an engine runs on this machine.
+    """Settings of an engine on this machine.
 
-    ``thread_count`` 0 means one thread a core. ``runtime`` ``auto`` takes TensorRT if the bundle holds plans for the
+    ``thread_count`` 0 means one thread per core. ``runtime`` ``auto`` takes TensorRT if the bundle holds plans for the
     GPU of this machine, else ONNX Runtime. ``kernel_cache_folder`` None takes the user's cache folder, and
     ``memory_budget_bytes`` None the default of ``engine.memory.plan.default_budget_bytes``.
     """
@@ -32,11 +32,11 @@ def _no_set_up() -> None:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """How a worker process is supervised.
+    """Settings of the supervision of a worker process.
 
     ``max_step_seconds``: a graph call, including the loading before it, that takes longer ends the worker.
-    ``restart_seconds``: pause before a lost worker is restarted; doubled with each loss that follows soon.
-    ``set_up`` runs first in the worker, for example to configure its log; it must be picklable.
+    ``restart_seconds``: pause before a lost worker is restarted; doubled with each loss that follows soon. ``set_up``
+    runs first in the worker, for example to configure its log; it must be picklable.
     """
 
     max_step_seconds: float = 600.0

@@ -33,7 +33,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
 
 
 def parse_manifest(folder: Path) -> Manifest:
-    """What ``bundle.json`` says, before any file is checked against it. Raises ``BundleInvalid``."""
+    """Reads ``bundle.json`` without checking any other file. Raises ``BundleInvalid``."""
     return _parse(*_read(folder))
 
 
@@ -54,7 +54,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _named_files(manifest: Manifest) -> Iterator[str]:
-    """Files that the engine opens by name; weights are opened by the graphs."""
+    """Files that the engine opens by name. Weight files are opened by the graphs."""
     for graph in manifest.graphs:
         yield graph.file
         yield from (engine.file for engine in graph.engines)

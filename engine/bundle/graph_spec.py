@@ -33,7 +33,7 @@ class ManifestPart(BaseModel):
 
 
 class TensorSpec(ManifestPart):
-    """An input or output of a graph; an axis given by name may have any length."""
+    """An input or output of a graph. An axis that is a name instead of a number may have any length."""
 
     name: str
     dtype: TensorDtype
@@ -41,10 +41,10 @@ class TensorSpec(ManifestPart):
 
 
 class EngineSpec(ManifestPart):
-    """A graph compiled for one kind of GPU, and what the compiler said of it.
+    """A graph compiled for one kind of GPU, with the compiler's figures.
 
-    ``activation_bytes`` is the scratch memory of a call, ``weight_bytes`` what stays on the GPU as long as the plan
-    is loaded, ``plan_bytes`` the size of the file; ``host_peak_bytes`` and ``build_seconds`` are what the build took.
+    ``activation_bytes`` is the scratch memory of a call, ``weight_bytes`` the memory that the loaded plan takes on the
+    GPU, ``plan_bytes`` the size of the file; ``host_peak_bytes`` and ``build_seconds`` are what the build took.
     ``compiler`` is the module's name, for example ``tensorrt_rtx``.
     """
 
@@ -60,11 +60,11 @@ class EngineSpec(ManifestPart):
 
 
 class GraphSpec(ManifestPart):
-    """One graph. ``width_px``, ``height_px`` and ``frame_count`` are None where the graph does not depend on them.
+    """One graph. ``width_px``, ``height_px`` and ``frame_count`` are None if the graph does not depend on them.
 
-    ``max_abs_error`` is the largest difference to torch that was measured when the graph was exported, over all
-    outputs, and ``max_abs_value`` the largest absolute value of those outputs. Both are None where the component was
-    too large to run beside torch.
+    ``stage`` is the graph's name. ``max_abs_error`` is the largest difference to torch over all outputs, measured at
+    export, and ``max_abs_value`` the largest absolute value of those outputs; both are None if the component was too
+    large to run beside torch.
     """
 
     stage: GraphName
@@ -80,12 +80,12 @@ class GraphSpec(ManifestPart):
     engines: tuple[EngineSpec, ...] = ()
 
     def serves(self, geometry: Geometry) -> bool:
-        """Whether the graph can be used for a geometry."""
+        """True if the graph can be used for a geometry."""
         wanted = (geometry.width_px, geometry.height_px, geometry.frame_count)
         return all(own in (None, other) for own, other in zip(self._geometry, wanted, strict=True))
 
     def engine(self, compute_capability: str) -> EngineSpec | None:
-        """The plan for a GPU, for example ``sm_86``; None where the graph was not compiled for it."""
+        """The compiled plan for a GPU, for example ``sm_86``; None if the graph was not compiled for it."""
         return next((item for item in self.engines if item.compute_capability == compute_capability), None)
 
     @property

@@ -26,7 +26,7 @@ class FileSpec(ManifestPart):
 
 
 class GeometrySpec(ManifestPart):
-    """A size and length that was compiled."""
+    """A compiled size and length."""
 
     width_px: int
     height_px: int
@@ -34,7 +34,7 @@ class GeometrySpec(ManifestPart):
 
 
 class LatentSpec(ManifestPart):
-    """Shape of latents: channels, and pixels or frames for each latent cell."""
+    """Shape of latents: channels, and pixels or frames per latent cell."""
 
     channel_count: int
     spatial_stride: int
@@ -42,7 +42,7 @@ class LatentSpec(ManifestPart):
 
 
 class ScheduleSpec(ManifestPart):
-    """Solver and schedule; ``boundary_timestep`` None means one transformer."""
+    """Solver and noise schedule. ``boundary_timestep`` is None for a model with one transformer."""
 
     solver: Literal["unipc"] = "unipc"
     order: int = Field(ge=1, le=3)
@@ -53,7 +53,7 @@ class ScheduleSpec(ManifestPart):
 
 
 class GuidanceSpec(ManifestPart):
-    """Guidance defaults; ``low_noise_scale`` is None for models with one transformer."""
+    """Guidance defaults. ``low_noise_scale`` is None for a model with one transformer."""
 
     scale: float
     low_noise_scale: float | None
@@ -61,7 +61,7 @@ class GuidanceSpec(ManifestPart):
 
 
 class AdapterSpec(ManifestPart):
-    """A LoRA file that was fused into the weights of a stage before they were quantised."""
+    """A LoRA file that was fused into the weights of the graph ``stage`` before they were quantised."""
 
     stage: GraphName
     file_name: str
@@ -70,9 +70,9 @@ class AdapterSpec(ManifestPart):
 
 
 class DistilledSpec(ManifestPart):
-    """What a few-step checkpoint was distilled for: other steps, shift or guidance give poor clips.
+    """Settings that a few-step checkpoint was distilled for. Other steps, shift or guidance give poor clips.
 
-    Such a model runs without guidance, so its scale is 1: one prediction a step.
+    Such a model runs without guidance, so its scale is 1: one prediction per step.
     """
 
     step_count: int = Field(ge=1)
@@ -83,7 +83,7 @@ class DistilledSpec(ManifestPart):
 class PreviewSpec(ManifestPart):
     """Least-squares projection of one latent cell to RGB in 0..1: ``matrix`` [channels][3] and ``bias`` [3].
 
-    ``r_squared`` is the share of variance explained on pictures that the fit did not see.
+    ``r_squared`` is the share of variance that the projection explains on held-out pictures.
     """
 
     matrix: tuple[tuple[float, float, float], ...]
@@ -92,7 +92,7 @@ class PreviewSpec(ManifestPart):
 
 
 class Manifest(ManifestPart):
-    """``bundle.json``."""
+    """The content of ``bundle.json``."""
 
     format_version: Literal[1] = FORMAT_VERSION
     name: str
@@ -115,10 +115,10 @@ class Manifest(ManifestPart):
     distilled: DistilledSpec | None = None
     notices: tuple[str, ...] = ()
 
-    def graph(self, stage: GraphName, geometry: Geometry) -> GraphSpec:
-        """The graph of a stage for a geometry. Raises ``BundleInvalid`` where the bundle lacks it."""
+    def graph(self, name: GraphName, geometry: Geometry) -> GraphSpec:
+        """The graph of a name for a geometry. Raises ``BundleInvalid`` if the bundle lacks it."""
         for spec in self.graphs:
-            if spec.stage == stage and spec.serves(geometry):
+            if spec.stage == name and spec.serves(geometry):
                 return spec
         size = f"{geometry.width_px}x{geometry.height_px}, {geometry.frame_count} frames"
-        raise BundleInvalid(f"the bundle lists {size} but holds no {stage} graph for it; export it again")
+        raise BundleInvalid(f"the bundle lists {size} but holds no {name} graph for it; export it again")

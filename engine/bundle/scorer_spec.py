@@ -14,7 +14,7 @@ MAX_SENTENCE_COUNT = 64
 
 
 class TokenizerSpec(ManifestPart):
-    """How text becomes ids. ``file`` is in the format of the ``tokenizers`` library."""
+    """A tokenizer and its settings. ``file`` is in the format of the ``tokenizers`` library."""
 
     file: str
     length: int
@@ -24,11 +24,11 @@ class TokenizerSpec(ManifestPart):
 
 
 class LanguageContrastSpec(ManifestPart):
-    """What clauses of one language are held against.
+    """The contrast sentences for clauses of one language.
 
-    ``subjects`` and ``scenes`` are rows [start, end) of the contrasts' file. The templates make a sentence of a clause
-    in the place of ``{}``, as they made those of the rows; a subject and an action are joined by ``joint``. ``actions``
-    are joined to the subject of a sentence when it is scored.
+    ``subjects`` and ``scenes`` are rows [start, end) of the contrasts' file. The templates turn a clause, put in place
+    of ``{}``, into a sentence; the rows were made with the same templates. ``joint`` joins a subject and an action.
+    ``actions`` are joined to the subject of the scored sentence.
     """
 
     language: Literal["en", "zh"]
@@ -58,7 +58,7 @@ class ClauseCalibrationSpec(ManifestPart):
 
 
 class CalibrationSpec(ManifestPart):
-    """What a scorer's probabilities were fitted on, and how good they are on pairs that the fit did not see."""
+    """Data that the probabilities were fitted on, and their quality on held-out pairs."""
 
     clauses: tuple[ClauseCalibrationSpec, ...]
     pairs_sha256: str
@@ -68,7 +68,10 @@ class CalibrationSpec(ManifestPart):
 
 
 class GroundingSpec(ManifestPart):
-    """Heat of a patch: sigmoid(slope · m + offset). A noun whose presence is below ``absent_below`` is missing."""
+    """Heat of a patch: sigmoid(slope · m + offset).
+
+    A noun whose presence is below ``absent_below`` counts as missing.
+    """
 
     slope: float = Field(default=1.0, gt=0)
     offset: float = 0.0
@@ -76,16 +79,16 @@ class GroundingSpec(ManifestPart):
 
 
 class VerdictSpec(ManifestPart):
-    """Scores from which a match is called good, and doubtful."""
+    """Lowest scores of the verdicts GOOD and DOUBTFUL."""
 
     good_score: float = 70.0
     doubtful_score: float = 40.0
 
 
 class SuccessSpec(ManifestPart):
-    """Log odds of a good clip: offset + slope · score / 100, fitted on outcomes that were measured.
+    """Log odds of a good clip: offset + slope · score / 100, fitted on measured outcomes.
 
-    The other three say how many there were and how good the fit is on outcomes that it did not see.
+    ``outcome_count`` is their number; ``brier_score`` and ``calibration_error`` were measured on held-out outcomes.
     """
 
     slope: float
@@ -96,11 +99,12 @@ class SuccessSpec(ManifestPart):
 
 
 class ScorerSpec(ManifestPart):
-    """The scorer. z = exp(``logit_scale_log``) · cosine + ``logit_bias``.
+    """The scorer. The logit of a picture and a sentence is z = exp(``logit_scale_log``) · cosine + ``logit_bias``.
 
-    m of a sentence is z less the logarithm of the mean of e^z over contrast sentences. For whole sentences their
-    embeddings are ``contrast_file``, [sentences, size] float32 in numpy's format, for clauses ``contrasts``; without
-    these the score is that of the whole sentence, 100 · sigmoid(slope · m + offset). ``resample`` is Pillow's number.
+    The margin m of a sentence is its z minus the logarithm of the mean of e^z over contrast sentences. The contrast
+    sentences of whole prompts are embeddings in ``contrast_file``, [sentences, size] float32 in numpy's format; those
+    of clauses are in ``contrasts``. Without ``contrasts`` the score is that of the whole prompt, 100 · sigmoid(slope ·
+    m + offset). ``resample`` is Pillow's number of the filter.
     """
 
     tokenizer: TokenizerSpec

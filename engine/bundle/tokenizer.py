@@ -1,4 +1,4 @@
-"""Sentences become token ids. Knows the tokenizers library and how Wan's prompts are cleaned; knows no graph."""
+"""Turns sentences into token ids, and cleans prompts as Wan's pipeline does."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from engine.bundle.scorer_spec import TokenizerSpec
 
 
 def clean_prompt(prompt: str) -> str:
-    """Mends broken encodings, resolves HTML entities twice, joins white space: as Diffusers cleans Wan's prompts."""
+    """Repairs broken encodings, resolves HTML entities twice, joins white space, as Diffusers cleans prompts of Wan."""
     unescaped = html.unescape(html.unescape(ftfy.fix_text(prompt)))
     return re.sub(r"\s+", " ", unescaped).strip()
 
 
 class TextTokenizer:
-    """A tokenizer that cuts and pads to one length."""
+    """A tokenizer that truncates and pads every text to one length."""
 
     def __init__(self, folder: Path, spec: TokenizerSpec) -> None:
         try:
@@ -42,7 +42,7 @@ class TextTokenizer:
         return np.array([encoding.ids], np.int64), np.array([encoding.attention_mask], np.int64)
 
     def token_count(self, text: str) -> int:
-        """Tokens of a text, those that ``encode`` would cut off among them."""
+        """Tokens of a text, including those that ``encode`` would cut off."""
         encoding = self._tokenizer.encode(text.lower() if self._lower_case else text)
         rest = sum(part.special_tokens_mask.count(0) for part in encoding.overflowing)
         return sum(encoding.attention_mask) + rest

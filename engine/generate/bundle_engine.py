@@ -47,9 +47,9 @@ class BundleEngine:
         memory_budget_bytes: int | None = None,
         compute_capability: str | None = None,
     ) -> None:
-        """Reads the manifest, checks every file, plans the memory and loads what stays in it.
+        """Reads the manifest, checks every file, plans the memory, and loads the graphs that stay in memory.
 
-        ``memory_budget_bytes`` None keeps no limit. Raises ``BundleInvalid``, among it ``DoesNotFit``.
+        ``memory_budget_bytes`` None sets no limit. Raises ``BundleInvalid``, including ``DoesNotFit``.
         """
         self._manifest, bundle_digest = read_manifest(folder)
         self._runtime = runtime
@@ -81,7 +81,7 @@ class BundleEngine:
         return self.generate_from_noise(job, seeded_noise(job.settings, self._manifest), cancel)
 
     def generate_from_noise(self, job: PreparedJob, noise: Array, cancel: CancelFlag) -> Iterator[Event]:
-        """Like ``generate``, from given noise, float32 [1, z, T, h, w]; the seed is then without effect."""
+        """Like ``generate``, from given noise, float32 [1, z, T, h, w]; the job's seed has no effect."""
         if self._pipeline is None:
             raise RuntimeError("the engine is closed")
         return self._pipeline.generate(job, noise, Execution(self._runtime, cancel))
@@ -115,9 +115,9 @@ class BundleEngine:
 
 
 def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
-    """float32 standard normal [1, z, T, h, w] of a seed, drawn on the host: the same on every device.
+    """Standard normal noise of a seed, float32 [1, z, T, h, w], drawn on the host: the same on every device.
 
-    Philox, because its stream is fixed by its specification (Salmon et al. 2011, "Parallel random numbers").
+    Philox, because its specification fixes the stream (Salmon et al. 2011, "Parallel random numbers").
     """
     latent = manifest.latent
     shape = (

@@ -1,7 +1,7 @@
-"""The causal VAE, chunk after chunk. Knows that caches go round; knows nothing of pictures or latents.
+"""Runs the causal VAE over a clip chunk by chunk, passing the caches of its convolutions from call to call.
 
-Output ``next_cache_07`` of one call is input ``cache_07`` of the next. Two banks of caches take turns, so that no
-call reads what it writes. A cache that the first call does not give starts as zeros.
+Output ``next_cache_07`` of one call is input ``cache_07`` of the next. Two banks of caches alternate, so that no call
+reads what it writes. A cache that the first call does not output starts as zeros.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _NEXT = "next_"
 
 
 class CausalVaeStream:
-    """One pass over a clip: ``run`` is called with the first chunk, then with each following one."""
+    """One pass over a clip. ``step`` None: the pass has one chunk."""
 
     def __init__(self, execution: Execution, init: Graph, step: Graph | None) -> None:
         self._execution = execution
@@ -22,7 +22,7 @@ class CausalVaeStream:
         self._current, self._following = self._bank(), self._bank()
 
     def run(self, chunk: Array) -> Array:
-        """The result of the next chunk. Which names chunk and result have is the graph's affair."""
+        """The result of the next chunk, which goes to the graph's only input that is no cache."""
         graph = self._init if self._is_first else self._step
         if graph is None:
             raise ValueError("this stream was opened for one chunk")

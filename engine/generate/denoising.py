@@ -1,4 +1,4 @@
-"""The denoising loop. Knows experts, guidance and the solver's matrix; knows no prompt, picture or frame."""
+"""The denoising loop: one transformer call and one solver call per step, all on the device."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from engine.runtime.execution import Execution
 
 @dataclass(frozen=True, slots=True)
 class ExpertRun:
-    """A transformer and how it is guided.
+    """A transformer with its guidance scale and prompt embeddings.
 
-    ``prompt_embeds`` [B, rows, text size] and ``prompt_bias`` [B, rows]; B is 2 where the scale is above 1, else 1.
+    ``prompt_embeds`` [B, rows, text size] and ``prompt_bias`` [B, rows]; B is 2 if the scale is above 1, else 1.
     """
 
     graph: Graph
@@ -34,13 +34,38 @@ class ExpertRun:
 
 @dataclass(frozen=True, slots=True)
 class Denoised:
-    """State after a step: ``x0`` is what the clip looks like by now; both are [1, z, T, h, w]."""
+    """State after a step. ``x0`` is the current estimate of the clip; both tensors are [1, z, T, h, w]."""
 
     step: int
     expert: Expert
     seconds: float
     latents: Tensor
     x0: Tensor
+
+
+class _Solver:
+    """The solver's buffers on the device, and its step: ``matrix @ tensors``; see ``schedule``."""
+
+    def __init__(self, execution: Execution, guide_and_step: Graph, noise: Array, order: int) -> None:
+        zeros = execution.runtime.zeros
+        self._execution = execution
+        self._graph = guide_and_step
+        self.latents, self._following = execution.runtime.upload(noise), zeros(noise.shape)
+        self._last_sample, self._sample = zeros(noise.shape), zeros(noise.shape)
+        # x0 of the previous steps, newest first, and one buffer for the x0 of this step.
+        self._history = [zeros(noise.shape) for _ in range(order + 1)]
+
+    def step(self, prediction: Tensor, matrix: Tensor) -> Tensor:
+        """Moves ``latents`` one step on; returns x0 of this step."""
+        x0 = self._history.pop()
+        past = {f"x0_{back}": tensor for back, tensor in enumerate(self._history, start=1)}
+        inputs = {"latents": self.latents, "last_sample": self._last_sample, "prediction": prediction, "matrix": matrix}
+        outputs = {"next_latents": self._following, "sample": self._sample, "x0": x0}
+        self._execution.run(self._graph, {**inputs, **past}, outputs)
+        self.latents, self._following = self._following, self.latents
+        self._last_sample, self._sample = self._sample, self._last_sample
+        self._history.insert(0, x0)
+        return x0
 
 
 def denoise(
@@ -53,21 +78,18 @@ def denoise(
     image_conditioning: Array,
     enter: Callable[[Expert], None],
 ) -> Iterator[Denoised]:
-    """Yields the state after every step. ``noise`` [1, z, T, h, w]; the last state's latents are the result.
+    """Yields the state after every step; the latents of the last state are the result. ``noise`` is [1, z, T, h, w].
 
-    ``enter`` is told of an expert before its first step, of the first one before there is any buffer.
+    Calls ``enter`` with an expert before its first step, and with the first expert before any buffer is allocated.
 
-    Nothing leaves the device between steps; each step uploads one timestep and one small matrix. A state's buffers
-    are written again two steps later: whoever wants to keep one copies it.
+    Nothing leaves the device between steps; each step uploads one timestep and one small matrix. The buffers of a state
+    are overwritten two steps later, so a caller must copy what it keeps.
     """
     working = schedule.expert(0)
     enter(working)
     zeros, upload = execution.runtime.zeros, execution.runtime.upload
-    latents, following = upload(noise), zeros(noise.shape)
-    last_sample, sample = zeros(noise.shape), zeros(noise.shape)
-    # x0 of the steps before, newest first, and one buffer for the x0 of this step.
-    history = [zeros(noise.shape) for _ in range(schedule.order + 1)]
-    fixed = {"condition": upload(image_conditioning)}
+    solver = _Solver(execution, guide_and_step, noise, schedule.order)
+    conditioning = upload(image_conditioning)
     predictions = {run.batch_count: zeros((run.batch_count, *noise.shape[1:])) for run in experts.values()}
     for step in range(schedule.step_count):
         started = time.perf_counter()
@@ -79,14 +101,7 @@ def denoise(
         prediction = predictions[run.batch_count]
         timestep = upload(schedule.timesteps[step : step + 1].astype(np.float32))
         prompt = {"prompt_embeds": run.prompt_embeds, "prompt_bias": run.prompt_bias}
-        inputs = {**fixed, **prompt, "latents": latents, "timestep": timestep}
+        inputs = {"condition": conditioning, **prompt, "latents": solver.latents, "timestep": timestep}
         execution.run(run.graph, inputs, {"prediction": prediction})
-        x0 = history.pop()
-        past = {f"x0_{back}": tensor for back, tensor in enumerate(history, start=1)}
-        matrix = upload(schedule.step_matrix(step, run.guidance_scale))
-        state = {"latents": latents, "last_sample": last_sample, "prediction": prediction, "matrix": matrix}
-        execution.run(guide_and_step, {**state, **past}, {"next_latents": following, "sample": sample, "x0": x0})
-        latents, following = following, latents
-        last_sample, sample = sample, last_sample
-        history.insert(0, x0)
-        yield Denoised(step, expert, time.perf_counter() - started, latents, x0)
+        x0 = solver.step(prediction, upload(schedule.step_matrix(step, run.guidance_scale)))
+        yield Denoised(step, expert, time.perf_counter() - started, solver.latents, x0)

@@ -1,4 +1,4 @@
-"""The picture as the transformer wants it. Knows the two families' conventions; knows no runtime but its graphs."""
+"""Encodes the picture into the image conditioning of the transformer, for both model families."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _MASK_CHANNEL_COUNT = 4
 
 
 def to_model_range(picture: Pixels) -> Array:
-    """[height, width, 3] uint8 to [1, 3, 1, height, width] float32 in -1..1."""
+    """Converts [height, width, 3] uint8 to [1, 3, 1, height, width] float32 in -1..1."""
     return (picture.astype(np.float32) / 255.0 * 2.0 - 1.0).transpose(2, 0, 1)[None, :, None]
 
 
 def picture_as_channels(picture: Pixels, latent_frame_count: int, encoder: CausalVaeStream) -> Array:
-    """Condition of I2V-A14B: [1, 4 + z, T, h, w].
+    """Image conditioning of I2V-A14B: [1, 4 + z, T, h, w].
 
-    The VAE encodes a clip of the picture and grey frames. Four mask channels, one for each frame of a latent frame,
-    say which frames are given: all four of the first latent frame, none of the others.
+    The VAE encodes a clip of the picture followed by grey frames. Four mask channels, one for each frame of a latent
+    frame, mark the given frames: all four of the first latent frame, none of the others.
     """
     first = to_model_range(picture)
     grey = np.zeros((1, 3, _FRAMES_PER_STEP, *picture.shape[:2]), np.float32)
@@ -33,5 +33,5 @@ def picture_as_channels(picture: Pixels, latent_frame_count: int, encoder: Causa
 
 
 def picture_as_first_frame(picture: Pixels, encoder: CausalVaeStream) -> Array:
-    """Condition of TI2V-5B: the picture's latent, [1, z, 1, h, w]."""
+    """Image conditioning of TI2V-5B: the latent of the picture, [1, z, 1, h, w]."""
     return encoder.run(to_model_range(picture))

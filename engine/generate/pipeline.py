@@ -23,9 +23,10 @@ from engine.generate.decoding import decode_frames, psnr_db
 from engine.generate.denoising import Denoised, ExpertRun, denoise
 from engine.generate.image_conditioning import picture_as_channels, picture_as_first_frame
 from engine.generate.preview import preview_of
-from engine.generate.prompt_encoder import PromptEncoder, join_prompts
+from engine.generate.prompt_encoder import PromptEncoder
 from engine.generate.schedule import flow_schedule
 from engine.generate.stopwatch import Stopwatch
+from engine.generate.text_conditioning import expert_runs
 from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.review import review_clip
 from engine.matching.score import in_file
@@ -76,7 +77,7 @@ class Pipeline:
         match = yield from self._match(job, execution, stopwatch)
         yield StageStarted(Stage.ENCODE_TEXT)
         with self._entered(Stage.ENCODE_TEXT, job, stopwatch):
-            experts = self._encode_text(job, execution)
+            experts = expert_runs(job.prompt, job.settings, self._prompts, partial(self._graph, job), execution)
         yield StageStarted(Stage.ENCODE_IMAGE)
         with self._entered(Stage.ENCODE_IMAGE, job, stopwatch):
             image_conditioning = self._encode_image(job, noise.shape[2], execution)
@@ -109,26 +110,12 @@ class Pipeline:
             raise MatchRefused(report, job.minimum_score)
         return _Match(report, scored.grounding.box if scored.grounding is not None else None)
 
-    def _encode_text(self, job: PreparedJob, execution: Execution) -> dict[Expert, ExpertRun]:
-        """The transformers, each with its guidance scale and the prompt embeddings that the scale needs."""
-        high, low = job.settings.guidance_scale, job.settings.guidance_scale_low_noise
-        transformers: dict[Expert, tuple[GraphName, float]] = {Expert.SINGLE: ("transformer", high)}
-        if low is not None:
-            transformers = {Expert.HIGH_NOISE: ("transformer_high", high), Expert.LOW_NOISE: ("transformer_low", low)}
-        runs = {}
-        for expert, (graph_name, scale) in transformers.items():
-            prompts = [job.prompt, job.settings.negative_prompt] if scale > 1.0 else [job.prompt]
-            encoded = [self._prompts.encode(prompt, execution) for prompt in prompts]
-            embeds, bias = map(execution.runtime.upload, join_prompts(encoded, self._prompts.row_count))
-            runs[expert] = ExpertRun(self._graph(graph_name, job), scale, embeds, bias)
-        return runs
-
     def _encode_image(self, job: PreparedJob, latent_frame_count: int, execution: Execution) -> Array:
-        """The image conditioning of the model's family; see ``image_conditioning`` for shapes."""
-        init = self._graph("vae_encoder_init", job)
+        """The image conditioning that the model's family takes; see ``image_conditioning`` for shapes."""
+        init = self._graph(job, "vae_encoder_init")
         if self._manifest.expand_timesteps:
             return picture_as_first_frame(job.picture, CausalVaeStream(execution, init, None))
-        encoder = CausalVaeStream(execution, init, self._graph("vae_encoder_step", job))
+        encoder = CausalVaeStream(execution, init, self._graph(job, "vae_encoder_step"))
         return picture_as_channels(job.picture, latent_frame_count, encoder)
 
     def _denoise(
@@ -139,7 +126,7 @@ class Pipeline:
         image_conditioning: Array,
         execution: Execution,
     ) -> Generator[Event, None, Array]:
-        """Yields the progress after each step; returns the latents, [1, z, T, h, w]."""
+        """Yields a ``StepDone`` after each step; returns the latents, [1, z, T, h, w]."""
         settings, spec = job.settings, self._manifest.schedule
         schedule = flow_schedule(
             settings.step_count,
@@ -148,7 +135,7 @@ class Pipeline:
             boundary_timestep=spec.boundary_timestep,
             train_step_count=spec.train_step_count,
         )
-        guide_and_step = self._graph("guide_and_step", job)
+        guide_and_step = self._graph(job, "guide_and_step")
         enter = partial(self._graphs.enter, settings.geometry, Stage.DENOISE)
         latents = noise
         for state in denoise(
@@ -177,8 +164,8 @@ class Pipeline:
     def _decode(
         self, job: PreparedJob, latents: Array, execution: Execution, stopwatch: Stopwatch
     ) -> Generator[Event, None, _Decoded]:
-        """Yields the frames in order; returns what was measured on them."""
-        init, step = self._graph("vae_decoder_init", job), self._graph("vae_decoder_step", job)
+        """Yields the frames in order; returns the measurements of them."""
+        init, step = self._graph(job, "vae_decoder_init"), self._graph(job, "vae_decoder_step")
         watch = ClipWatch(job.settings.frame_count, job.settings.frame_rate)
         first_frame_seconds, first_frame_psnr_db = 0.0, 0.0
         for frame in decode_frames(latents, CausalVaeStream(execution, init, step)):
@@ -215,5 +202,5 @@ class Pipeline:
             diagnosis=diagnosis,
         )
 
-    def _graph(self, name: GraphName, job: PreparedJob) -> Graph:
+    def _graph(self, job: PreparedJob, name: GraphName) -> Graph:
         return self._graphs.get(name, job.settings.geometry)

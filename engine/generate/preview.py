@@ -1,4 +1,4 @@
-"""A small picture of latents. Knows the projection that was fitted at export; knows no VAE."""
+"""Projects latents to a small colour picture, without the VAE."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from engine.runtime.base import Array
 
 
 def preview_of(latents: Array, spec: PreviewSpec) -> Pixels:
-    """[1, z, T, h, w] to the middle latent frame in colour, [h, w, 3]."""
+    """The middle latent frame of [1, z, T, h, w] in colour, [h, w, 3]."""
     middle = latents[0, :, latents.shape[2] // 2]  # [z, h, w]
     colours = np.einsum("zhw,zc->hwc", middle, np.array(spec.matrix, np.float32)) + np.array(spec.bias, np.float32)
     return to_pixels(colours)
 
 
 def to_pixels(colours: Array) -> Pixels:
-    """Colours in 0..1 to bytes, rounded to the nearest."""
+    """Converts colours in 0..1 to uint8, rounded to the nearest."""
     return np.rint(np.clip(colours, 0.0, 1.0) * 255.0).astype(np.uint8)

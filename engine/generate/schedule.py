@@ -1,4 +1,4 @@
-"""The noise schedule and the solver, as numbers. Knows numpy only; never sees a latent.
+"""The noise schedule and the solver, as one small matrix per step.
 
 Wan2.2 is a flow model: ``x_sigma = (1 - sigma) x0 + sigma noise`` and the transformer predicts ``noise - x0``. The
 solver is UniPC (Zhao et al. 2023, "UniPC: A Unified Predictor-Corrector Framework", B2(h) form, predicting x0),
@@ -11,7 +11,7 @@ columns               latents, last sample, x0 one step ago ... ``order`` steps 
 rows                  next latents, this sample (corrected), this x0
 ====================  =============================================================
 
-The last column is there only where guidance is on.
+The last column exists only with guidance.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Vector = NDArray[np.float64]
 class Schedule:
     """Noise levels of one clip.
 
-    ``sigmas`` has ``step_count + 1`` float32 values, the last one 0; ``timesteps`` has ``step_count`` integers. From
-    ``boundary_timestep`` on upwards the high-noise expert works; None means one transformer.
+    ``sigmas`` has ``step_count + 1`` float32 values, the last one 0; ``timesteps`` has ``step_count`` integers. The
+    high-noise expert runs at timesteps of ``boundary_timestep`` and above; None means one transformer.
     """
 
     sigmas: NDArray[np.float32]
@@ -46,13 +46,13 @@ class Schedule:
         return len(self.timesteps)
 
     def expert(self, step: int) -> Expert:
-        """Which transformer works in a step."""
+        """The transformer that runs in a step."""
         if self.boundary_timestep is None:
             return Expert.SINGLE
         return Expert.HIGH_NOISE if self.timesteps[step] >= self.boundary_timestep else Expert.LOW_NOISE
 
     def step_matrix(self, step: int, guidance_scale: float) -> NDArray[np.float32]:
-        """The matrix of one step, ``[3, 2 + order + 1]``, or one column more where guidance is above 1."""
+        """The matrix of one step, ``[3, 2 + order + 1]``, with one more column if the guidance scale is above 1."""
         is_guided = guidance_scale > 1.0
         column_count = 2 + self.order + (2 if is_guided else 1)
         unit = np.eye(column_count)
@@ -69,11 +69,11 @@ class Schedule:
         return np.stack([following, sample, x0]).astype(np.float32)
 
     def _order_at(self, step: int) -> int:
-        """Fewer points at the start, where history is short, and at the end, where sigma reaches 0."""
+        """Lower order at the start, while history is short, and at the end, where sigma reaches 0."""
         return min(self.order, self.step_count - step, step + 1)
 
     def _predict(self, step: int, sample: Vector, x0s: list[Vector]) -> Vector:
-        """UniP: from sigma[step] to sigma[step + 1]. ``x0s`` are of this step, one step ago, and so on."""
+        """UniP: from sigma[step] to sigma[step + 1]. ``x0s`` are those of this step, one step ago, and so on."""
         order = self._order_at(step)
         span = _Span.between(self.sigmas[step], self.sigmas[step + 1])
         result: Vector = span.decay * sample - span.alpha * span.growth * x0s[0]
@@ -86,7 +86,7 @@ class Schedule:
         return result
 
     def _correct(self, step: int, last_sample: Vector, history: list[Vector], x0: Vector) -> Vector:
-        """UniC: the step that led here once more, now that x0 at its end is known."""
+        """UniC: repeats the previous step now that x0 at its end is known."""
         order = self._order_at(step - 1)
         span = _Span.between(self.sigmas[step - 1], self.sigmas[step])
         ratios = self._ratios(step - 1, order, span)
@@ -111,9 +111,9 @@ def flow_schedule(
     boundary_timestep: float | None = None,
     train_step_count: int = 1000,
 ) -> Schedule:
-    """Flow sigmas, shifted: ``shift * s / (1 + (shift - 1) * s)`` over evenly spaced s from 1 down.
+    """Flow sigmas, shifted: ``shift * s / (1 + (shift - 1) * s)`` for evenly spaced s from 1 down.
 
-    The first sigma stays 1e-6 below 1, because the solver takes the logarithm of 1 - sigma; timesteps are cut to
+    The first sigma stays 1e-6 below 1, because the solver takes the logarithm of 1 - sigma; timesteps are truncated to
     whole numbers. Both as in Diffusers, so that a schedule equals the reference bit for bit.
     """
     even = np.linspace(1, 1 / train_step_count, step_count + 1)[:-1]

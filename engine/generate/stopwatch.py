@@ -1,4 +1,4 @@
-"""How long a job and its stages take."""
+"""Measures the duration of a job and of its stages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.api.events import Stage
 
 
 class Stopwatch:
-    """Runs from its making on."""
+    """Starts when constructed."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
@@ -23,7 +23,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, stage: Stage) -> Iterator[None]:
-        """Times a stage."""
+        """Measures one stage into ``stage_seconds``."""
         started = time.perf_counter()
         yield
         self.stage_seconds[stage] = time.perf_counter() - started

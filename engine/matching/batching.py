@@ -1,7 +1,7 @@
-"""Calls of several threads become one call. Knows rows of arrays; knows no graph.
+"""Batches the calls of several threads into one call.
 
-There is no window to wait in: a thread that finds nobody at work calls at once, with its own rows alone. Who comes
-while a call runs waits for it, and the first of those who waited takes all the others' rows along.
+No call waits for others to join: a thread that finds no call running calls at once, with its own rows. Threads that
+arrive during a call wait for its end; the first of them then calls with the rows of all of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Call = Callable[[Array], tuple[Array, ...]]  # rows [n, ...] to results with n r
 
 @dataclass(eq=False)
 class _Ticket:
-    """Rows of one thread and, once they were taken along, their results or what went wrong."""
+    """The rows of one thread, and their results or the error of the call."""
 
     rows: Array
     results: list[tuple[Array, ...]] = field(default_factory=list)
@@ -33,7 +33,7 @@ class _Ticket:
 
 
 class Batcher:
-    """Runs ``call`` for one thread at a time, on at most ``largest`` rows."""
+    """Calls ``call`` for one thread at a time, with at most ``largest`` rows."""
 
     def __init__(self, call: Call, largest: int) -> None:
         self._call = call
@@ -43,7 +43,10 @@ class Batcher:
         self._turn = threading.Lock()  # of the call
 
     def run(self, rows: Array) -> tuple[Array, ...]:
-        """What ``call`` gives for these rows. Raises what it raised for a call that these rows were part of."""
+        """The results of ``call`` for these rows.
+
+        Raises what ``call`` raised for a batch that these rows were part of.
+        """
         ticket = _Ticket(rows)
         with self._guard:
             self._waiting.append(ticket)

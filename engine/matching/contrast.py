@@ -1,8 +1,7 @@
-"""What a clause is held against. Knows logits and the contrast sets of a bundle; knows no clause.
+"""Margins: the logit of a sentence compared with those of contrast sentences for the same picture.
 
-The raw logit of a SigLIP model says little about one pair alone. So it is held against what the same picture gives
-for other things of the kind: m = z − ln(mean of e^z over the contrast set), z = exp(scale) · cosine + bias. The bias
-cancels.
+The raw logit of a SigLIP model says little about one pair alone. The margin is m = z − ln(mean of e^z over the contrast
+set), with z = exp(scale) · cosine + bias; the bias cancels.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def log_mean_exp(logits: Logits) -> Logits:
 
 
 class ContrastSet:
-    """Contrast sentences of one language. ``spec`` has its templates and actions."""
+    """The contrast sentences of one language. ``spec`` has the language's templates and actions."""
 
     def __init__(self, spec: LanguageContrastSpec, rows: Vectors) -> None:
         self.spec = spec
@@ -39,7 +38,7 @@ class ContrastSet:
 
 
 class Contrasts:
-    """All contrast sets of a bundle and its logit scale."""
+    """The contrast sets and the logit scale of a bundle."""
 
     def __init__(self, folder: Path, spec: ScorerSpec) -> None:
         self._scale = float(np.exp(spec.logit_scale_log))
@@ -54,19 +53,19 @@ class Contrasts:
 
     @property
     def can_judge_clauses(self) -> bool:
-        """Whether the bundle has sets at all; earlier exports have none."""
+        """True if the bundle has contrast sets. Bundles of early exports have none."""
         return bool(self._sets)
 
     def of(self, language: Language) -> ContrastSet:
-        """The set of a language; of English for languages without one."""
+        """The set of a language; the English set for a language without one."""
         return self._sets.get(language) or self._sets.get(Language.EN) or next(iter(self._sets.values()))
 
     def logits(self, images: Vectors, texts: Vectors) -> Logits:
-        """Z less its bias: [..., size] and [texts, size] to [..., texts]."""
+        """Logits without the bias, of vectors [..., size] and texts [texts, size]: [..., texts]."""
         return self._scale * (images @ texts.T).astype(np.float64)
 
     def margin(self, image: Vectors, text: Vectors, others: Vectors | Sequence[Vectors]) -> float:
-        """M of a sentence against a contrast set."""
+        """The margin of a sentence against a contrast set."""
         level = log_mean_exp(self.logits(image, np.asarray(others, np.float32)))
         return float(self.logits(image, text[None])[0] - level)
 

@@ -1,7 +1,7 @@
-"""Pictures and sentences become unit vectors of the joint space, each once. Knows the scorer's two graphs.
+"""Embeds pictures and sentences into unit vectors of the scorer's joint space.
 
-What was embedded lately is kept by its content: a picture by the digest of its pixels at the scorer's size, a
-sentence by itself. Embeddings of concurrent callers share graph calls (``batching``).
+Embeddings are cached by content: a picture by the SHA-256 of its pixels at the scorer's size, a sentence by its text.
+Concurrent callers share graph calls (``batching``).
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class PictureEncoder:
         self._batcher = Batcher(_GraphCall(graph, runtime), _row_limit(graph.spec, MAX_PICTURE_COUNT))
 
     def embed(self, picture: Pillow.Image | Pixels) -> PictureEmbedding:
-        """Embeds an RGB picture: one graph call, shared or its own, or none."""
+        """Embeds an RGB picture. At most one graph call, none if the picture is cached."""
         return self.embed_all([picture])[0]
 
     def embed_all(self, pictures: Sequence[Pillow.Image | Pixels]) -> list[PictureEmbedding]:
-        """The same for several."""
+        """Embeds several RGB pictures."""
         squashed = [self._squash(picture) for picture in pictures]  # [side, side, 3] each
         keys = [hashlib.sha256(pixels.data).digest() for pixels in squashed]
         found = self._cache.find(keys)
@@ -63,7 +63,7 @@ class PictureEncoder:
         return [found[key] for key in keys]
 
     def _squash(self, picture: Pillow.Image | Pixels) -> Pixels:
-        """Squashed to the scorer's square, as it was trained; a picture of that size is left untouched."""
+        """Resizes to the scorer's square, as in the scorer's training; a picture of that size stays unchanged."""
         image = picture if isinstance(picture, Pillow.Image) else Pillow.fromarray(picture)
         side = self._spec.image_size_px
         if image.size != (side, side):
@@ -71,7 +71,7 @@ class PictureEncoder:
         return np.ascontiguousarray(image, np.uint8)
 
     def _normalised(self, pixels: Pixels) -> Vectors:
-        """[B, side, side, 3] to [B, 3, side, side] float32."""
+        """Converts [B, side, side, 3] to [B, 3, side, side] float32."""
         values = pixels.astype(np.float32) / 255.0
         normalised = (values - np.array(self._spec.mean, np.float32)) / np.array(self._spec.std, np.float32)
         return np.ascontiguousarray(normalised.transpose(0, 3, 1, 2), np.float32)
@@ -87,7 +87,7 @@ class SentenceEncoder:
         self._batcher = Batcher(_GraphCall(graph, runtime), _row_limit(graph.spec, MAX_SENTENCE_COUNT))
 
     def embed(self, sentences: Sequence[str]) -> dict[str, Vectors]:
-        """Unit vectors [size] by sentence. What is not kept goes into one graph call, or a few for many."""
+        """Unit vectors [size] by sentence. Sentences that are not cached go into as few graph calls as hold them."""
         read = {sentence: sentence.lower() if self._lower_case else sentence for sentence in sentences}
         wanted = list(dict.fromkeys(read.values()))
         found = self._cache.find(wanted)
@@ -102,7 +102,7 @@ class SentenceEncoder:
 
 
 class _GraphCall:
-    """A graph of one input whose first axis is open, or of length 1 in bundles of earlier exports."""
+    """A graph of one input whose first axis is open; it is 1 in bundles of early exports."""
 
     def __init__(self, graph: Graph, runtime: Runtime) -> None:
         self._graph, self._runtime = graph, runtime

@@ -1,7 +1,7 @@
-"""Where in the picture something is. Knows a grid of margins, one for each patch; knows no model and no word.
+"""Finds the subject in a grid of margins, one for each patch of the picture.
 
-heat = sigmoid(slope · m + offset) of the patches; the component of warm patches with the most heat is the subject; its
-heat, magnified between the patches' centres, gives box and centre of mass finer than a patch.
+The heat of a patch is sigmoid(slope · m + offset). The connected group of warm patches with the most heat is the
+subject. Its heat, interpolated between the centres of the patches, gives a box and a centre of mass finer than a patch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Map = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A part of the picture in shares of its width and height."""
+    """A part of the picture, in shares of its width and height."""
 
     left: float
     top: float
@@ -34,19 +34,19 @@ class Region:
 
 
 def heat_of(margins: Map, slope: float, offset: float) -> Map:
-    """Margins [patches] of a square grid to heat [rows, columns], 0..1."""
+    """Converts margins [patches] of a square grid to heat [rows, columns], 0..1."""
     side = math.isqrt(margins.size)
     heat: Map = 1.0 / (1.0 + np.exp(-np.clip(slope * margins + offset, -60.0, 60.0)))
     return heat.reshape(side, side)
 
 
 def presence_of(heat: Map) -> float:
-    """How sure it is that something is there: the mean of the two warmest patches, so that one alone does not do."""
+    """Confidence, 0..1, that something is in the picture: the mean heat of the two warmest patches."""
     return float(np.sort(heat, axis=None)[-2:].mean())
 
 
 def region_of(heat: Map) -> Region | None:
-    """The component of warm cells with the most heat; None where nothing is warm."""
+    """The connected group of warm cells with the most heat; None without a warm cell."""
     component = _warmest_component(heat)
     if component is None:
         return None
@@ -70,7 +70,7 @@ def region_of(heat: Map) -> Region | None:
 
 
 def grounding_of(heat: Map, width_px: int, height_px: int) -> Grounding:
-    """The report on a heat map over a picture of this size."""
+    """The grounding of a heat map over a picture of this size in pixels."""
     values = tuple(tuple(float(value) for value in row) for row in heat)
     region = region_of(heat)
     if region is None:
@@ -91,7 +91,7 @@ def grounding_of(heat: Map, width_px: int, height_px: int) -> Grounding:
 
 
 def magnified(heat: Map) -> Map:
-    """The map between the patches' centres, bilinear; flat towards the picture's edges."""
+    """The map interpolated bilinearly between the patches' centres; constant towards the picture's edges."""
     factor = max(math.ceil(_FINE_COUNT / max(heat.shape)), 1)
     for axis in (0, 1):
         count = heat.shape[axis]
@@ -104,7 +104,7 @@ def magnified(heat: Map) -> Map:
 
 
 def _near(component: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Cells beside a component: their heat says how far into them the subject reaches."""
+    """The group and its neighbouring cells, whose heat says how far into them the subject reaches."""
     padded = np.pad(component, 1)
     height, width = component.shape
     near = np.zeros_like(component)
@@ -115,7 +115,7 @@ def _near(component: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _warmest_component(heat: Map) -> NDArray[np.bool_] | None:
-    """Warm cells that hang together along sides, the group with the largest sum."""
+    """Mask of the group of warm cells, connected along sides, with the largest sum; None without a warm cell."""
     warm = heat >= WARM
     seen = np.zeros_like(warm)
     best: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""Embeddings become the report on one pair: clauses, score, place of the subject, missing things. Runs no graph."""
+"""Turns embeddings into the match report: clauses, score, grounding, missing nouns. Runs no graph."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _THERE = 0.5  # probability of a clause from which what it names counts as seen
 
 
 class Judge:
-    """Judges one picture against one question, whose sentences are all embedded in ``texts``."""
+    """Judges one picture against one question. ``texts`` holds the embeddings of all sentences of the question."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Judge:
         self._backgrounds: dict[Language, Logits] = {}
 
     def report(self, width_px: int, height_px: int, sizes: Sequence[Size]) -> MatchReport:
-        """Everything that can be said about a picture of this size, with a crop for each of ``sizes``."""
+        """The report on a picture of this size in pixels, with a crop for each of ``sizes``."""
         similarity, contrast = self._whole()
         spec = self._spec
         if not self._question.statements:
@@ -63,19 +63,19 @@ class Judge:
         )
 
     def _whole(self) -> tuple[float, float]:
-        """Cosine and contrast of the whole sentence."""
+        """Cosine and margin of the whole prompt."""
         text, image = self._texts[self._question.prompt], self._image.whole
         return float(image @ text), self._contrasts.margin(image, text, self._contrasts.sentences)
 
     def _grounding(self, width_px: int, height_px: int) -> Grounding | None:
-        """Where the first subject is; None for a sentence without one."""
+        """Grounding of the first subject; None for a prompt without a subject."""
         for statement in self._question.statements:
             if statement.clause.kind is ClauseKind.SUBJECT:
                 return grounding_of(self._heat(statement.text, statement.clause.language), width_px, height_px)
         return None
 
     def _margin(self, statement: Statement) -> float:
-        """M of a statement, against what its kind is held against."""
+        """Margin of a statement against the contrast set of its kind."""
         text, image = self._texts[statement.text], self._image.whole
         sets = self._contrasts.of(statement.clause.language)
         match statement.clause.kind:
@@ -87,7 +87,7 @@ class Judge:
                 return self._contrasts.margin(image, text, sets.subjects)
 
     def _gain_margin(self, statement: Statement) -> float:
-        """M of what an action adds to its subject, Δ = z(subject and action) − z(subject), against contrast actions."""
+        """Margin of an action's gain against those of the contrast actions: Δ = z(subject and action) − z(subject)."""
         asked = np.stack([self._texts[text] for text in statement.texts])
         logits = self._contrasts.logits(self._image.whole, asked)
         if statement.subject is None:
@@ -142,7 +142,7 @@ class Judge:
         return heat_of(margins, self._spec.grounding.slope, self._spec.grounding.offset)
 
     def _shows(self, clause: Clause, text: str) -> bool:
-        """Whether a thing is anywhere in the picture: as what it is about, or in some patches of it."""
+        """True if the picture as a whole, or some of its patches, show a thing."""
         sets = self._contrasts.of(clause.language)
         margin = self._contrasts.margin(self._image.whole, self._texts[text], sets.subjects)
         if logistic(margin, 1.0, 0.0) >= _THERE:
@@ -158,14 +158,14 @@ class Judge:
 
 
 def _lacks(statement: Statement, absent: Sequence[tuple[Clause, Noun]]) -> int:
-    """How many things an action needs that the picture does not show."""
+    """The number of things that an action needs and the picture does not show."""
     return sum(clause == statement.clause for clause, _ in absent) if statement.clause.kind is ClauseKind.ACTION else 0
 
 
 def _missing(
     scored: Sequence[ClauseScore], clauses: Sequence[Clause], absent: Sequence[tuple[Clause, Noun]]
 ) -> Iterator[Noun]:
-    """Things that are nowhere, and places of a clause about the environment that the picture does not fit."""
+    """Nouns that the picture does not show, and places of environment clauses that do not fit the picture."""
     nowhere = {noun.span for _, noun in absent}
     for item, clause in zip(scored, clauses, strict=True):
         is_wrong_place = (

@@ -1,7 +1,4 @@
-"""After the last frame: how well frames match the sentence, and the clip's diagnosis.
-
-Knows the scorer, where there is one; the figures and rules stand in ``engine.analysis.diagnosis``.
-"""
+"""Reviews a finished clip: match scores of some frames, and the diagnosis."""
 
 from __future__ import annotations
 
@@ -28,21 +25,21 @@ def review_clip(
     first_frame_psnr_db: float,
     default_guidance_scale: float,
 ) -> tuple[tuple[FrameMatch, ...], Diagnosis]:
-    """Scores of the sampled frames, and the diagnosis; ``subject`` in pixels of the frames.
+    """Match scores of the sampled frames, and the diagnosis. ``subject`` is in pixels of the frames.
 
-    Without a scorer, or where the pair was not scored, frames have no scores and no features.
+    Without a scorer, or if the pair was not scored, there are no frame scores and no features to compare.
     """
     matches: tuple[FrameMatch, ...] = ()
     likeness: Likeness | None = None
     if scorer is not None and report is not None:
         frames = sorted(watch.samples.items())
-        features = scorer.features(execution, [pixels for _, pixels in frames])  # what is scored next is kept there
+        features = scorer.features(execution, [pixels for _, pixels in frames])  # cached for the scores below
         size = job.settings.width_px, job.settings.height_px
         likeness = likeness_of(SampledFeatures(features, *size), subject)
         matches = tuple(
             FrameMatch(index, scorer.score(execution, pixels, job.prompt).score) for index, pixels in frames
         )
-    circumstances = DiagnosisInput(
+    given = DiagnosisInput(
         report=report,
         guidance_scale=job.settings.guidance_scale,
         default_guidance_scale=default_guidance_scale,
@@ -50,4 +47,4 @@ def review_clip(
         first_frame_psnr_db=first_frame_psnr_db,
         frame_scores=tuple(item.score for item in matches),
     )
-    return matches, diagnose(watch.metrics(likeness), circumstances)
+    return matches, diagnose(watch.metrics(likeness), given)

@@ -1,7 +1,7 @@
-"""A match score from numbers. Pure arithmetic: knows no picture, no sentence and no graph.
+"""Computes the match score from margins and probabilities.
 
-p(clause) = sigmoid(slope · m + offset); the soft gate multiplies an action's by its subject's; the score is
-100 · exp(Σ w · ln p / Σ w). Sources and reasons: docs/scoring.md.
+p(clause) = sigmoid(slope · m + offset); the soft gate multiplies an action's p by that of its subject; the score is 100
+· exp(Σ w · ln p / Σ w). Sources and reasons: docs/scoring.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LOWEST_PROBABILITY = 1e-4  # keeps one hopeless clause from making all others c
 
 
 def verdict_of(score: float, good_score: float = GOOD_SCORE, doubtful_score: float = DOUBTFUL_SCORE) -> MatchVerdict:
-    """A score, 0..100, in words."""
+    """The verdict of a score, 0..100."""
     if score >= good_score:
         return MatchVerdict.GOOD
     return MatchVerdict.DOUBTFUL if score >= doubtful_score else MatchVerdict.POOR
@@ -35,7 +35,7 @@ def logistic(margin: float, slope: float, offset: float) -> float:
 
 
 def combined_score(clauses: Sequence[ClauseScore]) -> float:
-    """The score of clauses, 0..100: their geometric mean by weight. At least one must be judged."""
+    """The score of clauses, 0..100: their weighted geometric mean. At least one clause must be judged."""
     judged = [(clause.weight, clause.gated_probability) for clause in clauses if clause.gated_probability is not None]
     total = sum(weight for weight, _ in judged)
     logs = sum(weight * math.log(max(probability, _LOWEST_PROBABILITY)) for weight, probability in judged)
@@ -43,7 +43,7 @@ def combined_score(clauses: Sequence[ClauseScore]) -> float:
 
 
 def success_prior(score: float) -> SuccessEstimate:
-    """How likely a clip succeeds, from the two published figures P(80) = 0.95 and P(20) = 0.65.
+    """Probability of success, from the two published figures P(80) = 0.95 and P(20) = 0.65.
 
     The line through both in log odds: logit P = -0.156 + 3.876 · score / 100.
     """
@@ -51,16 +51,16 @@ def success_prior(score: float) -> SuccessEstimate:
 
 
 def report_of(similarity: float, contrast: float, slope: float, offset: float, is_calibrated: bool) -> MatchReport:
-    """The report on a sentence as a whole; the score is 100 · sigmoid(slope · contrast + offset)."""
+    """The report on a prompt as a whole, without clauses. The score is 100 · sigmoid(slope · contrast + offset)."""
     score = 100.0 * logistic(contrast, slope, offset)
     basis = MatchBasis.CALIBRATED if is_calibrated else MatchBasis.UNCALIBRATED
     return MatchReport(score, verdict_of(score), similarity, contrast, basis, success=success_prior(score))
 
 
 def in_file(report: MatchReport, job: PreparedJob) -> MatchReport:
-    """A report on a job's prepared picture with its boxes in pixels of the picture file.
+    """Converts the boxes of a report from pixels of a job's prepared picture to pixels of the picture file.
 
-    Crops are left out: what they would be cut from is cut already.
+    Drops the crop proposals, because the picture is already cropped.
     """
     grounding = report.grounding
     if grounding is None or grounding.box is None:

@@ -1,4 +1,4 @@
-"""A picture and a sentence become a match report. Knows the order of the work; every step has a module of its own."""
+"""Scores pictures against prompts: embeds both, and judges the embeddings."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from engine.runtime.execution import Execution
 
 
 class Scorer:
-    """Scores pictures against sentences. Safe to call from several threads; their graph calls are shared.
+    """Scores pictures against prompts. Safe to call from several threads; they share graph calls.
 
-    ``graphs`` are those of pictures and of sentences; ``geometries`` the sizes that crops are proposed for.
+    ``graphs`` are those of pictures and of sentences; crops are proposed for the sizes in ``geometries``.
     """
 
     def __init__(
@@ -42,7 +42,10 @@ class Scorer:
         self._sentences = SentenceEncoder(folder, spec, graphs[1], runtime)
 
     def score(self, execution: Execution, picture: Pillow.Image | Pixels, prompt: str) -> MatchReport:
-        """Scores an RGB picture of any size: a graph call for the picture and one for the sentences, or none."""
+        """Scores an RGB picture of any size.
+
+        At most one graph call for the picture, and as few as hold the sentences.
+        """
         execution.cancel.check()
         image = self._pictures.embed(picture)
         execution.cancel.check()

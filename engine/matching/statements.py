@@ -1,7 +1,7 @@
-"""What is asked about each clause of a sentence. Knows clauses and templates; knows no picture.
+"""Makes the sentences that are scored for each clause of a prompt.
 
-A clause can be judged where a still picture can show it: the subject, a place, and an action as far as the picture
-makes it likely. Camera, style and changes with time cannot be seen and are not judged.
+A clause is judged if a still picture can show it: the subject, a place, and an action as far as the picture makes it
+likely. Camera, style and changes with time are not judged.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _WORD = re.compile(r"[A-Za-z']+")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One judged clause and the sentence that is asked about it.
+    """One judged clause and its sentences.
 
     For an action, ``text`` says that ``subject`` does it and ``base`` names the subject alone; ``other_base`` names the
-    bare thing that the subject is, and ``others`` says that this does each of the contrast actions. All are empty for
-    other kinds, ``base`` and ``other_base`` also where nobody is named.
+    subject's bare noun, and ``others`` join that noun with each contrast action. These fields are empty for other
+    kinds; ``base`` and ``other_base`` are empty too if the prompt names no subject.
     """
 
     clause: Clause
@@ -48,13 +48,13 @@ class Statement:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Everything that is asked."""
+        """All sentences of the statement."""
         return tuple(text for text in (self.text, self.base, self.other_base, *self.others) if text)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """All that is asked about a sentence: its clauses, the statements of those that can be judged, and its things."""
+    """The sentences that are scored for a prompt, with its clauses, the judged statements and the things it names."""
 
     prompt: str
     clauses: tuple[Clause, ...] = ()
@@ -63,13 +63,13 @@ class Question:
 
     @property
     def texts(self) -> list[str]:
-        """Every sentence that must be embedded."""
+        """All sentences to embed."""
         asked = [text for item in self.statements for text in item.texts]
         return [self.prompt, *asked, *(text for _, _, text in self.things)]
 
 
 def question_of(prompt: str, contrasts: Contrasts) -> Question:
-    """What is asked about a sentence; the sentence as a whole where no clause of it can be judged."""
+    """The question of a prompt; only the prompt as a whole if no clause can be judged."""
     if not contrasts.can_judge_clauses:
         return Question(prompt)
     clauses = parse_clauses(prompt)
@@ -94,7 +94,7 @@ def _statements(prompt: str, clauses: Sequence[Clause], contrasts: Contrasts) ->
 
 
 def _first_of_each_kind(statements: Iterator[Statement]) -> Iterator[Statement]:
-    """A sentence of hundreds of clauses must not cost hundreds of encoder runs."""
+    """Limits the clauses of each kind: a prompt of hundreds of clauses must not cost hundreds of encoder runs."""
     counts: Counter[ClauseKind] = Counter()
     for statement in statements:
         counts[statement.clause.kind] += 1
@@ -103,19 +103,22 @@ def _first_of_each_kind(statements: Iterator[Statement]) -> Iterator[Statement]:
 
 
 def _action(prompt: str, clauses: Sequence[Clause], clause: Clause, spec: LanguageContrastSpec) -> Statement:
-    """The contrast actions are said of the bare thing, so that few subjects make many sentences of a prompt's own."""
+    """The statement of an action.
+
+    Contrast actions are joined to the bare noun, so that different prompts share those sentences in the cache.
+    """
     subjects = [item for item in clauses if item.kind is ClauseKind.SUBJECT]
     before = [subject for subject in subjects if subject.span < clause.span]
     owner = before[-1] if before else next(iter(subjects), None)
-    told = prompt[_first_action(clauses, owner, clause).span.start : clause.span.end]
+    actions = prompt[_first_action(clauses, owner, clause).span.start : clause.span.end]
     if owner is None:
         return Statement(
-            clause, _doing(spec, "", told), others=tuple(_doing(spec, "", action) for action in spec.actions)
+            clause, _doing(spec, "", actions), others=tuple(_doing(spec, "", action) for action in spec.actions)
         )
     bare = _bare(owner)
     return Statement(
         clause,
-        _doing(spec, owner.text, told),
+        _doing(spec, owner.text, actions),
         owner,
         base=spec.subject_template.format(owner.text),
         other_base=spec.subject_template.format(bare),
@@ -124,19 +127,22 @@ def _action(prompt: str, clauses: Sequence[Clause], clause: Clause, spec: Langua
 
 
 def _first_action(clauses: Sequence[Clause], owner: Clause | None, last: Clause) -> Clause:
-    """Where the actions of a subject begin: a later stage is asked with those before it, which the picture precedes."""
+    """The first action of a subject.
+
+    A later stage is scored together with those before it: the picture precedes them all.
+    """
     start = owner.span.end if owner is not None and owner.span < last.span else 0
     actions = [item for item in clauses if item.kind is ClauseKind.ACTION and start <= item.span.start]
     return min((item for item in actions if item.span <= last.span), key=lambda item: item.span)
 
 
 def _doing(spec: LanguageContrastSpec, subject: str, action: str) -> str:
-    """A sentence that says that the subject does this; of nobody in particular where there is none."""
+    """A sentence that says that the subject does this; without a subject if that is empty."""
     return spec.subject_template.format(f"{subject}{spec.joint}{action}" if subject else action)
 
 
 def _bare(subject: Clause) -> str:
-    """What a subject is, without colour, number or clothes: "a red sailing boat" is a sailing boat."""
+    """The subject's noun without colour, number or clothes: "a red sailing boat" becomes "a sailing boat"."""
     things = [noun for noun in subject.nouns if noun.subject_class not in _UNSEEN_CLASSES and noun.subject_class]
     if not things:
         return subject.text
@@ -148,15 +154,15 @@ def _bare(subject: Clause) -> str:
 
 
 def is_visible_place(clause: Clause) -> bool:
-    """Whether a clause about the environment names something that a still picture can show."""
+    """True if an environment clause names something that a still picture can show."""
     return not clause.moves and any(noun.text.lower() not in _UNSEEN for noun in clause.nouns)
 
 
 def things_of(clause: Clause) -> tuple[Noun, ...]:
-    """Nouns of a clause that stand for things which a picture shows or does not show.
+    """Nouns of a clause that a picture may show or lack.
 
-    In English a word counts only behind a determiner, an adjective or a preposition: "sails" in "the boat sails to the
-    left" is none.
+    In English a word counts only after a determiner, an adjective or a preposition: "sails" in "the boat sails to the
+    left" does not count.
     """
     if clause.kind in {ClauseKind.CAMERA, ClauseKind.STYLE}:
         return ()
@@ -167,7 +173,7 @@ def things_of(clause: Clause) -> tuple[Noun, ...]:
 
 
 def _named_alone(clause: Clause, noun: Noun) -> str:
-    """A noun as a sentence names one thing of it."""
+    """A noun with its article."""
     is_plural = noun.text.lower().endswith("s") and not noun.text.lower().endswith("ss")
     if clause.language is Language.ZH or is_plural:
         return noun.text

@@ -1,7 +1,4 @@
-"""Which window of a picture is cut out for a clip: of the clip's aspect, so that nothing is stretched.
-
-Pure arithmetic on boxes; knows no pixels and no model.
-"""
+"""Chooses the window of a picture that is cut out for a clip. Every window has the aspect of the clip."""
 
 from __future__ import annotations
 
@@ -18,23 +15,23 @@ Size = tuple[int, int]  # width and height of a clip in pixels
 
 
 def sizes_of(geometries: Sequence[Geometry]) -> tuple[Size, ...]:
-    """Compiled sizes, each once, in their order."""
+    """The distinct sizes of compiled geometries, in order."""
     return tuple(dict.fromkeys((item.width_px, item.height_px) for item in geometries))
 
 
 def center_window(width_px: int, height_px: int, size: Size) -> Box:
-    """The largest centred window of a picture that has a clip's aspect."""
+    """The largest centred window of a clip's aspect."""
     width = max(min(width_px, round(height_px * size[0] / size[1])), 1)
     height = max(min(height_px, round(width_px * size[1] / size[0])), 1)
     return Box((width_px - width) // 2, (height_px - height) // 2, width, height)
 
 
 def subject_window(width_px: int, height_px: int, subject: Box, center: tuple[float, float], size: Size) -> Box:
-    """The smallest window of a clip's aspect that holds the subject's box and a margin, around its centre of mass.
+    """The smallest window of a clip's aspect that holds the subject's box and a margin.
 
-    The window stays inside the picture and is no smaller than the clip's size over ``MAX_SCALE``, so that nothing is
-    enlarged beyond it where the picture has the pixels. A subject that no window of the aspect can hold whole is cut
-    around ``center``, in pixels.
+    The window is centred on the subject's centre of mass as far as the picture allows. It is at least the clip's size /
+    ``MAX_SCALE`` if the picture is large enough, so that nothing is enlarged beyond that. A subject that fits in no
+    window of the aspect is cut around ``center``, in pixels.
     """
     aspect = size[0] / size[1]
     largest = min(float(width_px), height_px * aspect)
@@ -51,7 +48,7 @@ def subject_window(width_px: int, height_px: int, subject: Box, center: tuple[fl
 
 
 def _start(wanted: float, length: int, subject_start: int, subject_length: int, whole: int) -> int:
-    """Where a window begins along one side: so that the subject is inside if it can be, and the window always."""
+    """Start of a window along one side, inside the picture and around the subject if the subject fits."""
     start = round(wanted)
     if subject_length <= length:
         start = min(max(start, subject_start + subject_length - length), subject_start)
@@ -61,7 +58,7 @@ def _start(wanted: float, length: int, subject_start: int, subject_length: int, 
 def propose_crops(
     width_px: int, height_px: int, grounding: Grounding | None, sizes: Sequence[Size]
 ) -> tuple[CropProposal, ...]:
-    """A proposal for each compiled size of a clip; the largest centred window where no subject was found."""
+    """One proposal for each compiled size; the largest centred window if no subject was found."""
     subject = None if grounding is None else grounding.box
     if grounding is None or subject is None:
         return tuple(proposal_of(center_window(width_px, height_px, size), None, *size) for size in sizes)
@@ -72,7 +69,7 @@ def propose_crops(
 
 
 def proposal_of(crop: Box, subject: Box | None, width_px: int, height_px: int) -> CropProposal:
-    """A window for a clip of this size, with what it holds of the subject."""
+    """The proposal for a window and a size, with the share of the subject that the window holds."""
     width = height = 0
     if subject is not None:
         right = min(crop.left_px + crop.width_px, subject.left_px + subject.width_px)

@@ -1,4 +1,4 @@
-"""Frames become files. Knows encodings and Pillow; does not know where pixels come from."""
+"""Encodes frames as PNG, JPEG, WebP or raw bytes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PILLOW_OPTIONS: dict[FrameEncoding, dict[str, str | int]] = {
 
 
 def encode_frame(pixels: Pixels, encoding: FrameEncoding) -> bytes | memoryview:
-    """Encodes one frame, ``[height, width, 3]`` uint8.
+    """Encodes one frame, uint8 [height, width, 3].
 
-    ``RAW_RGB`` gives height · width · 3 bytes: those of ``pixels`` themselves where they lie one after the other.
+    ``RAW_RGB`` returns the height · width · 3 bytes of ``pixels`` itself, without a copy if they are contiguous.
     """
     if encoding is FrameEncoding.RAW_RGB:
         return np.ascontiguousarray(pixels).data.cast("B")

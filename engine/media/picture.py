@@ -1,4 +1,4 @@
-"""A picture file becomes pixels of the clip's size. Knows Pillow and hostile files; does not know the model."""
+"""Decodes picture files, also hostile ones, and brings pictures to the size of a clip."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PNG_DEPTH_OFFSET = 24  # signature 8, chunk's length and name 8, width and heig
 
 
 def decode_picture(image: Image, limits: Limits) -> Pillow.Image:
-    """Decodes a picture file to upright RGB; transparency is laid on white.
+    """Decodes a picture file to upright RGB; transparent parts become white.
 
     Raises ``InvalidJob`` for ``Field.IMAGE_DATA`` or ``Field.IMAGE_FORMAT`` if the data is empty, too large, no PNG,
     JPEG or WebP, not of ``image.format``, damaged, animated, or has more than 8 bits a channel.
@@ -56,18 +56,21 @@ def decode_picture(image: Image, limits: Limits) -> Pillow.Image:
 
 
 def choose_geometry(picture: Pillow.Image, geometries: Sequence[Geometry]) -> Geometry:
-    """The geometry whose aspect is nearest to the picture's; the first one of equals."""
+    """The geometry whose aspect is nearest to the picture's; the first of equals."""
     aspect = math.log(picture.width / picture.height)
     return min(geometries, key=lambda item: abs(math.log(item.width_px / item.height_px) - aspect))
 
 
 def center_crop(picture: Pillow.Image, geometry: Geometry) -> Box:
-    """The largest centred window of the geometry's aspect, so that nothing is stretched."""
+    """The largest centred window of the geometry's aspect."""
     return center_window(picture.width, picture.height, (geometry.width_px, geometry.height_px))
 
 
 def fit_picture(picture: Pillow.Image, crop: Box, geometry: Geometry) -> Pixels:
-    """Cuts and resizes with antialiasing (Lanczos); a part that has the size already is left untouched."""
+    """Cuts out ``crop`` and resizes it with antialiasing (Lanczos).
+
+    A crop that already has the size is copied unchanged.
+    """
     edges = (crop.left_px, crop.top_px, crop.left_px + crop.width_px, crop.top_px + crop.height_px)
     size = (geometry.width_px, geometry.height_px)
     if (crop.width_px, crop.height_px) == size:
@@ -78,7 +81,7 @@ def fit_picture(picture: Pillow.Image, crop: Box, geometry: Geometry) -> Pixels:
 
 
 def pad_picture(picture: Pillow.Image, geometry: Geometry) -> Pixels:
-    """The whole picture in the middle, between bars of the mean colour of the edges that they touch."""
+    """The whole picture, centred between bars in the mean colour of the edges that the bars touch."""
     scale = min(geometry.width_px / picture.width, geometry.height_px / picture.height)
     width = min(max(round(picture.width * scale), 1), geometry.width_px)
     height = min(max(round(picture.height * scale), 1), geometry.height_px)

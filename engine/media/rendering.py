@@ -1,4 +1,4 @@
-"""What a match report can show as pictures: where the subject is, and the part that is proposed. Knows Pillow only."""
+"""Renders a match report as pictures: the heat map, and the proposed crop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_SIDE_PX = 512
 
 
 def render_heat_map(report: MatchReport) -> bytes:
-    """The heat map as a grey PNG of the picture's aspect, longest side 512 px; empty where there is none."""
+    """The heat map as a grey PNG with the picture's aspect, longest side 512 px; empty without a heat map."""
     if report.grounding is None or not report.grounding.heat_map or report.picture_report is None:
         return b""
     width, height = report.picture_report.width_px, report.picture_report.height_px
@@ -32,9 +32,9 @@ def render_heat_map(report: MatchReport) -> bytes:
 
 
 def render_crop(image: Image, report: MatchReport, plan: ClipPlan, capabilities: Capabilities) -> bytes:
-    """The picture cut and resized as ``CROP_SUBJECT`` would for the plan's size, as PNG: from the centre at worst.
+    """The picture as PNG, cut and resized as ``CROP_SUBJECT`` would for the size in ``plan``; centred if no crop fits.
 
-    The image and plan are those that the report was made from, so that nothing in them can be refused any more.
+    ``image`` and ``plan`` must be those that the report was made from: they are not checked again.
     """
     picture = decode_picture(image, capabilities.limits)
     width, height = plan.video.width_px, plan.video.height_px

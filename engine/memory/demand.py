@@ -1,9 +1,9 @@
-"""What a job needs of memory, graph by graph and stage by stage. Plain data and sums; knows no budget and no manifest.
+"""The memory that a job needs, by graph and by stage of the job.
 
-Three kinds of bytes. *Weights* stay as long as a graph is loaded. *Scratch* is a call's own memory; all graphs share
-it, because a GPU runs them one after another. *Buffers* are the tensors that the pipeline binds: latents and solver
-history, the VAE's two banks of caches, prompt embeddings. The scorer answers at any time, from other threads too, so
-its graphs and buffers *stand* beside every stage.
+Three kinds of bytes. *Weights* stay as long as a graph is loaded. *Scratch* is the working memory of a call; all graphs
+share it, because a GPU runs them one after another. *Buffers* are the tensors that the pipeline binds: latents and
+solver history, the VAE's two banks of caches, prompt embeddings. The scorer is called at any time, also from other
+threads, so its graphs and buffers are *standing*: in memory in every stage.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Amount:
 
     @property
     def byte_count(self) -> int:
-        """All of it."""
+        """The sum."""
         return self.fixed + self.by_area + self.by_volume
 
     def scaled(self, area_ratio: float, volume_ratio: float) -> Amount:
-        """The same at another size and length."""
+        """The amount at another size and length."""
         return Amount(self.fixed, math.ceil(self.by_area * area_ratio), math.ceil(self.by_volume * volume_ratio))
 
 
@@ -49,7 +49,7 @@ class GraphDemand:
 
 @dataclass(frozen=True, slots=True)
 class StageDemand:
-    """A stage of a job, denoising split by expert: the graphs that run in it and the buffers that it binds."""
+    """A stage of a job, denoising split by expert: the graphs that run in the stage, and the buffers that it binds."""
 
     stage: Stage
     expert: Expert | None
@@ -59,10 +59,10 @@ class StageDemand:
 
 @dataclass(frozen=True, slots=True)
 class JobDemand:
-    """All that a job of one geometry needs.
+    """The memory that a job of one geometry needs.
 
     ``weight_bytes`` is by store: a store that several graphs share is in memory once. ``stages`` are in order, without
-    the match, whose graphs are ``standing``. ``temporal_stride`` is in frames for each latent frame.
+    the match, whose graphs are ``standing``. ``temporal_stride`` is frames per latent frame.
     """
 
     geometry: Geometry
@@ -74,7 +74,7 @@ class JobDemand:
     standing_buffers: Amount
 
     def weights_of(self, graphs: Iterable[GraphName]) -> int:
-        """Bytes of weights of some graphs together."""
+        """Bytes of weights of several graphs together."""
         return sum(self.weight_bytes[store] for store in {key for item in graphs for key in self.graphs[item].stores})
 
     def scratch_of(self, graphs: Iterable[GraphName]) -> int:
@@ -82,10 +82,10 @@ class JobDemand:
         return max((self.graphs[item].scratch.byte_count for item in graphs), default=0)
 
     def at(self, geometry: Geometry) -> JobDemand:
-        """The same at another geometry, as far as this can be told without compiling for it.
+        """An estimate of the demand at another geometry.
 
         The compiler's fused attention keeps no matrix of scores, so a transformer's scratch grows with its tokens.
-        Where something grows faster, this is too much for a smaller clip, never too little.
+        Whatever grows faster makes the estimate too high for a smaller clip, never too low.
         """
         area = geometry.width_px * geometry.height_px / (self.geometry.width_px * self.geometry.height_px)
         volume = area * self._latent_length(geometry) / self._latent_length(self.geometry)
@@ -94,9 +94,9 @@ class JobDemand:
         return replace(self, geometry=geometry, graphs=graphs, stages=stages)
 
     def with_precision(self, precisions: Mapping[GraphName, tuple[Precision, float]]) -> JobDemand:
-        """The same with some graphs in another precision, given with what their weights then are of today's, 0..1.
+        """The demand with some graphs in another precision, each with the ratio of new to present weight bytes, 0..1.
 
-        Scratch stays: what flows between the layers is half precision beside every kind of weights.
+        Scratch stays the same: activations are half precision beside every kind of weights.
         """
         graphs, weight_bytes = dict(self.graphs), dict(self.weight_bytes)
         for name, (precision, ratio) in precisions.items():

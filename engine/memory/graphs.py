@@ -1,4 +1,4 @@
-"""The graphs of a bundle, in memory as its residency plan says. Knows which graph serves which stage; runs nothing."""
+"""The graphs of a bundle, loaded and unloaded as the memory plan says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from engine.runtime.base import Graph, Runtime
 class BundleGraphs:
     """Every graph that the planned geometries need.
 
-    Where the plan keeps everything, all are loaded once and stay; else they come and go as stages are entered.
+    If the plan keeps everything, all graphs are loaded once and stay. Otherwise they are swapped as stages begin.
     """
 
     def __init__(
@@ -35,41 +35,41 @@ class BundleGraphs:
         self._runtime = runtime
         self._family = manifest.family
         self._specs = {
-            (stage, geometry): graph_for(manifest, stage, geometry, compute_capability)
+            (name, geometry): graph_for(manifest, name, geometry, compute_capability)
             for geometry in plan.geometries
-            for stage in graph_names_of(manifest)
+            for name in graph_names_of(manifest)
         }
         load = partial(runtime.load, folder)
-        self._residence: GraphSwapper | None = None
+        self._swapper: GraphSwapper | None = None
         self._graphs: dict[str, Graph] = {}
         if plan.keeps_everything:
             self._graphs = _load_all(load, self._specs.values())
             return
-        self._residence = GraphSwapper(load)
-        standing = [spec for (stage, _), spec in self._specs.items() if stage in SCORER_GRAPHS]
-        swapped = {spec.file: SwappedGraph(spec, self._residence) for spec in self._specs.values()}
+        self._swapper = GraphSwapper(load)
+        standing = [spec for (name, _), spec in self._specs.items() if name in SCORER_GRAPHS]
+        swapped = {spec.file: SwappedGraph(spec, self._swapper) for spec in self._specs.values()}
         self._graphs = {**swapped, **_load_all(load, standing)}
         self.enter(plan.geometries[0], Stage.ENCODE_TEXT)
-        self._residence.settle()  # what cannot be loaded stops the start, not the first job
+        self._swapper.settle()  # what cannot be loaded stops the start, not the first job
 
-    def get(self, stage: GraphName, geometry: Geometry) -> Graph:
-        """The graph of a stage for a geometry."""
-        return self._graphs[self._specs[stage, geometry].file]
+    def get(self, name: GraphName, geometry: Geometry) -> Graph:
+        """The graph of a name for a geometry."""
+        return self._graphs[self._specs[name, geometry].file]
 
     def enter(self, geometry: Geometry, stage: Stage, expert: Expert | None = None) -> None:
-        """A stage of a job begins; its buffers are not there yet."""
+        """Prepares memory for a stage of a job. Call it before the stage allocates buffers."""
         self._runtime.trim()  # scratch of the stage before, which may have been larger
-        if self._residence is None:
+        if self._swapper is None:
             return
         (memory,) = [item for item in self._plan.of(geometry).stages if (item.stage, item.expert) == (stage, expert)]
         specs = {name: spec for (name, size), spec in self._specs.items() if size == geometry}
         resident = [spec for name, spec in specs.items() if name in memory.resident and name not in SCORER_GRAPHS]
-        self._residence.enter(resident, [specs[name] for name in runs_in(self._family, stage, expert)])
+        self._swapper.enter(resident, [specs[name] for name in runs_in(self._family, stage, expert)])
 
     def close(self) -> None:
-        """Lets go of every graph."""
-        if self._residence is not None:
-            self._residence.close()
+        """Frees every graph."""
+        if self._swapper is not None:
+            self._swapper.close()
         self._graphs.clear()
 
 

@@ -1,8 +1,7 @@
-"""From a manifest to what a job needs. Knows which buffers the pipeline binds in which stage; knows no budget.
+"""Reads from a manifest how much memory a job needs.
 
-Plans for a GPU state their weights and scratch (``EngineSpec``). A graph without plans runs on ONNX Runtime, which
-maps the weight files of the graph's component, once for all its graphs; its scratch is not known before a run and not
-counted.
+Compiled plans state their weights and scratch (``EngineSpec``). A graph without plans runs on ONNX Runtime, which maps
+the weight files of the graph's component once for all its graphs; its scratch is unknown before a run and not counted.
 """
 
 from __future__ import annotations
@@ -50,24 +49,27 @@ _COMPONENTS: Mapping[GraphName, str] = {
 
 
 def graph_names_of(manifest: Manifest) -> tuple[GraphName, ...]:
-    """Every stage that the bundle must hold a graph for."""
-    names = dict.fromkeys(stage for _, _, runs in _ORDER[manifest.family] for stage in runs)
+    """The names of all graphs that the bundle must hold."""
+    names = dict.fromkeys(name for _, _, runs in _ORDER[manifest.family] for name in runs)
     return (*names, *(SCORER_GRAPHS if manifest.scorer else ()))
 
 
 def runs_in(family: Family, stage: Stage, expert: Expert | None) -> tuple[GraphName, ...]:
-    """Graphs that run in a stage of a job, in order."""
+    """The graphs that run in a stage of a job, in order."""
     (found,) = [runs for *key, runs in _ORDER[family] if key == [stage, expert]]
     return found
 
 
-def graph_for(manifest: Manifest, stage: GraphName, geometry: Geometry, compute_capability: str | None) -> GraphSpec:
-    """The graph of a stage for a geometry and a GPU, None: for ONNX Runtime. Raises ``BundleInvalid``."""
-    first = manifest.graph(stage, geometry)
+def graph_for(manifest: Manifest, name: GraphName, geometry: Geometry, compute_capability: str | None) -> GraphSpec:
+    """The graph of a name for a geometry and a GPU; ``compute_capability`` None: for ONNX Runtime.
+
+    Raises ``BundleInvalid``.
+    """
+    first = manifest.graph(name, geometry)
     if compute_capability is None:
         return first
     for spec in manifest.graphs:
-        if spec.stage == stage and spec.serves(geometry) and spec.engine(compute_capability) is not None:
+        if spec.stage == name and spec.serves(geometry) and spec.engine(compute_capability) is not None:
             return spec
     held = sorted({engine.compute_capability for spec in manifest.graphs for engine in spec.engines})
     raise BundleInvalid(
@@ -77,16 +79,16 @@ def graph_for(manifest: Manifest, stage: GraphName, geometry: Geometry, compute_
 
 
 def demand_of(manifest: Manifest, geometry: Geometry, compute_capability: str | None) -> JobDemand:
-    """What a job needs on a GPU, or on ONNX Runtime. Raises ``BundleInvalid``."""
-    specs = {stage: graph_for(manifest, stage, geometry, compute_capability) for stage in graph_names_of(manifest)}
+    """The demand of a job on a GPU, or on ONNX Runtime. Raises ``BundleInvalid``."""
+    specs = {name: graph_for(manifest, name, geometry, compute_capability) for name in graph_names_of(manifest)}
     graphs: dict[GraphName, GraphDemand] = {}
     weight_bytes: dict[str, int] = {}
-    for stage, spec in specs.items():
+    for name, spec in specs.items():
         stores = _stores(manifest, spec, compute_capability)
         weight_bytes |= stores
         plans = [plan for plan in spec.engines if plan.compute_capability == compute_capability]
-        scratch = _growing(stage, max((plan.activation_bytes for plan in plans), default=0))
-        graphs[stage] = GraphDemand(spec.precision, tuple(stores), scratch)
+        scratch = _growing(name, max((plan.activation_bytes for plan in plans), default=0))
+        graphs[name] = GraphDemand(spec.precision, tuple(stores), scratch)
     buffers = _Buffers(manifest, specs)
     return JobDemand(
         geometry=geometry,
@@ -102,7 +104,10 @@ def demand_of(manifest: Manifest, geometry: Geometry, compute_capability: str | 
 
 
 def _stores(manifest: Manifest, spec: GraphSpec, compute_capability: str | None) -> dict[str, int]:
-    """Bytes of weights by store: a plan is its own, a component's files are shared by its graphs."""
+    """Bytes of weights by store.
+
+    A compiled plan is a store of its own; the files of a component are shared by its graphs.
+    """
     plans = {plan.file: plan.weight_bytes for plan in spec.engines if plan.compute_capability == compute_capability}
     if plans:
         return plans
@@ -116,16 +121,16 @@ def _components_in(name: str) -> set[str]:
     return {part.partition(".")[0] for part in PurePosixPath(name).parts}
 
 
-def _growing(stage: GraphName, scratch_bytes: int) -> Amount:
-    if stage in _OF_TRANSFORMER or stage == "guide_and_step":
+def _growing(name: GraphName, scratch_bytes: int) -> Amount:
+    if name in _OF_TRANSFORMER or name == "guide_and_step":
         return Amount(by_volume=scratch_bytes)
-    if _COMPONENTS[stage] == "vae":  # chunk by chunk, whatever the length
+    if _COMPONENTS[name] == "vae":  # chunk by chunk, whatever the length
         return Amount(by_area=scratch_bytes)
     return Amount(fixed=scratch_bytes)
 
 
 class _Buffers:
-    """Sizes of what the pipeline binds, stage by stage."""
+    """Sizes of the tensors that the pipeline binds, by stage."""
 
     def __init__(self, manifest: Manifest, specs: Mapping[GraphName, GraphSpec]) -> None:
         self._specs = specs
@@ -138,29 +143,29 @@ class _Buffers:
         }
 
     def of(self, stage: Stage, runs: tuple[GraphName, ...]) -> Amount:
-        """Buffers of a stage. Prompts go up with the text and stay until the job ends."""
+        """Buffers of a stage. Prompt embeddings are uploaded with the text and stay until the job ends."""
         if stage is Stage.ENCODE_TEXT:
             return self._prompts() + Amount(fixed=self._all(runs))
         if stage is Stage.DENOISE:
             return self._prompts() + self._denoise(*runs)
-        return self._prompts() + Amount(by_area=self._recurrence(runs))
+        return self._prompts() + Amount(by_area=self._vae_stream(runs))
 
     def of_scores(self) -> Amount:
-        """Buffers of the one call that is made at a time of each graph, whoever asked for it."""
+        """Buffers of the scorer: one call at a time of each graph, for all callers."""
         return Amount(fixed=self._all(SCORER_GRAPHS))
 
-    def _all(self, stages: Iterable[GraphName]) -> int:
+    def _all(self, names: Iterable[GraphName]) -> int:
         """Every input and output."""
-        return sum(self._bytes(item) for stage in stages for item in self._tensors(stage).values())
+        return sum(self._bytes(item) for name in names for item in self._tensors(name).values())
 
     def _prompts(self) -> Amount:
-        """Embeddings and bias, for each expert its own."""
-        names = ("prompt_embeds", "prompt_bias")
-        transformers = [stage for stage in _OF_TRANSFORMER if stage in self._specs]
-        return Amount(fixed=sum(self._bytes(self._tensors(stage)[name]) for stage in transformers for name in names))
+        """Embeddings and bias of each expert."""
+        transformers = [name for name in _OF_TRANSFORMER if name in self._specs]
+        inputs = [self._tensors(name)[tensor] for name in transformers for tensor in ("prompt_embeds", "prompt_bias")]
+        return Amount(fixed=sum(map(self._bytes, inputs)))
 
     def _denoise(self, transformer: GraphName, guide: GraphName) -> Amount:
-        """The solver's state twice, its history, the condition, and predictions of both batch sizes."""
+        """The solver's state twice, its history, the image conditioning, and predictions of both batch sizes."""
         state = self._tensors(guide)
         small = 2 * self._bytes(state["matrix"])  # the next step's goes up before the last one's is let go
         prediction = self._bytes(state["prediction"])
@@ -170,11 +175,11 @@ class _Buffers:
         timesteps = 2 * self._bytes(self._tensors(transformer)["timestep"])
         return Amount(fixed=small + timesteps, by_volume=others + prediction + alone + condition)
 
-    def _recurrence(self, runs: tuple[GraphName, ...]) -> int:
+    def _vae_stream(self, runs: tuple[GraphName, ...]) -> int:
         """Two banks of caches, and the larger of a chunk with its result."""
         chunks, banks = [], 0
-        for stage in runs:
-            spec = self._specs[stage]
+        for name in runs:
+            spec = self._specs[name]
             caches = [item for item in spec.inputs if item.name.startswith("cache_")]
             chunk = [item for item in spec.inputs if item not in caches]
             result = [item for item in spec.outputs if not item.name.startswith("next_cache_")]
@@ -182,8 +187,8 @@ class _Buffers:
             chunks.append(sum(self._bytes(item) for item in (*chunk, *result)))
         return banks + max(chunks)
 
-    def _tensors(self, stage: GraphName) -> dict[str, TensorSpec]:
-        spec = self._specs[stage]
+    def _tensors(self, name: GraphName) -> dict[str, TensorSpec]:
+        spec = self._specs[name]
         return {item.name: item for item in (*spec.inputs, *spec.outputs)}
 
     def _bytes(self, tensor: TensorSpec) -> int:

@@ -1,13 +1,14 @@
-"""Which graphs are in memory when. Knows what a job needs and a budget; knows no manifest.
+"""Chooses which graphs are in memory in each stage, within a budget.
 
-Each graph but ``guide_and_step`` runs in one stage only, so there are two choices for it: it is *kept* from job to
-job, or it is loaded once a job and dropped with the end of its stage. A graph that is not kept is *prefetched* while an
-earlier stage works, the earliest from which on there is room for it, else it is loaded as its stage begins, and the
-stage waits. The stage before the first one is the last of the job before: a text encoder that was dropped can come
-back while the last clip is decoded.
+Each graph but ``guide_and_step`` runs in one stage only, so there are two choices for it: it is *kept* from job to job,
+or it is loaded once per job and dropped at the end of its stage. A graph that is not kept is *prefetched* during the
+earliest earlier stage from which on there is room for it; otherwise it is loaded when its stage begins, and the stage
+waits. The stage before the first one is the last of the previous job: a dropped text encoder can be loaded again while
+the previous clip is decoded.
 
-Of all sets of graphs that could be kept, the best is the one for which denoising waits for the fewest bytes: a switch
-of experts that waits stops the GPU in the middle of its work. Among equals, it is the one that loads the fewest.
+Of all sets of graphs that could be kept, the best is the one for which denoising waits for the fewest bytes, because a
+wait at the switch of experts idles the GPU in the middle of its work. Among equals, the best set loads the fewest
+bytes.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from engine.memory.demand import JobDemand, StageDemand
 
 
 class Placement:
-    """Places the graphs of one kind of job under a budget; ``budget_bytes`` None keeps everything.
+    """Places the graphs of one geometry under a budget; ``budget_bytes`` None keeps everything.
 
-    ``other_bytes`` are weights of other geometries' graphs that stay in memory beside these.
+    ``other_bytes`` are weights of other geometries' graphs that stay in memory as well.
     """
 
     def __init__(self, demand: JobDemand, budget_bytes: int | None, other_bytes: int = 0) -> None:
@@ -35,12 +36,12 @@ class Placement:
 
     @property
     def tightest(self) -> StageMemory:
-        """The stage that needs the most where nothing is kept: no plan takes less."""
+        """The stage that needs the most memory if nothing is kept: no plan takes less."""
         alone = (self._memory(stage, self._alone(stage)) for stage in self._demand.stages)
         return max(alone, key=lambda memory: memory.peak_bytes)
 
     def plan(self) -> MemoryPlan | None:
-        """The best plan; None where not even the graphs that run fit."""
+        """The best plan; None if not even the graphs that run fit."""
         best: tuple[StageMemory, ...] | None = None
         for kept in self._choices():
             if not self._leaves_room(kept):
@@ -72,7 +73,7 @@ class Placement:
         return all(self._fits(stage, kept | self._alone(stage)) for stage in self._demand.stages)
 
     def _stages(self, kept: frozenset[GraphName]) -> Iterator[StageMemory]:
-        """The stages with these graphs kept, and all others prefetched as early as there is room for them."""
+        """The stages with these graphs kept, and all others prefetched as early as there is room."""
         stages = self._demand.stages
         present = [set(kept | self._alone(stage)) for stage in stages]
         missing = [
@@ -101,7 +102,7 @@ class Placement:
         return waits
 
     def _match(self, stages: tuple[StageMemory, ...]) -> StageMemory:
-        """A score with nothing else at work: what the last stage of the job before left, and the scorer's own."""
+        """A score while no job runs: the graphs that the last stage of the previous job left, and the scorer's own."""
         return StageMemory(
             stage=Stage.MATCH,
             expert=None,

@@ -1,4 +1,4 @@
-"""The plan of a bundle on a GPU: which geometries fit, and what is in memory in each stage of their jobs. Pure."""
+"""Makes the memory plan of a bundle: which geometries fit, and which graphs are in memory in each stage of a job."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from engine.memory.placement import Placement
 from engine.memory.remedies import describe, refusal_of, remedies_for
 
 GPU_BYTES = 24 * 2**30
-# What a driver keeps of it: programs see 23.64 to 23.70 GiB of an RTX 3090 or 4090.
+# Reserved by the driver: programs see 23.64 to 23.70 GiB of an RTX 3090 or 4090.
 _DRIVER_BYTES = 9 * 2**30 // 25
-# Of what a program sees: the CUDA context with the compiled kernels, and what is lost between allocations.
+# Taken from what a program sees: the CUDA context with the compiled kernels, and what is lost between allocations.
 _CONTEXT_BYTES = 57 * 2**30 // 50
 RESERVED_BYTES = _DRIVER_BYTES + _CONTEXT_BYTES
 _PATCH_SIZE = 2  # latent cells along each side of a token
@@ -25,7 +25,7 @@ _PATCH_SIZE = 2  # latent cells along each side of a token
 class BundleMemoryPlan:
     """``plans`` has a plan for each geometry that fits, ``refusals`` a sentence for each that does not.
 
-    Where ``keeps_everything``, the graphs of all geometries are in memory at once and stay there.
+    If ``keeps_everything``, the graphs of all geometries are in memory at once and stay there.
     """
 
     budget_bytes: int | None
@@ -35,7 +35,7 @@ class BundleMemoryPlan:
 
     @property
     def peak_bytes(self) -> int:
-        """The most that any stage of any job holds."""
+        """Memory of the largest stage of any job."""
         return max(plan.peak_bytes for plan in self.plans)
 
     @property
@@ -44,7 +44,7 @@ class BundleMemoryPlan:
         return tuple(plan.geometry for plan in self.plans)
 
     def of(self, geometry: Geometry) -> MemoryPlan:
-        """The plan for a geometry. Raises ``KeyError`` where it does not fit."""
+        """The plan for a geometry. Raises ``KeyError`` if the geometry does not fit."""
         for plan in self.plans:
             if plan.geometry == geometry:
                 return plan
@@ -52,9 +52,9 @@ class BundleMemoryPlan:
 
 
 def default_budget_bytes(compute_capability: str | None, visible_bytes: int | None = None) -> int | None:
-    """What a program sees of the GPU less what its context takes; no limit on ONNX Runtime.
+    """Memory of the GPU that a program sees, minus its CUDA context; None, no limit, on ONNX Runtime.
 
-    ``visible_bytes`` None: 24 GiB less 1.5 GiB for driver and context.
+    ``visible_bytes`` None stands for a GPU of 24 GiB, minus 1.5 GiB for driver and context.
     """
     if compute_capability is None:
         return None
@@ -62,10 +62,10 @@ def default_budget_bytes(compute_capability: str | None, visible_bytes: int | No
 
 
 def plan_memory(manifest: Manifest, compute_capability: str | None, budget_bytes: int | None) -> BundleMemoryPlan:
-    """Plans a bundle on a GPU, for example ``sm_86``, or on ONNX Runtime (None). ``budget_bytes`` None: no limit.
+    """Plans a bundle for a GPU, for example ``sm_86``, or for ONNX Runtime (None). ``budget_bytes`` None: no limit.
 
-    Raises ``DoesNotFit`` where no geometry fits, naming for each what would, and ``BundleInvalid`` where the bundle was
-    not compiled for the GPU.
+    Raises ``DoesNotFit`` if no geometry fits, with what would fit for each, and ``BundleInvalid`` if the bundle was not
+    compiled for the GPU.
     """
     geometries = [Geometry(item.width_px, item.height_px, item.frame_count) for item in manifest.geometries]
     demands = [demand_of(manifest, geometry, compute_capability) for geometry in geometries]
@@ -88,7 +88,7 @@ def plan_memory(manifest: Manifest, compute_capability: str | None, budget_bytes
 
 
 def _plans_together(demands: list[JobDemand], budget_bytes: int | None) -> tuple[MemoryPlan, ...] | None:
-    """Plans with the graphs of all geometries in memory at once; None where they do not fit."""
+    """Plans with the graphs of all geometries in memory at once; None if they do not fit."""
     stores: dict[str, int] = {}
     for demand in demands:
         stores |= demand.weight_bytes

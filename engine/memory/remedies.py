@@ -1,7 +1,6 @@
-"""What would fit where a job does not: another precision, fewer frames, a smaller size. Computed, never guessed.
+"""Computes what would fit if a job does not: another precision, fewer frames, a smaller size.
 
-Knows how weights and scratch follow precision and geometry (``JobDemand.at``, ``with_precision``); knows no manifest.
-Weights of another precision are estimated with a little too many bits a parameter, so that what is named does fit.
+Weights of another precision are estimated with slightly too many bits per parameter, so that a named remedy does fit.
 """
 
 from __future__ import annotations
@@ -27,7 +26,10 @@ _SHORTEST_SIDE_IN_MULTIPLES = 4
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """Something that fits; ``precision`` None leaves it as it is. ``peak_bytes`` is an estimate from above."""
+    """A precision and geometry that fit; ``precision`` None keeps the present one.
+
+    ``peak_bytes`` is an upper estimate.
+    """
 
     precision: Precision | None
     geometry: Geometry
@@ -41,9 +43,9 @@ class Remedy:
 def remedies_for(
     demand: JobDemand, compute_capability: str | None, budget_bytes: int, size_multiple_px: int
 ) -> tuple[Remedy, ...]:
-    """The highest precision, the longest clip and the largest size that fit, each alone.
+    """The highest precision, the longest clip and the largest size that fit, each changed alone.
 
-    Where none does alone: the longest clip and the largest size in the lowest precision. Empty where nothing fits.
+    If none fits alone: the longest clip and the largest size in the lowest precision. Empty if nothing fits.
     """
     lower = _lower_precisions(demand, compute_capability)
     found = [
@@ -56,7 +58,7 @@ def remedies_for(
 
 
 def refusal_of(demand: JobDemand, remedies: tuple[Remedy, ...], budget_bytes: int) -> str:
-    """One sentence: what is too large, by how much, and what would fit."""
+    """One sentence: which stage is too large, by how much, and what would fit."""
     tightest = Placement(demand, budget_bytes).tightest
     if remedies:
         advice = f"these would fit: {'; '.join(map(str, remedies))}"
@@ -75,7 +77,7 @@ def describe(geometry: Geometry) -> str:
 
 
 def gigabytes(byte_count: int) -> str:
-    """Bytes as GB, 10^9, with what it takes to tell small models apart."""
+    """Bytes in GB (10^9), or in MB below 0.1 GB."""
     return f"{byte_count / 1e9:.1f} GB" if byte_count >= 1e8 else f"{byte_count / 1e6:.1f} MB"
 
 
@@ -110,7 +112,7 @@ def _shorter(demand: JobDemand) -> Iterator[Geometry]:
 
 
 def _smaller(now: Geometry, multiple_px: int) -> Iterator[Geometry]:
-    """Smaller sizes of about the same aspect and length, the largest first."""
+    """Smaller sizes of about the same aspect and the same length, the largest first."""
     shorter, longer = sorted((now.width_px, now.height_px))
     for count in range(shorter // multiple_px - 1, _SHORTEST_SIDE_IN_MULTIPLES - 1, -1):
         side = count * multiple_px
@@ -120,7 +122,7 @@ def _smaller(now: Geometry, multiple_px: int) -> Iterator[Geometry]:
 
 
 def _lower_precisions(demand: JobDemand, compute_capability: str | None) -> tuple[Precision, ...]:
-    """Precisions with fewer bits than the transformers have, that the GPU knows, from high to low."""
+    """Precisions below that of the transformers that the GPU supports, from high to low."""
     has_fp8 = compute_capability is not None and int(compute_capability.removeprefix("sm_")) >= _FIRST_FP8_CAPABILITY
     ladder: tuple[Precision, ...] = ("fp16", "fp8" if has_fp8 else "int8", "int4")
     now = max(_BITS[item.precision] for name, item in demand.graphs.items() if name.startswith("transformer"))
@@ -128,7 +130,10 @@ def _lower_precisions(demand: JobDemand, compute_capability: str | None) -> tupl
 
 
 def _in(demand: JobDemand, precision: Precision) -> JobDemand:
-    """As ``python -m export --precision`` would make it: text in 8 bits beside any quantised transformer, VAE in 16."""
+    """The demand after ``python -m export --precision``.
+
+    A quantised transformer has an 8-bit text encoder and a 16-bit VAE.
+    """
     in_text: Precision = precision if precision == "fp16" else "int8"
     changes: dict[GraphName, tuple[Precision, float]] = {}
     for name, graph in demand.graphs.items():

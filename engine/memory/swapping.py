@@ -1,11 +1,11 @@
-"""Graphs that come and go as the plan says. Knows the runtime's seam; does not know why the plan is as it is.
+"""Loads and unloads graphs as the memory plan says.
 
-``enter`` is called as a stage begins, before its buffers are made: graphs that the stage has no room for give back
-their weights' memory, and those that should come while it works begin to load beside it. A graph that runs in the stage
-and is not there yet is loaded when it is called, not before: a prompt that is cached needs no text encoder.
+``enter`` is called when a stage begins, before its buffers are allocated: graphs that the stage has no room for are
+unloaded, and those that should be in memory start to load in the background. A graph that runs in the stage itself is
+loaded by its first call, not before: a cached prompt needs no text encoder.
 
 Only the engine's thread enters stages and runs these graphs, one at a time. The scorer's graphs are called from other
-threads, so they never come in here.
+threads and are never swapped.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from engine.runtime.base import Graph, Tensor
 
 
 class SwappedGraph:
-    """A graph that may not even be open yet; a call brings it."""
+    """A graph that is loaded when it is called."""
 
     def __init__(self, spec: GraphSpec, swapper: GraphSwapper) -> None:
         self._spec = spec
-        self._residence = swapper
+        self._swapper = swapper
 
     @property
     def spec(self) -> GraphSpec:
@@ -30,20 +30,23 @@ class SwappedGraph:
         return self._spec
 
     def run(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
-        """See ``Graph.run``. Raises also what opening raises."""
-        self._residence.get(self._spec).run(inputs, outputs)
+        """See ``Graph.run``. Also raises what opening the graph raises."""
+        self._swapper.get(self._spec).run(inputs, outputs)
 
     def prefetch(self) -> None:
         """See ``Graph.prefetch``."""
-        self._residence.get(self._spec).prefetch()
+        self._swapper.get(self._spec).prefetch()
 
     def unload(self) -> None:
         """See ``Graph.unload``."""
-        self._residence.leave(self._spec.file)
+        self._swapper.leave(self._spec.file)
 
 
 class GraphSwapper:
-    """Graphs by file, opened when they are first needed. ``load`` opens one, here or in one thread beside."""
+    """Graphs by file, opened when first needed.
+
+    ``load`` opens one, on the calling thread or on one background thread.
+    """
 
     def __init__(self, load: Callable[[GraphSpec], Graph]) -> None:
         self._load = load
@@ -53,9 +56,10 @@ class GraphSwapper:
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="open")
 
     def enter(self, resident: Iterable[GraphSpec], running: Iterable[GraphSpec]) -> None:
-        """Makes room for a stage, and begins to load what else it should hold.
+        """Frees memory for a stage, and starts to load the graphs that it should hold.
 
-        ``resident`` are all graphs that it has room for; the ``running`` ones among them wait for their first call.
+        ``resident`` are all graphs that the stage has room for; the ``running`` ones among them wait for their first
+        call.
         """
         wanted = {spec.file: spec for spec in resident}
         for file in reversed(
@@ -73,7 +77,7 @@ class GraphSwapper:
                 self._opening[file] = self._opener.submit(self._load, spec)
 
     def get(self, spec: GraphSpec) -> Graph:
-        """The graph, open. Waits where it is being opened; raises what opening raises."""
+        """The open graph. Waits while it is being opened; raises what opening raises."""
         opening = self._opening.pop(spec.file, None)
         if opening is not None:
             self._open[spec.file] = opening.result()
@@ -83,7 +87,7 @@ class GraphSwapper:
         return self._open[spec.file]
 
     def leave(self, file: str) -> None:
-        """Frees a graph's weights. What is still being opened cannot be stopped: its memory is free after that."""
+        """Frees the weights of a graph. A graph that is being opened cannot be stopped: it is freed once it is open."""
         opening = self._opening.pop(file, None)
         if opening is not None and not opening.cancel() and opening.exception() is None:
             self._open[file] = opening.result()
@@ -92,13 +96,13 @@ class GraphSwapper:
         self._present.pop(file, None)
 
     def settle(self) -> None:
-        """Waits for all that is being opened. Raises what opening raises."""
+        """Waits for all graphs that are being opened. Raises what opening raises."""
         while self._opening:
             file, opening = self._opening.popitem()
             self._open[file] = opening.result()
 
     def close(self) -> None:
-        """Lets go of everything."""
+        """Frees every graph."""
         for file in list(self._opening):
             self.leave(file)
         self._open.clear()

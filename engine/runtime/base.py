@@ -1,4 +1,4 @@
-"""The seam between the engine and whatever runs its graphs. Nothing above it knows which runtime that is."""
+"""The protocol of graph runtimes. The rest of the engine imports no runtime library."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 class Tensor(Protocol):
-    """A buffer where the graphs run: on the device, or on the host for a CPU."""
+    """A buffer on the device of the runtime, or on the host for a CPU."""
 
     def to_host(self) -> Array:
         """A copy of the content."""
@@ -22,7 +22,7 @@ class Tensor(Protocol):
 
 
 class Graph(Protocol):
-    """A loaded graph. Its weights are on the device, but for the time between ``unload`` and the next ``prefetch``."""
+    """A loaded graph. Its weights are on the device, except between ``unload`` and the next ``prefetch`` or ``run``."""
 
     @property
     def spec(self) -> GraphSpec:
@@ -32,22 +32,22 @@ class Graph(Protocol):
     def run(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         """Runs on bound buffers, each input and output by name. No buffer may be both.
 
-        Returns when the results are there: whoever looks at a cancel flag between calls stops the device within one.
-        Raises ``OutOfMemory`` or ``GraphFailed``.
+        Returns when the results are complete, so a check of a cancel flag between calls stops the device within one
+        call. Raises ``OutOfMemory`` or ``GraphFailed``.
         """
         ...
 
     def prefetch(self) -> None:
-        """Begins to bring the weights back while other graphs run. ``run`` waits for it and raises its errors."""
+        """Starts to load the weights while other graphs run. ``run`` waits for that and raises its errors."""
         ...
 
     def unload(self) -> None:
-        """Frees the weights' memory. The graph stays open: a later ``prefetch`` or ``run`` brings them back."""
+        """Frees the weights. The graph stays open: a later ``prefetch`` or ``run`` loads them again."""
         ...
 
 
 class Runtime(Protocol):
-    """Loads graphs and owns their buffers."""
+    """Loads graphs and allocates their buffers."""
 
     @property
     def name(self) -> str:
@@ -55,7 +55,10 @@ class Runtime(Protocol):
         ...
 
     def load(self, folder: Path, spec: GraphSpec) -> Graph:
-        """Loads a graph of a bundle. Raises ``BundleInvalid``, or ``OutOfMemory``. Its last reference frees it."""
+        """Loads a graph of a bundle.
+
+        Raises ``BundleInvalid`` or ``OutOfMemory``. Dropping the last reference frees the graph.
+        """
         ...
 
     def upload(self, array: Array) -> Tensor:
@@ -67,17 +70,17 @@ class Runtime(Protocol):
         ...
 
     def trim(self) -> None:
-        """Gives back scratch memory that calls so far left for the next one."""
+        """Frees scratch memory that earlier calls left for the next one."""
         ...
 
     def memory_bytes(self) -> int:
-        """Memory in use now: the device's, by all its users, or the process's for a CPU."""
+        """Memory in use: on a device by all its users, on a CPU by this process."""
         ...
 
     def peak_memory_bytes(self) -> int:
-        """The most memory that was in use so far, of the same kind."""
+        """The highest ``memory_bytes`` so far."""
         ...
 
     def close(self) -> None:
-        """Keeps on disk what makes the next start faster. Graphs that are still open stay usable."""
+        """Saves what makes the next start faster. Open graphs stay usable."""
         ...

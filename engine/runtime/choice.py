@@ -1,4 +1,4 @@
-"""Which runtime serves a bundle on this machine. Knows plans and GPUs; loads nothing."""
+"""Chooses the runtime that serves a bundle on this machine."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from engine.api.errors import BundleInvalid, DeviceUnavailable
+from engine.api.settings import RuntimeName
 from engine.bundle.graph_spec import EngineSpec, GraphSpec
 from engine.bundle.manifest import Manifest
 from engine.runtime.base import Runtime
 from engine.runtime.gpu import Gpu, engine_for_gpu, present_gpu
 
-RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A runtime, the compute capability whose plans it runs, and the GPU's memory; None for graphs on the CPU."""
+    """A runtime with the compute capability whose plans it runs and the memory of the GPU; both are None on the CPU."""
 
     runtime: Runtime
     compute_capability: str | None = None
@@ -28,10 +27,10 @@ class Choice:
 
 
 def choose_runtime(manifest: Manifest, name: RuntimeName, thread_count: int, kernel_cache_folder: Path) -> Choice:
-    """The runtime of that name; ``auto`` is TensorRT where every graph has a plan for the GPU of this machine.
+    """The runtime of that name. ``auto`` is TensorRT if every graph has a plan for the GPU of this machine.
 
-    Raises ``BundleInvalid``, among it ``DeviceUnavailable``, where TensorRT is asked for and cannot be had. ``auto``
-    says in the log why it leaves plans unused.
+    Raises ``BundleInvalid``, including ``DeviceUnavailable``, if TensorRT is asked for and cannot be used. ``auto``
+    logs why it leaves plans unused.
     """
     if name == "tensorrt":
         return _tensorrt(manifest, kernel_cache_folder)
@@ -58,7 +57,7 @@ def _tensorrt(manifest: Manifest, kernel_cache_folder: Path) -> Choice:
 
 
 def _by_place(manifest: Manifest) -> Iterable[list[GraphSpec]]:
-    """Graphs that stand for each other: one stage at one size, in different precisions for different GPUs."""
+    """Groups graphs that replace each other: one name at one size, in different precisions for different GPUs."""
     places: dict[object, list[GraphSpec]] = {}
     for graph in manifest.graphs:
         place = (graph.stage, graph.width_px, graph.height_px, graph.frame_count)

@@ -1,7 +1,7 @@
-"""A compiled plan on the GPU: opened once, its weights brought and freed as often as needed. Knows TensorRT's API.
+"""A compiled TensorRT plan: opened once, its weights loaded and freed as often as needed.
 
-TensorRT for RTX opens a plan without its weights and then loads and unloads them under contexts that stay. Classic
-TensorRT cannot: there, the plan is opened with the first load and dropped with the unload.
+TensorRT for RTX opens a plan without its weights, then loads and unloads them while the execution contexts stay.
+Classic TensorRT cannot: there, loading opens the plan and unloading drops it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from engine.runtime.trt_library import TrtLibrary
 
 
 class CompiledPlan:
-    """One plan file. Not safe for calls from several threads at once; its graph sees to that."""
+    """One plan file. Not thread-safe; its graph serialises the calls."""
 
     def __init__(self, library: TrtLibrary, file: Path, kernels: KernelCache) -> None:
         self._library = library
@@ -34,21 +34,21 @@ class CompiledPlan:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether the weights are on the GPU."""
+        """True while the weights are on the GPU."""
         return self._is_loaded
 
     @property
     def context(self) -> Any:
-        """What runs the plan. Only while it is loaded."""
+        """The execution context; only while the plan is loaded."""
         return self._context
 
     @property
     def engine(self) -> Any:
-        """Names, dtypes and shapes of inputs and outputs. Only while it is loaded."""
+        """The TensorRT engine, with names, dtypes and shapes of inputs and outputs; only while the plan is loaded."""
         return self._engine
 
     def load(self) -> None:
-        """Brings the weights to the GPU and waits for them. Raises ``OutOfMemory`` or ``GraphFailed``."""
+        """Loads the weights onto the GPU and waits for that. Raises ``OutOfMemory`` or ``GraphFailed``."""
         if self._is_loaded:
             return
         if self._engine is None:
@@ -58,7 +58,7 @@ class CompiledPlan:
         self._is_loaded = True
 
     def unload(self) -> None:
-        """Frees the weights. No call may be under way."""
+        """Frees the weights. No call may be running."""
         if not self._is_loaded:
             return
         self._is_loaded = False
@@ -89,7 +89,7 @@ class CompiledPlan:
 
 
 def _mapped(file: Path) -> mmap.mmap:
-    """The file's content without a copy of it: pages come as the library asks for them."""
+    """The file's content, memory-mapped: the library reads pages as it needs them."""
     try:
         with file.open("rb") as stream:
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

@@ -1,7 +1,7 @@
-"""The GPU and its memory, through cuda-python. The only file that calls CUDA itself; knows no graphs.
+"""GPU memory, copies and streams through cuda-python. The only module that calls CUDA.
 
-Every call of CUDA gives a status first; here it becomes an error of the engine or nothing. A buffer frees itself with
-its last reference.
+Every CUDA call returns a status; ``call`` turns a bad one into an error of the engine. A buffer is freed with its last
+reference.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _INSTALL = "install it with: pip install 'stillcue[server,tensorrt]'"
 
 @functools.cache
 def cudart() -> Any:
-    """CUDA's runtime API. Raises ``DeviceUnavailable`` where cuda-python is not installed."""
+    """CUDA's runtime API. Raises ``DeviceUnavailable`` if cuda-python is not installed."""
     try:
         from cuda.bindings import runtime
     except ImportError as error:
@@ -25,7 +25,7 @@ def cudart() -> Any:
 
 
 def call(function: str, *arguments: Any) -> Any:
-    """Calls a function of the runtime API by name; returns what it returns behind the status.
+    """Calls a function of the runtime API by name and returns its result without the status.
 
     Raises ``OutOfMemory`` or ``GraphFailed``.
     """
@@ -39,12 +39,12 @@ def call(function: str, *arguments: Any) -> Any:
 
 
 def use_blocking_waits() -> None:
-    """Lets threads sleep while the GPU works, instead of asking it again and again: the server needs the core."""
+    """Makes threads sleep while they wait for the GPU, instead of spinning: the server needs the core."""
     call("cudaSetDeviceFlags", cudart().cudaDeviceScheduleBlockingSync)
 
 
 def used_bytes() -> int:
-    """Memory of the GPU that is in use, by whomever."""
+    """GPU memory in use by all processes."""
     free, total = call_pair("cudaMemGetInfo")
     return total - free
 
@@ -59,7 +59,7 @@ def call_pair(function: str, *arguments: Any) -> tuple[int, int]:
 
 
 class DeviceBuffer:
-    """``byte_count`` bytes on the GPU, at ``address``; at least one, because CUDA gives none no address."""
+    """``byte_count`` bytes on the GPU, at ``address``; at least one, because CUDA allocates no empty buffer."""
 
     def __init__(self, byte_count: int) -> None:
         self.byte_count = byte_count
@@ -68,11 +68,11 @@ class DeviceBuffer:
 
     def __del__(self) -> None:
         if hasattr(self, "address"):
-            self._free(self.address)  # a failure here has nobody left to hear of it
+            self._free(self.address)  # errors are ignored: a finaliser cannot raise
 
 
 class Stream:
-    """Work of the GPU in order. It does not wait for CUDA's default stream."""
+    """A CUDA stream. It does not synchronise with CUDA's default stream."""
 
     def __init__(self) -> None:
         self._destroy = cudart().cudaStreamDestroy
@@ -80,17 +80,17 @@ class Stream:
 
     @property
     def handle(self) -> int:
-        """As other libraries take it."""
+        """The handle that other libraries take."""
         return int(self._stream)
 
     def to_device(self, buffer: DeviceBuffer, host_address: int, byte_count: int) -> None:
-        """Copies from the host; the host's memory may change as soon as this returns."""
+        """Copies from the host. The host memory may change once this returns."""
         kind = cudart().cudaMemcpyKind.cudaMemcpyHostToDevice
         call("cudaMemcpyAsync", buffer.address, host_address, byte_count, kind, self._stream)
         self.wait()
 
     def to_host(self, host_address: int, buffer: DeviceBuffer, byte_count: int) -> None:
-        """Copies to the host and waits for it, and so for all work before it."""
+        """Copies to the host, after all earlier work of the stream, and waits for the copy."""
         kind = cudart().cudaMemcpyKind.cudaMemcpyDeviceToHost
         call("cudaMemcpyAsync", host_address, buffer.address, byte_count, kind, self._stream)
         self.wait()
@@ -100,7 +100,7 @@ class Stream:
         call("cudaMemsetAsync", buffer.address, 0, buffer.byte_count, self._stream)
 
     def wait(self) -> None:
-        """Until all work so far is done. Raises what the GPU made of it."""
+        """Waits for all work so far. Raises the errors of that work."""
         call("cudaStreamSynchronize", self._stream)
 
     def __del__(self) -> None:
@@ -109,5 +109,5 @@ class Stream:
 
 
 def status_text(status: Any) -> str:
-    """What CUDA says about a status."""
+    """CUDA's description of a status."""
     return f"{cudart().cudaGetErrorString(status)[1].decode()} ({status.name})"

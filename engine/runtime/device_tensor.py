@@ -1,4 +1,4 @@
-"""Tensors in the memory of the GPU. Knows dtypes and copies; knows no graphs."""
+"""Tensors in GPU memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UPLOADED: dict[str, TensorDtype] = {"float32": "float32", "float16": "float16",
 
 
 class DeviceTensor:
-    """A buffer on the GPU with a shape and a dtype; its work is in order with the calls of the graphs."""
+    """A buffer on the GPU with a shape and a dtype. Its copies run in the order of the stream, as graph calls do."""
 
     def __init__(self, shape: tuple[int, ...], dtype: TensorDtype, stream: Stream) -> None:
         self.shape = shape
@@ -26,7 +26,7 @@ class DeviceTensor:
 
     @classmethod
     def from_host(cls, array: Array, stream: Stream) -> DeviceTensor:
-        """A copy of an array of float32, float16 or int64. Raises ``TypeError`` for others: none is ever a result."""
+        """Copies an array of float32, float16 or int64 to the GPU. Raises ``TypeError`` for other dtypes."""
         dtype = _UPLOADED.get(array.dtype.name)
         if dtype is None:
             raise TypeError(f"arrays of {array.dtype.name} are not uploaded: graphs take {', '.join(_UPLOADED)}")
@@ -44,11 +44,11 @@ class DeviceTensor:
 
     @property
     def address(self) -> int:
-        """Where the content lies on the GPU."""
+        """Address of the content on the GPU."""
         return self._buffer.address
 
     def to_host(self) -> Array:
-        """A copy of the content; bfloat16, which numpy lacks, comes as float32."""
+        """A copy of the content. numpy has no bfloat16, so that becomes float32."""
         raw = np.uint16 if self.dtype == "bfloat16" else np.dtype(self.dtype)
         host = np.empty(self.shape, raw)
         self._stream.to_host(host.ctypes.data, self._buffer, self._byte_count)

@@ -1,4 +1,4 @@
-"""One job's way to the graphs: every call goes through here, after a look at the cancel flag."""
+"""Runs graphs for one job, and checks the job's cancel flag before every call."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from engine.runtime.base import Array, Graph, Runtime, Tensor
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A runtime and the flag that stops this job."""
+    """A runtime and the cancel flag of a job."""
 
     runtime: Runtime
     cancel: CancelFlag
 
     def run(self, graph: Graph, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
-        """Runs a graph. Raises ``Cancelled`` instead once a stop was asked for."""
+        """Runs a graph. Raises ``Cancelled`` instead if the flag is set."""
         self.cancel.check()
         graph.run(inputs, outputs)
 
     def call(self, graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Runs a graph of fixed shapes from host arrays to host arrays."""
+        """Runs a graph of fixed shapes on host arrays and returns host arrays."""
         outputs = {item.name: self.zeros_like_output(graph, item.name) for item in graph.spec.outputs}
         self.run(graph, {name: self.runtime.upload(array) for name, array in inputs.items()}, outputs)
         return {name: tensor.to_host() for name, tensor in outputs.items()}

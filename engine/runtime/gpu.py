@@ -1,4 +1,4 @@
-"""The GPU of this machine, and the plan of a graph that runs on it. Knows drivers and capabilities; uses no memory."""
+"""Detects the GPU of this machine, and finds the compiled plan of a graph for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.runtime.cuda import call, cudart, status_text
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """What the driver says of a GPU; ``compute_capability`` as ``sm_86``, memory in bytes."""
+    """Properties of a GPU from the driver; ``compute_capability`` as ``sm_86``, memory in bytes."""
 
     name: str
     compute_capability: str
@@ -20,7 +20,7 @@ class Gpu:
 
 
 def present_gpu(index: int = 0) -> Gpu:
-    """The GPU of this machine. Raises ``DeviceUnavailable``, saying whether driver or GPU is missing."""
+    """The GPU of this machine. Raises ``DeviceUnavailable``, saying whether the driver or the GPU is missing."""
     api = cudart()
     status, count = api.cudaGetDeviceCount()
     if status == api.cudaError_t.cudaErrorInsufficientDriver:
@@ -47,7 +47,7 @@ def present_gpu(index: int = 0) -> Gpu:
 
 
 def engine_for_gpu(spec: GraphSpec, gpu: Gpu) -> EngineSpec:
-    """The plan of a graph for a GPU. Raises ``DeviceUnavailable``, naming the GPUs that there are plans for."""
+    """The compiled plan of a graph for a GPU. Raises ``DeviceUnavailable``, naming the GPUs that have plans."""
     engine = spec.engine(gpu.compute_capability)
     if engine is None:
         others = ", ".join(item.compute_capability for item in spec.engines)
@@ -59,5 +59,5 @@ def engine_for_gpu(spec: GraphSpec, gpu: Gpu) -> EngineSpec:
 
 
 def _version(number: int) -> str:
-    """CUDA writes 13.5 as 13050."""
+    """Formats CUDA's version number: 13050 is 13.5."""
     return f"{number // 1000}.{number % 1000 // 10}"

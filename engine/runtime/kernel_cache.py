@@ -1,7 +1,7 @@
-"""Kernels that were compiled for this GPU, kept on disk for the next start. Knows files; the content is TensorRT's.
+"""Keeps TensorRT's kernels for this GPU on disk for the next start.
 
-TensorRT for RTX finishes its kernels when a plan is first used, which takes seconds a graph. The cache holds them. It
-is checked by the library itself against version, GPU and driver, so a wrong or damaged one costs time, never results.
+TensorRT for RTX compiles its kernels when a plan is first used, which takes seconds per graph. The library itself
+checks the cache against version, GPU and driver, so a wrong or damaged cache costs time, never results.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _log = logging.getLogger(__name__)
 
 
 def default_cache_folder() -> Path:
-    """Where the XDG base directory specification puts caches."""
+    """The user's cache folder by the XDG base directory specification."""
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "stillcue"
 
 
 class KernelCache:
-    """One cache for all plans of a process. It appears with the first plan that is given to ``attach``."""
+    """One cache for all plans of a process, created with the first plan that is given to ``attach``."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -39,7 +39,7 @@ class KernelCache:
         config.set_runtime_cache(self._cache)
 
     def save(self) -> None:
-        """Writes the cache where it has changed. A folder that cannot be written costs time at the next start only."""
+        """Writes the cache if it changed. A folder that cannot be written only slows the next start."""
         if self._cache is None:
             return
         content = bytes(self._cache.serialize())

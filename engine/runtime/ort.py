@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU. The only file of the engine that imports onnxruntime."""
+"""ONNX Runtime on the CPU. The only module that imports onnxruntime."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PROVIDERS = ["CPUExecutionProvider"]
 
 
 class OrtTensor:
-    """An OrtValue on the CPU over a numpy array that it keeps alive."""
+    """An OrtValue on the CPU over a numpy array, which it keeps alive."""
 
     def __init__(self, array: Array) -> None:
         self._array = np.ascontiguousarray(array)
@@ -60,7 +60,7 @@ class OrtGraph:
             raise GraphFailed(f"graph {self._spec.file} failed: {error}") from error
 
     def prefetch(self) -> None:
-        """Opens the session where it was dropped; on a CPU there is nothing to wait beside."""
+        """Opens the session if it was dropped. Blocks, because on a CPU there is no other work to overlap."""
         self._loaded()
 
     def unload(self) -> None:
@@ -74,7 +74,7 @@ class OrtGraph:
 
 
 class OrtRuntime:
-    """``thread_count`` threads work on one graph at a time; 0 means one a core."""
+    """``thread_count`` threads work on one graph at a time; 0 means one per core."""
 
     def __init__(self, thread_count: int) -> None:
         _share_arena()
@@ -107,13 +107,13 @@ class OrtRuntime:
         return OrtTensor(array.copy())
 
     def zeros(self, shape: tuple[int, ...], dtype: TensorDtype = "float32") -> OrtTensor:
-        """A buffer of zeros. numpy has no bfloat16, so neither have the graphs that a CPU can serve."""
+        """A buffer of zeros. Raises ``GraphFailed`` for bfloat16, which numpy lacks."""
         if dtype == "bfloat16":
             raise GraphFailed("ONNX Runtime is given no bfloat16 buffers here; export with fp16 for a CPU")
         return OrtTensor(np.zeros(shape, dtype))
 
     def trim(self) -> None:
-        """The arena is shared and keeps what it has: a job on a CPU works faster for it."""
+        """Frees nothing: the shared arena keeps its memory, which makes jobs on a CPU faster."""
 
     def memory_bytes(self) -> int:
         """Resident memory of this process."""
@@ -124,7 +124,7 @@ class OrtRuntime:
         return peak_resident_bytes()
 
     def close(self) -> None:
-        """Nothing to keep."""
+        """Saves nothing."""
 
 
 def _value(tensor: Tensor) -> onnxruntime.OrtValue:
@@ -135,7 +135,10 @@ def _value(tensor: Tensor) -> onnxruntime.OrtValue:
 
 @functools.cache
 def _share_arena() -> None:
-    """One arena for all graphs of the process: a job runs them one after another, so what one frees serves the next."""
+    """Makes all graphs of the process share one arena.
+
+    They run one after another, so memory that one frees serves the next.
+    """
     memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )

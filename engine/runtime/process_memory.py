@@ -1,4 +1,4 @@
-"""Memory of a process."""
+"""Memory of processes, from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def resident_bytes(process_id: int | None = None) -> int:
-    """Resident memory of this process now, or of another one; 0 where that one is gone or not to be seen.
+    """Resident memory of this process, or of another one; 0 if that one is gone or not visible.
 
-    On systems that do not tell, the peak of this process.
+    On systems without /proc: the peak of this process.
     """
     if process_id is not None:
         return _status("VmRSS", str(process_id)) or 0
@@ -18,7 +18,10 @@ def resident_bytes(process_id: int | None = None) -> int:
 
 
 def memory_kill_count() -> int:
-    """How many processes the kernel has killed for memory: of this control group, else of the machine; 0: not told."""
+    """Number of processes that the kernel killed for lack of memory, in this control group or else on this machine.
+
+    0 on systems that do not tell.
+    """
     for path in (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat")):
         try:
             words = path.read_text(encoding="ascii").split()
@@ -30,9 +33,9 @@ def memory_kill_count() -> int:
 
 
 def peak_resident_bytes(process_id: int | None = None) -> int:
-    """Peak resident memory of this process so far, or of another one; 0 where that one is gone or not to be seen.
+    """Peak resident memory of this process, or of another one; 0 if that one is gone or not visible.
 
-    On Linux from the process's own status: ``getrusage`` there starts with the peak of the process that forked it.
+    Read from /proc on Linux, because ``getrusage`` there starts with the peak of the process that forked this one.
     """
     if process_id is not None:
         return _status("VmHWM", str(process_id)) or 0
@@ -42,7 +45,7 @@ def peak_resident_bytes(process_id: int | None = None) -> int:
 
 
 def _status(field: str, process: str) -> int | None:
-    """A figure of Linux's status of a process, in bytes; None where there is none."""
+    """A figure of a process's /proc status in bytes; None if there is none."""
     try:
         lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:

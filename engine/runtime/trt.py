@@ -1,7 +1,7 @@
-"""TensorRT on one GPU. Knows plans, buffers and one stream; cuda-python does the copying, so no torch is needed.
+"""The TensorRT runtime on one GPU; cuda-python copies data, so serving needs no torch.
 
-Graphs run one after another, so all contexts share one scratch buffer: the GPU holds the largest of their
-activations, not the sum. A call returns when its results are there.
+Graphs run one after another, so all contexts share one scratch buffer: the GPU holds the largest of their activations,
+not the sum. A call returns when its results are complete.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DTYPES: Mapping[TensorDtype, str] = {"float32": "FLOAT", "float16": "HALF", "bf
 class TrtRuntime:
     """``module_name`` is ``tensorrt_rtx`` or ``tensorrt``; kernels are kept in ``cache_folder``.
 
-    Raises ``DeviceUnavailable`` where GPU, driver or library are missing.
+    Raises ``DeviceUnavailable`` if GPU, driver or library are missing.
     """
 
     def __init__(self, module_name: str, cache_folder: Path) -> None:
@@ -70,28 +70,28 @@ class TrtRuntime:
         return DeviceTensor.zeros(shape, dtype, self.stream)
 
     def trim(self) -> None:
-        """Frees the scratch buffer; the next call makes one of its own size."""
+        """Frees the scratch buffer. The next call allocates one of its own size."""
         with self.calling:
             self.stream.wait()
             self._scratch = DeviceBuffer(0)
 
     def memory_bytes(self) -> int:
-        """Memory of the GPU in use now, by all its users."""
+        """GPU memory in use by all processes."""
         now = used_bytes()
         self._peak_bytes = max(self._peak_bytes, now)
         return now
 
     def peak_memory_bytes(self) -> int:
-        """The most that was seen after any call."""
+        """The highest ``memory_bytes`` after any call."""
         self.memory_bytes()
         return self._peak_bytes
 
     def close(self) -> None:
-        """Keeps the kernels that this process finished."""
+        """Saves the kernels that this process compiled."""
         self._kernels.save()
 
     def scratch(self, byte_count: int) -> DeviceBuffer:
-        """The buffer for activations, at least so large. Whoever asks again may get another one."""
+        """The buffer for activations, of at least this size. A later call may replace it."""
         if byte_count > self._scratch.byte_count:
             self.stream.wait()
             self._scratch = DeviceBuffer(0)  # before the new one: both together may not fit
@@ -99,11 +99,11 @@ class TrtRuntime:
         return self._scratch
 
     def last_error(self) -> str:
-        """What the library said last of a failure."""
+        """The library's latest error message."""
         return self._library.last_error()
 
     def dtype(self, name: TensorDtype) -> Any:
-        """The library's word for a dtype."""
+        """The library's constant for a dtype."""
         return getattr(self._library.module.DataType, _DTYPES[name])
 
     def _engine_for_gpu(self, spec: GraphSpec) -> EngineSpec:
@@ -119,7 +119,7 @@ class TrtRuntime:
 
 
 class TrtGraph:
-    """A plan and its entry in the manifest. Prefetching goes on in a thread of the runtime's."""
+    """A compiled plan and its entry in the manifest. Prefetching runs on a thread of the runtime."""
 
     def __init__(self, plan: CompiledPlan, spec: GraphSpec, runtime: TrtRuntime, loader: ThreadPoolExecutor) -> None:
         self._plan = plan
@@ -139,7 +139,7 @@ class TrtGraph:
             self._loading = self._loader.submit(self._plan.load)
 
     def unload(self) -> None:
-        """See ``Graph.unload``. Waits for a prefetch that is under way."""
+        """See ``Graph.unload``. Waits for a running prefetch."""
         loading, self._loading = self._loading, None
         if loading is not None:
             loading.exception()  # whatever it was, nothing is to be loaded any more

@@ -1,6 +1,7 @@
-"""The TensorRT library: which module it is, what it says, and what it makes of a plan. Knows no tensors.
+"""The TensorRT library: its module, its log messages, and how it opens a plan.
 
-``tensorrt_rtx`` (TensorRT for RTX) and classic ``tensorrt`` share one API; what only one of them can do is a property.
+``tensorrt_rtx`` (TensorRT for RTX) and classic ``tensorrt`` share one API; properties tell what only one of them can
+do.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ _REMEDIES = {
 
 
 class TrtLibrary:
-    """An imported TensorRT module with its logger and runtime. Raises ``DeviceUnavailable`` where it is missing."""
+    """An imported TensorRT module with its logger and runtime.
+
+    Raises ``DeviceUnavailable`` if the module is missing.
+    """
 
     def __init__(self, module_name: str) -> None:
         try:
@@ -42,16 +46,16 @@ class TrtLibrary:
 
     @property
     def defers_weights(self) -> bool:
-        """Whether a plan can be opened without its weights."""
+        """True if a plan can be opened without its weights."""
         return hasattr(self._runtime, "defer_weights_loading")
 
     @property
     def keeps_kernels(self) -> bool:
-        """Whether kernels are finished at run time and can be kept."""
+        """True if kernels are compiled at run time and can be cached."""
         return hasattr(self.module, "IRuntimeCache")
 
     def fault_of(self, content: Any) -> str | None:
-        """Why a plan cannot be used on this GPU, with the remedy; None where it can or the library cannot tell."""
+        """Why a plan cannot be used on this GPU, with the remedy; None if it can, or if the library cannot tell."""
         if not hasattr(self._runtime, "get_engine_validity"):
             return None
         validity, diagnostics = self._runtime.get_engine_validity(content)
@@ -62,13 +66,13 @@ class TrtLibrary:
         return "; ".join(found) or self.last_error()
 
     def deserialize(self, content: Any) -> Any:
-        """The engine of a plan, without its weights where that can be; None on failure. One call at a time."""
+        """Opens a plan, without its weights if the library can defer them; None on failure. Not thread-safe."""
         if self.defers_weights:
             self._runtime.defer_weights_loading = True
         return self._runtime.deserialize_cuda_engine(content)
 
     def last_error(self) -> str:
-        """The newest error that the library told, each told once."""
+        """The newest error message of the library; each is returned once."""
         return self._errors.pop() if self._errors else "TensorRT gave no reason"
 
     def _logger(self) -> Any:

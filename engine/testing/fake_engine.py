@@ -1,15 +1,15 @@
-"""An engine whose outputs a person can compute by hand. For tests of servers and clients, and for trying both.
+"""An engine whose outputs can be computed by hand, for tests of servers and clients.
 
-It keeps the real engine's rules for jobs (``engine.preparation.job``) and its order of events, and replaces every
-graph call by a line in ``graph_calls``:
+It applies the real engine's rules for jobs (``engine.preparation``) and keeps its order of events. Instead of a graph
+call it adds a line to ``graph_calls``:
 
 * frame ``i`` of a job with seed ``s`` is one colour: red ``(s + i) % 256``, green ``i % 256``, blue the number
   of characters of the prompt ``% 256``;
 * a preview after step ``k`` is one colour, ``k`` in all three channels, at an eighth of the clip's size;
 * the match score is 10 for each word of the prompt, at most 100; the rest of the report is in ``fake_match``;
 * a clip of 4n + 1 frames takes one call for the text, one for the picture, one a step, and n + 1 to decode;
-* every stage is reported to take 1 second, peak memory to be 1,000 bytes, the first frame to have 40 dB;
-* the first and the last frame match as well as the picture, and the diagnosis is that nothing was noticed.
+* every stage takes 1 second, peak memory is 1,000 bytes, the first frame has 40 dB;
+* the first and the last frame match as well as the picture, and the diagnosis has no symptoms.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ FAKE_METRICS = ClipMetrics(
 
 
 class FakeEngine:
-    """An engine without a model; see the module.
+    """An engine without a model; see the module's docstring.
 
-    ``call_seconds`` is the time of one graph call. Where ``gate`` is given, each graph call first takes one permit
-    of it, so that a test can stop the engine at any call.
+    ``call_seconds`` is the duration of one graph call. With a ``gate``, each graph call first acquires one permit, so
+    that a test can stop the engine at any call.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class FakeEngine:
         self._context = EnrichmentContext.of(capabilities)
 
     def capabilities(self) -> Capabilities:
-        """What the fake pretends to have loaded."""
+        """See ``Engine.capabilities``."""
         return self._capabilities
 
     def prepare(self, job: Job) -> PreparedJob:
@@ -141,7 +141,7 @@ class FakeEngine:
         )
 
     def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
-        """Ten points for each word."""
+        """Scores 10 for each word of the prompt."""
         picture, clip = prepare_score_request(image, prompt, plan, self._capabilities)
         report = self._report(prompt, picture.width, picture.height)
         return enriched(report, prompt, report_decoded(image, picture), clip, self._context)

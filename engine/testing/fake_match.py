@@ -1,10 +1,10 @@
-"""The fake engine's match report, without a model. Its numbers can be computed by hand.
+"""The fake engine's match report. Its numbers can be computed by hand.
 
 * the score is 10 for each word of the prompt, at most 100; the cosine, and the probability of every clause of
   subject, action and environment, is a hundredth of it, and every contrast is 0;
 * a clause weighs what ``engine.matching.score.WEIGHTS`` gives its kind, shared among clauses of that kind;
 * the subject fills the middle half of width and height, rounded down, and the heat map is 1 there and 0 elsewhere;
-* a noun ``dolphin`` or ``海豚`` is never in the picture, every other noun is;
+* a noun ``dolphin`` or ``海豚`` is always missing from the picture, every other noun is present;
 * each compiled size gets the largest centred window of its aspect.
 """
 
@@ -26,7 +26,7 @@ _HEAT_MAP = ((0.0, 0.0, 0.0, 0.0), (0.0, 1.0, 1.0, 0.0), (0.0, 1.0, 1.0, 0.0), (
 
 
 def fake_match_report(prompt: str, width_px: int, height_px: int, geometries: Sequence[Geometry]) -> MatchReport:
-    """The report on a picture of this size; see the module."""
+    """The report on a picture of this size in pixels; see the module's docstring."""
     clauses = parse_clauses(prompt)
     score = min(10.0 * len(prompt.split()), 100.0)
     box = Box(width_px // 4, height_px // 4, width_px // 2, height_px // 2)

@@ -1,10 +1,10 @@
-"""Memory that server and worker share: two words, and slots that pictures cross in. Knows bytes, not messages.
+"""The memory that server and worker share: two words, and slots for pictures.
 
-The server makes it and the worker maps it; from then on it has no name any more, so that it is gone as soon as both
-are, however they end. Before that, Python's resource tracker outlives the server and removes the name.
+The server creates the memory and the worker maps it; then its name is removed, so that the memory is freed once both
+processes ended, however they end. Before that, Python's resource tracker, which outlives the server, removes the name.
 
-Layout: one word with the highest number of a job that must stop (written by the server), one that changes whenever
-the worker gets on (written by the worker), then the slots of each way.
+Layout: one word with the highest number of a job that must stop (written by the server), one word that changes whenever
+the worker makes progress (written by the worker), then the slots of each direction.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
-from engine.api.errors import BundleInvalid
+from engine.api.errors import NoSharedMemory
 
 _WORD = struct.Struct("=Q")
 _CANCELLED_AT, _PROGRESS_AT = 0, 8
@@ -25,7 +25,7 @@ _ALIGNMENT_BYTES = 64
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """The slots of one way: ``count`` of ``slot_bytes`` each, from ``start``."""
+    """The slots of one direction: ``count`` slots of ``slot_bytes`` each, from byte ``start``."""
 
     start: int
     count: int
@@ -33,33 +33,33 @@ class Slots:
 
     @property
     def end(self) -> int:
-        """The first byte behind them."""
+        """The first byte after the slots."""
         return self.start + self.count * self.slot_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the slots of both ways lie."""
+    """Position of the slots of both directions."""
 
     to_worker: Slots
     to_server: Slots
 
     @classmethod
     def of(cls, to_worker_count: int, to_worker_bytes: int, to_server_count: int, to_server_bytes: int) -> Layout:
-        """Puts them side by side. Bytes are those of the largest content of a slot."""
+        """Lays out the slots one direction after the other. Bytes are those of the largest content of a slot."""
         to_worker = Slots(_HEAD_BYTES, to_worker_count, _aligned(to_worker_bytes))
         return cls(to_worker, Slots(to_worker.end, to_server_count, _aligned(to_server_bytes)))
 
 
 class Arena:
-    """The memory as one process sees it. No view of it may be left when it is closed."""
+    """The shared memory as one process sees it. Release every view before ``close``."""
 
     def __init__(self, memory: SharedMemory) -> None:
         self._memory = memory
 
     @classmethod
     def create(cls, layout: Layout) -> Arena:
-        """Makes it. Raises ``BundleInvalid`` where the system has no room for it."""
+        """Creates the memory. Raises ``NoSharedMemory``."""
         byte_count = layout.to_server.end
         try:
             memory = SharedMemory(create=True, size=byte_count)
@@ -75,16 +75,16 @@ class Arena:
 
     @classmethod
     def attach(cls, name: str) -> Arena:
-        """Maps what the server made."""
+        """Maps the memory that the server created."""
         return cls(SharedMemory(name=name))
 
     @property
     def name(self) -> str:
-        """What the worker finds it by."""
+        """The name by which the worker finds the memory."""
         return self._memory.name
 
     def view(self, slots: Slots, index: int) -> memoryview:
-        """A slot's bytes; the caller releases the view."""
+        """The bytes of a slot; the caller releases the view."""
         start = slots.start + index * slots.slot_bytes
         return self._bytes[start : start + slots.slot_bytes]
 
@@ -99,19 +99,19 @@ class Arena:
 
     @property
     def progress(self) -> int:
-        """Changes whenever the worker gets on with its job."""
+        """A number that changes whenever the worker makes progress."""
         return self._word(_PROGRESS_AT)
 
     def note_progress(self) -> None:
-        """The worker got on; called by one thread."""
+        """Records progress of the worker; called by one thread."""
         _WORD.pack_into(self._bytes, _PROGRESS_AT, self.progress + 1)
 
     def forget_name(self) -> None:
-        """Takes the name away; who has mapped the memory keeps it."""
+        """Removes the name. Processes that mapped the memory keep it."""
         self._memory.unlink()
 
     def close(self) -> None:
-        """Unmaps it."""
+        """Unmaps the memory."""
         self._memory.close()
 
     def _word(self, offset: int) -> int:
@@ -126,7 +126,7 @@ class Arena:
 
 
 def _reserve(memory: SharedMemory) -> None:
-    """Takes the pages now: where they run out later, writing them would kill the process."""
+    """Allocates the pages now. If they ran out later, writing to them would kill the process."""
     path = Path("/dev/shm") / memory.name
     if not path.exists():
         return
@@ -137,11 +137,10 @@ def _reserve(memory: SharedMemory) -> None:
         os.close(descriptor)
 
 
-def _no_room(byte_count: int, error: OSError) -> BundleInvalid:
+def _no_room(byte_count: int, error: OSError) -> NoSharedMemory:
     reason = (error.strerror or str(error)).lower()
-    return BundleInvalid(
-        f"no {byte_count} bytes of shared memory can be had ({reason}); give /dev/shm more room (docker run "
-        "--shm-size), or set --engine-process server"
+    return NoSharedMemory(
+        f"no {byte_count} bytes of shared memory can be had ({reason}); give /dev/shm more room (docker run --shm-size)"
     )
 
 

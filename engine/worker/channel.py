@@ -1,12 +1,11 @@
-"""Messages between server and worker: small things through a pipe, pictures through slots of shared memory.
+"""Messages between server and worker: pickles through a pipe, pictures through slots of shared memory.
 
-Knows pickles and slots; does not know what a message means. A large array or byte string of a message is copied into
-a slot by the sender and out of it by the receiver, and never pickled. A slot belongs to the sender until its message
-is sent, and again once the receiver has copied it out and sent its number back through a pipe of its own. Receivers
-never wait for a sender, so neither side can block the other for good; when one of them ends, the pipes of the other
-end too.
+The sender copies a large array or byte string of a message into a slot instead of pickling it, and the receiver copies
+it out. A slot belongs to the sender until its message is sent, and again once the receiver copied it out and returned
+its number through a separate pipe. Receivers never wait for a sender, so neither side can block the other forever; when
+one side ends, its pipes close.
 
-What does not fit a slot goes through the pipe: slower, and right.
+Content that does not fit a slot is pickled, which is slower.
 """
 
 from __future__ import annotations
@@ -26,24 +25,24 @@ _NO_SLOT = 255
 
 
 class SlotWriter:
-    """The sender's side of the slots of one way. Used by one thread at a time."""
+    """The sender's side of the slots of one direction. Not thread-safe."""
 
     def __init__(self, arena: Arena, slots: Slots, returned: Connection[Any, Any]) -> None:
         self._arena, self._slots, self._returned = arena, slots, returned
         self._free = list(range(slots.count))
 
     def take(self) -> int:
-        """The free slot that was used last; waits until there is one. Raises ``EOFError`` when the receiver is gone."""
+        """The most recently used free slot; waits for one. Raises ``EOFError`` if the receiver is gone."""
         while not self._free or self._returned.poll():
             self._free.append(self._returned.recv_bytes()[0])
         return self._free.pop()
 
     def put_back(self, slot: int) -> None:
-        """Keeps a slot that was not sent."""
+        """Returns a slot whose message was not sent."""
         self._free.append(slot)
 
     def fits(self, byte_count: int, offset: int) -> bool:
-        """Whether a slot has room for so many bytes more."""
+        """True if a slot has room for this many bytes at this offset."""
         return offset + byte_count <= self._slots.slot_bytes
 
     def write(self, slot: int, offset: int, content: np.ndarray[Any, Any]) -> None:
@@ -55,13 +54,13 @@ class SlotWriter:
 
 
 class SlotReader:
-    """The receiver's side of the slots of one way. Used by one thread."""
+    """The receiver's side of the slots of one direction. Not thread-safe."""
 
     def __init__(self, arena: Arena, slots: Slots, returned: Connection[Any, Any]) -> None:
         self._arena, self._slots, self._returned = arena, slots, returned
 
     def read(self, slot: int, offset: int, dtype: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        """A copy of what lies in a slot."""
+        """A copy of an array in a slot."""
         with self._arena.view(self._slots, slot) as view:
             size = int(np.prod(shape, dtype=np.int64))
             source = np.frombuffer(view, np.dtype(dtype), size, offset).reshape(shape)
@@ -70,14 +69,14 @@ class SlotReader:
         return array
 
     def give_back(self, slot: int) -> None:
-        """Lets the sender have a slot again. Never waits: fewer numbers are on their way than fit the pipe."""
+        """Returns a slot to the sender. Never blocks: the pipe holds more numbers than there are slots."""
         self._returned.send_bytes(bytes([slot]))
 
 
 class Channel:
-    """One end. ``send`` may be called by any thread, ``receive`` by one.
+    """One end of the connection. ``send`` is thread-safe; ``receive`` must be called by one thread.
 
-    Both raise ``OSError`` or ``EOFError`` when the other end is gone.
+    Both raise ``OSError`` or ``EOFError`` if the other end is gone.
     """
 
     def __init__(self, connection: Connection[Any, Any], outgoing: SlotWriter, incoming: SlotReader) -> None:
@@ -86,7 +85,7 @@ class Channel:
         self._is_closed = False
 
     def close(self) -> None:
-        """Nothing is sent any more; who sends now is waited for. The other end must be gone, or reading."""
+        """Waits for a running ``send`` and refuses later ones. The other end must be gone, or still reading."""
         with self._sending:
             self._is_closed = True
 
@@ -109,7 +108,7 @@ class Channel:
                 self._connection.send_bytes(content)
 
     def receive(self) -> Any:
-        """The next message; waits for it."""
+        """Waits for the next message and returns it."""
         content = self._connection.recv_bytes()
         slot = content[0]
         unpacker = _Unpacker(io.BytesIO(content), slot, self._incoming)
@@ -128,7 +127,7 @@ class _Packer(pickle.Pickler):
         self._offset = 0
 
     def persistent_id(self, obj: Any) -> tuple[str, int, str, tuple[int, ...]] | None:
-        """Where a large array or byte string lies; None for everything else, which is pickled."""
+        """Puts a large array or byte string into the slot and returns its position; None for content to pickle."""
         if type(obj) is bytes and len(obj) >= _SMALLEST_BYTES:
             return self._park("bytes", np.frombuffer(obj, np.uint8))
         if type(obj) is np.ndarray and obj.nbytes >= _SMALLEST_BYTES and not obj.dtype.hasobject:
@@ -154,7 +153,7 @@ class _Unpacker(pickle.Unpickler):
         self._slots = slots
 
     def persistent_load(self, pid: tuple[str, int, str, tuple[int, ...]]) -> Any:
-        """Copies out what ``_Packer.persistent_id`` left in the slot."""
+        """Copies an array or byte string out of the slot."""
         kind, offset, dtype, shape = pid
         array = self._slots.read(self._slot, offset, dtype, shape)
         return array.tobytes() if kind == "bytes" else array

@@ -1,8 +1,8 @@
-"""The worker: opens the engine and does what the server asks. Runs in a process of its own; knows no restart.
+"""The worker process: opens the engine, generates clips and scores pairs for the server.
 
-Three kinds of thread: the main one opens the engine and drives its jobs, one reads messages, a few score matches, so
-that a score never waits for a clip. The worker ends with the server: when the pipe ends, and on Linux by the kernel
-too, should a graph call keep the reading thread from seeing it.
+Three kinds of threads: the main thread opens the engine and runs jobs, one thread reads messages, and a few score
+pairs, so that a score never waits for a clip. The worker ends with the server: when the pipe closes, and on Linux also
+through the kernel, in case a graph call keeps the reading thread from running.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def work(
     slots_returned: Connection[Any, Any],
     slots_to_return: Connection[Any, Any],
 ) -> None:
-    """The life of a worker, from its start to its end."""
-    _outlive_nobody()
+    """Runs a worker from start to end. The target of ``multiprocessing.Process``."""
+    _end_with_server()
     set_up()
     with contextlib.suppress(EOFError, OSError):  # the server is gone
         try:
             engine = open_engine()
-        except Exception as error:  # noqa: BLE001  the server tells
+        except Exception as error:  # noqa: BLE001  the server reports it
             connection.send(OpenFailed(Failure.of(error)))
             return
         connection.send(Opened(engine.capabilities()))
@@ -63,7 +63,10 @@ def work(
 
 
 class _SharedFlag(CancelFlag):
-    """The flag of one job, set by the server's word; each look at it shows the server that the job gets on."""
+    """The cancel flag of one job, set by the server in shared memory.
+
+    Each check also records progress for the server.
+    """
 
     def __init__(self, arena: Arena, number: int) -> None:
         super().__init__()
@@ -86,7 +89,7 @@ class _Worker:
         self._scorers = ThreadPoolExecutor(SCORE_THREAD_COUNT, thread_name_prefix="score")
 
     def run(self) -> None:
-        """Drives jobs until the server closes."""
+        """Runs jobs until the server sends ``Close``."""
         gc.freeze()  # what the engine loaded stays
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
         while (asked := self._jobs.get()) is not None:
@@ -103,14 +106,14 @@ class _Worker:
                         self._scorers.submit(self._score, asked)
                     case Close():
                         self._jobs.put(None)
-        os._exit(1)  # the server is gone; whatever runs here is of no use to anybody
+        os._exit(1)  # the server is gone, so no result of this process is needed
 
     def _generate(self, asked: Generate) -> None:
         try:
             for event in self._engine.generate(asked.job, _SharedFlag(self._arena, asked.number)):
                 self._channel.send(Happened(asked.number, event))
                 self._arena.note_progress()
-        except Exception as error:  # noqa: BLE001  the server tells
+        except Exception as error:  # noqa: BLE001  the server reports it
             self._channel.send(Failed(asked.number, Failure.of(error)))
         else:
             self._channel.send(Done(asked.number))
@@ -118,19 +121,20 @@ class _Worker:
     def _score(self, asked: Score) -> None:
         try:
             report = self._engine.score_match(asked.image, asked.prompt, asked.plan)
-        except Exception as error:  # noqa: BLE001  the server tells
+        except Exception as error:  # noqa: BLE001  the server reports it
             self._channel.send(Failed(asked.number, Failure.of(error)))
         else:
             self._channel.send(Done(asked.number, report))
 
 
-def _outlive_nobody() -> None:
-    """Signals to the group are the server's to answer; its end is the worker's."""
+def _end_with_server() -> None:
+    """Ignores signals to the process group, and asks the kernel to end this process together with the server."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(ValueError, OSError, AttributeError):
         faulthandler.enable()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        with contextlib.suppress(OSError):  # of server and worker the kernel had better take the one that comes back
+        # Out of memory the kernel should kill the worker, which is restarted, and not the server.
+        with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(_KILL_PREFERENCE, encoding="ascii")

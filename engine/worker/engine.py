@@ -14,7 +14,7 @@ from engine.api.media import Image
 from engine.api.settings import WorkerSettings
 from engine.preparation.job import prepare_job
 from engine.runtime.process_memory import resident_bytes
-from engine.worker.process import ProcessLost
+from engine.worker.launch import ProcessLost
 from engine.worker.supervisor import Supervisor
 
 

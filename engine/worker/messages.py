@@ -1,4 +1,4 @@
-"""What server and worker say to each other. Plain frozen data; each answer carries the number of its call."""
+"""Messages between server and worker. Every answer carries the number of its call."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from engine.worker.arena import Layout
 
 
 class WorkerTraceback(Exception):
-    """The traceback of an error as the worker saw it; only ever a cause, for the log."""
+    """The traceback of an error in the worker; the cause of the error that the server raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error that crosses: its class and content, since classes with arguments of their own cannot be pickled."""
+    """An error of the worker as class and content, because exceptions with arguments of their own cannot be pickled."""
 
     kind: type[BaseException]
     arguments: tuple[Any, ...]
@@ -30,7 +30,10 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
-        """Errors that the engine did not raise on purpose cross as ``GraphFailed``, without memory as such."""
+        """The failure of an error.
+
+        Errors that the engine did not raise on purpose become ``GraphFailed`` or ``OutOfMemory``.
+        """
         trace = "".join(traceback.format_exception(error))
         if isinstance(error, MemoryError):
             return cls(OutOfMemory, ("the process has no memory left",), {}, trace)
@@ -39,7 +42,7 @@ class Failure:
         return cls(GraphFailed, (f"{type(error).__name__}: {error}",), {}, trace)
 
     def error(self) -> BaseException:
-        """The error again, caused by its traceback in the worker."""
+        """The error again, with its traceback in the worker as cause."""
         error = self.kind.__new__(self.kind, *self.arguments)
         error.__dict__.update(self.attributes)
         error.__cause__ = WorkerTraceback(f"\n{self.trace}")
@@ -55,14 +58,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class OpenFailed:
-    """The engine cannot be opened; the worker ends."""
+    """The engine could not be opened; the worker ends."""
 
     failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """The memory to map; from its answer on, messages go through a ``Channel``."""
+    """The shared memory to map. After its answer, messages go through a ``Channel``."""
 
     name: str
     layout: Layout
@@ -70,7 +73,7 @@ class Attach:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Generate a clip: any number of ``Happened``, then ``Done`` or ``Failed``."""
+    """Asks for a clip. Answers: any number of ``Happened``, then ``Done`` or ``Failed``."""
 
     number: int
     job: PreparedJob
@@ -78,7 +81,7 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Score a pair: ``Done`` or ``Failed``."""
+    """Asks for a score. Answer: ``Done`` or ``Failed``."""
 
     number: int
     image: Image
@@ -88,7 +91,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Close the engine and end."""
+    """Asks the worker to close the engine and end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A call is over."""
+    """The call succeeded; ``report`` is the result of a score."""
 
     number: int
     report: MatchReport | None = None
@@ -109,7 +112,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A call is over, by an error."""
+    """The call failed."""
 
     number: int
     failure: Failure

@@ -1,20 +1,17 @@
-"""One worker process, seen from the server: starts it, passes calls to it, and tells how it ended.
+"""One worker process, seen from the server: passes calls to it and finds out how it ended.
 
-Knows one life; the next one is ``supervisor``'s. A thread reads what the worker says and hands it to whoever made the
-call. When the process ends, for whatever reason, every open call gets ``ProcessLost``.
+A thread reads the worker's replies and hands each to the caller that waits for it. When the process ends, every open
+call raises ``ProcessLost``. One object stands for one process; ``supervisor`` starts the next one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import multiprocessing
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
-from typing import Any
 
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities
@@ -24,89 +21,48 @@ from engine.api.events import Event
 from engine.api.job import ClipPlan, PreparedJob
 from engine.api.match_report import MatchReport
 from engine.api.media import Image
-from engine.runtime.process_memory import memory_kill_count
-from engine.worker.arena import Arena, Layout
-from engine.worker.channel import Channel, SlotReader, SlotWriter
-from engine.worker.child import SCORE_THREAD_COUNT, work
-from engine.worker.messages import Attach, Close, Done, Failed, Generate, Happened, Opened, OpenFailed, Score
-
-_FRAME_SLOT_COUNT = 4
-_EXIT_CODE_SECONDS = 0.5
-
-
-class ProcessLost(Exception):
-    """The process ended under a call."""
-
-    def __init__(self, reason: LossReason) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
-
+from engine.worker.launch import ProcessLost, WorkerLaunch
+from engine.worker.messages import Close, Done, Failed, Generate, Happened, Score
 
 _Reply = Happened | Done | Failed | ProcessLost
 
 
 class WorkerProcess:
-    """Starts the process; ``open`` must be called before anything else but ``kill``.
+    """Starts the process. Call ``open`` before anything else but ``kill``.
 
-    The thread that makes it must live as long as the process does: on Linux the worker ends with that thread.
+    The thread that constructs the object must live as long as the process: on Linux the worker ends with that thread.
     """
 
     def __init__(self, open_engine: Callable[[], Engine], set_up: Callable[[], None]) -> None:
-        context = multiprocessing.get_context("spawn")
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._inboxes: dict[int, SimpleQueue[_Reply]] = {}
         self._busy_since: dict[int, float] = {}
         self._verdict: LossReason | None = None
-        self._arena: Arena | None = None
-        self._kill_count = memory_kill_count()
+        self._has_arena = False
         self.lost = threading.Event()
-        self._connection, worker_connection = context.Pipe()
-        # Numbers of free slots: of those to the worker it returns them, of those to the server it gets them back.
-        free_here, returned_there = context.Pipe(duplex=False)
-        free_there, returned_here = context.Pipe(duplex=False)
-        self._free_here, self._returned_here = free_here, returned_here
-        self._process = context.Process(
-            target=work,
-            args=(open_engine, set_up, worker_connection, free_there, returned_there),
-            name="stillcue-engine",
-            daemon=True,
-        )
-        self._process.start()
-        for pipe in (worker_connection, free_there, returned_there):
-            pipe.close()
+        self._launch = WorkerLaunch(open_engine, set_up)
 
     def open(self) -> Capabilities:
         """Waits until the engine is open. Raises what opening it raises, or ``ProcessLost``."""
-        try:
-            capabilities = self._wait_open()
-            self._arena, layout = self._share(capabilities)
-        except BaseException:
-            self.kill()
-            self._process.join()
-            self._release()
-            raise
-        self._channel = Channel(
-            self._connection,
-            SlotWriter(self._arena, layout.to_worker, self._free_here),
-            SlotReader(self._arena, layout.to_server, self._returned_here),
-        )
+        capabilities, self._arena, self._channel = self._launch.open()
+        self._has_arena = True
         self._reader = threading.Thread(target=self._read, name="engine-replies", daemon=True)
         self._reader.start()
         return capabilities
 
     @property
     def process_id(self) -> int:
-        """Of the worker."""
-        return self._process.pid or 0
+        """Process id of the worker."""
+        return self._launch.process_id
 
     @property
     def is_ending(self) -> bool:
-        """Whether it is of no use to a new call."""
+        """True once the process ended or is being killed, so that new calls must not use it."""
         return self.lost.is_set() or self._verdict is not None
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
-        """See ``Engine.generate``; raises ``ProcessLost`` too. Returns when the worker is done with the job."""
+        """See ``Engine.generate``; also raises ``ProcessLost``. Returns once the worker is done with the job."""
         with self._call() as (number, inbox):
             cancel.when_set(lambda: self._cancel(number))
             is_over = False
@@ -126,7 +82,7 @@ class WorkerProcess:
                         pass
 
     def score_match(self, image: Image, prompt: str, plan: ClipPlan) -> MatchReport:
-        """See ``Engine.score_match``; raises ``ProcessLost`` too."""
+        """See ``Engine.score_match``; also raises ``ProcessLost``."""
         with self._call() as (number, inbox):
             self._send(Score(number, image, prompt, plan))
             report = _result(inbox.get())
@@ -135,13 +91,16 @@ class WorkerProcess:
         return report
 
     def watch(self, max_step_seconds: float) -> LossReason | None:
-        """Waits for the process' end, and ends it itself where a call gets on no more; None: it was closed."""
+        """Blocks until the process ended, and kills it if a call makes no progress for ``max_step_seconds``.
+
+        Returns the reason of the loss; None after ``close``.
+        """
         progress, changed_at = 0, time.monotonic()
         while not self.lost.wait(min(max_step_seconds / 4, 1.0)):
             now = time.monotonic()
             with self._lock:
                 oldest = min(self._busy_since.values(), default=now)
-                current = self._arena.progress if self._arena is not None else progress
+                current = self._arena.progress if self._has_arena else progress
             if current != progress:
                 progress, changed_at = current, now
             if now - max(oldest, changed_at) > max_step_seconds:
@@ -149,63 +108,26 @@ class WorkerProcess:
         return self._verdict
 
     def close(self, timeout_seconds: float) -> None:
-        """Lets the worker close its engine after the running job, and kills it where that takes too long."""
-        threading.Thread(target=self._say_close, name="engine-close", daemon=True).start()
+        """Lets the worker finish its job and close its engine; kills the worker after ``timeout_seconds``."""
+        threading.Thread(target=self._send_close, name="engine-close", daemon=True).start()
         if not self.lost.wait(timeout_seconds):
             self.kill()
             self.lost.wait()
 
     def kill(self) -> None:
         """Ends the process now."""
-        with contextlib.suppress(OSError):
-            self._process.kill()
+        self._launch.kill()
 
     def join(self) -> None:
-        """Waits until the process is gone and its memory given back."""
+        """Waits until the process is gone and its memory is freed."""
         self._reader.join()
 
-    def _wait_open(self) -> Capabilities:
-        match self._say(None):
-            case Opened(capabilities):
-                return capabilities
-            case OpenFailed(failure):
-                raise failure.error()
-        raise ProcessLost(LossReason.CRASHED)
-
-    def _share(self, capabilities: Capabilities) -> tuple[Arena, Layout]:
-        picture_bytes = max(item.width_px * item.height_px * 3 for item in capabilities.geometries)
-        layout = Layout.of(
-            1 + SCORE_THREAD_COUNT,
-            max(capabilities.limits.max_image_bytes, picture_bytes),
-            _FRAME_SLOT_COUNT,
-            picture_bytes,
-        )
-        arena = Arena.create(layout)
-        try:
-            self._say(Attach(arena.name, layout))
-        except BaseException:
-            arena.close()
-            raise
-        finally:
-            arena.forget_name()
-        return arena, layout
-
-    def _say(self, message: object) -> Any:
-        """Sends something before there is a channel, and waits for the answer."""
-        try:
-            if message is not None:
-                self._connection.send(message)
-            return self._connection.recv()
-        except (EOFError, OSError):
-            self._process.join(_EXIT_CODE_SECONDS)
-            raise ProcessLost(self._reason_of_end() or LossReason.CRASHED) from None
-
     def _send(self, message: object) -> None:
-        # Where the worker is gone, its reader tells; the answer of this call is then the loss.
+        # If the worker is gone, the reader ends every open call with the loss.
         with contextlib.suppress(EOFError, OSError):
             self._channel.send(message)
 
-    def _say_close(self) -> None:
+    def _send_close(self) -> None:
         self._send(Close())
 
     @contextlib.contextmanager
@@ -225,7 +147,7 @@ class WorkerProcess:
 
     def _cancel(self, number: int) -> None:
         with self._lock:
-            if self._arena is not None:
+            if self._has_arena:
                 self._arena.cancelled = max(self._arena.cancelled, number)
 
     def _condemn(self, reason: LossReason) -> None:
@@ -239,36 +161,21 @@ class WorkerProcess:
                 with self._lock:
                     inbox = self._inboxes.get(reply.number)
                 if isinstance(reply, Failed) and issubclass(reply.failure.kind, OutOfMemory):
-                    # Its end is what gives the memory back. The next job comes when this one is answered.
+                    # Only the end of the process frees the memory. The next job comes once this one is answered.
                     self._condemn(LossReason.OUT_OF_MEMORY)
                 if inbox is not None:
                     inbox.put(reply)
-        self._process.join(_EXIT_CODE_SECONDS)
-        self._verdict = self._verdict or self._reason_of_end()
+        self._verdict = self._verdict or self._launch.reason_of_end()
         with self._lock:
             self.lost.set()
             for inbox in self._inboxes.values():
                 inbox.put(ProcessLost(self._verdict or LossReason.CRASHED))
-        self.kill()
-        self._process.join()
+        self._launch.end()
         self._channel.close()
-        self._release()
-
-    def _reason_of_end(self) -> LossReason | None:
-        """What the exit code says; None for an end as it should be."""
-        code = self._process.exitcode
-        if code == 0:
-            return None
-        was_killed_for_memory = code == -signal.SIGKILL and memory_kill_count() > self._kill_count
-        return LossReason.OUT_OF_MEMORY if was_killed_for_memory else LossReason.CRASHED
-
-    def _release(self) -> None:
         with self._lock:
-            arena, self._arena = self._arena, None
-        if arena is not None:
-            arena.close()
-        for pipe in (self._connection, self._free_here, self._returned_here):
-            pipe.close()
+            self._has_arena = False
+        self._arena.close()
+        self._launch.close_pipes()
 
 
 def _result(reply: _Reply) -> MatchReport | None:

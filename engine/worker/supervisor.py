@@ -1,7 +1,7 @@
-"""Keeps a worker running: starts it, watches it, starts it again after a pause that grows. Knows no calls.
+"""Keeps a worker process running: starts it, waits for its end, restarts it after a pause that grows.
 
-One thread makes every worker and lives as long as the last of them. The first start fails with its own error; later
-ones are tried until the supervisor is closed.
+One thread starts every worker and outlives the last of them. The first start raises its own error; later starts are
+retried until the supervisor is closed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from engine.api.capabilities import Capabilities
 from engine.api.engine import Engine, LossReason, WorkerListener
 from engine.api.errors import BundleInvalid, EngineError, EngineHung, EngineLost, EngineRestarting, OutOfMemory
 from engine.api.settings import WorkerSettings
-from engine.worker.process import ProcessLost, WorkerProcess
+from engine.worker.launch import ProcessLost
+from engine.worker.process import WorkerProcess
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -27,7 +28,7 @@ _CLOSE_SECONDS = 5.0
 
 
 class Supervisor:
-    """Starts the first worker when it is made, and raises what opening the engine raises."""
+    """Starts the first worker when constructed, and raises what opening the engine raises."""
 
     def __init__(self, open_engine: Callable[[], Engine], settings: WorkerSettings) -> None:
         self._open_engine = open_engine
@@ -39,7 +40,7 @@ class Supervisor:
         self._first: Future[Capabilities] = Future()  # what the first start comes to
         self._loss: LossReason | None = None  # while no worker runs
         self._is_closed = False
-        self._is_given_up = False  # for now: the last try to start failed, so nobody waits for the next
+        self._is_given_up = False  # the latest start failed, so calls do not wait for the next one
         self._pause_seconds = settings.restart_seconds
         self._open_seconds = 0.0
         self._thread = threading.Thread(target=self._run, name="engine-supervisor", daemon=True)
@@ -53,7 +54,7 @@ class Supervisor:
 
     @property
     def retry_seconds(self) -> float:
-        """How long it is likely to take until a worker runs."""
+        """Estimated seconds until a worker runs."""
         return self._pause_seconds + self._open_seconds
 
     @property
@@ -62,7 +63,7 @@ class Supervisor:
 
     @property
     def process_id(self) -> int | None:
-        """Of the worker, while one runs."""
+        """Process id of the worker; None while no worker runs."""
         process = self._process
         return None if process is None else process.process_id
 
@@ -75,14 +76,17 @@ class Supervisor:
             listener.lost(loss)
 
     def process(self) -> WorkerProcess:
-        """The worker. Raises ``EngineRestarting`` while none runs."""
+        """The running worker. Raises ``EngineRestarting`` while none runs."""
         with self._changed:
             if self._process is None or not self._is_running or self._is_closed:
                 raise EngineRestarting(self.retry_seconds)
             return self._process
 
     def wait_for_process(self, cancel: CancelFlag) -> WorkerProcess:
-        """The worker, or the next one. Raises ``Cancelled``, or ``EngineRestarting`` where it does not start."""
+        """The running worker, or the next one.
+
+        Raises ``Cancelled``, or ``EngineRestarting`` if the next one does not start.
+        """
         cancel.when_set(self._notify)
         with self._changed:
             self._changed.wait_for(lambda: self._is_running or self._is_given_up or self._is_closed or cancel.is_set)
@@ -90,7 +94,7 @@ class Supervisor:
         return self.process()
 
     def error_of(self, lost: ProcessLost) -> EngineError:
-        """What a caller is told whose call was lost."""
+        """The engine error for a caller whose call was lost."""
         match lost.reason:
             case LossReason.HUNG:
                 return EngineHung(self._settings.max_step_seconds, self.retry_seconds)
@@ -100,7 +104,10 @@ class Supervisor:
                 return EngineLost(self.retry_seconds)
 
     def close(self) -> None:
-        """Lets the worker finish and end, kills it where that takes long or it only opens, and starts no other."""
+        """Lets the worker finish its job and end, and starts no other.
+
+        Kills a worker that takes long or is still opening.
+        """
         with self._changed:
             self._is_closed = True
             process = self._process
@@ -157,7 +164,7 @@ class Supervisor:
             if not is_first and capabilities != self.capabilities:
                 process.close(_CLOSE_SECONDS)
                 raise BundleInvalid("the bundle on disk is another one now; start the server again to serve it")
-        except Exception as error:  # noqa: BLE001  the first start raises it, the log tells of later ones
+        except Exception as error:  # noqa: BLE001  the first start raises it, later ones are logged
             self._give_up(error, is_first)
             return None
         self._open_seconds = time.monotonic() - started_at

@@ -1,8 +1,8 @@
-"""What an export has finished, so that one that was killed goes on where it was. Knows steps, files and digests.
+"""The log of finished steps, by which an interrupted export resumes.
 
-The journal lies in the bundle's folder until the manifest is written. A step counts as finished when it stands there
-with the same inputs and its files are on disk with the digests that they had; anything else is done again. Whether
-the inputs are the same is asked of a digest, so a changed checkpoint, option or library version is never mistaken.
+The log lies in the bundle's folder until the manifest is written. A step counts as finished when the log holds it with
+the same inputs and its files are on disk with the same digests; any other step runs again. Inputs are compared by
+digest, so a changed checkpoint, option or library version is never mistaken for the former one.
 """
 
 from __future__ import annotations
@@ -10,90 +10,100 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from engine.bundle.folder import file_sha256
 from engine.bundle.manifest import FileSpec
+from export.atomic_file import write_text
 
-JOURNAL_NAME = "export.journal.json"
+BUILD_LOG_NAME = "export.journal.json"
+_LIBRARIES = ("torch", "diffusers", "transformers", "onnx", "onnxscript", "onnxruntime")
 
 
-class Journal:
-    """The steps of one export into ``folder``. ``context`` is what every step depends on."""
+class BuildLog:
+    """The steps of one export into ``folder``. ``context`` is what every step depends on.
 
-    def __init__(self, folder: Path, context: Mapping[str, Any]) -> None:
-        self._folder, self._context = folder, dict(context)
-        self._path = folder / JOURNAL_NAME
+    A dry run reads the log of an interrupted export and writes nothing.
+    """
+
+    def __init__(self, folder: Path, context: Mapping[str, Any], *, is_dry_run: bool = False) -> None:
+        self._folder, self._context, self._is_dry_run = folder, dict(context), is_dry_run
+        self._path = folder / BUILD_LOG_NAME
         self._steps: dict[str, dict[str, Any]] = _read(self._path)
         self._checked: dict[str, FileSpec] = {}
 
     def step(
         self, name: str, inputs: Mapping[str, Any], work: Callable[[], tuple[dict[str, Any], Iterable[Path]]]
     ) -> dict[str, Any]:
-        """What ``work`` answered, now or in the export that was interrupted.
+        """Returns the answer of ``work``, from the log if the step is finished, else by calling it.
 
-        ``work`` gives an answer that JSON can hold and the files that it wrote inside the folder.
+        ``work`` returns an answer of JSON types and the files that it wrote inside the folder.
         """
         digest = _digest({**self._context, "step": name, **inputs})
-        kept = self._steps.get(name)
-        if kept is not None and kept["inputs"] == digest and self._are_whole(kept["files"]):
-            answer: dict[str, Any] = kept["answer"]
+        logged = self._steps.get(name)
+        if logged is not None and logged["inputs"] == digest and self._are_whole(logged["files"]):
+            answer: dict[str, Any] = logged["answer"]
             return answer
         answer, files = work()
-        specs = {file.relative_to(self._folder).as_posix(): self._spec(file) for file in files}
+        specs = {file.relative_to(self._folder).as_posix(): _file_spec(file) for file in files}
         self._checked |= specs
         self._steps[name] = {
             "inputs": digest,
             "files": {file: spec.model_dump() for file, spec in specs.items()},
             "answer": answer,
         }
-        self._write()
+        if not self._is_dry_run:
+            write_text(self._path, json.dumps(self._steps, indent=1) + "\n")
         return answer
 
     def file(self, name: str) -> FileSpec:
-        """Digest and size of a file in the folder; read again only if no step of this export knows it."""
+        """Digest and size of a file in the folder. The file is read at most once in an export."""
         if name not in self._checked:
-            self._checked[name] = self._spec(self._folder / name)
+            self._checked[name] = _file_spec(self._folder / name)
         return self._checked[name]
 
     def close(self) -> None:
-        """Ends the journal: the manifest now says what there is."""
+        """Removes the log; the manifest replaces it."""
         self._path.unlink(missing_ok=True)
 
     def _are_whole(self, files: Mapping[str, Mapping[str, Any]]) -> bool:
         for name, recorded in files.items():
             spec, path = FileSpec.model_validate(recorded), self._folder / name
-            if not path.is_file() or path.stat().st_size != spec.byte_count:
-                return False
-            if name not in self._checked:
-                self._checked[name] = self._spec(path)
-            if self._checked[name] != spec:
+            if not path.is_file() or path.stat().st_size != spec.byte_count or self.file(name) != spec:
                 return False
         return True
 
-    @staticmethod
-    def _spec(path: Path) -> FileSpec:
-        return FileSpec(sha256=file_sha256(path), byte_count=path.stat().st_size)
 
-    def _write(self) -> None:
-        if not self._folder.is_dir():  # a dry run leaves nothing behind
-            return
-        partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps(self._steps, indent=1) + "\n", encoding="utf-8")
-        partial.replace(self._path)
+def export_context(verify: str) -> dict[str, Any]:
+    """The inputs that all steps share: library versions, the exporter's own code, and the verify option."""
+    code = hashlib.sha256()
+    root = Path(__file__).parents[1]
+    for file in sorted(root.rglob("*.py")):
+        code.update(f"{file.relative_to(root)}\0".encode() + file.read_bytes())
+    return {"libraries": library_versions(), "exporter": code.hexdigest(), "verify": verify}
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that determine the files of a bundle."""
+    return {library: version(library) for library in _LIBRARIES}
+
+
+def _file_spec(path: Path) -> FileSpec:
+    return FileSpec(sha256=file_sha256(path), byte_count=path.stat().st_size)
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """Steps of an earlier try. A journal that cannot be read says nothing, which is what an empty one says."""
+    """Steps of an interrupted export. A log that cannot be read counts as empty."""
     try:
         steps = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    whole = isinstance(steps, dict) and all(
+    is_valid = isinstance(steps, dict) and all(
         isinstance(step, dict) and {"inputs", "files", "answer"} <= step.keys() for step in steps.values()
     )
-    return steps if whole else {}
+    return steps if is_valid else {}
 
 
 def _digest(inputs: Mapping[str, Any]) -> str:

@@ -1,8 +1,7 @@
-"""Weights of a component as its graphs will read them: in place, copied, or in another precision.
+"""The weights of a component in the form that its graphs read: planned first, then written.
 
-Knows shards, precisions and the bundle's folder; knows no graph. A checkpoint that lies inside the bundle's folder is
-pointed at where it is, because ONNX Runtime refuses external data outside the graph's folder; any other is written
-there, tensor after tensor.
+A checkpoint inside the bundle's folder is referenced in place where its precision fits. Any other is written there,
+tensor after tensor, because ONNX Runtime refuses external data outside the graph's folder.
 """
 
 from __future__ import annotations
@@ -15,21 +14,24 @@ from pathlib import Path
 from torch import nn
 
 from export.quantise.calibration import Calibration
-from export.quantise.encodings import Encoding, Kept
-from export.quantise.progress import progress_lines
+from export.quantise.encodings import Encoding, PassThrough
 from export.quantise.recipes import Recipe
 from export.quantise.stored import QuantisedWeight, QuantisedWeights
-from export.quantise.writer import encoded_byte_count, write_tensors
+from export.quantise.writer import encoded_byte_count, progress_lines, write_tensors
 from export.weights.lora import Adapter, FusedWeights
 from export.weights.parameters import check_weights, stored_parameters
-from export.weights.shards import Shards, StoredWeight, WeightSource
+from export.weights.safetensors_file import StoredWeight
+from export.weights.shards import Shards, WeightSource
 
 WEIGHTS_FOLDER = "weights"
 
 
 @dataclass(frozen=True)
-class Stock:
-    """Where the weights of a component lie, in one precision. ``files`` are those that the bundle then holds."""
+class ComponentWeights:
+    """The stored weights of a component. ``files`` are the files of the bundle that hold them.
+
+    ``stored`` has the shapes that are traced; ``quantised`` replaces some of them in the finished graph.
+    """
 
     stored: Mapping[str, StoredWeight]
     quantised: Mapping[str, QuantisedWeight]
@@ -37,8 +39,11 @@ class Stock:
 
 
 @dataclass(frozen=True)
-class StockPlan:
-    """What has to be written for it: nothing where ``encodings`` is None."""
+class PlannedWeights:
+    """The way of a component's weights into the bundle. ``encodings`` None: the shards are referenced in place.
+
+    ``source`` gives the weights with adapters fused; ``file`` is written with the encodings.
+    """
 
     source: WeightSource
     shards: Shards
@@ -47,7 +52,7 @@ class StockPlan:
 
     @property
     def byte_count(self) -> int:
-        """Bytes that graphs will read."""
+        """Bytes that the graphs read."""
         return self.shards.byte_count if self.encodings is None else encoded_byte_count(self.source, self.encodings)
 
     @property
@@ -56,25 +61,24 @@ class StockPlan:
         return 0 if self.encodings is None or self.file.is_file() else self.byte_count
 
     def write(self, report: Callable[[str], None]) -> None:
-        """Writes the file. Raises ``ExportError``."""
+        """Writes the file, unless the shards are referenced in place. Raises ``ExportError``."""
         if self.encodings is not None:
             write_tensors(self.source, self.encodings, self.file, progress_lines(self.file.name, report))
 
-    def open(self) -> Stock:
-        """The weights, once they are written."""
+    def open(self) -> ComponentWeights:
+        """Opens the weights after ``write``, in this export or an interrupted one."""
         if self.encodings is None:
-            return Stock(self.shards.weights, {}, self.shards.files)
+            return ComponentWeights(self.shards.weights, {}, self.shards.files)
         written = QuantisedWeights.open(self.file)
-        # What is quantised is replaced in the graph afterwards; until then it has the shape that it is traced with.
         traced = {
             name: dataclasses.replace(written.shards.weight(name), shape=self.source.shape(name))
             for name in written.quantised
         }
-        return Stock({**written.shards.weights, **traced}, written.quantised, (self.file,))
+        return ComponentWeights({**written.shards.weights, **traced}, written.quantised, (self.file,))
 
 
-def plan_stock(
-    folder: Path,
+def plan_weights(
+    shards: Shards,
     name: str,
     model: nn.Module,
     out: Path,
@@ -82,14 +86,14 @@ def plan_stock(
     adapters: Sequence[Adapter] = (),
     recipe: Recipe | None = None,
     calibration: Calibration | None = None,
-) -> StockPlan:
-    """Decides for the component in ``folder``; ``model`` is it in the recipe's type, without weights.
+) -> PlannedWeights:
+    """Decides for each weight of a component how it is stored; writes nothing.
 
-    Without a recipe it is float32. What the recipe does not quantise is stored in the type that is traced. Raises
-    ``ExportError`` where weights are missing, damaged, or not those of the configuration.
+    ``model`` is the component without weights, in the type that is traced. Without a recipe the precision is float32.
+    Weights that the recipe does not quantise are stored in the type that is traced. Raises ``ExportError`` where
+    weights are missing, damaged, or not those of the configuration.
     """
     precision = "fp32" if recipe is None else recipe.precision
-    shards = Shards.open(folder)
     check_weights(model, shards)
     source: WeightSource = FusedWeights(shards, adapters) if adapters else shards
     quantised = {} if recipe is None else _quantised(recipe, source, calibration)
@@ -99,21 +103,25 @@ def plan_stock(
     # A graph in float32 reads what is stored in less with a Cast, so there is nothing to convert.
     is_stored_so = all(shards.dtype(key) == tensor.dtype for key, tensor in parameters.items())
     is_ready = precision == "fp32" or (is_stored_so and not quantised and not adapters)
-    if is_ready and not adapters and folder.resolve().is_relative_to(out.resolve()):
-        return StockPlan(shards, _inside(shards, out), None, file)
+    if is_ready and not adapters and _are_inside(shards.files, out):
+        return PlannedWeights(shards, _relative_to(shards, out), None, file)
     encodings = {
-        key: quantised.get(key) or Kept(source.dtype(key) if is_ready else tensor.dtype)
+        key: quantised.get(key) or PassThrough(source.dtype(key) if is_ready else tensor.dtype)
         for key, tensor in parameters.items()
     }
-    return StockPlan(source, shards, encodings, file)
+    return PlannedWeights(source, shards, encodings, file)
 
 
 def _quantised(recipe: Recipe, source: WeightSource, calibration: Calibration | None) -> dict[str, Encoding]:
     encodings = recipe.encodings(source, calibration)
-    return {name: encoding for name, encoding in encodings.items() if not isinstance(encoding, Kept)}
+    return {name: encoding for name, encoding in encodings.items() if not isinstance(encoding, PassThrough)}
 
 
-def _inside(shards: Shards, out: Path) -> Shards:
+def _are_inside(files: Sequence[Path], folder: Path) -> bool:
+    return all(file.resolve().is_relative_to(folder.resolve()) for file in files)
+
+
+def _relative_to(shards: Shards, out: Path) -> Shards:
     """The same shards by paths that begin with the bundle's folder, links resolved."""
     return Shards(
         str(out),

@@ -1,6 +1,6 @@
-"""What a scorer's clauses are held against: subjects, scenes and actions, in English and Chinese.
+"""Contrast words: subjects, scenes and actions, in English and Chinese, that the scorer compares a clause with.
 
-A scorer's folder may bring its own (``contrast.json``, see ``load_contrasts``), where it knows only a few words.
+A scorer that was trained on few words brings its own list (``contrast.json``, see ``load_contrasts``).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ CONTRAST_FILE_NAME = "contrast.json"
 
 @dataclass(frozen=True)
 class ContrastWords:
-    """Words of one language. Templates put them, and the clauses of a sentence, in the place of ``{}``.
+    """Contrast words of one language. Templates have ``{}`` for a word, or for a clause of the prompt.
 
-    No word means the same as another, so that none counts twice; ``joint`` stands between a subject and an action.
+    No two words mean the same, so that none counts twice; ``joint`` stands between a subject and an action.
     """
 
     language: str
@@ -31,12 +31,12 @@ class ContrastWords:
 
     @property
     def subject_sentences(self) -> tuple[str, ...]:
-        """Sentences that name a subject."""
+        """One sentence for each subject."""
         return tuple(self.subject_template.format(word) for word in self.subjects)
 
     @property
     def scene_sentences(self) -> tuple[str, ...]:
-        """Sentences that name a scene."""
+        """One sentence for each scene."""
         return tuple(self.scene_template.format(word) for word in self.scenes)
 
 
@@ -111,14 +111,14 @@ DEFAULT_CONTRASTS = (_ENGLISH, _CHINESE)
 
 
 def contrast_sentences(contrasts: tuple[ContrastWords, ...]) -> tuple[str, ...]:
-    """What whole sentences are held against: every subject and every scene."""
+    """The sentences whose embeddings a bundle stores: all subjects, then all scenes, language by language."""
     return tuple(sentence for words in contrasts for sentence in (*words.subject_sentences, *words.scene_sentences))
 
 
 def load_contrasts(folder: Path) -> tuple[ContrastWords, ...]:
-    """The words in ``contrast.json`` of a scorer's folder, a list with the fields of ``ContrastWords``; else ours.
+    """Contrast words of a scorer: ``contrast.json`` in its folder, or ``DEFAULT_CONTRASTS`` without that file.
 
-    Raises ``ExportError`` for a file that is no such list.
+    The file is a list of objects with the fields of ``ContrastWords``. Raises ``ExportError`` for another content.
     """
     path = folder / CONTRAST_FILE_NAME
     if not path.exists():
@@ -126,7 +126,7 @@ def load_contrasts(folder: Path) -> tuple[ContrastWords, ...]:
     try:
         read = [_words(item) for item in json.loads(path.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ExportError(f"{path} is no list of contrast words: {error}") from error
+        raise ExportError(f"{path} is not a list of contrast words: {error}") from error
     languages = [words.language for words in read]
     if not read or len(set(languages)) < len(languages) or not set(languages) <= {"en", "zh"}:
         raise ExportError(f"{path}: give words for en, zh or both, each once")

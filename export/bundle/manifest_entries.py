@@ -1,4 +1,4 @@
-"""What an export says of what it wrote: a graph's entry in the manifest, a tokenizer's file."""
+"""The manifest entry of a graph, and the file of a tokenizer."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from typing import Any
 
 from engine.api.capabilities import Geometry
 from engine.bundle.graph_spec import GraphName, GraphSpec, Precision
-from export.bundle.graph_list import Place
-from export.tracing.verify import Verified
+from export.atomic_file import write_text
+from export.bundle.graph_list import GraphSize
+from export.tracing.assemble import GraphDescription
 
 
-def graph_spec(stage: GraphName, place: Place, file: Path, precision: Precision, verified: Verified) -> GraphSpec:
-    """The entry of a graph that lies in the bundle's folder."""
-    size = (place.width_px, place.height_px) if isinstance(place, Geometry) else place or (None, None)
+def graph_spec(
+    name: GraphName, size: GraphSize, file: Path, precision: Precision, description: GraphDescription
+) -> GraphSpec:
+    """The entry of a graph in the bundle's folder."""
+    sides = (size.width_px, size.height_px) if isinstance(size, Geometry) else size or (None, None)
     return GraphSpec(
-        stage=stage,
+        stage=name,
         file=file.name,
-        width_px=size[0],
-        height_px=size[1],
-        frame_count=place.frame_count if isinstance(place, Geometry) else None,
+        width_px=sides[0],
+        height_px=sides[1],
+        frame_count=size.frame_count if isinstance(size, Geometry) else None,
         precision=precision,
-        inputs=verified.inputs,
-        outputs=verified.outputs,
-        max_abs_error=verified.max_abs_error,
-        max_abs_value=verified.max_abs_value,
+        inputs=description.inputs,
+        outputs=description.outputs,
+        max_abs_error=description.max_abs_error,
+        max_abs_value=description.max_abs_value,
     )
 
 
 def save_tokenizer(tokenizer: Any, file: Path) -> None:
     """Writes a tokenizer in the format of the ``tokenizers`` library, atomically."""
-    partial = file.with_suffix(".partial")
-    partial.write_text(tokenizer.backend_tokenizer.to_str(pretty=True), encoding="utf-8")
-    partial.replace(file)
+    write_text(file, tokenizer.backend_tokenizer.to_str(pretty=True))

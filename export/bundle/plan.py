@@ -1,58 +1,48 @@
-"""What an export is asked to do, and whether it can. Knows options; traces nothing."""
+"""The export plan: everything that an export is asked to do."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.api.capabilities import Family, Geometry, Limits
-from engine.bundle.folder import MANIFEST_NAME
+from engine.api.capabilities import Geometry
 from engine.bundle.graph_spec import Precision
 from engine.bundle.manifest import DistilledSpec
-from engine.preparation.rules import MAX_FRAME_RATE, MAX_GUIDANCE_SCALE, MAX_SHIFT, MIN_SHIFT
-from export.bundle.build_log import JOURNAL_NAME
-from export.bundle.defaults import FamilyDefaults
-from export.bundle.options import AdapterChoice, PrecisionChoice, VerifyMode
-from export.errors import ExportError
+from export.options import AdapterOption, PrecisionOption, VerifyOption
 from export.tensorrt import Target
-from export.tensorrt.targets import check_precision
 from export.weights.checkpoint import Checkpoint
-
-_MIN_FREE_BYTES = 64 * 1024 * 1024
-# Pixels of one transformer token: the VAE's stride times a patch of two latent cells.
-_SIZE_MULTIPLE_PX = {Family.WAN22_I2V_A14B: 16, Family.WAN22_TI2V_5B: 32}
+from export.weights.serving_defaults import ServingDefaults
 
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """What to export, where to, and the defaults that the bundle will serve with.
+    """The checkpoint, the output folder, the geometries, and the options of the command line.
 
-    ``adapters`` are by the transformer's folder; ``calibration`` is the folder that ``export.quantise.calibrate``
-    wrote; ``compiler`` is the name of the module that compiles for ``targets``.
+    ``adapters`` are by the transformer's folder name; ``calibration`` is the folder that ``export.quantise.calibrate``
+    wrote; ``compiler`` is the name of the module that compiles engines for ``targets``.
     """
 
     checkpoint: Checkpoint
     out: Path
     geometries: tuple[Geometry, ...]
-    defaults: FamilyDefaults
+    defaults: ServingDefaults
     name: str
     scorer: Path | None = None
     notices: tuple[str, ...] = ()
-    precision: PrecisionChoice = "auto"
-    verify: VerifyMode = "auto"
+    precision: PrecisionOption = "auto"
+    verify: VerifyOption = "auto"
     targets: tuple[Target, ...] = ()
     compiler: str = "tensorrt_rtx"
-    adapters: Mapping[str, AdapterChoice] = field(default_factory=dict)
+    adapters: Mapping[str, AdapterOption] = field(default_factory=dict)
     calibration: Path | None = None
     distilled: DistilledSpec | None = None
 
     def precision_of(self, component: str) -> Precision:
-        """The precision of a component.
+        """The precision of a component, by its folder name.
 
-        ``auto`` is float32 where ONNX Runtime serves. For a card it is what leaves room on 24 GB: both experts in
-        four bits, the text encoder's weights in eight, the VAE in float16, which no recipe quantises.
+        ``auto`` is float32 without a target, where ONNX Runtime serves. With a target it is what fits 24 GB: both
+        experts in four bits, the text encoder's weights in eight, the VAE in float16, which no recipe quantises.
         """
         if self.precision == "auto" and not self.targets:
             return "fp32"
@@ -62,78 +52,3 @@ class ExportPlan:
         if component == "vae":
             return "fp16"
         return chosen if chosen in {"fp16", "bf16"} else "int8"
-
-
-def check_plan(plan: ExportPlan) -> None:
-    """Refuses what cannot be exported, before anything is written. Raises ``ExportError``."""
-    for geometry in plan.geometries:
-        _check_geometry(geometry, _SIZE_MULTIPLE_PX[plan.checkpoint.family])
-    _check_defaults(plan.defaults, plan.checkpoint.family)
-    if plan.scorer is not None and not (plan.scorer / "config.json").is_file():
-        raise ExportError(f"--scorer {plan.scorer}: holds no config.json; give a SigLIP folder")
-    _check_precision(plan)
-    _check_adapters(plan)
-    _check_out(plan)
-
-
-def _check_geometry(geometry: Geometry, multiple_px: int) -> None:
-    sides = (geometry.width_px, geometry.height_px)
-    if min(sides) < 1 or any(side % multiple_px for side in sides):
-        raise ExportError(
-            f"--size {geometry.width_px}x{geometry.height_px}: width and height must be multiples of {multiple_px} "
-            "for this family"
-        )
-    if geometry.frame_count < 1 or geometry.frame_count % 4 != 1:
-        raise ExportError(f"--frames {geometry.frame_count}: must be 4n + 1, for example 17 or 81")
-
-
-def _check_defaults(defaults: FamilyDefaults, family: Family) -> None:
-    """By the rules that requests keep, so that a request which leaves them out is one that can run."""
-    if family is Family.WAN22_TI2V_5B and defaults.guidance_scale_low_noise is not None:
-        raise ExportError("--guidance-low-noise: this family has one transformer; leave it out")
-    ranges: dict[str, tuple[float | None, float, float]] = {
-        "--steps": (defaults.step_count, 1, Limits().max_step_count),
-        "--guidance": (defaults.guidance_scale, 1, MAX_GUIDANCE_SCALE),
-        "--guidance-low-noise": (defaults.guidance_scale_low_noise, 1, MAX_GUIDANCE_SCALE),
-        "--shift": (defaults.shift, MIN_SHIFT, MAX_SHIFT),
-        "--frame-rate": (defaults.frame_rate, 1, MAX_FRAME_RATE),
-    }
-    for option, (value, lowest, highest) in ranges.items():
-        if value is not None and not lowest <= value <= highest:  # also where it is NaN
-            raise ExportError(f"{option} {value:g}: must be from {lowest:g} to {highest:g}")
-
-
-def _check_precision(plan: ExportPlan) -> None:
-    for target in plan.targets:
-        check_precision(plan.precision_of("transformer"), target, "the transformer")
-    needs_ranges = plan.precision_of("transformer") in {"int8", "fp8"}
-    if needs_ranges and plan.calibration is None:
-        raise ExportError(
-            f"--precision {plan.precision}: the inputs of linears are quantised too, and their ranges must be "
-            "measured; run `python -m export.quantise.calibrate` and give its folder as --calibration, or take int4"
-        )
-
-
-def _check_adapters(plan: ExportPlan) -> None:
-    if "transformer_2" in plan.adapters and plan.checkpoint.family is Family.WAN22_TI2V_5B:
-        raise ExportError("--lora-low: this family has one transformer; give --lora-high alone")
-    for choice in plan.adapters.values():
-        if not choice.file.is_file():
-            raise ExportError(f"adapter {choice.file}: no such file; give a LoRA in safetensors")
-    if plan.distilled is not None and not plan.adapters:
-        raise ExportError("--distilled: says how few-step adapters were trained; give them with --lora-high")
-
-
-def _check_out(plan: ExportPlan) -> None:
-    out = plan.out
-    if out.exists() and not out.is_dir():
-        raise ExportError(f"--out {out}: is a file; give a folder")
-    if out.is_dir() and any(out.iterdir()):
-        # Whole, or interrupted.
-        is_bundle = any((out / name).is_file() for name in (MANIFEST_NAME, JOURNAL_NAME)) or any(out.glob("*.onnx"))
-        if not is_bundle and not plan.checkpoint.folder.resolve().is_relative_to(out.resolve()):
-            raise ExportError(f"--out {out}: is not empty and holds no bundle; give another folder")
-    existing = next(folder for folder in (out.resolve(), *out.resolve().parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
-    if free < _MIN_FREE_BYTES:
-        raise ExportError(f"--out {out}: only {free} bytes are free on that disk; free some or give another folder")

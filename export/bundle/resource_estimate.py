@@ -1,7 +1,7 @@
-"""What an export will take of disk and memory, told before it begins. Knows sizes; writes nothing.
+"""Disk space and host memory that an export needs, estimated before anything is written.
 
-Sizes of weights are exact, from the shards' headers. What the compiler takes is estimated from builds that were
-measured: 2.7 times a graph's weights in host memory, and plans as large as the weights.
+Sizes of weights are exact, from the headers of the shards. The compiler's needs are estimated from measured builds:
+2.7 times a graph's weights in host memory, and engines as large as the weights.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _MEMORY_INFORMATION = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True)
-class ComponentNeed:
-    """One component in one precision. ``weight_bytes`` is what its graphs read, ``written_bytes`` what is not there."""
+class ComponentEstimate:
+    """One component in one precision. Graphs read ``weight_bytes``; ``written_bytes`` are still to be written."""
 
     name: str
     precision: Precision
@@ -36,38 +36,37 @@ class ComponentNeed:
 
 
 @dataclass(frozen=True)
-class Needs:
-    """Of a whole export."""
+class ResourceEstimate:
+    """The estimate of a whole export for ``target_count`` targets."""
 
-    components: tuple[ComponentNeed, ...]
-    card_count: int
+    components: tuple[ComponentEstimate, ...]
+    target_count: int
 
     @property
     def disk_bytes(self) -> int:
-        """What the export will still write."""
+        """Bytes that the export will still write."""
         graphs = sum(item.graph_count for item in self.components) * _GRAPH_BYTES
-        plans = self.card_count * sum(item.weight_bytes * item.graph_count for item in self.components)
-        return sum(item.written_bytes for item in self.components) + graphs + plans
+        engines = self.target_count * sum(item.weight_bytes * item.graph_count for item in self.components)
+        return sum(item.written_bytes for item in self.components) + graphs + engines
 
     @property
     def build_bytes(self) -> int:
-        """Host memory at the largest build; without a card nothing is built."""
+        """Host memory at the largest build; without a target nothing is compiled."""
         largest = max((item.weight_bytes for item in self.components), default=0)
-        return _PROCESS_BYTES + (int(_BUILD_BYTES_PER_WEIGHT_BYTE * largest) if self.card_count else 0)
+        return _PROCESS_BYTES + (int(_BUILD_BYTES_PER_WEIGHT_BYTE * largest) if self.target_count else 0)
 
-    def check(self, plan: ExportPlan) -> None:
-        """Refuses what disk or memory will not do. Raises ``ExportError``, naming the lever."""
-        existing = next(folder for folder in (plan.out.resolve(), *plan.out.resolve().parents) if folder.exists())
-        free = shutil.disk_usage(existing).free
+    def refuse_shortage(self, plan: ExportPlan) -> None:
+        """Refuses an export that disk or memory cannot hold. Raises ``ExportError``, naming an option that helps."""
+        free = free_disk_bytes(plan.out)
         if free < self.disk_bytes:
-            lever = (
+            remedy = (
                 "put the checkpoint's folder inside it, so that nothing is copied"
                 if any(item.written_bytes for item in self.components) and plan.precision in {"auto", "fp32"}
                 else "take a lower precision or fewer sizes"
             )
             raise ExportError(
                 f"--out {plan.out}: {_gb(self.disk_bytes)} are needed and {_gb(free)} are free on that disk; free "
-                f"some, give a folder on another disk, or {lever}"
+                f"some, give a folder on another disk, or {remedy}"
             )
         available = available_memory_bytes()
         if plan.targets and available is not None and available < self.build_bytes:
@@ -79,7 +78,7 @@ class Needs:
             )
 
     def lines(self) -> Iterable[str]:
-        """The plan for a person to read."""
+        """The estimate as a table to print."""
         yield f"{'component':16} {'precision':10} {'graphs':>6} {'weights':>10} {'to write':>10}"
         for item in self.components:
             yield (
@@ -90,12 +89,18 @@ class Needs:
         yield (
             f"memory to run: {_gb(sum(item.weight_bytes for item in self.components))} of weights if all stay loaded, "
             f"{_gb(max((item.weight_bytes for item in self.components), default=0))} for the largest alone; "
-            "activations come on top and are read from the plans"
+            "activations come on top and are read from the engines"
         )
 
 
+def free_disk_bytes(folder: Path) -> int:
+    """Free bytes on the disk of a folder, which may still be to be made."""
+    existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    return shutil.disk_usage(existing).free
+
+
 def available_memory_bytes() -> int | None:
-    """Memory that can be had without swapping; None where the system does not say."""
+    """Memory available without swapping; None where the system does not report it."""
     try:
         lines: Sequence[str] = _MEMORY_INFORMATION.read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,4 +1,7 @@
-"""A SigLIP folder becomes the scorer of a bundle. Knows its configuration; ``export.tracing.scorer`` has its graphs."""
+"""Exports a SigLIP folder as the scorer of a bundle: weights, graphs, tokenizer, contrast embeddings.
+
+A scorer is small, so it is loaded with weights and traced in one step of the build log.
+"""
 
 from __future__ import annotations
 
@@ -13,78 +16,78 @@ import torch
 
 from engine.bundle.graph_spec import GraphName, GraphSpec
 from engine.bundle.scorer_spec import ContrastsSpec, LanguageContrastSpec, ScorerSpec, TokenizerSpec
-from export.bundle.build_log import Journal
-from export.bundle.component_weights import plan_stock
-from export.bundle.contrast import ContrastWords, contrast_sentences, load_contrasts
+from export.atomic_file import replacing
+from export.bundle.component_weights import plan_weights
+from export.bundle.contrast import ContrastWords, contrast_sentences
 from export.bundle.manifest_entries import graph_spec, save_tokenizer
-from export.bundle.plan import ExportPlan
+from export.bundle.run import ExportRun
 from export.errors import ExportError
 from export.tracing.assemble import export_graph
 from export.tracing.scorer import scorer_graphs
 from export.tracing.verify import verify_against_torch
 from export.weights.checkpoint import files_identity
-from export.weights.parameters import ComponentWeights
+from export.weights.parameters import ParameterIndex
+from export.weights.shards import Shards
 
 if TYPE_CHECKING:
     from transformers import SiglipModel
 
-_STAGES: tuple[GraphName, ...] = ("scorer_image", "scorer_text")
+_GRAPHS: tuple[GraphName, ...] = ("scorer_image", "scorer_text")
 CONTRAST_NAME = "scorer_contrast.npy"
 _BATCH_SIZE = 32  # sentences embedded at a time
 
 
 @dataclass(frozen=True)
 class ScorerExport:
-    """What the manifest needs of a scorer."""
+    """The entries of a scorer for the manifest, and the files that hold its weights."""
 
     spec: ScorerSpec
     graphs: tuple[GraphSpec, ...]
     weight_files: tuple[Path, ...]
 
 
-def export_scorer(folder: Path, plan: ExportPlan, journal: Journal, report: Callable[[str], None]) -> ScorerExport:
-    """Exports both graphs, the tokenizer and the embeddings of the contrast sentences."""
-    inputs = {"scorer": files_identity(folder), "is_inside": folder.resolve().is_relative_to(plan.out.resolve())}
-    answer = journal.step("scorer", inputs, lambda: _export(folder, plan.out, report))
+def export_scorer(run: ExportRun, folder: Path, contrasts: tuple[ContrastWords, ...]) -> ScorerExport:
+    """Exports both graphs, the tokenizer and the embeddings of the contrast sentences. Raises ``ExportError``."""
+    out = run.plan.out
+    inputs = {"scorer": files_identity(folder), "is_inside": folder.resolve().is_relative_to(out.resolve())}
+    answer = run.log.step("scorer", inputs, lambda: _export(folder, contrasts, out, run.report))
     return ScorerExport(
         spec=ScorerSpec.model_validate(answer["spec"]),
         graphs=tuple(GraphSpec.model_validate(graph) for graph in answer["graphs"]),
-        weight_files=tuple(plan.out / name for name in answer["weight_files"]),
+        weight_files=tuple(out / name for name in answer["weight_files"]),
     )
 
 
-def _export(folder: Path, out: Path, report: Callable[[str], None]) -> tuple[dict[str, Any], list[Path]]:
+def _export(
+    folder: Path, contrasts: tuple[ContrastWords, ...], out: Path, report: Callable[[str], None]
+) -> tuple[dict[str, Any], list[Path]]:
     model, tokenizer, picture = _load(folder)
-    planned = plan_stock(folder, "scorer", model, out)
+    planned = plan_weights(Shards.open(folder), "scorer", model, out)
     planned.write(report)
-    stock = planned.open()
-    weights = ComponentWeights(model, stock.stored)
+    weights = planned.open()
+    parameters = ParameterIndex(model, weights.stored)
     graphs = []
-    for stage, traced in zip(_STAGES, scorer_graphs(model), strict=True):
-        file = out / f"{stage}.onnx"
-        export_graph(traced, weights, file)
-        graphs.append(graph_spec(stage, None, file, "fp32", verify_against_torch(file, traced)))
+    for name, traced in zip(_GRAPHS, scorer_graphs(model), strict=True):
+        file = out / f"{name}.onnx"
+        export_graph(traced, parameters, file)
+        graphs.append(graph_spec(name, None, file, "fp32", verify_against_torch(file, traced)))
         report(f"{file.name}: differs from torch by {graphs[-1].max_abs_error:.1e}")
-    words = load_contrasts(folder)
-    spec = _scorer_spec(model, tokenizer, picture, words)
+    spec = _scorer_spec(model, tokenizer, picture, contrasts)
     save_tokenizer(tokenizer, out / spec.tokenizer.file)
-    _save_array(_embed(model, tokenizer, spec.tokenizer, contrast_sentences(words)), out / CONTRAST_NAME)
+    embeddings = _embed(model, tokenizer, spec.tokenizer, contrast_sentences(contrasts))
+    with replacing(out / CONTRAST_NAME) as partial, partial.open("wb") as stream:
+        np.save(stream, embeddings)
     answer = {
         "spec": spec.model_dump(mode="json"),
         "graphs": [graph.model_dump(mode="json") for graph in graphs],
-        "weight_files": [file.relative_to(out).as_posix() for file in stock.files],
+        "weight_files": [file.relative_to(out).as_posix() for file in weights.files],
     }
-    written = () if planned.encodings is None else stock.files
-    return answer, [
-        *(out / graph.file for graph in graphs),
-        out / spec.tokenizer.file,
-        out / CONTRAST_NAME,
-        *written,
-    ]
+    written = () if planned.encodings is None else weights.files
+    return answer, [*(out / graph.file for graph in graphs), out / spec.tokenizer.file, out / CONTRAST_NAME, *written]
 
 
 def _load(folder: Path) -> tuple[SiglipModel, Any, dict[str, Any]]:
-    """Model, tokenizer and what is done to a picture. A scorer is small enough to be loaded."""
+    """Loads the model, the tokenizer and the configuration of the image processor."""
     from transformers import AutoTokenizer, SiglipModel
 
     try:
@@ -119,7 +122,7 @@ def _scorer_spec(
 
 
 def _language_specs(contrasts: tuple[ContrastWords, ...]) -> Iterator[LanguageContrastSpec]:
-    """Where each language's rows are, in the order of ``contrast_sentences``."""
+    """The rows of each language in the contrast embeddings, in the order of ``contrast_sentences``."""
     start = 0
     for words in contrasts:
         middle = start + len(words.subjects)
@@ -138,17 +141,10 @@ def _language_specs(contrasts: tuple[ContrastWords, ...]) -> Iterator[LanguageCo
         start = end
 
 
-def _save_array(array: np.ndarray[Any, np.dtype[np.float32]], file: Path) -> None:
-    partial = file.with_suffix(".partial")
-    with partial.open("wb") as stream:
-        np.save(stream, array)
-    partial.replace(file)
-
-
 def _embed(
     model: SiglipModel, tokenizer: Any, text: TokenizerSpec, sentences: Sequence[str]
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Unit embeddings, [sentences, size]."""
+    """Embeddings of sentences, [sentences, size] float32 of unit length."""
     tokenizer.padding_side = text.pad_side
     batch = tokenizer(
         [sentence.lower() for sentence in sentences],

@@ -1,1 +1,1 @@
-"""A scorer's numbers become probabilities: fitted on labelled pairs, judged on others, written into the manifest."""
+"""Calibrates a bundle's scorer: fits probabilities on labelled pairs, measures them on others, writes the manifest."""

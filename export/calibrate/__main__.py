@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.api.errors import BundleInvalid
 from engine.bundle.folder import MANIFEST_NAME, read_manifest
-from engine.bundle.manifest import Manifest
+from export.atomic_file import write_text
 from export.calibrate.fitting import Figures, calibrate
 from export.calibrate.judging import PairScorer
 from export.calibrate.outcomes import fit_success, read_outcomes
@@ -19,7 +19,7 @@ from export.errors import ExportError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Fits, reports and writes the manifest; returns the exit status: 0, or 1 for what was refused."""
+    """Runs the command. Returns 0, or 1 for a refused bundle or file."""
     options = _parser().parse_args(arguments)
     try:
         fitting = read_pairs(options.pairs)
@@ -40,9 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
 def calibrate_bundle(
     folder: Path, fitting: PairFile, held_out: PairFile | None = None, outcomes: Path | None = None
 ) -> Figures:
-    """Fits a bundle's scorer and writes its manifest, in one move. Returns the figures on pairs that were held out.
+    """Fits a bundle's scorer and replaces its manifest. Returns the figures on the held-out pairs.
 
-    Without ``held_out`` every second picture is. Raises ``ExportError`` or ``BundleInvalid``.
+    Without ``held_out`` the pairs of half of the pictures are held out. Raises ``ExportError`` or ``BundleInvalid``.
     """
     manifest, _ = read_manifest(folder)
     scorer = PairScorer(folder, manifest)
@@ -52,15 +52,9 @@ def calibrate_bundle(
     spec, figures = calibrate(scorer, manifest.scorer, fitting, held_out)
     if outcomes is not None:
         spec = spec.model_copy(update={"success": fit_success(read_outcomes(outcomes))})
-    write_manifest(folder, manifest.model_copy(update={"scorer": spec}))
+    changed = manifest.model_copy(update={"scorer": spec})
+    write_text(folder / MANIFEST_NAME, changed.model_dump_json(indent=1) + "\n")
     return figures
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Replaces ``bundle.json`` in one move."""
-    partial = folder / f"{MANIFEST_NAME}.partial"
-    partial.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / MANIFEST_NAME)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,8 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("bundle", type=Path)
     parser.add_argument("pairs", type=Path, help="JSON lines, see docs/scoring.md")
-    parser.add_argument("--held-out", type=Path, help="pairs to judge it on (default: those of every second picture)")
-    parser.add_argument("--outcomes", type=Path, help="JSON lines of score and success, to refit the success estimate")
+    parser.add_argument("--held-out", type=Path, help="pairs to measure on (default: those of half of the pictures)")
+    parser.add_argument("--outcomes", type=Path, help="JSON lines of score and success, to fit the success probability")
     parser.add_argument("--json", type=Path, help="figures")
     parser.add_argument("--plot", type=Path, help="reliability plot, SVG")
     return parser

@@ -1,4 +1,4 @@
-"""A scorer's calibration from labelled pairs, and the figures that it reaches on others. Knows no file."""
+"""Fits a scorer's calibration on labelled pairs and measures it on held-out pairs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from export.calibrate.statistics import (
 )
 
 Figures = dict[str, Any]
-_FEWEST = 10  # labels of each sort, below which nothing is fitted
+_FEWEST = 10  # positive and negative labels each, below which nothing is fitted
 
 
 def calibrate(
     scorer: PairScorer, spec: ScorerSpec, fitting: PairFile, held_out: PairFile
 ) -> tuple[ScorerSpec, Figures]:
-    """The spec with all that was fitted, and its figures on the pairs that were held out."""
+    """Fits grounding and clause probabilities. Returns the fitted spec and its figures on ``held_out``."""
     plain = spec.model_copy(update={"calibration": None})
     grounding = fit_grounding(scorer.judge(fitting, plain), plain.grounding)
     plain = plain.model_copy(update={"grounding": grounding})
@@ -69,7 +69,7 @@ def _fitted(judged: Sequence[Judged], kind: ClauseKind, language: str) -> Clause
 
 
 def figures_of(judged: Sequence[Judged]) -> Figures:
-    """Discrimination by kind of mismatch and language, calibration by kind of clause, grounding, missing things."""
+    """Figures: area under curve by mismatch and language, calibration by clause kind, grounding, missing nouns."""
     clauses = {"all": _calibration(judged, None, None)}
     for kind in KINDS:
         for language in LANGUAGES:
@@ -93,7 +93,7 @@ def figures_of(judged: Sequence[Judged]) -> Figures:
 
 
 def _discrimination(judged: Sequence[Judged], mismatch: str, language: str) -> float | None:
-    """How often a match scores higher than this mismatch."""
+    """Share of comparisons in which a match scores higher than this mismatch; None without both."""
     chosen = [item for item in judged if item.language == language and item.pair.mismatch in (None, mismatch)]
     labels = np.array([item.pair.mismatch is None for item in chosen], bool)
     if not len(labels) or labels.all() or not labels.any():
@@ -118,7 +118,7 @@ def _calibration(judged: Sequence[Judged], kind: ClauseKind | None, language: st
 
 
 def _missing(judged: Sequence[Judged]) -> Figures:
-    """How often something is said to be missing where the subject is another, and where everything is there."""
+    """Shares of pictures with a reported missing noun: where the subject is another, and where all matches."""
     shares = {}
     for name, mismatch in (("named_where_the_subject_is_another", "subject"), ("named_where_all_is_there", None)):
         chosen = [bool(item.report.missing_nouns) for item in judged if item.pair.mismatch == mismatch]

@@ -1,4 +1,4 @@
-"""Runs a bundle's scorer over labelled pairs. Knows the engine's reports; fits nothing."""
+"""Runs a bundle's scorer over labelled pairs."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ LANGUAGES = ("en", "zh")
 
 @dataclass(frozen=True)
 class Judged:
-    """A pair and what the scorer says of it."""
+    """A pair and the scorer's report on it."""
 
     pair: Pair
     report: MatchReport
 
     @property
     def language(self) -> str:
-        """Of the sentence, where its line says so, else of its first judged clause."""
+        """Language of the sentence: as labelled, else that of its first judged clause."""
         return self.pair.language or next((item.language.value for item in self.report.clauses), "en")
 
 
 class PairScorer:
-    """A bundle's scorer on ONNX Runtime, with another calibration where one is given."""
+    """A bundle's scorer on ONNX Runtime, which scores with any calibration."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         if manifest.scorer is None or manifest.scorer.contrasts is None:
@@ -50,7 +50,7 @@ class PairScorer:
         self._graphs = graphs["scorer_image"], graphs["scorer_text"]
 
     def judge(self, file: PairFile, spec: ScorerSpec) -> list[Judged]:
-        """Every pair, in order. Raises ``ExportError`` for a picture that cannot be read."""
+        """Scores every pair with ``spec``, in order. Raises ``ExportError`` for a picture that cannot be read."""
         scorer = Scorer(self._folder, spec, self._graphs, self._runtime)
         execution = Execution(self._runtime, CancelFlag())
         return [Judged(pair, scorer.score(execution, picture, pair.prompt)) for pair, picture in _with_pictures(file)]
@@ -68,7 +68,7 @@ def _with_pictures(file: PairFile) -> Iterator[tuple[Pair, Pillow.Image]]:
 def labelled(
     judged: Iterable[Judged], kind: ClauseKind | None = None, language: str | None = None
 ) -> tuple[Values, Values, Labels]:
-    """Margins, probabilities and labels of all clauses whose label is known, of one kind and language or of all."""
+    """Margins, probabilities and labels of the clauses with a label, of one kind and language or of all."""
     found = [
         (clause, label)
         for item in judged
@@ -83,5 +83,5 @@ def labelled(
 
 
 def label_of(pair: Pair, clause: ClauseScore) -> bool | None:
-    """Whether a clause is right; None where that is not known, or where it is not judged."""
+    """The label of a clause; None if the clause has no label or was not judged."""
     return None if clause.probability is None else pair.label(clause.kind)

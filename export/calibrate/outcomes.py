@@ -1,4 +1,4 @@
-"""The probability of success from clips that were made and judged. Knows the file of outcomes; knows no clip."""
+"""Fits the probability that a clip succeeds, from the scores of judged clips."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def read_outcomes(path: Path) -> list[Outcome]:
 
 
 def fit_success(outcomes: Sequence[Outcome]) -> SuccessSpec:
-    """Fits on all outcomes and measures on folds that each fit did not see.
+    """Fits on all outcomes; measures by cross-validation over five folds.
 
-    Raises ``ExportError`` where there are too few for a fit that may be called measured.
+    Raises ``ExportError`` for fewer outcomes or failures than a reliable fit needs.
     """
     labels = np.array([item.success for item in outcomes], bool)
     failures, successes = int((~labels).sum()), int(labels.sum())

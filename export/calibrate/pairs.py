@@ -1,7 +1,7 @@
-"""Labelled pairs of picture and sentence, one JSON object a line. Knows the file; knows no scorer.
+"""Labelled pairs of picture and sentence, one JSON object a line.
 
 Fields: ``image`` (path beside the file), ``prompt``, ``mismatch`` (null where the two match, else what is wrong:
-``subject``, ``colour``, ``environment`` or ``action``), and where it is known ``box`` [left, top, right, bottom] and
+``subject``, ``colour``, ``environment`` or ``action``), and optionally ``box`` [left, top, right, bottom] and
 ``centre`` [x, y] of the subject as shares of the picture.
 """
 
@@ -20,7 +20,7 @@ from export.errors import ExportError
 
 Mismatch = Literal["subject", "colour", "environment", "action"]
 MISMATCHES: tuple[Mismatch, ...] = get_args(Mismatch)
-# The clause that is wrong, and those that are right all the same. Nothing is known of what an absent subject would do.
+# The kind of clause that each mismatch makes wrong.
 _WRONG: dict[Mismatch, ClauseKind] = {
     "subject": ClauseKind.SUBJECT,
     "colour": ClauseKind.SUBJECT,
@@ -42,7 +42,7 @@ class Pair(BaseModel):
     centre: tuple[float, float] | None = None
 
     def label(self, kind: ClauseKind) -> bool | None:
-        """Whether a clause of this kind is right; None where that is not known."""
+        """True if a clause of this kind is right; None for the action of a subject that is not in the picture."""
         if self.mismatch is None:
             return True
         wrong = _WRONG[self.mismatch]
@@ -60,7 +60,7 @@ class PairFile:
     sha256: str
 
     def split(self) -> tuple[PairFile, PairFile]:
-        """Two halves by picture, always the same: none is in both."""
+        """Splits the pairs by picture into two halves, the same at every run; no picture is in both."""
         halves: tuple[list[Pair], list[Pair]] = ([], [])
         for pair in self.pairs:
             halves[hashlib.sha256(pair.image.encode()).digest()[0] % 2].append(pair)
@@ -69,7 +69,7 @@ class PairFile:
 
 
 def read_pairs(path: Path) -> PairFile:
-    """Reads a file of pairs. Raises ``ExportError``, naming line and fault."""
+    """Reads a file of pairs. Raises ``ExportError`` naming the line and the fault."""
     try:
         content = path.read_bytes()
     except OSError as error:

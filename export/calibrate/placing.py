@@ -1,4 +1,4 @@
-"""How well the heat map finds the subject, and the slope and offset that make it find it best. Knows boxes."""
+"""Measures how well the heat map locates the subject, and fits its slope and offset to labelled boxes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OFFSETS = tuple(range(-6, 7))
 
 @dataclass(frozen=True)
 class Placing:
-    """Over pictures whose truth is known: shares that reach what is wanted, and means."""
+    """Figures over pictures with a labelled box: shares that reach the wanted overlap and distance, and means."""
 
     picture_count: int
     overlap_share: float
@@ -31,7 +31,10 @@ class Placing:
 
 
 def fit_grounding(judged: Sequence[Judged], spec: GroundingSpec) -> GroundingSpec:
-    """The slope and offset with the best mean overlap; ``judged`` were scored with ``spec``. As it is without boxes."""
+    """The spec with the slope and offset of the best mean overlap; unchanged without boxes.
+
+    ``judged`` were scored with ``spec``.
+    """
     known = [(item.pair, margins_of(item, spec)) for item in _placed(judged)]
     if not known:
         return spec
@@ -45,7 +48,7 @@ def fit_grounding(judged: Sequence[Judged], spec: GroundingSpec) -> GroundingSpe
 
 
 def margins_of(item: Judged, spec: GroundingSpec) -> Map:
-    """Margins of the patches [patches], from the heat that was reported."""
+    """Margins of the patches [patches], computed back from the reported heat map."""
     assert item.report.grounding is not None
     heat = np.clip(np.array(item.report.grounding.heat_map, np.float64).ravel(), 1e-15, 1 - 1e-15)
     margins: Map = (np.log(heat) - np.log1p(-heat) - spec.offset) / spec.slope
@@ -53,7 +56,7 @@ def margins_of(item: Judged, spec: GroundingSpec) -> Map:
 
 
 def placing_of(judged: Sequence[Judged]) -> Placing | None:
-    """How well the reports place the subject; None without boxes."""
+    """Figures of how well the reports locate the subject; None without boxes."""
     overlaps, distances = [], []
     for item in _placed(judged):
         grounding = item.report.grounding
@@ -87,7 +90,7 @@ def overlap(region: Region | None, pair: Pair) -> float:
 
 
 def _placed(judged: Sequence[Judged]) -> list[Judged]:
-    """Pairs that match, whose truth is known and whose sentence names a subject."""
+    """Judged pairs with a labelled box whose sentence names a subject."""
     return [item for item in judged if item.pair.box is not None and item.report.grounding is not None]
 
 

@@ -1,4 +1,4 @@
-"""The reliability plot as SVG: what was predicted across, how often it was so upwards. Knows bins only."""
+"""The reliability plot as SVG: predicted probability on the x axis, observed share on the y axis."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _COLOURS = ("#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df", "#57606a", "#
 
 
 def reliability_plot(curves: Mapping[str, Sequence[Mapping[str, float]]], title: str) -> str:
-    """One line for each curve, its points as large as their bins are full."""
+    """Draws one line for each curve. The area of a point is proportional to the count of its bin."""
     size = _SIDE + 2 * _EDGE
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{size + 190}" height="{size}" font-family="sans-serif" '

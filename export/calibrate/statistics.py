@@ -1,4 +1,4 @@
-"""Fits and measures of probabilities. Plain numpy; knows no scorer.
+"""Fits and measures of probabilities, in numpy.
 
 Sources: J. Platt, "Probabilistic outputs for support vector machines" (1999), for the fit and its smoothed targets;
 M. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning" (2015), for the calibration error.
@@ -20,7 +20,7 @@ _LARGEST_EXPONENT = 60.0
 
 @dataclass(frozen=True)
 class Bin:
-    """Probabilities that lie together: how many, their mean, and how often it was so."""
+    """Probabilities of one interval: their count, their mean, and the share of positive labels."""
 
     count: int
     predicted: float
@@ -34,9 +34,10 @@ def sigmoid(values: Values) -> Values:
 
 
 def fit_logistic(values: Values, labels: Labels) -> tuple[float, float]:
-    """Slope and offset of sigmoid(slope · value + offset) of the highest likelihood, by Newton's method.
+    """Slope and offset of the most likely sigmoid(slope · value + offset), by Newton's method.
 
-    Targets are Platt's, so that values which labels separate completely do not drive the slope to infinity.
+    Platt's smoothed targets keep the slope finite where the values separate the labels completely. Raises
+    ``ValueError`` unless both labels occur.
     """
     positive, negative = int(labels.sum()), int((~labels).sum())
     if not positive or not negative:
@@ -65,7 +66,7 @@ def _loss(design: Values, targets: Values, weights: Values) -> float:
 
 
 def area_under_curve(scores: Values, labels: Labels) -> float:
-    """How often a positive stands above a negative; ties count half."""
+    """Share of pairs of a positive and a negative in which the positive scores higher; ties count half."""
     positive, negative = np.sort(scores[labels]), np.sort(scores[~labels])
     below = np.searchsorted(negative, positive, "left")
     level = np.searchsorted(negative, positive, "right") - below
@@ -78,7 +79,7 @@ def brier_score(chances: Values, labels: Labels) -> float:
 
 
 def reliability(chances: Values, labels: Labels) -> list[Bin]:
-    """Bins of equal width over 0..1; empty ones are left out."""
+    """The non-empty bins among ten of equal width over 0..1."""
     indices = np.minimum((chances * BIN_COUNT).astype(int), BIN_COUNT - 1)
     return [
         Bin(int(inside.sum()), float(chances[inside].mean()), float(labels[inside].mean()))
@@ -88,5 +89,5 @@ def reliability(chances: Values, labels: Labels) -> list[Bin]:
 
 
 def expected_calibration_error(chances: Values, labels: Labels) -> float:
-    """Mean distance of predicted and observed over the bins, by how many lie in each."""
+    """Mean distance of predicted and observed over the bins, weighted by their counts."""
     return sum(item.count * abs(item.predicted - item.observed) for item in reliability(chances, labels)) / len(labels)

@@ -1,6 +1,7 @@
-"""Weights in fewer bits: which, how, and what it costs. Reads weight sources and graphs; loads no model.
+"""Quantisation of weights and of the inputs of linears.
 
-``recipes`` says which weights of a component become what, ``encodings`` and ``rounding`` how, ``writer`` streams a
-component through them into one file, ``rewrite`` lets a graph read that file, and ``calibration`` keeps what was seen
-at the inputs of its linears.
+``recipes`` chooses an encoding for each weight, ``encodings`` and ``rounding`` encode it, ``writer`` streams a
+component through them into one safetensors file, ``stored`` opens that file, ``rewrite`` makes a graph read it.
+``calibrate`` is the command that measures inputs of linears (``samples``, ``observe``) and stores them
+(``calibration``).
 """

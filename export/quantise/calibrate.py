@@ -1,27 +1,27 @@
 """``python -m export.quantise.calibrate CHECKPOINT --out FOLDER``: measures the inputs of the transformers' linears.
 
 INT8 and FP8 need the ranges; INT4 is nearly twice as exact with the moments. Works for checkpoints that are larger
-than memory (``observe``), at a size that may be far below the one that is served: what a linear sees depends little on
-the number of tokens.
+than memory (``observe``). The size may be far below the served one: the inputs of a linear depend little on the number
+of tokens.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.api.capabilities import Family, Geometry
-from export.bundle.defaults import FAMILY_DEFAULTS
 from export.errors import ExportError
 from export.library_logging import hide_progress_bars, quiet_libraries
+from export.options import parse_adapter_option, parse_size_option
 from export.quantise.calibration import Calibration, calibration_digest, save_calibration
 from export.quantise.observe import observe
 from export.quantise.samples import Pair, TransformerSamples, generated_pairs, read_pairs
 from export.weights.checkpoint import Checkpoint, open_checkpoint
-from export.weights.lora import Adapter, FusedWeights, parse_adapter_option
+from export.weights.lora import Adapter, FusedWeights
+from export.weights.serving_defaults import FAMILY_DEFAULTS
 
 
 def calibrate(
@@ -36,10 +36,10 @@ def calibrate(
 ) -> dict[str, Calibration]:
     """Calibrates every transformer of a checkpoint and writes ``out/COMPONENT.json`` and ``.safetensors``.
 
-    ``adapters`` are by component. Raises ``ExportError``.
+    ``geometry`` is the size of the samples; ``adapters`` are by component. Raises ``ExportError``.
     """
     defaults = FAMILY_DEFAULTS[checkpoint.family]
-    shift = shift or float(checkpoint.scheduler.get("flow_shift", 1.0))
+    shift = shift or checkpoint.shift
     samples = TransformerSamples(checkpoint, pairs, geometry)
     components = ["transformer"] if checkpoint.family is Family.WAN22_TI2V_5B else ["transformer", "transformer_2"]
     checkpoint_digest = checkpoint.digest()
@@ -58,24 +58,21 @@ def calibrate(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parses the command line and calibrates; returns the exit status, 1 where it was refused."""
+    """Runs the command. Returns 0, or 1 for a refused or failed calibration."""
     parser = argparse.ArgumentParser(prog="python -m export.quantise.calibrate", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="folder with model_index.json")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the measurements, one pair of files each")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the measurements")
     parser.add_argument("--pairs", type=Path, help="lines of JSON with picture and sentence (default: generated ones)")
     parser.add_argument("--size", default="256x256", help="WIDTHxHEIGHT in pixels")
     parser.add_argument("--frames", type=int, default=17, help="frame count, 4n + 1")
-    parser.add_argument("--samples", type=int, default=4, help="steps for each pair")
+    parser.add_argument("--samples", type=int, default=4, help="noise levels for each pair")
     parser.add_argument("--shift", type=float, help="shift of the schedule (default: the checkpoint's)")
     parser.add_argument("--lora-high", help="FILE[:STRENGTH] fused into the only or the high-noise transformer")
     parser.add_argument("--lora-low", help="FILE[:STRENGTH] fused into the low-noise transformer")
     options = parser.parse_args(arguments)
     hide_progress_bars()
     try:
-        size = re.fullmatch(r"(\d+)[xX×](\d+)", options.size)
-        if size is None or options.frames % 4 != 1 or options.frames < 1:
-            raise ExportError("--size must be WIDTHxHEIGHT and --frames 4n + 1, for example 256x256 and 17")
-        geometry = Geometry(int(size.group(1)), int(size.group(2)), options.frames)
+        geometry = _geometry(options.size, options.frames)
         checkpoint = open_checkpoint(options.checkpoint)
         adapters = {
             component: [_adapter(checkpoint, component, text)]
@@ -98,6 +95,16 @@ def main(arguments: list[str] | None = None) -> int:
     for component, calibration in found.items():
         print(f"{component}: {len(calibration.ranges)} linears, {calibration.sample_count} samples")  # noqa: T201
     return 0
+
+
+def _geometry(size: str, frame_count: int) -> Geometry:
+    try:
+        width_px, height_px = parse_size_option(size)
+        if frame_count % 4 != 1 or frame_count < 1:
+            raise ValueError(frame_count)
+    except ValueError as error:
+        raise ExportError("--size must be WIDTHxHEIGHT and --frames 4n + 1, for example 256x256 and 17") from error
+    return Geometry(width_px, height_px, frame_count)
 
 
 def _adapter(checkpoint: Checkpoint, component: str, text: str) -> Adapter:

@@ -1,8 +1,8 @@
-"""What linears saw at their inputs while a component ran on samples. Knows numbers and two files; runs nothing.
+"""Measured inputs of a component's linears, and the two files that store them.
 
 ``COMPONENT.json`` holds the largest absolute input of each linear; ``COMPONENT.safetensors`` holds mean products of
-neighbouring inputs for four-bit rounding. Both name the digest of the weights that they were measured on: those of
-another checkpoint, or of one with another adapter, are refused.
+neighbouring inputs for four-bit rounding. Both hold the digest of the weights that they were measured on; files of
+another checkpoint, or of other adapters, are refused.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from export.atomic_file import replacing, write_text
 from export.errors import ExportError
 
 _FORMAT_VERSION = 1
-# Neighbouring inputs whose products are kept: 256 come within 3 % of all of them (docs/log.md).
+# Neighbouring inputs whose products are stored. With 256 the error is within 3 % of storing all (docs/log.md).
 GROUP_SIZE = 256
 
 
@@ -41,31 +42,30 @@ class Calibration:
     read_moments: Callable[[str], Tensor] | None = None
 
     def input_range(self, linear: str) -> float:
-        """The largest absolute input. Raises ``ExportError`` for a linear that was not seen."""
+        """The largest absolute input. Raises ``ExportError`` for a linear that was not measured."""
         if linear not in self.ranges:
-            raise ExportError(f"the calibration does not know {linear}; calibrate this checkpoint again")
+            raise ExportError(f"the calibration does not have {linear}; calibrate this checkpoint again")
         return self.ranges[linear]
 
     def moments(self, linear: str) -> Callable[[], Tensor] | None:
-        """Reads mean products [groups, size, size] float32 when called; None where none were kept."""
+        """A function that reads mean products [groups, size, size] float32; None where none are stored."""
         if self.read_moments is None or linear not in self.shared:
             return None
         return functools.partial(self.read_moments, self.shared[linear])
 
 
 def group_size(input_count: int) -> int:
-    """The largest divisor of a linear's width that is at most ``GROUP_SIZE``."""
+    """The largest divisor of a linear's input count that is at most ``GROUP_SIZE``."""
     return next(size for size in range(min(GROUP_SIZE, input_count), 0, -1) if input_count % size == 0)
 
 
 def save_calibration(folder: Path, component: str, calibration: Calibration, moments: Mapping[str, Tensor]) -> None:
-    """Writes both files, the JSON last and each atomically: a JSON without its tensors does not exist."""
+    """Writes both files atomically, the tensors first: where the JSON exists, its tensors do."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = folder / f"{component}.safetensors"
-    partial = tensors.with_suffix(".partial")
-    save_file(dict(moments), partial, metadata={"digest": calibration.digest})
-    partial.chmod(0o644)
-    partial.replace(tensors)
+    with replacing(tensors) as partial:
+        save_file(dict(moments), partial, metadata={"digest": calibration.digest})
+        partial.chmod(0o644)
     content = {
         "format_version": _FORMAT_VERSION,
         "digest": calibration.digest,
@@ -73,13 +73,11 @@ def save_calibration(folder: Path, component: str, calibration: Calibration, mom
         "ranges": dict(calibration.ranges),
         "shared": dict(calibration.shared),
     }
-    partial = folder / f"{component}.json.partial"
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / f"{component}.json")
+    write_text(folder / f"{component}.json", json.dumps(content, indent=1) + "\n")
 
 
 def load_calibration(folder: Path, component: str, digest: str) -> Calibration:
-    """Reads both files. Raises ``ExportError`` where they are missing, damaged or of other weights."""
+    """Reads both files. Raises ``ExportError`` if they are missing, damaged, or of weights with another digest."""
     path, tensors = folder / f"{component}.json", folder / f"{component}.safetensors"
     remedy = "run `python -m export.quantise.calibrate` again"
     try:
@@ -92,7 +90,7 @@ def load_calibration(folder: Path, component: str, digest: str) -> Calibration:
     except OSError as error:
         raise ExportError(f"cannot read {error.filename or tensors}: {error.strerror or error}; {remedy}") from error
     except (ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise ExportError(f"{path}: is no calibration ({error}); {remedy}") from error
+        raise ExportError(f"{path}: is not a calibration ({error}); {remedy}") from error
     if found != (_FORMAT_VERSION, digest) or tensor_digest != digest:
         raise ExportError(f"{path}: was measured on other weights than these; {remedy}")
     if missing := set(shared.values()) - known:

@@ -1,7 +1,7 @@
-"""How one weight is stored: cast, INT8 by output channel, FP8 or INT4 in blocks. Knows numbers; knows no file layout.
+"""Encodings of one weight: passed through, INT8 by output channel, FP8 with one scale, INT4 in blocks.
 
-A linear's weight [outputs, inputs] is stored as [inputs, outputs], the way a MatMul reads it, so that no compiler has
-to turn it. Zero points are all zero: TensorRT takes symmetric weights only.
+A linear's weight [outputs, inputs] is stored as [inputs, outputs], as a MatMul reads it, so that no compiler transposes
+it. All zero points are zero: TensorRT accepts symmetric weights only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from export.errors import ExportError
 from export.quantise.rounding import block_scales, round_to_nearest, round_with_feedback
 
 QuantisedFormat = Literal["int8", "fp8", "int4"]
-# The largest value that an activation or weight reaches in each format.
+# Largest absolute value of each format.
 LARGEST: dict[QuantisedFormat, float] = {"int8": 127.0, "fp8": 448.0, "int4": 7.0}
 SCALE_SUFFIX = ".scale"
 _BLOCK_SIZES = (128, 64, 32, 16)
@@ -26,7 +26,7 @@ _BLOCK_SIZES = (128, 64, 32, 16)
 
 @dataclass(frozen=True)
 class Part:
-    """One tensor of the file: its name, type and shape."""
+    """One tensor of the file that an encoded weight consists of."""
 
     name: str
     dtype: torch.dtype
@@ -34,25 +34,25 @@ class Part:
 
 
 class Encoding(abc.ABC):
-    """What a weight becomes. Shapes are known before any weight is read."""
+    """One way to store a weight. Types and shapes are known before any weight is read."""
 
     @abc.abstractmethod
     def parts(self, name: str, shape: tuple[int, ...]) -> tuple[Part, ...]:
-        """The tensors that stand for a weight of this name and shape."""
+        """The tensors that a weight of this name and shape becomes."""
 
     @abc.abstractmethod
     def encode(self, name: str, weight: Tensor) -> tuple[Tensor, ...]:
-        """Those tensors, in that order. Raises ``ExportError`` for values that cannot be encoded."""
+        """The tensors of ``parts``, in that order. Raises ``ExportError`` for values that cannot be encoded."""
 
     def description(self, shape: tuple[int, ...]) -> dict[str, Any] | None:
-        """What a reader needs beside the tensors; None for a plain cast."""
+        """Metadata that a reader needs beside the tensors; None for a weight that is passed through."""
         del shape
         return None
 
 
 @dataclass(frozen=True)
-class Kept(Encoding):
-    """The weight itself, in another floating point type. Integers stay what they are."""
+class PassThrough(Encoding):
+    """Stores the weight itself, cast to another floating point type. Integers keep their type."""
 
     dtype: torch.dtype
 
@@ -71,10 +71,10 @@ class Kept(Encoding):
 
 @dataclass(frozen=True)
 class _Quantised(Encoding):
-    """Integers or eight-bit floats with scales of ``scale_dtype``.
+    """Stores integers or eight-bit floats with scales of ``scale_dtype``.
 
-    ``input_range`` is the largest absolute value that calibration saw at the linear's input; with it the input is
-    quantised as well, without it the weight alone is.
+    ``input_range`` is the largest absolute value that calibration measured at the linear's input. With it the input is
+    quantised too, without it the weight alone.
     """
 
     scale_dtype: torch.dtype
@@ -97,7 +97,7 @@ class _Quantised(Encoding):
 
     @abc.abstractmethod
     def _encode(self, weight: Tensor) -> tuple[Tensor, ...]:
-        """``encode`` of a float32 weight without infinities."""
+        """Encodes a finite float32 weight."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Int8(_Quantised):
 
 @dataclass(frozen=True)
 class Float8(_Quantised):
-    """E4M3 with one scale for all: values [inputs, outputs], scale []. A scale for each output gains nothing."""
+    """E4M3 with one scale for all: values [inputs, outputs], scale []. A scale for each output is no more exact."""
 
     format_name: QuantisedFormat = "fp8"
 
@@ -136,7 +136,7 @@ class Float8(_Quantised):
 
     def _encode(self, weight: Tensor) -> tuple[Tensor, ...]:
         scale = _scales(weight.abs().max() / LARGEST["fp8"], self.scale_dtype)
-        # Torch turns what is too large into not-a-number; a scale that was rounded down can make it so.
+        # torch casts values beyond the range to NaN, and a scale that was rounded down puts values beyond it.
         values = (weight / scale.float()).clamp_(-LARGEST["fp8"], LARGEST["fp8"]).to(torch.float8_e4m3fn)
         return values.T.contiguous(), scale
 
@@ -176,12 +176,12 @@ class Int4(_Quantised):
 
 
 def int4_block_size(input_count: int) -> int | None:
-    """The largest block that divides a linear's inputs; None where none does, and the linear stays as it is."""
+    """The largest block size that divides a linear's input count; None if none does."""
     return next((size for size in _BLOCK_SIZES if input_count % size == 0), None)
 
 
 def _scales(exact: Tensor, dtype: torch.dtype) -> Tensor:
-    """Scales in their own type, none of them zero."""
+    """Scales cast to ``dtype``, with one in place of zero."""
     rounded = exact.to(dtype)
     return torch.where(rounded > 0, rounded, torch.ones_like(rounded))
 

@@ -1,7 +1,7 @@
-"""What linears see while a component runs. Knows torch modules and weight sources; knows no family of models.
+"""Runs a component and measures the inputs of its linears.
 
-The weights of linears are read when the linear runs and dropped afterwards, so that a component runs that is larger
-than the memory of the machine: time is then spent on reading it, once a call.
+The weight of a linear is read when the linear runs and dropped afterwards, so that a component may be larger than the
+memory of the machine; each call then reads it from disk.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ class Observed:
 
 
 def observe(module: nn.Module, source: WeightSource, samples: Iterable[Mapping[str, Any]]) -> Observed:
-    """Runs a module, which is on the meta device, with weights from ``source``, and watches the inputs of its linears.
+    """Runs a module on the meta device with weights from ``source``, in float32, and measures inputs of its linears.
 
-    ``samples`` are keyword arguments of its ``forward``. All of it happens in float32.
+    ``samples`` are keyword arguments of its ``forward``.
     """
     linears = {name: item for name, item in module.named_modules() if isinstance(item, nn.Linear)}
     _load_all_but(module, source, {f"{name}.weight" for name in linears})
-    watch = _Watch()
+    accumulator = _Accumulator()
     with contextlib.ExitStack() as hooks, torch.no_grad():
         for name, linear in linears.items():
             hooks.enter_context(_streamed(linear, f"{name}.weight", source))
-            handle = linear.register_forward_pre_hook(watch.hook(name))
+            handle = linear.register_forward_pre_hook(accumulator.hook(name))
             hooks.callback(handle.remove)
         for sample in samples:
             module(**sample)
-            watch.end_call()
-    return watch.result()
+            accumulator.end_call()
+    return accumulator.result()
 
 
 def _load_all_but(module: nn.Module, source: WeightSource, streamed: set[str]) -> None:
@@ -68,8 +68,8 @@ def _streamed(linear: nn.Linear, name: str, source: WeightSource) -> Iterator[No
         handle.remove()
 
 
-class _Watch:
-    """Adds up what passes. Linears that were given the very same tensor share one entry of moments."""
+class _Accumulator:
+    """Accumulates ranges and moments. Linears that receive the same tensor object share one entry of moments."""
 
     def __init__(self) -> None:
         self._observed = Observed()
@@ -77,7 +77,7 @@ class _Watch:
         self._last: tuple[Tensor, str] | None = None
 
     def hook(self, name: str) -> Any:
-        """A forward pre-hook for the linear of that name."""
+        """A forward pre-hook for the linear of this name."""
 
         def see(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
             self._see(name, arguments[0])
@@ -85,12 +85,12 @@ class _Watch:
         return see
 
     def end_call(self) -> None:
-        """Between two samples nothing is shared."""
+        """Ends a sample; linears of different samples share nothing."""
         self._last = None
         self._observed.call_count += 1
 
     def result(self) -> Observed:
-        """Means instead of sums."""
+        """The observation, with moments divided by their row counts."""
         sums = self._observed.moments
         self._observed.moments = {name: total / self._row_counts[name] for name, total in sums.items()}
         return self._observed

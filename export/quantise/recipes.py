@@ -1,8 +1,8 @@
-"""Which weights of a component become what, and why: the one place. Plain data and the rules that read it.
+"""Recipes: the encoding of each weight by component and precision, with the reason for each rule.
 
-A recipe is a list of rules; the first whose pattern matches a weight's name in the checkpoint decides. Errors are
-measured on the pocket checkpoint by ``python -m benchmarks.precision`` and stand in docs/precision.md; the figures
-below are of single groups, as relative errors of the transformer's output.
+A recipe is a list of rules; the first whose pattern matches a weight's name in the checkpoint decides. Figures are
+relative errors of the transformer's output with one group of weights quantised, measured on the pocket checkpoint by
+``python -m benchmarks.precision`` (docs/precision.md).
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Literal, get_args
 
 import torch
 
+from engine.bundle.graph_spec import Precision
 from export.errors import ExportError
 from export.quantise.calibration import Calibration
-from export.quantise.encodings import Encoding, Float8, Int4, Int8, Kept, QuantisedFormat, int4_block_size
+from export.quantise.encodings import Encoding, Float8, Int4, Int8, PassThrough, QuantisedFormat, int4_block_size
 from export.weights.shards import WeightSource
 
-RecipePrecision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "int4"]
 ComponentKind = Literal["transformer", "text_encoder", "vae"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What becomes of weights whose name matches. ``form`` None: kept in the recipe's own floating point type.
+    """The encoding of weights whose name matches. ``form`` None: passed through in the recipe's type.
 
-    ``with_input`` quantises the linear's input too, which takes calibration; ``dtype`` overrides the recipe's type.
+    ``with_input`` quantises the linear's input too, which needs calibration; ``dtype`` overrides the recipe's type.
     """
 
     pattern: str
@@ -37,31 +37,31 @@ class Rule:
     dtype: torch.dtype | None = None
 
     def matches(self, name: str) -> bool:
-        """Whether the rule speaks about a weight."""
+        """True if the rule applies to a weight."""
         return re.search(self.pattern, name) is not None
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Rules for one kind of component; ``dtype`` is what everything else is stored and computed in."""
+    """Rules for one kind of component. Other weights are stored, and all is computed, in ``dtype``."""
 
-    precision: RecipePrecision
+    precision: Precision
     dtype: torch.dtype
     rules: tuple[Rule, ...] = ()
 
     def rule(self, name: str) -> Rule | None:
-        """The rule that decides on a weight."""
+        """The first rule that applies to a weight; None if none does."""
         return next((rule for rule in self.rules if rule.matches(name)), None)
 
     @property
     def needs_calibration(self) -> bool:
-        """Whether ranges of inputs must be known."""
+        """True if a rule quantises inputs, whose ranges must be measured."""
         return any(rule.with_input for rule in self.rules)
 
     def encodings(self, source: WeightSource, calibration: Calibration | None = None) -> dict[str, Encoding]:
-        """An encoding for every weight of a component, in its order.
+        """The encoding of every weight of a component, in the source's order.
 
-        Raises ``ExportError`` where inputs are to be quantised and ``calibration`` does not know them.
+        Raises ``ExportError`` where a rule quantises an input that ``calibration`` does not have.
         """
         if self.needs_calibration and calibration is None:
             raise ExportError(
@@ -72,13 +72,13 @@ class Recipe:
 
     def _encoding(self, source: WeightSource, name: str, calibration: Calibration | None) -> Encoding:
         if not source.dtype(name).is_floating_point:
-            return Kept(source.dtype(name))
+            return PassThrough(source.dtype(name))
         rule = self.rule(name)
         if rule is None or rule.form is None:
-            return Kept(self.dtype if rule is None or rule.dtype is None else rule.dtype)
+            return PassThrough(self.dtype if rule is None or rule.dtype is None else rule.dtype)
         linear = name.removesuffix(".weight")
         largest = calibration.input_range(linear) if rule.with_input and calibration is not None else None
-        # Scales of a graph that computes in float32 stay float16: see ``rewrite`` on the Cast between.
+        # Scales of a graph that computes in float32 are float16, with a Cast between (``rewrite``).
         scale_dtype = torch.bfloat16 if self.dtype is torch.bfloat16 else torch.float16
         if rule.form == "int8":
             return Int8(scale_dtype, largest)
@@ -86,7 +86,7 @@ class Recipe:
             return Float8(scale_dtype, largest)
         block_size = int4_block_size(source.shape(name)[1])
         if block_size is None:  # too narrow for a block; such a linear is small
-            return Kept(self.dtype)
+            return PassThrough(self.dtype)
         moments = calibration.moments(linear) if calibration is not None else None
         return Int4(scale_dtype, None, block_size, moments)
 
@@ -130,7 +130,7 @@ def _transformer(form: QuantisedFormat, reason: str, *, with_input: bool) -> tup
 
 
 # The VAE is convolutions: no recipe quantises it. float16, because bfloat16 has no Resize in TensorRT.
-_RULES: Mapping[ComponentKind, Mapping[RecipePrecision, Recipe]] = {
+_RULES: Mapping[ComponentKind, Mapping[Precision, Recipe]] = {
     "transformer": {
         "fp32": Recipe("fp32", torch.float32),
         "fp16": Recipe("fp16", torch.float16, (_FLOAT32_ISLANDS,)),
@@ -191,9 +191,9 @@ _RULES: Mapping[ComponentKind, Mapping[RecipePrecision, Recipe]] = {
 }
 
 
-def recipe_for(kind: ComponentKind, precision: RecipePrecision) -> Recipe:
-    """The recipe of a component. Raises ``ExportError`` for an unknown precision, naming those that there are."""
+def recipe_for(kind: ComponentKind, precision: Precision) -> Recipe:
+    """The recipe of a component. Raises ``ExportError`` for an unknown precision, naming the known ones."""
     found = _RULES[kind].get(precision)
     if found is None:
-        raise ExportError(f"--precision {precision}: choose one of {', '.join(get_args(RecipePrecision))}")
+        raise ExportError(f"--precision {precision}: choose one of {', '.join(get_args(Precision))}")
     return found

@@ -1,16 +1,16 @@
-"""A graph's linears read quantised weights. Knows ONNX nodes; knows no model and computes nothing.
+"""Rewrites the linears of an ONNX graph to read quantised weights.
 
-Before, as the tracer writes it::
+The tracer writes::
 
     weight [outputs, inputs] (-> Cast) -> Transpose -> MatMul(input, .)       or  Gemm(input, weight, transB=1)
 
-After, for a weight alone (INT4, and INT8 without a range), and with its input (INT8, FP8)::
+Rewritten, for a weight alone (INT4, and INT8 without a range), and with its input (INT8, FP8)::
 
     values [inputs, outputs] -> DequantizeLinear -> MatMul(input, .)
     input -> QuantizeLinear -> DequantizeLinear -> MatMul(., the same)
 
 Linears that share an input share its quantised form. Where scales have another type than the graph computes in, a Cast
-follows; ONNX Runtime then keeps its own four-bit kernel, which rounds inputs to eight bits, out of the graph.
+follows; it keeps ONNX Runtime from its own four-bit kernel, which rounds inputs to eight bits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from export.errors import ExportError
 from export.quantise.encodings import LARGEST, QuantisedFormat
 from export.quantise.stored import QuantisedWeight
 
-_BLOCKED_OPSET_VERSION = 21  # the first whose DequantizeLinear knows blocks and four bits
+_BLOCKED_OPSET_VERSION = 21  # the first with blocks and four bits in DequantizeLinear
 _IR_VERSION = 10
 _VALUE_DTYPES: Mapping[QuantisedFormat, ir.DataType] = {
     "int8": ir.DataType.INT8,
@@ -38,7 +38,7 @@ def quantise_graph(model: ir.Model, weights: Mapping[str, QuantisedWeight], base
     """Rewrites a graph in place; returns how many linears it changed.
 
     ``weights`` are by the names of the graph's initialisers, ``base`` is the folder in which the graph will lie.
-    Raises ``ExportError`` where a weight is used as anything but a linear's.
+    Raises ``ExportError`` where a node that is no linear reads a weight.
     """
     graph = model.graph
     inputs = _Inputs(graph, _ranges(graph, weights))
@@ -54,7 +54,7 @@ def quantise_graph(model: ir.Model, weights: Mapping[str, QuantisedWeight], base
             )
         dtype = _dtype(linears[0], value)
         nodes, dequantised = _dequantised(graph, name, weight, dtype, base)
-        # Beside its first reader and no earlier: the runtime would hold it all the while.
+        # Directly before its first reader: placed earlier, the runtime would hold the result for longer.
         first = linears[0] if len(linears) == 1 else next(node for node in graph if node in linears)
         graph.insert_before(first, nodes)
         for linear in linears:
@@ -70,7 +70,7 @@ def quantise_graph(model: ir.Model, weights: Mapping[str, QuantisedWeight], base
 
 
 def _dtype(linear: ir.Node, weight: ir.Value) -> ir.DataType:
-    """The type that a linear computes in. The weight itself may be stored in another, behind a Cast."""
+    """The type that a linear computes in. Its weight may be stored in another type, behind a Cast."""
     for value in (linear.inputs[1], linear.inputs[0], weight):
         if value is not None and value.dtype is not None:
             return value.dtype
@@ -109,7 +109,7 @@ def _reads_weight(node: ir.Node) -> bool:
 
 
 def _ranges(graph: ir.Graph, weights: Mapping[str, QuantisedWeight]) -> dict[tuple[ir.Value, QuantisedFormat], float]:
-    """The largest range over all linears that read an input: they saw the same values, up to rounding."""
+    """The largest range over all linears that read an input; they differ by rounding alone."""
     ranges: dict[tuple[ir.Value, QuantisedFormat], float] = {}
     for name, weight in weights.items():
         if weight.input_range is None or name not in graph.initializers:
@@ -164,7 +164,7 @@ def _connect(linear: ir.Node, weight: ir.Value, source: ir.Value) -> None:
 
 
 class _Inputs:
-    """Quantised forms of inputs, made once for each."""
+    """Quantised forms of the inputs of linears, each made once."""
 
     def __init__(self, graph: ir.Graph, ranges: Mapping[tuple[ir.Value, QuantisedFormat], float]) -> None:
         self._graph = graph
@@ -172,7 +172,7 @@ class _Inputs:
         self._made: dict[tuple[ir.Value, QuantisedFormat], ir.Value] = {}
 
     def quantised(self, linear: ir.Node, weight: QuantisedWeight, dtype: ir.DataType) -> ir.Value:
-        """What the linear reads instead of its input."""
+        """The value that the linear reads instead of its input."""
         source = linear.inputs[0]
         assert source is not None
         if weight.input_range is None:
@@ -187,8 +187,8 @@ class _Inputs:
         scale = np.array(largest / LARGEST[form]).astype(dtype.numpy())
         if not scale > 0:
             raise ExportError(
-                f"the input {source.name} of a linear was always zero while it was calibrated: its range cannot be "
-                "told; calibrate with other pictures and prompts"
+                f"the input {source.name} of a linear was always zero in the calibration, so that its range is "
+                "unknown; calibrate with other pictures and prompts"
             )
         scales = _initializer(self._graph, ir.Tensor(scale, dtype=dtype, name=f"{name}.scale"))
         kind = _VALUE_DTYPES[form]

@@ -1,10 +1,10 @@
-"""Four-bit rounding in blocks along the input axis. Pure functions of float32 tensors; knows no file and no model.
+"""Four-bit rounding in blocks along the input axis: pure functions of float32 tensors.
 
-Two things lower the error of round-to-nearest, both measured in docs/log.md:
+Two methods lower the error of round-to-nearest, both measured in docs/log.md:
 
-* each block's scale is the one of a few candidates whose rounding errs least (``block_scales``);
-* where second moments of the inputs are known, the error of one column is made up for in the columns after it
-  (``round_with_feedback``). That is GPTQ (Frantar et al. 2022, arXiv:2210.17323, equations 2 and 3) with the moments
+* each block takes the scale, of a few candidates, with the least rounding error (``block_scales``);
+* where second moments of the inputs are known, the columns after each column compensate its error
+  (``round_with_feedback``). This is GPTQ (Frantar et al. 2022, arXiv:2210.17323, equations 2 and 3) with the moments
   of neighbouring columns only: blocks on the diagonal of the matrix, so that memory grows with the width and not with
   its square, and an expert of 400 linears needs 1.6 GB of moments instead of 50.
 """
@@ -17,16 +17,16 @@ from torch import Tensor
 LOWEST, HIGHEST = -8, 7
 # Shares of the scale that would reach a block's largest value.
 _CANDIDATES = (1.04, 1.0, 0.96, 0.92, 0.88, 0.84, 0.80, 0.76, 0.72, 0.68)
-# Share of the mean square that is added to every square: inputs that calibration hardly saw must not explode.
+# Share of the mean square that is added to every square, against instability at inputs that are almost always zero.
 _DAMPING = 0.1
 _PANEL = 32  # columns that are rounded one by one before the rest is updated in one product
-_CHUNK_VALUE_COUNT = 1 << 18  # rows are taken in portions of this many values: the search stays in the cache
+_CHUNK_VALUE_COUNT = 1 << 18  # rows are processed in chunks of this many values, which fit the cache
 
 
 def block_scales(weight: Tensor, block_size: int, dtype: torch.dtype) -> Tensor:
     """Scales [outputs, inputs / block size] for a weight [outputs, inputs], exact in ``dtype``, given as float32.
 
-    They are rounded to ``dtype`` before they are compared, so that rounding them later costs nothing.
+    Candidates are rounded to ``dtype`` before they are compared, so that storing them loses nothing.
     """
     output_count, input_count = weight.shape
     rows = max(1, _CHUNK_VALUE_COUNT // input_count)
@@ -78,7 +78,7 @@ def round_with_feedback(weight: Tensor, scales: Tensor, moments: Tensor) -> Tens
 def _feedback(moments: Tensor) -> Tensor:
     """Upper Cholesky factors of the inverse moments, each row divided by its diagonal."""
     squares = moments.diagonal(dim1=1, dim2=2)
-    # Where nothing was seen at all, any positive number will do: no column then speaks for another.
+    # Inputs that were always zero get any positive number: their columns then compensate nothing.
     extra = _DAMPING * squares.mean(1).clamp_min(torch.finfo(torch.float32).tiny)
     extra = torch.where(squares.sum(1) > 0, extra, 1.0)
     damped = moments.double() + extra.double()[:, None, None] * torch.eye(moments.shape[1], dtype=torch.float64)

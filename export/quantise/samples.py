@@ -1,8 +1,8 @@
-"""Inputs to calibrate a transformer on: pictures or clips with sentences, at the noise of the steps that it serves.
+"""Samples to calibrate a transformer on: clips with sentences, noised to the level of each step that it serves.
 
-Knows the library's pipeline, which encodes texts and pictures. A clip that is known is noised to a step's level; the
-transformer sees there what it sees in a generation, without the transformer being run for it. A picture alone stands
-for a clip that does not move.
+Diffusers' pipeline encodes texts and pictures. A known clip with noise of a step's level has the distribution of inputs
+in a generation, without running the transformer for the steps before. A single picture is taken as a clip without
+motion.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _SENTENCES = (
 
 @dataclass(frozen=True)
 class Pair:
-    """``frames`` [count, height, width, 3] uint8, one for a picture, and the sentence that goes with them."""
+    """A clip and its sentence. ``frames`` [count, height, width, 3] uint8, one frame for a picture."""
 
     frames: NDArray[np.uint8]
     sentence: str
 
 
 def read_pairs(file: Path, geometry: Geometry) -> list[Pair]:
-    """Pairs from a file of lines ``{"picture": FILE, "sentence": TEXT}``; files are relative to it.
+    """Reads lines of ``{"picture": FILE, "sentence": TEXT}``; picture paths are relative to the file.
 
-    Raises ``ExportError`` naming the line and the fault.
+    Pictures are cropped and scaled to ``geometry``. Raises ``ExportError`` naming the line and the fault.
     """
     pairs = []
     try:
@@ -72,7 +72,7 @@ def read_pairs(file: Path, geometry: Geometry) -> list[Pair]:
 
 
 def generated_pairs(geometry: Geometry, seed: int = 0) -> list[Pair]:
-    """Pictures of 1/f noise in colour, whose spectrum is that of photographs (Field 1987), with sentences."""
+    """Generates pictures of coloured 1/f noise, the spectrum of photographs (Field 1987), with sentences."""
     draw = np.random.default_rng(seed)
     shape = (geometry.height_px, geometry.width_px)
     rows, columns = np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1])[None]
@@ -80,7 +80,7 @@ def generated_pairs(geometry: Geometry, seed: int = 0) -> list[Pair]:
     pairs = []
     for sentence in _SENTENCES:
         channels = [np.fft.ifft2(np.fft.fft2(draw.standard_normal(shape)) * falloff).real for _ in range(3)]
-        # Channels of photographs mostly move together.
+        # Colour channels of photographs are correlated.
         shared = sum(channels)
         picture = np.stack([0.7 * shared + channel for channel in channels], axis=-1)
         picture = (picture - picture.mean()) / (4 * picture.std()) + 0.5
@@ -89,7 +89,7 @@ def generated_pairs(geometry: Geometry, seed: int = 0) -> list[Pair]:
 
 
 class TransformerSamples:
-    """Arguments of one transformer's forward. Texts and clips are encoded once; iterating costs nothing more."""
+    """Keyword arguments of a transformer's forward. Texts and clips are encoded once, when constructed."""
 
     def __init__(self, checkpoint: Checkpoint, pairs: Sequence[Pair], geometry: Geometry) -> None:
         self._checkpoint = checkpoint
@@ -100,7 +100,10 @@ class TransformerSamples:
     def for_component(
         self, component: str, step_count: int, shift: float, samples_per_pair: int
     ) -> Iterator[dict[str, Any]]:
-        """Samples at evenly chosen steps of those that the component serves, each with and without its sentence."""
+        """Samples at evenly spaced steps among those that the component serves, with and without the sentence.
+
+        Raises ``ExportError`` if the component serves none of the steps.
+        """
         boundary = self._checkpoint.boundary_timestep
         timesteps = [float(item) for item in flow_schedule(step_count, shift, 2).timesteps]
         if boundary is not None:
@@ -118,7 +121,7 @@ class TransformerSamples:
 
 @dataclass(frozen=True)
 class _Encoded:
-    """A clip's latents [1, z, T, h, w], its condition and mask, and two texts [2, 512, size]."""
+    """An encoded clip: latents [1, z, T, h, w], condition and mask, and two encoded texts [2, 512, size]."""
 
     latents: Tensor
     condition: Tensor
@@ -126,7 +129,7 @@ class _Encoded:
     texts: Tensor
 
     def at(self, timestep: float, seed: int, expand_timesteps: bool) -> dict[str, Any]:
-        """The transformer's arguments at a noise level."""
+        """The transformer's arguments at a timestep in 0..1000; ``seed`` draws the noise."""
         sigma = timestep / 1000.0
         noise = torch.randn(self.latents.shape, generator=torch.Generator().manual_seed(seed))
         noisy = (1.0 - sigma) * self.latents + sigma * noise
@@ -146,7 +149,7 @@ class _Encoded:
 
 
 def _pipeline(folder: Path) -> WanImageToVideoPipeline:
-    """Text encoder in the precision in which it is stored, VAE in float32, no transformer."""
+    """Loads the text encoder in its stored precision and the VAE in float32, without a transformer."""
     from diffusers import AutoencoderKLWan, WanImageToVideoPipeline
     from transformers import UMT5EncoderModel
 

@@ -1,4 +1,4 @@
-"""What ``writer`` wrote, found again: where values and scales of each quantised weight lie. Reads headers only."""
+"""Opens a file of ``writer``: the places of values and scales of each quantised weight. Reads headers only."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from safetensors import SafetensorError, safe_open
 from export.errors import ExportError
 from export.quantise.encodings import SCALE_SUFFIX, QuantisedFormat
 from export.quantise.writer import METADATA_KEY
-from export.weights.shards import Shards, StoredWeight
+from export.weights.safetensors_file import StoredWeight
+from export.weights.shards import Shards
 
 
 @dataclass(frozen=True)
 class QuantisedWeight:
     """A linear's weight, values [inputs, outputs], and its scales: [], [outputs] or [blocks, outputs].
 
-    ``input_range`` is the largest absolute input that calibration saw, None where the input is not quantised.
+    ``input_range`` is the largest absolute input that calibration measured; None: the input is not quantised.
     """
 
     format_name: QuantisedFormat
@@ -33,7 +34,7 @@ class QuantisedWeight:
 
 
 class QuantisedWeights:
-    """A file of ``write_tensors``: quantised weights by name, and ``shards`` for those that were only cast."""
+    """The weights in a file of ``write_tensors``: quantised ones by name, and ``shards`` for all tensors."""
 
     def __init__(self, shards: Shards, quantised: Mapping[str, QuantisedWeight]) -> None:
         self.shards = shards
@@ -46,14 +47,14 @@ class QuantisedWeights:
             with safe_open(file, framework="pt") as opened:
                 described = json.loads((opened.metadata() or {})[METADATA_KEY])
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise ExportError(f"{file}: is no file of quantised weights ({error}); export again") from error
+            raise ExportError(f"{file}: is not a file of quantised weights ({error}); export again") from error
         shards = Shards.of_file(file)
         return cls(shards, {name: _weight(shards, name, item) for name, item in described.items()})
 
 
 def _weight(shards: Shards, name: str, item: dict[str, Any]) -> QuantisedWeight:
     values = shards.weight(name)
-    if item["format"] == "int4":  # the file format has no type of four bits; ONNX has, over the same bytes
+    if item["format"] == "int4":  # safetensors has no four-bit type; ONNX has one over the same bytes
         values = dataclasses.replace(values, dtype=ir.DataType.INT4, shape=tuple(item["shape"]))
     return QuantisedWeight(
         format_name=item["format"],

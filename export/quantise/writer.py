@@ -1,10 +1,10 @@
-"""One pass over a component's weights into one safetensors file. Knows the file format; knows no model.
+"""Writes a component's weights, encoded, into one safetensors file in one pass.
 
-Where every tensor will lie follows from names, shapes and encodings, so the header is written first and each weight
-goes straight to its place: memory holds one weight at a time, however large the component is.
+The place of every tensor follows from names, shapes and encodings, so the header is written first and each weight goes
+to its place: memory holds one weight at a time, whatever the size of the component.
 
-Torch counts with one thread meanwhile. A pass is thousands of short operations that a cache holds, and several threads
-wait for each other after each of them: for nothing on an idle machine, for long on a busy one (docs/log.md).
+torch runs with one thread meanwhile. A pass is thousands of short operations on cached data, after each of which
+several threads would wait for each other: without gain on an idle machine, for long on a busy one (docs/log.md).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import math
 import os
 import struct
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,30 +24,23 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
+from export.atomic_file import replacing
 from export.errors import ExportError
 from export.quantise.encodings import Encoding, Part
+from export.weights.safetensors_file import DTYPES
 from export.weights.shards import WeightSource
 
 METADATA_KEY = "quantised"
-# Data begins at a multiple of this, as readers that map the file like it.
+# The data begin at a multiple of this, for readers that map the file.
 _ALIGNMENT = 64
-_DTYPE_NAMES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.float8_e4m3fn: "F8_E4M3",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
+_DTYPE_NAMES = {torch_dtype: name for name, (_, torch_dtype) in DTYPES.items()}
+_REPORT_EVERY_SECONDS = 5.0
+_GB = 1e9
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a pass is, after the weight ``name``. Bytes are those of the source."""
+    """Progress of a pass after the weight ``name``. Bytes are those of the source."""
 
     name: str
     tensor_number: int
@@ -70,17 +64,16 @@ def write_tensors(
 ) -> None:
     """Writes every weight that ``encodings`` names, encoded, atomically.
 
-    Raises ``ExportError`` where a weight cannot be encoded or the disk is full; the file is then not there.
+    Raises ``ExportError`` where a weight cannot be encoded or the disk is full; no file is left then.
     """
     shapes = {name: source.shape(name) for name in encodings}
     places = _places([part for name, encoding in encodings.items() for part in encoding.parts(name, shapes[name])])
     header = _header(places.values(), _metadata(encodings, shapes))
     sizes = {name: math.prod(shapes[name]) * source.dtype(name).itemsize for name in encodings}
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
     done = 0
     try:
-        with _one_thread(), partial.open("wb") as stream:
+        with _one_thread(), replacing(file) as partial, partial.open("wb") as stream:
             stream.write(header)
             for number, (name, encoding) in enumerate(encodings.items(), start=1):
                 parts = encoding.parts(name, shapes[name])
@@ -91,7 +84,6 @@ def write_tensors(
                     report(Progress(name, number, len(encodings), done, sum(sizes.values())))
             stream.flush()
             os.fsync(stream.fileno())
-        partial.replace(file)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             needed = len(header) + sum(place.byte_count for place in places.values())
@@ -99,17 +91,37 @@ def write_tensors(
                 f"{file}: the disk is full, {needed} bytes are needed; free some or export to another"
             ) from error
         raise
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def encoded_byte_count(source: WeightSource, encodings: Mapping[str, Encoding]) -> int:
-    """Bytes that ``write_tensors`` will write, the header left out. Reads no weight."""
+    """Bytes of the tensors that ``write_tensors`` writes, without the header. Reads no weight."""
     return sum(
         _byte_count(part)
         for name, encoding in encodings.items()
         for part in encoding.parts(name, tuple(source.shape(name)))
     )
+
+
+def progress_lines(label: str, report: Callable[[str], None]) -> Callable[[Progress], None]:
+    """A progress callback that reports a line every five seconds, with the estimated time left, and one at the end."""
+    started = time.monotonic()
+    reported = started
+
+    def advance(progress: Progress) -> None:
+        nonlocal reported
+        now = time.monotonic()
+        is_last = progress.tensor_number == progress.tensor_count
+        if not is_last and now - reported < _REPORT_EVERY_SECONDS:
+            return
+        reported = now
+        left = (now - started) * (progress.byte_count / max(progress.byte_number, 1) - 1)
+        report(
+            f"{label}: {progress.tensor_number} of {progress.tensor_count} tensors, "
+            f"{progress.byte_number / _GB:.2f} of {progress.byte_count / _GB:.2f} GB"
+            + ("" if is_last else f", {left:.0f} s left")
+        )
+
+    return advance
 
 
 @contextmanager
@@ -124,13 +136,13 @@ def _one_thread() -> Iterator[None]:
 
 def _write(stream: BinaryIO, offset: int, part: Part, tensor: Tensor) -> None:
     if tuple(tensor.shape) != part.shape or tensor.dtype != part.dtype:
-        raise RuntimeError(f"{part.name}: encoded to {tensor.dtype} {list(tensor.shape)}, promised {part}")
+        raise RuntimeError(f"{part.name}: encoded to {tensor.dtype} {list(tensor.shape)} instead of {part}")
     stream.seek(offset)
     stream.write(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
 
 
 def _places(parts: Sequence[Part]) -> dict[str, _Place]:
-    """Wide types first, so that every tensor is aligned to its own type without gaps, which the format forbids."""
+    """Places tensors of wide types first: each is aligned to its type without gaps, which the format forbids."""
     places: dict[str, _Place] = {}
     offset = 0
     for part in sorted(parts, key=lambda part: -part.dtype.itemsize):  # a stable sort: the order of the source

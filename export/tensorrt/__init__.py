@@ -1,13 +1,13 @@
-"""Graphs become plans for cards, ahead of time and without a card. Knows ONNX files and the compiler; no checkpoint.
+"""Compiles ONNX graphs to TensorRT engines (NVIDIA calls the files engine plans), ahead of time and without a GPU.
 
-``compile_plans`` is the way in. Each plan is built by a process of its own (``child``), so that whatever the compiler
-does there, a crash or a kill for memory, ends as one sentence here.
+``compile_engines`` compiles each engine in a process of its own (``child``), so that a crash of the compiler or a kill
+for memory becomes an ``ExportError``.
 """
 
 from __future__ import annotations
 
 from export.tensorrt.axes import AxisRange, graph_axes
-from export.tensorrt.plans import compile_plans
+from export.tensorrt.engines import compile_engines
 from export.tensorrt.targets import TARGETS, Target, find_target
 
-__all__ = ["TARGETS", "AxisRange", "Target", "compile_plans", "find_target", "graph_axes"]
+__all__ = ["TARGETS", "AxisRange", "Target", "compile_engines", "find_target", "graph_axes"]

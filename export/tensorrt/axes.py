@@ -1,7 +1,4 @@
-"""Axes of the graphs that may have other lengths at run time, and the lengths that a plan is compiled for.
-
-The names are those that the graphs give their axes; every other axis has one length.
-"""
+"""Open axes of the graphs by name, and the lengths that an engine is compiled for. Every other axis is fixed."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from engine.bundle.scorer_spec import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
 
 @dataclass(frozen=True, slots=True)
 class AxisRange:
-    """Shortest and longest length, and the one that is tuned for. A plan's memory is that of the longest."""
+    """Shortest, tuned and longest length of an axis. An engine needs the memory of the longest."""
 
     lowest: int
     tuned: int
@@ -26,7 +23,7 @@ class AxisRange:
 
 # Predictions of one transformer call: both halves of guidance, or one.
 BATCH = AxisRange(1, 2, 2)
-# Text rows that count (docs/adr/0011), of the encoder's 512. A long prompt has some 120.
+# Rows of text that are not padding (docs/adr/0011), of the encoder's 512. A long prompt has some 120.
 TEXT_ROWS = AxisRange(2, 128, 512)
 # Rows of one call of the scorer: a lone request has one picture and some forty sentences.
 PICTURES = AxisRange(1, 1, MAX_PICTURE_COUNT)
@@ -34,10 +31,10 @@ SENTENCES = AxisRange(1, 32, MAX_SENTENCE_COUNT)
 
 
 def graph_axes(input_names: Sequence[str], batch: AxisRange = BATCH) -> Mapping[str, AxisRange]:
-    """Ranges of a graph's open axes by name. ``batch`` is (1, 1, 1) where a model never runs with guidance.
+    """Ranges of a graph's open axes by name. ``batch`` is (1, 1, 1) for a model that never runs with guidance.
 
-    The solver's matrix has a column for each row of the other inputs (``export.tracing.guidance``), so its range
-    follows from how many there are: one row each, but for the prediction's ``batch``.
+    The solver's matrix has a column for each row of the other inputs (``export.tracing.guidance``): one row for each
+    state, and ``batch`` rows for the prediction.
     """
     state_count = max(len(input_names) - 2, 1)  # all but the prediction and the matrix
     columns = AxisRange(*(state_count + rows for rows in (batch.lowest, batch.tuned, batch.highest)))

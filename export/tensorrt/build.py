@@ -1,7 +1,7 @@
-"""One graph to one plan, in the process that was started for it. The only file of the exporter that compiles.
+"""Compiles one graph to one engine, in the process that ``engines`` starts for it.
 
-Works the same with ``tensorrt_rtx``, which compiles for any card on any machine, and with classic ``tensorrt``, which
-compiles for the card that is in the machine: the module is imported by name.
+The compiler is imported by name: ``tensorrt_rtx``, which compiles for any GPU on any machine, or classic ``tensorrt``,
+which compiles for the GPU in the machine.
 """
 
 from __future__ import annotations
@@ -15,55 +15,55 @@ from engine.api.errors import DeviceUnavailable
 from engine.runtime.gpu import present_gpu
 from engine.runtime.process_memory import peak_resident_bytes
 from export.errors import ExportError
-from export.tensorrt.messages import Messages, means_out_of_memory
+from export.tensorrt.compiler_log import CompilerLog, means_out_of_memory
 from export.tensorrt.request import BuildAnswer, BuildRequest
 
 
 def build(request: BuildRequest) -> BuildAnswer:
-    """Compiles a graph and writes its plan. Raises ``ExportError``."""
+    """Compiles a graph and writes its engine. Raises ``ExportError``."""
     started = time.monotonic()
     trt = _import(request.module_name)
-    messages = Messages()
-    logger = _logger(trt, messages)
+    log = CompilerLog()
+    logger = _logger(trt, log)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     _parse(trt, network, logger, request)
     config = builder.create_builder_config()
-    # A float32 product means float32: in TF32 the solver would lose thirteen bits of every latent at every step.
+    # In TF32 the solver would lose thirteen bits of every latent at every step.
     config.clear_flag(trt.BuilderFlag.TF32)
-    _choose_card(trt, config, request)
+    _choose_target(trt, config, request)
     _add_profile(builder, network, config, request)
-    with Path(request.plan_file).open("wb") as stream:
+    with Path(request.engine_file).open("wb") as stream:
         try:
             is_built = _compile(trt, builder, network, config, stream)
         except MemoryError:
             is_built = False
-            messages.add("out of memory", is_error=True)
+            log.add("out of memory", is_error=True)
     if not is_built:
-        raise ExportError(_refusal(request, messages.summary()))
-    if messages.activation_bytes is None or messages.weight_bytes is None:
+        raise ExportError(_refusal(request, log.summary()))
+    if log.activation_bytes is None or log.weight_bytes is None:
         raise ExportError(
-            f"{request.module_name} {trt.__version__} did not log the plan's memory; use a version that does: "
-            "without it nobody can tell what fits a card"
+            f"{request.module_name} {trt.__version__} did not log the engine's memory, which the server needs "
+            "to plan its own; use a version that does"
         )
     return BuildAnswer(
         compiler_version=trt.__version__,
-        activation_bytes=messages.activation_bytes,
-        weight_bytes=messages.weight_bytes,
+        activation_bytes=log.activation_bytes,
+        weight_bytes=log.weight_bytes,
         build_seconds=time.monotonic() - started,
         host_peak_bytes=peak_resident_bytes(),
     )
 
 
 def _compile(trt: Any, builder: Any, network: Any, config: Any, stream: BinaryIO) -> bool:
-    """Whether it was compiled. The plan goes to disk piece by piece: host memory never holds it beside the weights."""
+    """Returns True if the engine was built. It is streamed to disk: host memory does not hold it beside the weights."""
     if not hasattr(builder, "build_serialized_network_to_stream"):  # older versions of classic TensorRT
-        plan = builder.build_serialized_network(network, config)
-        if plan is not None:
-            stream.write(plan)
-        return plan is not None
+        serialized = builder.build_serialized_network(network, config)
+        if serialized is not None:
+            stream.write(serialized)
+        return serialized is not None
 
-    class PlanWriter(trt.IStreamWriter):
+    class EngineWriter(trt.IStreamWriter):
         def __init__(self) -> None:
             trt.IStreamWriter.__init__(self)
             self.fault: OSError | None = None
@@ -75,7 +75,7 @@ def _compile(trt: Any, builder: Any, network: Any, config: Any, stream: BinaryIO
                 self.fault = error
                 return 0
 
-    writer = PlanWriter()
+    writer = EngineWriter()
     is_built = builder.build_serialized_network_to_stream(network, config, writer)
     if writer.fault is not None:
         raise writer.fault
@@ -91,17 +91,17 @@ def _import(module_name: str) -> Any:
         ) from error
 
 
-def _logger(trt: Any, messages: Messages) -> Any:
+def _logger(trt: Any, log: CompilerLog) -> Any:
     errors = (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR)
 
-    class CompilerLog(trt.ILogger):
+    class Logger(trt.ILogger):
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
 
         def log(self, severity: Any, text: str) -> None:
-            messages.add(text, is_error=severity in errors)
+            log.add(text, is_error=severity in errors)
 
-    return CompilerLog()
+    return Logger()
 
 
 def _parse(trt: Any, network: Any, logger: Any, request: BuildRequest) -> None:
@@ -115,20 +115,20 @@ def _parse(trt: Any, network: Any, logger: Any, request: BuildRequest) -> None:
             f"node {error.node_name() or 'without a name'} ({error.node_operator()}): " if error.node_operator() else ""
         )
         faults.append(f"{node}{error.code().name}, {' '.join(error.desc().split())}")
-    raise ExportError(f"{request.graph_file}: the compiler does not take this graph: {'; '.join(faults)}")
+    raise ExportError(f"{request.graph_file}: the compiler does not accept this graph: {'; '.join(faults)}")
 
 
-def _choose_card(trt: Any, config: Any, request: BuildRequest) -> None:
+def _choose_target(trt: Any, config: Any, request: BuildRequest) -> None:
     capability = request.compute_capability
-    if not hasattr(trt, "ComputeCapability"):  # classic TensorRT times kernels on the card itself
+    if not hasattr(trt, "ComputeCapability"):  # classic TensorRT times kernels on the GPU itself
         try:
-            card = present_gpu()
+            gpu = present_gpu()
         except DeviceUnavailable as error:
-            raise ExportError(f"{request.module_name} compiles only beside a card: {error}") from error
-        if card.compute_capability != capability:
+            raise ExportError(f"{request.module_name} compiles only on a machine with a GPU: {error}") from error
+        if gpu.compute_capability != capability:
             raise ExportError(
-                f"{request.module_name} compiles for the card in this machine, {card.name} "
-                f"({card.compute_capability}), not for {capability}; use tensorrt_rtx or a machine with such a card"
+                f"{request.module_name} compiles for the GPU in this machine, {gpu.name} "
+                f"({gpu.compute_capability}), not for {capability}; use tensorrt_rtx or a machine with such a GPU"
             )
         return
     known = getattr(trt.ComputeCapability, capability.replace("sm_", "SM"), None)
@@ -139,7 +139,7 @@ def _choose_card(trt: Any, config: Any, request: BuildRequest) -> None:
 
 
 def _add_profile(builder: Any, network: Any, config: Any, request: BuildRequest) -> None:
-    """Ranges of the axes without a fixed length; a graph that has none needs no profile."""
+    """Adds a profile with the ranges of open axes; a graph without open axes needs none."""
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     free = [tensor for tensor in inputs if -1 in tuple(tensor.shape)]
     if not free:
@@ -171,6 +171,6 @@ def _refusal(request: BuildRequest, reason: str) -> str:
         else "nothing was written"
     )
     return (
-        f"{request.graph_file}: {request.module_name} does not compile it for {request.compute_capability}: {reason}; "
+        f"{request.graph_file}: {request.module_name} cannot compile it for {request.compute_capability}: {reason}; "
         f"{remedy}"
     )

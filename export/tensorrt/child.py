@@ -1,17 +1,17 @@
-"""``python -m export.tensorrt.child REQUEST ANSWER``: compiles one plan and ends. Knows processes; knows no compiler.
+"""``python -m export.tensorrt.child REQUEST ANSWER``: compiles one engine and exits.
 
-When memory runs out this process is the one to be killed, not the exporter, and it never outlives the exporter.
+The process offers itself first to the out-of-memory killer, and is killed when the exporter ends.
 """
 
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import signal
 import sys
 from pathlib import Path
 
+from export.atomic_file import is_disk_full
 from export.errors import ExportError
 from export.tensorrt.build import build
 from export.tensorrt.request import BuildAnswer, BuildRequest
@@ -20,7 +20,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> int:
-    """Reads the request, writes the answer. A refusal is an answer too."""
+    """Reads the request file and writes the answer file, also for a graph that is refused. Returns the exit status."""
     request_file, answer_file = map(Path, arguments)
     _bind_to_parent()
     request = BuildRequest.model_validate_json(request_file.read_bytes())
@@ -29,9 +29,9 @@ def main(arguments: list[str]) -> int:
     except ExportError as error:
         answer = BuildAnswer(error=str(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if not is_disk_full(error):
             raise
-        answer = BuildAnswer(error=f"{request.plan_file}: {error.strerror}; free some of that disk")
+        answer = BuildAnswer(error=f"{request.engine_file}: {error.strerror}; free some of that disk")
     answer_file.write_text(answer.model_dump_json(), encoding="utf-8")
     return 0
 
@@ -46,4 +46,4 @@ def _bind_to_parent() -> None:
 if __name__ == "__main__":
     status = main(sys.argv[1:])
     sys.stderr.flush()
-    os._exit(status)  # libraries of a driver that is not there may crash while they are unloaded
+    os._exit(status)  # without a driver, its libraries may crash while they are unloaded

@@ -1,4 +1,4 @@
-"""What the process that compiles is told and what it answers. Plain data, through two JSON files."""
+"""Request to the compiling process and its answer, exchanged as two JSON files."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ class _Part(BaseModel):
 
 
 class BuildRequest(_Part):
-    """``axes`` are lowest, tuned and highest length by the axis' name; ``plan_file`` is written by the process."""
+    """One engine to compile. ``axes`` are shortest, tuned and longest length by the axis' name."""
 
     graph_file: str
-    plan_file: str
+    engine_file: str
     compute_capability: str
     module_name: str
     axes: dict[str, tuple[int, int, int]]
 
 
 class BuildAnswer(_Part):
-    """Either ``error``, for a person to read, or the figures of a plan that was written."""
+    """Either ``error``, a message to print, or the figures of the written engine."""
 
     error: str | None = None
     compiler_version: str = ""

@@ -1,7 +1,7 @@
-"""The cards that plans are compiled for. Plain data and its rules; knows no compiler.
+"""The GPUs that engines are compiled for. A further GPU is a further row of ``TARGETS``.
 
-Sources: NVIDIA's CUDA GPU list for compute capabilities and data sheets for memory; the precisions of a generation
-from TensorRT for RTX's support matrix. A further card is a further row.
+Sources: NVIDIA's CUDA GPU list for compute capabilities, data sheets for memory, and TensorRT for RTX's support matrix
+for the precisions of a generation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FIRST_WITH_BF16 = 80  # Ampere
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A card: how the command line calls it, its compute capability such as ``sm_86``, and its memory in bytes."""
+    """A GPU: its name on the command line, its compute capability such as ``sm_86``, and its memory in bytes."""
 
     name: str
     compute_capability: str
@@ -31,7 +31,7 @@ class Target:
 
     @property
     def precisions(self) -> frozenset[Precision]:
-        """What this generation's tensor cores compute with or what its kernels can unpack."""
+        """Precisions that the tensor cores of this generation compute in, or that its kernels unpack."""
         number = int(self.compute_capability.removeprefix("sm_"))
         every: set[Precision] = {"fp32", "fp16", "int8", "int4"}
         if number >= _FIRST_WITH_BF16:
@@ -48,19 +48,19 @@ TARGETS = (
 
 
 def find_target(name: str) -> Target:
-    """The card of a name as ``--gpu`` takes it. Raises ``ExportError``, naming those that there are."""
+    """The target of a name, as ``--gpu`` takes it. Raises ``ExportError`` naming the known ones."""
     for target in TARGETS:
         if target.name == name:
             return target
-    raise ExportError(f"--gpu {name}: not known; give one of {', '.join(target.name for target in TARGETS)}")
+    raise ExportError(f"--gpu {name}: unknown; give one of {', '.join(target.name for target in TARGETS)}")
 
 
 def check_precision(precision: Precision, target: Target, graph_name: str) -> None:
-    """Refuses a precision that the card does not have. Raises ``ExportError`` before any compiler is asked."""
+    """Refuses a precision that the GPU does not have, before the compiler runs. Raises ``ExportError``."""
     if precision in target.precisions:
         return
     able = ", ".join(item for item in ("int8", "int4", "fp16") if item in target.precisions)
     raise ExportError(
         f"--gpu {target.name}: {graph_name} computes in {precision}, which {target.compute_capability} does not have; "
-        f"take --precision {able} for this card, or leave it out"
+        f"take --precision {able} for this GPU, or leave it out"
     )

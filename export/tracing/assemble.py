@@ -1,74 +1,63 @@
-"""A model becomes an ONNX file that points at its weights. Knows chains and stored weights; knows no model."""
+"""Builds an ONNX graph from traces: one trace for each pattern, placed once for every segment with its own weights.
+
+Weights stay outside the graph, as external data in the safetensors files that a ``ParameterIndex`` names.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx_ir as ir
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.bundle.graph_spec import TensorSpec
-from export.tracing.module_graph import Chain, Link
-from export.tracing.trace import OPSET_VERSION, DynamicAxes, Trace, trace
-from export.weights.parameters import ComponentWeights
+from export.atomic_file import replacing
+from export.tracing.module_graph import Segment, TracedModule
+from export.tracing.trace import OPSET_VERSION, Trace, trace
+from export.weights.parameters import ParameterIndex
 
 _IR_VERSION = 10
 
 
 @dataclass(frozen=True)
-class TracedModule:
-    """A module with one example of each input and the names of its outputs, both in the module's order.
+class GraphDescription:
+    """Inputs and outputs of a written graph, and its largest error and value; None where it was not compared."""
 
-    The module may be a ``Chain``. Module and inputs are on the meta device where there is nothing to compute.
-    ``dynamic_axes`` are the leading axes of an input that may have other lengths at run time. Where the module is
-    written anew over a library's layers, ``library`` computes the same with the library's own forward.
-    """
-
-    module: nn.Module
-    inputs: Mapping[str, Tensor]
-    output_names: tuple[str, ...]
-    dynamic_axes: Mapping[str, DynamicAxes] = field(default_factory=dict)
-    library: Callable[..., Tensor] | None = None
-
-    def reference(self) -> tuple[Tensor, ...]:
-        """What torch computes for the example."""
-        with torch.no_grad():
-            outputs = (self.library or self.module)(*self.inputs.values())
-        return (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    max_abs_error: float | None = None
+    max_abs_value: float | None = None
 
 
-def export_graph(traced: TracedModule, weights: ComponentWeights | None, file: Path) -> None:
-    """Traces a module and writes its graph atomically. Its weights stay in the files that ``weights`` knows."""
-    save_graph(build_graph(traced, weights, file.parent), file)
+def export_graph(traced: TracedModule, weights: ParameterIndex | None, file: Path) -> GraphDescription:
+    """Traces a module and writes its graph. Weights that ``weights`` does not know are stored in the graph."""
+    return save_graph(build_graph(traced, weights, file.parent), file)
 
 
 def build_graph(
-    traced: TracedModule, weights: ComponentWeights | None, base: Path, traces: dict[str, Trace] | None = None
+    traced: TracedModule, weights: ParameterIndex | None, base: Path, traces: dict[str, Trace] | None = None
 ) -> ir.Model:
-    """The graph in memory, to be saved in folder ``base``. Weights bear the names of the checkpoint.
+    """Builds the graph in memory, to be saved in the folder ``base``. Weights bear the checkpoint's names.
 
-    ``traces`` are those of a module of the same structure and size by pattern, to be used and added to.
+    ``traces``, by pattern, are reused and added to. They must be of a module of the same structure and size.
     """
-    chain = traced.module
-    if not isinstance(chain, Chain):
-        names = tuple(traced.inputs)
-        chain = Chain([Link(chain, names, traced.output_names, "")], names, traced.output_names)
-    return _Assembly(chain, traced, weights, base, {} if traces is None else traces).model()
+    return _Assembly(traced, weights, base, {} if traces is None else traces).model()
 
 
-def save_graph(model: ir.Model, file: Path) -> None:
+def save_graph(model: ir.Model, file: Path) -> GraphDescription:
     """Writes a graph atomically."""
-    partial = file.with_suffix(".partial")
-    ir.save(model, partial)
-    partial.replace(file)
+    with replacing(file) as partial:
+        ir.save(model, partial)
+    return describe(model)
 
 
-def tensor_specs(values: Iterable[ir.Value]) -> tuple[TensorSpec, ...]:
-    """Inputs or outputs of a graph as the manifest states them."""
-    return tuple(_tensor_spec(value) for value in values)
+def describe(model: ir.Model) -> GraphDescription:
+    """Inputs and outputs of a graph in the form of the manifest."""
+    inputs, outputs = (tuple(map(_tensor_spec, values)) for values in (model.graph.inputs, model.graph.outputs))
+    return GraphDescription(inputs, outputs)
 
 
 def _tensor_spec(value: ir.Value) -> TensorSpec:
@@ -80,17 +69,17 @@ def _tensor_spec(value: ir.Value) -> TensorSpec:
 
 
 class _Assembly:
-    """Traces each pattern of a chain once, and puts a copy of its nodes in place for every link."""
+    """Traces each pattern of a module graph once and places a copy of its nodes for every segment."""
 
     def __init__(
         self,
-        chain: Chain,
         traced: TracedModule,
-        weights: ComponentWeights | None,
+        weights: ParameterIndex | None,
         base: Path,
         traces: dict[str, Trace],
     ) -> None:
-        self._chain, self._traced, self._weights, self._base = chain, traced, weights, base
+        self._traced, self._weights, self._base = traced, weights, base
+        self._module_graph = traced.as_module_graph()
         self._graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET_VERSION}, name="main")
         self._traces = traces
         self._constants: dict[ir.Value, ir.Value] = {}
@@ -98,39 +87,39 @@ class _Assembly:
 
     def model(self) -> ir.Model:
         with torch.no_grad():
-            examples = self._chain.values(*self._traced.inputs.values())
-        axes = {**self._traced.dynamic_axes, **self._chain.dynamic_axes}
+            examples = self._module_graph.values(*self._traced.inputs.values())
+        axes = {**self._traced.dynamic_axes, **self._module_graph.dynamic_axes}
         values: dict[str, ir.Value] = {}
-        for index, link in enumerate(self._chain.links):
-            if link.pattern not in self._traces:
-                inputs = {name: examples[name] for name in link.inputs}
-                self._traces[link.pattern] = trace(link.module, inputs, link.outputs, axes)
-            pattern = self._traces[link.pattern]
-            for name, value in zip(link.inputs, pattern.inputs, strict=True):
+        for index, segment in enumerate(self._module_graph.segments):
+            if segment.pattern not in self._traces:
+                inputs = {name: examples[name] for name in segment.inputs}
+                self._traces[segment.pattern] = trace(segment.module, inputs, segment.outputs, axes)
+            pattern = self._traces[segment.pattern]
+            for name, value in zip(segment.inputs, pattern.inputs, strict=True):
                 if name not in values:
                     values[name] = self._source(name, value)
-            prefix = f"{link.pattern}_{index}/" if len(self._chain.links) > 1 else ""
-            arguments = [values[name] for name in link.inputs]
-            values |= zip(link.outputs, self._place(link, pattern, arguments, prefix), strict=True)
+            prefix = f"{segment.pattern}_{index}/" if len(self._module_graph.segments) > 1 else ""
+            arguments = [values[name] for name in segment.inputs]
+            values |= zip(segment.outputs, self._place(segment, pattern, arguments, prefix), strict=True)
         self._finish(values)
         return ir.Model(self._graph, ir_version=_IR_VERSION, producer_name="stillcue")
 
     def _source(self, name: str, like: ir.Value) -> ir.Value:
-        """A value that no link gives: an input of the graph, or a constant of the chain."""
+        """A value that no segment computes: an input of the graph, or a constant of the module graph."""
         value = ir.Value(name=name, type=like.type, shape=like.shape)
-        if name in self._chain.constants:
-            value.const_value = ir.tensor(self._chain.constants[name].contiguous().numpy(), name=name)
+        if name in self._module_graph.constants:
+            value.const_value = ir.tensor(self._module_graph.constants[name].contiguous().numpy(), name=name)
             self._graph.register_initializer(value)
         return value
 
-    def _place(self, link: Link, pattern: Trace, arguments: list[ir.Value], prefix: str) -> list[ir.Value]:
-        """Copies the nodes of a trace, with the weights of this link. Gives the link's outputs."""
+    def _place(self, segment: Segment, pattern: Trace, arguments: list[ir.Value], prefix: str) -> list[ir.Value]:
+        """Copies the nodes of a trace with the weights of this segment. Returns the segment's outputs."""
         placed: dict[ir.Value, ir.Value] = dict(zip(pattern.inputs, arguments, strict=True))
-        tensors = dict((*link.module.named_parameters(remove_duplicate=False), *link.module.named_buffers()))
+        tensors = dict((*segment.module.named_parameters(remove_duplicate=False), *segment.module.named_buffers()))
         for name, value in pattern.parameters.items():
             placed[value] = self._parameter(tensors[name], prefix + name, value)
         for value in pattern.graph.initializers.values():
-            placed[value] = self._constant(value, f"{link.pattern}/{value.name}" if prefix else str(value.name))
+            placed[value] = self._constant(value, f"{segment.pattern}/{value.name}" if prefix else str(value.name))
         for node in pattern.graph:
             copy = ir.Node(
                 node.domain,
@@ -147,7 +136,7 @@ class _Assembly:
         return [placed[value] for value in pattern.outputs]
 
     def _parameter(self, tensor: Tensor, name: str, traced: ir.Value) -> ir.Value:
-        """The stored weight; another precision than the traced one gets a Cast."""
+        """The stored weight, behind a Cast where it was traced in another precision."""
         found = self._weights.find(tensor) if self._weights is not None else None
         if found is None:
             value = ir.Value(name=name, type=traced.type, shape=traced.shape)
@@ -172,7 +161,7 @@ class _Assembly:
         return value
 
     def _constant(self, value: ir.Value, name: str) -> ir.Value:
-        """A small constant of a trace, shared by every copy of it."""
+        """A small constant of a trace, shared by all copies of the trace."""
         if value not in self._constants:
             shared = ir.Value(name=name, type=value.type, shape=value.shape, const_value=value.const_value)
             self._graph.register_initializer(shared)
@@ -181,14 +170,14 @@ class _Assembly:
 
     def _finish(self, values: Mapping[str, ir.Value]) -> None:
         self._graph.inputs.extend(values[name] for name in self._traced.inputs if name in values)
-        for name, own in zip(self._traced.output_names, self._chain.output_names, strict=True):
+        for name, own in zip(self._traced.output_names, self._module_graph.output_names, strict=True):
             values[own].name = name
             self._graph.outputs.append(values[own])
-        _name_once(self._graph)
+        _check_names(self._graph)
 
 
-def _name_once(graph: ir.Graph) -> None:
-    """Refuses names that stand for two things: the runtime would, and less clearly."""
+def _check_names(graph: ir.Graph) -> None:
+    """Refuses a name that two values share: a runtime would refuse the graph later and less clearly."""
     names: Iterable[str | None] = (
         *(value.name for value in graph.inputs),
         *(value.name for value in graph.initializers.values()),

@@ -1,4 +1,4 @@
-"""Guidance and the solver's update as one graph. Knows the columns that ``engine.generate.schedule`` writes.
+"""Guidance and the solver's update as one graph, over the matrix rows of ``engine.generate.schedule``.
 
 ``matrix`` [3, 2 + order + B] @ rows of tensors, each flattened: next latents, this sample, this x0.
 """
@@ -7,26 +7,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from engine.generate.schedule import flow_schedule
+from export.atomic_file import replacing
+from export.tracing.assemble import GraphDescription
 from export.tracing.trace import OPSET_VERSION
+from export.tracing.verify import verify_against
 
 _FLOAT = TensorProto.FLOAT
+_OUTPUTS = ("next_latents", "sample", "x0")
 
 
 def write_guide_and_step(latent_shape: tuple[int, ...], order: int, file: Path) -> None:
     """Writes the graph for latents of ``latent_shape`` [1, z, T, h, w] and a solver of ``order``."""
-    states = ["latents", "last_sample", *(f"x0_{back}" for back in range(1, order + 1))]
-    outputs = ["next_latents", "sample", "x0"]
+    states = _state_names(order)
     whole = helper.make_tensor("whole", TensorProto.INT64, [len(latent_shape)], latent_shape)
     row = helper.make_tensor("row", TensorProto.INT64, [2], [0, -1])  # keep the first axis, flatten the rest
     nodes = [helper.make_node("Reshape", [name, "row"], [f"{name}_row"]) for name in (*states, "prediction")]
     nodes += [
         helper.make_node("Concat", [f"{name}_row" for name in (*states, "prediction")], ["rows"], axis=0),
         helper.make_node("MatMul", ["matrix", "rows"], ["results"]),
-        helper.make_node("Split", ["results"], [f"{name}_row" for name in outputs], axis=0, num_outputs=3),
-        *(helper.make_node("Reshape", [f"{name}_row", "whole"], [name]) for name in outputs),
+        helper.make_node("Split", ["results"], [f"{name}_row" for name in _OUTPUTS], axis=0, num_outputs=3),
+        *(helper.make_node("Reshape", [f"{name}_row", "whole"], [name]) for name in _OUTPUTS),
     ]
     graph = helper.make_graph(
         nodes,
@@ -36,11 +41,26 @@ def write_guide_and_step(latent_shape: tuple[int, ...], order: int, file: Path) 
             helper.make_tensor_value_info("prediction", _FLOAT, ("batch", *latent_shape[1:])),
             helper.make_tensor_value_info("matrix", _FLOAT, (3, "columns")),
         ],
-        [helper.make_tensor_value_info(name, _FLOAT, latent_shape) for name in outputs],
+        [helper.make_tensor_value_info(name, _FLOAT, latent_shape) for name in _OUTPUTS],
         [whole, row],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET_VERSION)], ir_version=10)
     onnx.checker.check_model(model, full_check=True)
-    partial = file.with_suffix(".partial")
-    onnx.save(model, partial)
-    partial.replace(file)
+    with replacing(file) as partial:
+        onnx.save(model, partial)
+
+
+def verify_guide_and_step(latent_shape: tuple[int, ...], order: int, file: Path) -> GraphDescription:
+    """Compares the graph with numpy on drawn tensors and one step's matrix. Raises ``ExportError``."""
+    generator = np.random.default_rng(0)
+    inputs = {name: generator.standard_normal(latent_shape, dtype=np.float32) for name in _state_names(order)}
+    inputs["prediction"] = generator.standard_normal((2, *latent_shape[1:]), dtype=np.float32)
+    matrix = flow_schedule(8, 5.0, order).step_matrix(4, guidance_scale=3.5)
+    rows = np.concatenate([item.reshape(len(item), -1) for item in inputs.values()])
+    results = (matrix @ rows).reshape(3, *latent_shape)
+    expected = dict(zip(_OUTPUTS, results, strict=True))
+    return verify_against(file, {**inputs, "matrix": matrix}, expected)
+
+
+def _state_names(order: int) -> list[str]:
+    return ["latents", "last_sample", *(f"x0_{back}" for back in range(1, order + 1))]

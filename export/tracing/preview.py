@@ -1,4 +1,4 @@
-"""Fits the projection from latents to colours that previews use. Knows the VAE's encoder and least squares."""
+"""Fits the linear projection from latents to colours that the engine's previews use."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _FIT_PICTURE_COUNT, _TEST_PICTURE_COUNT = 24, 8
 
 
 def fit_preview(vae: AutoencoderKLWan) -> PreviewSpec:
-    """Least squares over pictures drawn here: smooth noise of natural statistics, in colour.
+    """Fits by least squares over generated pictures: coloured noise with the spectrum of photographs.
 
-    The colour of a latent cell is the mean of its pixels. R² is measured on pictures left out of the fit.
+    The target colour of a latent cell is the mean of its pixels. R² is measured on pictures left out of the fit.
     """
     pictures = _pictures(_FIT_PICTURE_COUNT + _TEST_PICTURE_COUNT, _CELLS_PER_SIDE * vae.config.scale_factor_spatial)
     with torch.no_grad():
@@ -39,7 +39,7 @@ def fit_preview(vae: AutoencoderKLWan) -> PreviewSpec:
 
 
 def _latents(vae: AutoencoderKLWan, picture: Tensor) -> Tensor:
-    """[3, side, side] in 0..1 to normalised latents [1, cells, channels]."""
+    """Encodes a picture [3, side, side] in 0..1 to normalised latents [1, cells, channels]."""
     mean, std = (
         torch.tensor(values).view(1, -1, 1, 1, 1) for values in (vae.config.latents_mean, vae.config.latents_std)
     )
@@ -48,13 +48,13 @@ def _latents(vae: AutoencoderKLWan, picture: Tensor) -> Tensor:
 
 
 def _pictures(count: int, side_px: int) -> Tensor:
-    """[count, 3, side, side] in 0..1. Amplitudes fall as 1 / frequency, as they do in photographs."""
+    """Draws [count, 3, side, side] in 0..1. Amplitudes fall as 1 / frequency, as in photographs."""
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(count, 3, side_px, side_px, generator=generator)
     frequency = torch.fft.fftfreq(side_px).square()
     radius = (frequency[:, None] + frequency[None, :]).sqrt().clamp(min=1 / side_px)
     smooth = torch.fft.ifft2(torch.fft.fft2(noise) / radius).real
     smooth = smooth / smooth.std(dim=(2, 3), keepdim=True)
-    shade = smooth.mean(dim=1, keepdim=True) * 0.8 + smooth * 0.4  # channels of a photograph go together
+    shade = smooth.mean(dim=1, keepdim=True) * 0.8 + smooth * 0.4  # channels of a photograph are correlated
     level = torch.rand(count, 3, 1, 1, generator=generator)
     return (shade * 0.2 + level).clamp(0, 1)

@@ -1,8 +1,8 @@
-"""A SigLIP-layout scorer as two graphs. Knows its layers; knows no calibration.
+"""A SigLIP scorer as two graphs, over the layers of Transformers' ``SiglipModel``.
 
-The pooling head is attention of one query over all patches. Run on one patch alone, attention is the identity on
-that patch's value, so ``y = W_o (W_v h + b_v) + b_o`` and ``e = y + MLP(LN(y))`` put each patch into the joint space
-of pictures and sentences: that is what tells where in the picture a word is.
+The pooling head is attention of one query over all patches. On one patch alone, attention is the identity on that
+patch's value, so ``y = W_o (W_v h + b_v) + b_o`` and ``e = y + MLP(LN(y))`` embed each patch in the joint space of
+pictures and sentences. The engine locates words in the picture by these patch embeddings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.bundle.scorer_spec import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
-from export.tracing.assemble import TracedModule
+from export.tracing.module_graph import TracedModule
 
 if TYPE_CHECKING:
     from transformers import SiglipModel
@@ -54,7 +54,7 @@ class ScorerTextGraph(nn.Module):
 
 
 def scorer_graphs(model: SiglipModel) -> tuple[TracedModule, TracedModule]:
-    """The pictures' graph and the sentences', both for any number of them up to what the engine asks for at a time."""
+    """The image graph and the text graph, for batches up to the engine's largest."""
     vision, text = model.config.vision_config, model.config.text_config
     generator = torch.Generator().manual_seed(0)
     pixels = torch.rand(2, 3, vision.image_size, vision.image_size, generator=generator) * 2 - 1

@@ -1,8 +1,8 @@
-"""The umT5 text encoder as one graph. Knows the layers of ``UMT5EncoderModel``; knows no tokenizer.
+"""The umT5 text encoder as one graph, over the layers of Transformers' ``UMT5EncoderModel``.
 
-The forward is written again over the checkpoint's own layers, because the library works out the bucket of every
-pair of positions anew in each layer; here the buckets are one constant. The residual stream is float32 in every
-precision, as it becomes in the library, which keeps the second half of each feed-forward in float32.
+The forward is rewritten, because the library computes the position bucket of every pair of tokens anew in each layer;
+here the buckets are one constant. The residual stream is float32 in every precision, as it becomes in the library,
+which keeps the second half of each feed-forward in float32.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from export.tracing.assemble import TracedModule
-from export.tracing.module_graph import Chain, Link
-from export.weights.components import Example
+from export.tracing.example import Example
+from export.tracing.module_graph import ModuleGraph, Segment, TracedModule
 
 if TYPE_CHECKING:
     from transformers import UMT5EncoderModel
@@ -26,7 +25,7 @@ _EXAMPLE_TOKEN_COUNT = 17
 class _Opening(nn.Module):
     """``forward(input_ids, attention_mask) -> hidden, absent``: [1, 512] int64 twice to [1, 512, width] float32.
 
-    ``absent`` [1, 1, 1, 512] is added to scores: zero for tokens, the least number for padding.
+    ``absent`` [1, 1, 1, 512] is added to scores: zero for tokens, the lowest float32 for padding.
     """
 
     def __init__(self, encoder: Any) -> None:
@@ -76,29 +75,29 @@ class _Closing(nn.Module):
         return self.final_layer_norm(hidden).float() * attention_mask.unsqueeze(-1).float()
 
 
-def text_encoder_chain(model: UMT5EncoderModel) -> Chain:
+def text_encoder_module_graph(model: UMT5EncoderModel) -> ModuleGraph:
     """``forward(input_ids, attention_mask) -> prompt_embeds``: [1, 512] int64 twice to [1, 512, text size].
 
-    Rows of padding are zeros: the transformer attends to all 512 rows, and was trained on zeros there.
+    Rows of padding are zeros: the transformer attends to all 512 rows, and was trained with zeros there.
     """
     encoder: Any = model.encoder
-    links = [Link(_Opening(encoder), ("input_ids", "attention_mask"), ("hidden_0", "absent"), "opening")]
-    links += [
-        Link(_Block(block), (f"hidden_{index}", "absent", "buckets"), (f"hidden_{index + 1}",), "block")
+    segments = [Segment(_Opening(encoder), ("input_ids", "attention_mask"), ("hidden_0", "absent"), "opening")]
+    segments += [
+        Segment(_Block(block), (f"hidden_{index}", "absent", "buckets"), (f"hidden_{index + 1}",), "block")
         for index, block in enumerate(encoder.block)
     ]
     last = f"hidden_{len(encoder.block)}"
-    links.append(Link(_Closing(encoder), (last, "attention_mask"), ("prompt_embeds",), "closing"))
+    segments.append(Segment(_Closing(encoder), (last, "attention_mask"), ("prompt_embeds",), "closing"))
     attention = encoder.block[0].layer[0].SelfAttention
     positions = torch.arange(TOKEN_COUNT)
     buckets = attention._relative_position_bucket(positions[None, :] - positions[:, None])  # noqa: SLF001
-    # [512, 512], row: the position that attends. Bytes, because this constant is most of the graph file.
+    # [512, 512], rows are attending positions. uint8, because this constant is most of the graph file.
     constants = {"buckets": buckets.to(torch.uint8)}
-    return Chain(links, ("input_ids", "attention_mask"), ("prompt_embeds",), constants)
+    return ModuleGraph(segments, ("input_ids", "attention_mask"), ("prompt_embeds",), constants)
 
 
 def text_encoder_graph(model: UMT5EncoderModel) -> TracedModule:
-    """The graph with an example of 17 tokens, the rest padding."""
+    """The text encoder with example inputs: 17 tokens, the rest padding."""
     example = Example.of(model)
     input_ids = torch.zeros(1, TOKEN_COUNT, dtype=torch.int64)
     drawn = torch.Generator().manual_seed(0)
@@ -112,7 +111,7 @@ def text_encoder_graph(model: UMT5EncoderModel) -> TracedModule:
         return encoded.last_hidden_state * attention_mask.unsqueeze(-1)
 
     return TracedModule(
-        text_encoder_chain(model),
+        text_encoder_module_graph(model),
         {"input_ids": example.move(input_ids), "attention_mask": example.move(attention_mask)},
         ("prompt_embeds",),
         library=library,

@@ -1,6 +1,6 @@
-"""A torch module becomes ONNX nodes without any weight. Knows the tracer and the optimiser; knows no file.
+"""Traces a torch module to ONNX nodes with ``torch.onnx.export`` and optimises them.
 
-Weights are inputs of what is traced, not constants: nothing can be folded into them, so what comes out serves every
+Weights become inputs of the traced graph instead of constants. Nothing is folded into them, so one trace serves every
 module of the same structure, and memory does not depend on the size of the model.
 """
 
@@ -15,17 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from export.library_logging import quiet_libraries
+from export.tracing.module_graph import DynamicAxes
 
 OPSET_VERSION = 20
-# Constants of more values are left as they are: folding must not make the graph file large.
+# Constants of more values are not folded, so that the graph file stays small.
 FOLDING_LIMIT_VALUE_COUNT = 4096
-
-DynamicAxes = tuple[torch.export.Dim, ...]
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Nodes of a module. ``parameters`` are inputs of the graph too, by the module's own names for its weights."""
+    """The ONNX nodes of a module. ``parameters`` are graph inputs too, by the module's names of its weights."""
 
     graph: ir.Graph
     inputs: tuple[ir.Value, ...]
@@ -39,7 +38,7 @@ def trace(
     output_names: Sequence[str],
     dynamic_axes: Mapping[str, DynamicAxes],
 ) -> Trace:
-    """Traces a module for examples of its inputs; ``dynamic_axes`` are leading axes that may have other lengths."""
+    """Traces a module for example inputs. ``dynamic_axes`` are leading axes that may have other lengths at run time."""
     axes = tuple(dict(enumerate(dynamic_axes[name])) if name in dynamic_axes else None for name in inputs)
     with quiet_libraries():
         program = torch.onnx.export(
@@ -57,14 +56,14 @@ def trace(
             raise RuntimeError("the tracer returned no program")
         model = program.model
         parameters = _parameters_as_inputs(model.graph, module)
-        limit = FOLDING_LIMIT_VALUE_COUNT  # one round is enough: the rest, the runtime's own optimiser finds
+        limit = FOLDING_LIMIT_VALUE_COUNT  # one round is enough, the runtime optimises further
         onnxscript.optimizer.optimize_ir(model, num_iterations=1, input_size_limit=limit, output_size_limit=limit)
     given = tuple(value for value in model.graph.inputs if value.name not in parameters)
     return Trace(model.graph, given, parameters, tuple(model.graph.outputs))
 
 
 def _parameters_as_inputs(graph: ir.Graph, module: nn.Module) -> dict[str, ir.Value]:
-    """Every parameter, and every buffer without numbers, becomes an input. Other buffers stay: they are constants."""
+    """Turns every parameter and every meta buffer into a graph input. Other buffers stay constants."""
     names = {name for name, _ in module.named_parameters(remove_duplicate=False)}
     names |= {name for name, buffer in module.named_buffers(remove_duplicate=False) if buffer.is_meta}
     found = {name: value for name, value in graph.initializers.items() if name in names}

@@ -1,14 +1,14 @@
-"""The causal VAE as recurrent graphs. Knows the library's list of convolution caches; knows no file.
+"""The causal VAE as recurrent graphs, over the layers and convolution caches of Diffusers' ``AutoencoderKLWan``.
 
 The library runs encoder and decoder chunk by chunk over a list of caches: the last two frames that each causal
 convolution saw. Here each direction becomes two graphs. ``init`` takes the first chunk (one picture, one latent
-frame); ``step`` takes the next one (four pictures, one latent frame) with the caches, and gives the next caches. So
-memory does not grow with the length of the clip, and frames leave while later ones are decoded.
+frame); ``step`` takes the next one (four pictures, one latent frame) with the caches, and returns the next caches. So
+memory does not grow with the length of the clip, and frames can be sent while later ones are decoded.
 
 The library's list holds three kinds of entries after the first chunk: two frames, one frame, and (where the first
 chunk skips the temporal upsampling) a marker. The convolutions pad with zeros on the left, so one frame is the same
-as a zero frame and that frame, and the marker is the same as two zero frames. ``init`` gives no output for markers:
-**a cache that init does not give starts as zeros.**
+as a zero frame and that frame, and the marker is the same as two zero frames. ``init`` has no output for markers:
+**a cache that init does not return starts as zeros.**
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import WanCausalConv3d, Wa
 from torch import Tensor, nn
 from torch.nn import functional
 
-from export.tracing.assemble import TracedModule
-from export.tracing.module_graph import Chain, Link
-from export.weights.components import Example
+from export.tracing.example import Example
+from export.tracing.module_graph import ModuleGraph, Segment, TracedModule
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKLWan
@@ -51,7 +50,7 @@ def encoder_graphs(vae: AutoencoderKLWan, height_px: int, width_px: int) -> Recu
 
 
 def picture_encoder_graph(vae: AutoencoderKLWan, height_px: int, width_px: int) -> TracedModule:
-    """The encoder's first chunk alone, without caches: for models that are conditioned on one picture."""
+    """The encoder's first chunk alone, without caches, for models that are conditioned on one picture."""
     picture = Example.of(vae).uniform(1, 3, 1, height_px, width_px)
     direction = _Encoder(vae)
     return _traced(direction, _Init(direction, [], direction.slot_count, []), {"frames": picture}, ("latent",))
@@ -68,9 +67,9 @@ def decoder_graphs(vae: AutoencoderKLWan, height_px: int, width_px: int) -> Recu
 
 
 class _Direction(nn.Module, abc.ABC):
-    """Encoder or decoder: one chunk over a list of caches, which it changes in place.
+    """Encoder or decoder: processes one chunk with a list of caches, which it changes in place.
 
-    Pictures and latents are float32; in between, and in the caches, the precision is that of the weights.
+    Pictures and latents are float32; between them, and in the caches, the precision is that of the weights.
     """
 
     def __init__(self, vae: AutoencoderKLWan) -> None:
@@ -88,22 +87,22 @@ class _Direction(nn.Module, abc.ABC):
 
     @property
     def slot_count(self) -> int:
-        """Length that the library's list of caches needs at most."""
+        """Upper bound of the length of the library's cache list."""
         return sum(isinstance(module, WanCausalConv3d) for module in self.vae.modules())
 
     @abc.abstractmethod
     def chunk(self, chunk: Tensor, mean: Tensor, std: Tensor, caches: list[_Entry], is_first: bool) -> Tensor:
-        """One chunk; ``caches`` is changed in place."""
+        """Encodes or decodes one chunk; changes ``caches`` in place."""
 
 
 def _simplify(vae: nn.Module) -> None:
-    """Gives layers a form that traces to less, with the same results."""
+    """Changes layers of the VAE in place to forms with the same results and smaller traces."""
     for module in vae.modules():
         if isinstance(module, nn.Upsample) and module.mode == "nearest-exact":
-            # The same at a factor of two, and one Resize instead of an index table of the picture's size.
+            # Equal at a factor of two, and one Resize node instead of an index table of the picture's size.
             module.mode = "nearest"
         elif isinstance(module, WanRMS_norm):
-            # The library's form writes the norm out to the size of the input before it divides.
+            # The library expands the norm to the size of the input before it divides.
             module.forward = functools.partial(_normalise, module)
 
 
@@ -133,7 +132,7 @@ class _Decoder(_Direction):
 
 
 class _Init(nn.Module):
-    """The first chunk: gives the result and those caches that are not zero."""
+    """Processes the first chunk; returns the result and the caches that are not zero."""
 
     def __init__(
         self, direction: _Direction, slots: Sequence[int], slot_count: int, frame_counts: Sequence[int]
@@ -156,7 +155,7 @@ class _Init(nn.Module):
 
 
 class _Step(nn.Module):
-    """Every further chunk."""
+    """Processes every further chunk; returns the result and the next caches."""
 
     def __init__(self, direction: _Direction, slots: Sequence[int], slot_count: int) -> None:
         super().__init__()
@@ -172,7 +171,7 @@ class _Step(nn.Module):
 
 
 def _graphs(direction: _Direction, names: tuple[str, str], first: Tensor, following: Tensor) -> RecurrentGraphs:
-    """Runs two chunks to learn which slots are used and which shapes they settle to, then wraps both."""
+    """Runs two chunks to find the used cache slots and their final shapes, then wraps both directions."""
     source, target = names
     slot_count = direction.slot_count
     caches: list[_Entry] = [None] * slot_count
@@ -205,5 +204,5 @@ def _traced(
     direction: _Direction, module: nn.Module, inputs: dict[str, Tensor], output_names: tuple[str, ...]
 ) -> TracedModule:
     statistics = direction.statistics
-    link = Link(module, (*statistics, *inputs), output_names, "chunk")
-    return TracedModule(Chain([link], tuple(inputs), output_names, statistics), inputs, output_names)
+    segment = Segment(module, (*statistics, *inputs), output_names, "chunk")
+    return TracedModule(ModuleGraph([segment], tuple(inputs), output_names, statistics), inputs, output_names)

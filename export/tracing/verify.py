@@ -1,13 +1,12 @@
-"""Runs a graph that was just written against torch. Knows ONNX Runtime; knows no model.
+"""Compares a written graph with torch, by running the same inputs through ONNX Runtime and through torch.
 
-A component that does not fit memory is not compared: the graph of one block, at every size that fits, comes from the
-same code. The manifest says for each graph whether it was.
+A component that does not fit memory is not compared; its graph comes from the same code as the graphs of smaller
+checkpoints that are. The manifest states for each graph whether it was compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,13 @@ from numpy.typing import NDArray
 
 from engine.bundle.graph_spec import Precision, TensorSpec
 from export.errors import ExportError
-from export.tracing.assemble import TracedModule
+from export.tracing.assemble import GraphDescription
+from export.tracing.module_graph import TracedModule
 
-# Relative to the largest value: float32 arithmetic in another order, through some dozens of layers.
+# Largest error relative to the largest value: float32 sums in another order, through dozens of layers.
 TOLERANCE = 1e-3
-# The same against torch in float32, for graphs in other precisions: wide enough for rounding, too narrow for a graph
-# that is wrong. What rounding costs a clip is measured elsewhere.
+# Tolerances of graphs in other precisions against torch in float32: wide enough for rounding, too narrow for a wrong
+# graph. docs/precision.md measures the cost of rounding for a clip.
 TOLERANCES: Mapping[Precision, float] = {
     "fp32": TOLERANCE,
     "fp16": 0.03,
@@ -30,7 +30,7 @@ TOLERANCES: Mapping[Precision, float] = {
     "fp8": 0.4,
     "int4": 0.6,
 }
-# Weights in float32 and values of one call, above which a component is not run beside torch unless asked for.
+# Float32 weights and inputs of one call, above which a component is compared only with --verify always.
 LIMIT_BYTES = 2 * 1024**3
 _DTYPES = {
     "tensor(float)": "float32",
@@ -41,27 +41,17 @@ _DTYPES = {
 
 
 class NotRunnable(Exception):
-    """ONNX Runtime lacks a kernel for this precision on this machine."""
-
-
-@dataclass(frozen=True)
-class Verified:
-    """Inputs and outputs of a graph, and its largest error and value; None where it was not compared."""
-
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    max_abs_error: float | None
-    max_abs_value: float | None
+    """ONNX Runtime has no kernel for this precision on the CPU."""
 
 
 def is_small(traced: TracedModule) -> bool:
-    """Whether a module on the meta device, and its example, can be run here as float32."""
+    """True if the module's weights and example inputs fit ``LIMIT_BYTES`` in float32."""
     tensors = (*traced.module.parameters(), *traced.inputs.values())
     return 4 * sum(tensor.numel() for tensor in tensors) <= LIMIT_BYTES
 
 
-def verify_against_torch(file: Path, traced: TracedModule, precision: Precision = "fp32") -> Verified:
-    """Runs the example through graph and torch in float32. Raises ``ExportError`` where they disagree."""
+def verify_against_torch(file: Path, traced: TracedModule, precision: Precision = "fp32") -> GraphDescription:
+    """Compares a graph with torch in float32 on the example inputs. Raises ``ExportError`` or ``NotRunnable``."""
     inputs = {name: tensor.numpy() for name, tensor in traced.inputs.items()}
     expected = {name: tensor.numpy() for name, tensor in zip(traced.output_names, traced.reference(), strict=True)}
     return verify_against(file, inputs, expected, TOLERANCES[precision])
@@ -72,14 +62,14 @@ def verify_against(
     inputs: Mapping[str, NDArray[np.generic]],
     expected: Mapping[str, NDArray[np.float32]],
     tolerance: float = TOLERANCE,
-) -> Verified:
-    """Runs given inputs through a graph and compares with given outputs, by name."""
+) -> GraphDescription:
+    """Runs inputs through a graph and compares its outputs, by name. Raises ``ExportError`` or ``NotRunnable``."""
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # it remarks on each half-precision node that it cannot fold
+    options.log_severity_level = 3  # hides a remark on each half-precision node that is not folded
     try:
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented as fault:
-        raise NotRunnable(f"ONNX Runtime has no such kernel on the CPU, so it was not compared ({fault})") from fault
+        raise NotRunnable(f"not compared, ONNX Runtime has no such kernel on the CPU ({fault})") from fault
     given = {node.name: inputs[node.name].astype(_DTYPES[node.type], copy=False) for node in session.get_inputs()}
     actual = [output.astype(np.float32) for output in session.run(list(expected), given)]
     error = max(float(np.abs(ours - theirs).max()) for ours, theirs in zip(actual, expected.values(), strict=True))
@@ -87,9 +77,9 @@ def verify_against(
     if not error <= tolerance * max(value, 1.0):
         raise ExportError(
             f"{file.name} differs from torch by {error:.3g} at values up to {value:.3g}: the graph is wrong, "
-            "nothing was written to the manifest"
+            "no manifest was written"
         )
-    return Verified(_specs(session.get_inputs()), _specs(session.get_outputs()), error, value)
+    return GraphDescription(_specs(session.get_inputs()), _specs(session.get_outputs()), error, value)
 
 
 def _specs(nodes: list[onnxruntime.NodeArg]) -> tuple[TensorSpec, ...]:

@@ -1,1 +1,1 @@
-"""Stored weights: checkpoint folders, safetensors shards, parameter names, LoRA adapters."""
+"""Stored weights: the checkpoint, its shards, the parameters of its components, and LoRA adapters fused into them."""

@@ -1,4 +1,4 @@
-"""A Diffusers folder, read and checked. Knows configurations and file names; traces nothing."""
+"""A checkpoint in the Diffusers layout: its configurations, components and shards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from engine.api.capabilities import Family
 from engine.bundle.folder import file_sha256
 from export.errors import ExportError
-from export.weights.components import without_weights
+from export.weights.parameters import without_weights
 from export.weights.shards import Shards
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _PIPELINES = ("WanImageToVideoPipeline", "WanPipeline")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint of one of the two families. Components come without weights; their weights stay in ``shards``."""
+    """A checkpoint of one of the two families. Components are constructed without weights; ``shards`` has these."""
 
     folder: Path
     family: Family
@@ -37,18 +37,28 @@ class Checkpoint:
 
     @property
     def expand_timesteps(self) -> bool:
-        """Whether the picture is the first latent frame instead of extra channels."""
+        """True if the picture is the first latent frame, False if it comes as extra channels."""
         return bool(self.index.get("expand_timesteps"))
 
     @property
     def boundary_timestep(self) -> float | None:
-        """From this timestep on upwards the high-noise expert works; None with one transformer."""
+        """The lowest timestep of the high-noise expert; None with one transformer."""
         ratio = self.index.get("boundary_ratio")
         return None if ratio is None else float(ratio) * int(self.scheduler["num_train_timesteps"])
 
     @property
+    def shift(self) -> float:
+        """The shift of the scheduler's configuration."""
+        return float(self.scheduler.get("flow_shift", 1.0))
+
+    @property
+    def solver_order(self) -> int:
+        """The order of the UniPC solver."""
+        return int(self.scheduler.get("solver_order", 2))
+
+    @property
     def license(self) -> str:
-        """What the model card's front matter says."""
+        """The license in the front matter of the model card, or ``unknown``."""
         card = self.folder / "README.md"
         found = (
             re.search(r"^license:\s*(\S+)", card.read_text(encoding="utf-8"), re.MULTILINE) if card.is_file() else None
@@ -64,11 +74,11 @@ class Checkpoint:
         return whole.hexdigest()
 
     def identity(self, component: str = "") -> list[tuple[str, int, int]]:
-        """``files_identity`` of one component or of all."""
+        """``files_identity`` of one component, or of the whole checkpoint."""
         return files_identity(self.folder / component)
 
     def shards(self, component: str) -> Shards:
-        """The component's stored tensors. Raises ``ExportError`` for files that are missing or damaged."""
+        """The component's stored tensors. Raises ``ExportError`` for missing or damaged files."""
         return Shards.open(self.folder / component)
 
     def vae(self, dtype: torch.dtype = torch.float32) -> AutoencoderKLWan:
@@ -85,7 +95,7 @@ class Checkpoint:
         model: WanTransformer3DModel = self._without_weights(WanTransformer3DModel, component, dtype)
         if model.config.image_dim is not None:
             raise ExportError(f"{component}/config.json has image_dim: this is Wan2.1, only Wan2.2 is supported")
-        # Its tables are no weights: with numbers in them, the model can be run once it has its weights.
+        # Rotary tables are no weights; without these values the model could not run once it has its weights.
         model.rope = WanRotaryPosEmbed(model.rope.attention_head_dim, model.rope.patch_size, model.rope.max_seq_len)
         return model
 
@@ -95,7 +105,7 @@ class Checkpoint:
 
         def build() -> UMT5EncoderModel:
             model = UMT5EncoderModel(UMT5Config.from_pretrained(self.folder / "text_encoder"))
-            model.encoder.embed_tokens = model.shared  # checkpoints store either
+            model.encoder.embed_tokens = model.shared  # checkpoints store one or the other
             return model
 
         return self._built("text_encoder", build, dtype)
@@ -123,16 +133,16 @@ class Checkpoint:
 
 
 def files_identity(folder: Path) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of every configuration and weight file in a folder.
+    """Name, size and time of change (ns) of every configuration and weight file in a folder.
 
-    Enough to see that an interrupted export goes on with the same checkpoint, without reading it.
+    An interrupted export recognises the same checkpoint by these, without reading it.
     """
     files = [file for file in sorted(folder.rglob("*")) if file.suffix in _DIGESTED and file.is_file()]
     return [(str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
-    """Reads the configurations. Raises ``ExportError`` for anything that cannot be exported."""
+    """Reads and checks the configurations. Raises ``ExportError`` for a checkpoint that cannot be exported."""
     index = _read_json(folder / "model_index.json", "give a checkpoint folder in the Diffusers layout")
     if index.get("_class_name") not in _PIPELINES:
         raise ExportError(f"model_index.json names {index.get('_class_name')}, not {' or '.join(_PIPELINES)}")

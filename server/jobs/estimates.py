@@ -132,4 +132,4 @@ class JobTimer(JobListener):
 def _kind_of(job: PreparedJob) -> _Kind:
     settings = job.settings
     is_guided = max(settings.guidance_scale, settings.guidance_scale_low_noise or 0.0) > 1.0
-    return _Kind(Geometry(settings.width_px, settings.height_px, settings.frame_count), is_guided)
+    return _Kind(settings.geometry, is_guided)

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.bundle.folder import MANIFEST_NAME, file_sha256, parse_manifest
 from engine.bundle.manifest import FileSpec
 from engine.runtime.gpu import Gpu
-from export.tensorrt import Target, compile_plans
+from export.tensorrt import Target, compile_engines
 from tests.gpu.report import Report
 
 COMPILER = "tensorrt_rtx"
@@ -21,7 +21,7 @@ def with_plans(source: Path, folder: Path, card: Gpu, report: Report) -> Path:
     target = Target("this-card", card.compute_capability, card.memory_bytes)
     graphs, files = [], dict(manifest.files)
     for graph in manifest.graphs:
-        (engine,) = compile_plans(folder / graph.file, [target], folder / "plans", module_name=COMPILER, report=print)
+        (engine,) = compile_engines(folder / graph.file, [target], folder / "plans", module_name=COMPILER, report=print)
         plan = folder / engine.file
         files[engine.file] = FileSpec(sha256=file_sha256(plan), byte_count=plan.stat().st_size)
         graphs.append(graph.model_copy(update={"engines": (engine,)}))

@@ -20,7 +20,7 @@ from engine.bundle.graph_spec import GraphSpec, TensorSpec
 from engine.runtime.base import Array
 from engine.runtime.gpu import Gpu
 from engine.runtime.trt import TrtRuntime
-from export.tensorrt import Target, compile_plans
+from export.tensorrt import Target, compile_engines
 from tests.gpu.plans import COMPILER
 from tests.gpu.report import Report
 
@@ -47,7 +47,7 @@ def large(tmp_path_factory: pytest.TempPathFactory, card: Gpu, report: Report) -
     file = folder / "large.onnx"
     onnx.save(model, file, save_as_external_data=True, location="weights.bin")
     target = Target("this-card", card.compute_capability, card.memory_bytes)
-    engines = compile_plans(file, [target], folder, module_name=COMPILER)
+    engines = compile_engines(file, [target], folder, module_name=COMPILER)
     report.add("residency", "large", **engines[0].model_dump())
     rows = TensorSpec(name="h0", dtype="float16", shape=(64, _WIDTH))
     spec = GraphSpec(

@@ -1,13 +1,13 @@
-"""Sees every frame of a clip once, as it is decoded, and keeps little: figures, and some frames for the scorer.
+"""Measures the frames of a clip as they are decoded, and keeps some frames for the scorer.
 
 Light versions of VBench's definitions (Huang et al. 2024), not comparable with its leaderboard:
 
 * dynamic degree: share of pairs of frames about 1/8 s apart whose largest 5 % of displacements (``flow``) exceed 6/256
-  of the shorter side, VBench's threshold; from a quarter on a clip is dynamic;
+  of the shorter side, VBench's threshold; a clip is dynamic from a quarter on;
 * temporal flicker: 1 - mean change of pixels between neighbouring frames; motion lowers it too;
 * largest change: of neighbouring frames; a cut stands far above the rest;
 * burnt gain: share of pixels with a channel at either end of its range and another far from it, or all at the upper
-  end, in the last quarter, less that of the first frame.
+  end, in the last quarter, minus that of the first frame.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ClipWatch:
         self.samples: dict[int, Pixels] = {}  # frames for the scorer, by index
 
     def add(self, pixels: Pixels) -> None:
-        """Sees the next frame, [H, W, 3]: a millisecond or two."""
+        """Measures the next frame, uint8 [H, W, 3]; takes a millisecond or two."""
         luminance = small_luminance(pixels)
         if self._before is not None:
             self._changes.append(float(np.abs(luminance - self._before).mean()) / 255.0)
@@ -60,7 +60,7 @@ class ClipWatch:
         self._count += 1
 
     def metrics(self, likeness: Likeness | None = None) -> ClipMetrics:
-        """Figures of what was seen; a clip of one frame moves nowhere."""
+        """The measurements of all frames so far. A clip of one frame has no motion."""
         moving = [item > MOVING_ABOVE for item in self._displacements]
         return ClipMetrics(
             dynamic_degree=_mean(moving),
@@ -73,13 +73,13 @@ class ClipWatch:
 
 
 def sample_indices(frame_count: int) -> tuple[int, ...]:
-    """Up to eight frames at equal distances, the first and the last among them."""
+    """Up to eight frame indices at equal distances, including the first and the last."""
     count = min(frame_count, MAX_SAMPLE_COUNT)
     return tuple(sorted({round(index * (frame_count - 1) / max(count - 1, 1)) for index in range(count)}))
 
 
 def burnt_share(pixels: Pixels) -> float:
-    """Share of pixels that are clipped to white or to one pure colour, of every second row and column."""
+    """Share of pixels clipped to white or to one pure colour, of every second row and column."""
     some = pixels[::2, ::2]
     highest, lowest = some.max(axis=2), some.min(axis=2)
     burnt = (highest >= 254) & ((lowest <= 1) | (lowest >= 254))

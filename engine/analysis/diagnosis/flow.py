@@ -1,8 +1,8 @@
-"""How far blocks of a picture moved between two frames. Knows two luminances; knows no clip.
+"""Measures how far blocks of a picture moved between two frames.
 
-Block matching on frames whose shorter side is 64 px, blocks of 8 px, up to 6 px each way: the displacement with the
-least absolute difference, where standing still wins against what is not clearly better. Coarse beside the optical flow
-that VBench uses (RAFT), and enough to tell motion from none.
+Block matching on frames whose shorter side is 64 px, with blocks of 8 px and displacements of up to 6 px each way: the
+displacement with the least absolute difference, which must be clearly better than none. Coarser than the optical flow
+that VBench uses (RAFT), but enough to tell motion from none.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Luminance = NDArray[np.int16]
 
 
 def small_luminance(pixels: NDArray[np.uint8]) -> Luminance:
-    """A frame [H, W, 3] as luminance whose shorter side is 64 px, both sides a whole number of blocks."""
+    """Luminance of a frame [H, W, 3], resized to a shorter side of 64 px; both sides are a whole number of blocks."""
     height, width = pixels.shape[:2]
     scale = SIDE_PX / min(height, width)
     size = tuple(max(round(side * scale / _BLOCK_PX), 1) * _BLOCK_PX for side in (width, height))

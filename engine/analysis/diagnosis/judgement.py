@@ -1,9 +1,9 @@
-"""From figures, score and findings to symptoms and remedies. Knows thresholds; measures nothing.
+"""Turns measurements, scores and findings into symptoms and remedies.
 
-Each remedy gathers evidence, and the one with most of it comes first: a poor match counts three, what is plainly wrong
-about two, what is only usual for such symptoms less than one. Where nothing was noticed there is nothing to remedy.
+Each remedy sums up its evidence, and the remedy with the most comes first: a poor match weighs three, an obvious cause
+about two, a merely usual cause less than one. Without symptoms there are no remedies.
 
-The thresholds of a likeness are those of the embedded scorer; see docs/diagnosis.md for what they were set on.
+The thresholds of likeness hold for the embedded scorer; docs/diagnosis.md says how they were set.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _LOW_GUIDANCE = 0.7  # of the model's own
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisInput:
-    """What a clip was made from and with. ``frame_scores`` are scores of some frames in order, 0..100."""
+    """Facts about a clip besides its measurements.
+
+    ``frame_scores`` are match scores of some frames in order, 0..100.
+    """
 
     report: MatchReport | None
     guidance_scale: float
@@ -46,24 +49,24 @@ class DiagnosisInput:
 
     @property
     def prompt_report(self) -> PromptReport | None:
-        """The report on the sentence."""
+        """The prompt report, None without one."""
         return self.report.prompt_report if self.report is not None else None
 
     @property
     def finding_codes(self) -> frozenset[str]:
-        """Codes of all findings on the sentence."""
+        """Codes of all findings on the prompt."""
         prompt = self.prompt_report
         return frozenset(item.code for item in prompt.findings) if prompt is not None else frozenset()
 
     @property
     def action_count(self) -> int:
-        """Actions in stages that the sentence tells."""
+        """The number of stages of action in the prompt."""
         clauses = self.report.clauses if self.report is not None else ()
         return max((item.stage for item in clauses if item.kind is ClauseKind.ACTION), default=0)
 
 
 def diagnose(metrics: ClipMetrics, given: DiagnosisInput) -> Diagnosis:
-    """Symptoms and remedies of a clip."""
+    """The diagnosis of a clip."""
     symptoms = tuple(_symptoms(metrics, given))
     kinds = frozenset(item.kind for item in symptoms)
     evidence = list(_evidence(kinds, given)) if kinds else []

@@ -1,9 +1,9 @@
-"""How alike frames are by a scorer's features, inside the subject's box and outside. Knows vectors; knows no model.
+"""Compares frames by the scorer's features, inside the subject's box and outside.
 
 VBench's subject and background consistency (Huang et al. 2024) with the scorer's patches in place of DINO's and CLIP's
-features: mean over t of ½ [max(0, f_t · f_0) + max(0, f_t · f_(t-1))], f the normalised mean of the patches' features
-in the box of the first frame. Drift is the mean of 1 - f_t · f_0 over the last quarter, because a mean over all frames
-hides what happens late. On sampled frames: t - 1 is the sample before.
+features: mean over t of ½ [max(0, f_t · f_0) + max(0, f_t · f_(t-1))], where f is the normalised mean of the patches'
+features in the box of the first frame. Drift is the mean of 1 - f_t · f_0 over the last quarter, because a mean over
+all frames hides late changes. Frames are sampled: t - 1 is the sample before.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampledFeatures:
-    """``patches`` [frames, patches, size] of unit length, a square grid row by row; ``width_px`` is the frames'."""
+    """``patches`` [frames, patches, size] of unit length, a square grid row by row, and the frames' size in pixels."""
 
     patches: Vectors
     width_px: int
@@ -30,7 +30,10 @@ class SampledFeatures:
 
 
 def likeness_of(features: SampledFeatures, subject: Box | None) -> Likeness | None:
-    """Consistency and drift; ``subject`` in pixels of the frames, None: the whole picture. None for a single frame."""
+    """Consistency and drift; None for a single frame.
+
+    ``subject`` is in pixels of the frames, None: the whole picture.
+    """
     frame_count, patch_count, _ = features.patches.shape
     if frame_count < 2:
         return None
@@ -44,7 +47,7 @@ def likeness_of(features: SampledFeatures, subject: Box | None) -> Likeness | No
 
 
 def _patches_in(box: Box | None, features: SampledFeatures, side: int) -> NDArray[np.bool_]:
-    """Patches whose middle lies in a box, at least one."""
+    """Mask of the patches whose centre lies in a box; all patches if none does."""
     if box is None:
         return np.ones(side * side, np.bool_)
     middles = (np.arange(side) + 0.5) / side
@@ -56,7 +59,7 @@ def _patches_in(box: Box | None, features: SampledFeatures, side: int) -> NDArra
 
 
 def _pooled(patches: Vectors) -> NDArray[np.float64]:
-    """[frames, patches, size] to unit vectors [frames, size]."""
+    """Pools [frames, patches, size] to unit vectors [frames, size]."""
     mean = patches.astype(np.float64).mean(axis=1)
     unit: NDArray[np.float64] = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-12)
     return unit

@@ -1,4 +1,4 @@
-"""Symptoms and remedies in words. Knows ``messages.toml`` and how evidence adds up; judges no figure."""
+"""Messages of symptoms and remedies, from ``messages.toml``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.api.prompt_report import Language
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for a remedy: how much, and the case of its message with the words for it."""
+    """Evidence for a remedy: its weight, and the case of the message with the values to fill in."""
 
     kind: RemedyKind
     weight: float
@@ -24,12 +24,12 @@ class Evidence:
 
 
 def symptom_of(kind: SymptomKind, language: Language, **values: str) -> Symptom:
-    """A symptom in words."""
+    """The symptom of a kind with its message."""
     return Symptom(kind, _texts()["symptom"][kind.value][_message_language(language)].format(**values))
 
 
 def remedies_from(evidence: Sequence[Evidence], language: Language) -> tuple[Remedy, ...]:
-    """Remedies by the sum of their evidence, each with the message of what speaks for it most."""
+    """Remedies by the sum of their evidence, each with the message of its strongest evidence."""
     kinds = [kind for kind in RemedyKind if any(item.kind is kind for item in evidence)]
     gathered = {kind: [item for item in evidence if item.kind is kind] for kind in kinds}
     kinds.sort(key=lambda kind: -sum(item.weight for item in gathered[kind]))

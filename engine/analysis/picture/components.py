@@ -1,7 +1,7 @@
-"""Connected components of a mask, with the measures that tell a letter from a leaf. Knows numpy only.
+"""Connected components of a mask, with the measures that tell a letter from a leaf.
 
-Runs of a row are joined with runs of the row above (8 neighbours); labels are settled by pointer jumping, so that the
-work is a few passes over arrays whatever the picture holds.
+Runs of a row are joined with touching runs of the row above (8 neighbours), and labels are resolved by pointer jumping,
+so that the work is a few passes over arrays.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Components:
-    """Measures of all components, one entry each: edges half-open in pixels, area and boundary in pixels.
+    """Measures of all components, one entry each: half-open edges in pixels, area and boundary in pixels.
 
-    ``perimeter`` counts the sides of pixels that face the background; ``mean`` and ``deviation`` are those of the
-    values inside.
+    ``perimeter`` counts pixel sides that face the background; ``mean`` and ``deviation`` are those of the values
+    inside.
     """
 
     left: Ints
@@ -45,12 +45,12 @@ class Components:
         return self.bottom - self.top
 
     def where(self, chosen: Mask | Ints) -> Components:
-        """Those that a mask or indices choose."""
+        """The components that a mask or indices select."""
         return Components(*(getattr(self, name)[chosen] for name in self.__slots__))
 
 
 def components_of(mask: Mask, values: NDArray[np.uint8]) -> Components:
-    """The components of a mask [H, W]; ``values`` [H, W] are what they are of, luminance for example."""
+    """The components of a mask [H, W]; ``values`` [H, W] are what ``mean`` and ``deviation`` are taken of."""
     rows, starts, ends = _runs(mask)
     label = _settled(*_touching(rows, starts, ends), count=len(rows))
     _, label = np.unique(label, return_inverse=True)
@@ -107,7 +107,7 @@ def _touching(rows: Ints, starts: Ints, ends: Ints) -> tuple[Ints, Ints]:
 
 
 def _settled(first: Ints, second: Ints, count: int) -> Ints:
-    """For each of ``count`` nodes the smallest node that edges connect it with."""
+    """For each of ``count`` nodes the smallest node that edges connect to it."""
     label = np.arange(count)
     while True:
         lowest = np.minimum(label[first], label[second])
@@ -122,7 +122,7 @@ def _settled(first: Ints, second: Ints, count: int) -> Ints:
 
 
 def _vertical_contacts(mask: Mask) -> NDArray[np.int8]:
-    """For each pixel how many of the two above and below are set."""
+    """For each pixel the number of set pixels directly above and below."""
     count = np.zeros(mask.shape, np.int8)
     count[1:] += mask[:-1]
     count[:-1] += mask[1:]

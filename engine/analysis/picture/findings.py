@@ -1,7 +1,4 @@
-"""What a person is told about a picture: issues of the file and the place of the subject become findings.
-
-Knows ``findings.toml``, which alone says how grave a finding is and how it is put; measures nothing.
-"""
+"""Turns issues of a picture file and the place of the subject into findings, with the messages of ``findings.toml``."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ _OFF_CENTER, _FAR_OFF_CENTER = 0.15, 0.25
 
 @dataclass(frozen=True, slots=True)
 class PictureFindingRow:
-    """A finding of the table; ``check`` says in words what is looked for, the rest are templates by language."""
+    """A row of the table. ``check`` describes the check; ``message`` and ``suggestion`` are templates by language."""
 
     code: str
     severity: Severity
@@ -56,9 +53,9 @@ def picture_finding_table() -> Mapping[str, PictureFindingRow]:
 def picture_findings(
     report: PictureReport, grounding: Grounding | None, language: Language, clip: Geometry
 ) -> tuple[PictureFinding, ...]:
-    """The findings on a picture for a clip, gravest first; in English unless ``language`` is Chinese."""
+    """The findings on a picture for a clip, most severe first; in English unless ``language`` is Chinese."""
     is_large_enough = report.width_px >= clip.width_px and report.height_px >= clip.height_px
-    told = language if language is Language.ZH else Language.EN
+    message_language = language if language is Language.ZH else Language.EN
     values: dict[str, str | int] = {
         "width": report.width_px,
         "height": report.height_px,
@@ -68,16 +65,16 @@ def picture_findings(
         "coverage": f"{100 * report.text_coverage:.1f}",
     }
     found = [
-        _finding(issue.value, told, values, report.text_lines if issue is PictureIssue.LETTERING else ())
+        _finding(issue.value, message_language, values, report.text_lines if issue is PictureIssue.LETTERING else ())
         for issue in report.issues
         if not (issue is PictureIssue.SMALL and is_large_enough)
     ]
-    found += _about_the_subject(grounding, told) if grounding is not None else ()
+    found += _about_the_subject(grounding, message_language) if grounding is not None else ()
     return tuple(sorted(found, key=lambda item: _SEVERITY_ORDER.index(item.severity)))
 
 
 def place_count(grounding: Grounding) -> int:
-    """In how many places the heat map is warm, small ones left out: less than a third of the largest one's cells."""
+    """Number of warm places of the heat map, not counting those of less than a third of the largest one's cells."""
     heat = np.array(grounding.heat_map)
     if heat.ndim != 2:
         return 1
@@ -85,24 +82,27 @@ def place_count(grounding: Grounding) -> int:
     return int((areas >= areas.max() / 3).sum()) if len(areas) else 1
 
 
-def _about_the_subject(grounding: Grounding, told: Language) -> Iterator[PictureFinding]:
+def _about_the_subject(grounding: Grounding, message_language: Language) -> Iterator[PictureFinding]:
     if grounding.box is None:
-        yield _finding("no_subject", told, {})
+        yield _finding("no_subject", message_language, {})
         return
     boxes = (grounding.box,)
     count = place_count(grounding)
     if count > 1:
-        yield _finding("other_subjects", told, {"count": count})
+        yield _finding("other_subjects", message_language, {"count": count})
     if grounding.coverage < _COVERAGE:
-        yield _finding("small_subject", told, {"coverage": f"{100 * grounding.coverage:.0f}"}, boxes)
+        yield _finding("small_subject", message_language, {"coverage": f"{100 * grounding.coverage:.0f}"}, boxes)
     offset = {"offset": f"{100 * grounding.center_offset:.0f}"}
     if grounding.center_offset > _FAR_OFF_CENTER:
-        yield _finding("far_off_center", told, offset, boxes)
+        yield _finding("far_off_center", message_language, offset, boxes)
     elif grounding.center_offset > _OFF_CENTER:
-        yield _finding("off_center", told, offset, boxes)
+        yield _finding("off_center", message_language, offset, boxes)
 
 
-def _finding(code: str, told: Language, values: Mapping[str, str | int], boxes: tuple[Box, ...] = ()) -> PictureFinding:
+def _finding(
+    code: str, message_language: Language, values: Mapping[str, str | int], boxes: tuple[Box, ...] = ()
+) -> PictureFinding:
     row = picture_finding_table()[code]
-    message, suggestion = row.message[told].format(**values), row.suggestion[told].format(**values)
+    message = row.message[message_language].format(**values)
+    suggestion = row.suggestion[message_language].format(**values)
     return PictureFinding(code, row.severity, message, suggestion, boxes)

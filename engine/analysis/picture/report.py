@@ -1,7 +1,6 @@
-"""What a picture file is and how good: size, channels, rotation, sharpness, traces of JPEG. Knows Pillow and numpy.
+"""Measures a picture file: format, size, channels, rotation, sharpness, traces of JPEG, text.
 
-Reports on files that cannot be served as well, so that a person learns every reason at once; ``engine.media.picture``
-is what refuses them. Knows no model and nothing of what the picture shows.
+Also reports on files that ``engine.media.picture`` refuses, so that a caller learns every reason at once.
 """
 
 from __future__ import annotations
@@ -39,8 +38,7 @@ _PNG_DEPTH_OFFSET = 24  # see engine.media.picture
 def report_picture(image: Image, limits: Limits) -> PictureReport:
     """Reports on a picture file; decodes it once.
 
-    Raises ``InvalidJob`` for ``Field.IMAGE_DATA`` where there is no picture to report on: nothing there, too large, no
-    such format, or damaged.
+    Raises ``InvalidJob`` for ``Field.IMAGE_DATA`` if the data is empty, too large, no PNG, JPEG or WebP, or damaged.
     """
     if not image.data or len(image.data) > limits.max_image_bytes:
         raise _refuse(f"holds {len(image.data)} bytes; send a picture of 1 to {limits.max_image_bytes} bytes")
@@ -63,7 +61,7 @@ def report_picture(image: Image, limits: Limits) -> PictureReport:
 
 
 def report_decoded(image: Image, upright: Pillow.Image) -> PictureReport:
-    """The same for a file that ``decode_picture`` has made ``upright`` of: reads the file's header only."""
+    """Reports on a file that ``decode_picture`` already decoded to ``upright``; reads only the header of the file."""
     picture = Pillow.open(io.BytesIO(image.data), formats=[item.value for item in ImageFormat])
     return _report(picture, upright, 1, _issues_of_header(picture, image.data))
 
@@ -113,7 +111,8 @@ def sharpness_of(luminance: NDArray[np.uint8]) -> float:
 def blockiness_of(luminance: NDArray[np.uint8]) -> float:
     """Mean step across grid lines over the mean step elsewhere, of luminance [H, W]; the larger of both directions.
 
-    The grid is looked for at all eight offsets, because a crop moves it. 1 for a picture of fewer than sixteen blocks.
+    All eight offsets of the grid are tried, because a crop moves the grid. 1 for a picture of fewer than sixteen
+    blocks.
     """
     return max(_blockiness_along(luminance), _blockiness_along(luminance.T))
 
@@ -143,7 +142,7 @@ def _issues_of_header(picture: Pillow.Image, data: bytes) -> list[PictureIssue]:
 
 
 def _orientation(picture: Pillow.Image) -> int:
-    """EXIF orientation, 1..8; 1 where there is none or the block is damaged."""
+    """EXIF orientation, 1..8; 1 if there is none or the block is damaged."""
     try:
         value = picture.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # noqa: BLE001 - damaged metadata raises anything and is no reason to refuse a picture

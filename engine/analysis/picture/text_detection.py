@@ -1,10 +1,10 @@
-"""Where a picture holds lettering: captions, watermarks, signs. Knows shapes of letters; cannot read them.
+"""Finds text in pictures: captions, watermarks, signs. Does not read it.
 
-What an MSER detector with geometry filters does, in numpy, because a server should not need OpenCV for one question:
-strokes stand out from their surroundings in one direction, dark or bright; letters are strokes of one thickness, flat
-in tone, and stand in a line with others of their height; and a line stands alone: little around it stands out half as
-much, which is what sets print apart from foliage. Fewer than four letters are not found, nor are letters below about
-7 px at a longest side of 512 px. What it finds and misses on drawn pictures: tests/test_lettering.py.
+Does what an MSER detector with geometry filters does, in numpy, to spare the server OpenCV. Strokes stand out from
+their surroundings in one direction, dark or bright; letters are strokes of one thickness, flat in tone, in a line with
+others of their height; and a line stands alone: little around it stands out half as much, which separates print from
+foliage. Fewer than four letters are not found, nor are letters below about 7 px at a longest side of 512 px. Recall and
+false alarms on drawn pictures: tests/test_text_detection.py.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ Edges = tuple[int, int, int, int]  # left, top, right, bottom
 
 @dataclass(frozen=True, slots=True)
 class DetectedText:
-    """Lines of lettering, largest first, in pixels of the picture. ``coverage`` is their share of its area, 0..1."""
+    """Lines of text, largest first, in pixels of the picture. ``coverage`` is their share of its area, 0..1."""
 
     lines: tuple[Box, ...]
     coverage: float
 
 
 def detect_text(picture: Pillow.Image) -> DetectedText:
-    """Looks for lettering in a picture of any mode; some 0.1 s whatever its size."""
+    """Finds lines of text in a picture of any mode; takes about 0.1 s for any size."""
     if min(picture.size) < _SHORTEST_SIDE_PX:
         return DetectedText((), 0.0)
     scale = min(1.0, _LONGEST_SIDE_PX / max(picture.size))
@@ -77,19 +77,19 @@ def _lines_against(luminance: Pillow.Image, radius: int) -> Iterator[Edges]:
 
 
 class _SumOver:
-    """Set pixels of a mask in rectangles."""
+    """Counts set pixels of a mask in rectangles, from cumulative sums."""
 
     def __init__(self, mask: NDArray[np.bool_]) -> None:
         self._sums = np.pad(mask.cumsum(axis=0, dtype=np.int64).cumsum(axis=1), ((1, 0), (1, 0)))
 
     def sum(self, left: Ints, top: Ints, right: Ints, bottom: Ints) -> Ints:
-        """Pixels in each of some rectangles."""
+        """The number of set pixels in each of some rectangles."""
         sums = self._sums
         total: Ints = sums[bottom, right] - sums[bottom, left] - sums[top, right] + sums[top, left]
         return total
 
     def near(self, edges: Edges) -> int:
-        """Pixels in a rectangle with a margin of a third of its height."""
+        """The number of set pixels in a rectangle with a margin of a third of its height."""
         height, width = (side - 1 for side in self._sums.shape)
         left, top, right, bottom = edges
         margin = max((bottom - top) // 3, 2)
@@ -98,7 +98,7 @@ class _SumOver:
 
 
 def _letters(found: Components, picture_height: int) -> Components:
-    """Components that have the shape of a letter, from the left to the right."""
+    """Components that have the shape of a letter, from left to right."""
     height, width = found.height, found.width
     stroke = 2.0 * found.area / np.maximum(found.perimeter, 1) / np.maximum(height, 1)
     chosen = (height >= _SMALLEST_HEIGHT_PX) & (height <= _LARGEST_HEIGHT * picture_height)
@@ -128,7 +128,7 @@ def _edges(letters: Components, line: NDArray[np.intp]) -> Edges:
 
 
 def _followers(letters: Components) -> NDArray[np.intp]:
-    """For each letter the nearest one to its right that goes on with its line; -1 where there is none."""
+    """For each letter the nearest one to its right that continues its line; -1 if there is none."""
     count = len(letters.left)
     following = np.full(count, -1, np.intp)
     taken = np.zeros(count, np.bool_)
@@ -167,7 +167,7 @@ def _is_text_line(letters: Components, line: NDArray[np.intp]) -> bool:
 
 
 def _merged(boxes: list[Edges]) -> list[Edges]:
-    """Boxes that overlap become one: a line is found dark, bright, and at both radii."""
+    """Merges boxes that overlap: one line is found dark, bright, and at both radii."""
     merged: list[Edges] = []
     for box in boxes:
         left, top, right, bottom = box

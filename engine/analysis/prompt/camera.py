@@ -1,4 +1,4 @@
-"""Which words of a part tell what the camera does. Knows camera terms; knows nothing of subjects.
+"""Finds the words of a part that are about the camera.
 
 "The camera pans left" is about the camera, "a dog runs towards the camera" is not.
 """
@@ -16,14 +16,14 @@ _BEFORE_OBJECT = ("preposition", "coverb", "direction", "motion", "posture", "po
 
 
 def direction_of(token: Token) -> str | None:
-    """Where a camera term moves to: one of ``DIRECTIONS``; None for any other word."""
+    """The direction of a camera term, one of ``DIRECTIONS``; None for any other word."""
     return next((direction for direction in DIRECTIONS if f"camera_{direction}" in token.lists), None)
 
 
 def camera_end(tokens: Sequence[Token], *, goes_on: bool) -> int:
-    """How many leading tokens of a part are about the camera; 0 for a part that is not.
+    """Number of leading tokens of a part that are about the camera; 0 for a part that is not.
 
-    ``goes_on`` says that the part before was about the camera, so that a move alone belongs to it.
+    ``goes_on`` tells that the previous part was about the camera, so that a move without a camera word belongs to it.
     """
     if goes_on and tokens[0].is_in("showing"):
         return 1

@@ -1,7 +1,7 @@
-"""How Chinese verbs are used. Knows word order and particles; knows nothing of clauses.
+"""Finds the use of each verb in a Chinese sentence.
 
-的 after a verb makes it describe a noun ("奔跑的小狗"), 地 makes it describe a verb, 着 makes it go along with the next
-one ("微笑着走来").
+A verb before 的 describes a noun ("奔跑的小狗"), a verb before 地 describes another verb,
+a verb with 着 accompanies the next one ("微笑着走来").
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _COMPLEMENTS = frozenset({"着", "了", "起来", "过来", "过去", "下来", 
 
 
 def verb_uses(tokens: Sequence[Token]) -> list[Use | None]:
-    """The use of each token of one chunk; None where it is no verb."""
+    """The use of each token of one chunk; None for a token that is no verb."""
     uses: list[Use | None] = [None] * len(tokens)
     for index, token in enumerate(tokens):
         if token.script == HAN and (is_verb(token) or _is_unknown_verb(tokens, index)) and not token.is_in("plain"):
@@ -27,7 +27,7 @@ def verb_uses(tokens: Sequence[Token]) -> list[Use | None]:
 
 
 def _find_by_place(tokens: Sequence[Token], uses: list[Use | None]) -> None:
-    """Where no verb is known, words of no list are one after an adverb or a phrase such as "在街道上"."""
+    """Without a known verb, an unlisted word after an adverb or after a phrase such as "在街道上" is the verb."""
     has_coverb = False
     for index, token in enumerate(tokens):
         has_coverb = has_coverb or token.is_in("coverb")
@@ -64,7 +64,7 @@ def _use(tokens: Sequence[Token], index: int) -> Use | None:
 
 
 def _describes_later_noun(tokens: Sequence[Token], index: int) -> bool:
-    """In "一个戴帽子的农夫" and "在山顶挥手的人" the verb stands before 的, and no subject before it."""
+    """True for a verb before 的 without a subject before it, as in "一个戴帽子的农夫" and "在山顶挥手的人"."""
     rest = tokens[index + 1 :]
     link = next((place for place, token in enumerate(rest) if token.text == "的"), None)
     if link is None or any(token.is_noun and not token.is_in("place") for token in tokens[:index]):
@@ -74,7 +74,7 @@ def _describes_later_noun(tokens: Sequence[Token], index: int) -> bool:
 
 
 def _subordinate(tokens: Sequence[Token], uses: list[Use | None]) -> None:
-    """A verb with 着, or one that leads into the next, goes along with the main verb after it."""
+    """A verb with 着, or one that introduces the next, accompanies the main verb after it."""
     for index, token in enumerate(tokens):
         if uses[index] is not Use.MAIN or Use.MAIN not in uses[index + 1 :]:
             continue
@@ -84,7 +84,7 @@ def _subordinate(tokens: Sequence[Token], uses: list[Use | None]) -> None:
 
 
 def _is_unknown_verb(tokens: Sequence[Token], index: int) -> bool:
-    """A character of no list before 着, 了, 起来: only a verb stands there."""
+    """True for an unlisted character before 着, 了 or 起来, where only a verb can stand."""
     if tokens[index].lists or index + 1 >= len(tokens):
         return False
     return tokens[index + 1].text in _COMPLEMENTS

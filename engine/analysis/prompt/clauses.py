@@ -1,7 +1,6 @@
-"""A sentence becomes clauses: subject, actions in stages, environment, camera, style. By rules, without a model.
+"""Splits a sentence into clauses: subject, actions in stages, environment, camera, style. By rules, without a model.
 
-Knows how stages are counted and where clauses stand in the text. Not a full parse: what the rules cannot place is a
-description of the subject.
+Not a full parse: what the rules cannot place counts as a description of the subject.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from engine.api.prompt_report import Clause, ClauseKind, Noun
 
 
 def parse_clauses(text: str) -> tuple[Clause, ...]:
-    """The clauses of a sentence, in order, none overlapping. Any text will do; takes time linear in its length."""
+    """The clauses of a sentence, in order, without overlaps. Accepts any text; linear time."""
     normalised = normalise(text)
     return clauses_of(text, normalised, tokenise(normalised))
 
 
 def clauses_of(text: str, normalised: NormalisedText, tokens: Sequence[Token]) -> tuple[Clause, ...]:
-    """The same, from a normalised and its tokens."""
+    """The clauses of a sentence from its normalised text and tokens."""
     phrases: list[Phrase] = []
     state = ParseState()
     for part in cut(tokens):
@@ -48,7 +47,7 @@ def clauses_of(text: str, normalised: NormalisedText, tokens: Sequence[Token]) -
 
 
 def _promote(phrases: list[Phrase]) -> list[Phrase]:
-    """Where only nature moves, the first thing that does is the subject: "waves roll to the shore"."""
+    """If only nature moves, the first moving thing becomes the subject: "waves roll to the shore"."""
     for index, phrase in enumerate(phrases):
         if phrase.kind is ClauseKind.ENVIRONMENT and phrase.predicate:
             named, predicate = phrase.tokens[: phrase.predicate], phrase.tokens[phrase.predicate :]

@@ -1,7 +1,4 @@
-"""A prompt as the checks see it: words, parts and clauses, normalise once, and the settings that go with it.
-
-Knows how the pieces hang together; judges nothing.
-"""
+"""A prompt as the checks see it: normalised text, words, parts and clauses, and the settings of the clip."""
 
 from __future__ import annotations
 
@@ -21,8 +18,8 @@ _UNKNOWN = ModelRange()
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What is known besides the sentence; None where it is not. See ``report_prompt``."""
+class PromptSettings:
+    """Known facts besides the sentence; None for unknown ones. See ``report_prompt``."""
 
     guidance_scale: float | None = None
     duration_seconds: float | None = None
@@ -34,7 +31,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A prompt and everything that was normalise from it; ``words`` are its tokens without punctuation."""
+    """A prompt and everything that was parsed from it; ``words`` are its tokens without punctuation."""
 
     text: str
     normalised: NormalisedText
@@ -42,10 +39,10 @@ class Draft:
     parts: tuple[Part, ...]
     clauses: tuple[Clause, ...]
     language: Language
-    settings: Settings
+    settings: PromptSettings
 
     def span(self, tokens: Sequence[Token]) -> Span:
-        """Where tokens stand in the text, from the first to the last."""
+        """The span from the first of these tokens to the last."""
         return self.normalised.span(tokens[0].start, tokens[-1].end)
 
     def quote(self, span: Span) -> str:
@@ -58,7 +55,7 @@ class Draft:
         return Span(0, len(self.text))
 
     def separated(self, first: Span, second: Span) -> bool:
-        """Whether punctuation, or a blank between Chinese words, stands between two spans."""
+        """True if punctuation, or a blank between Chinese words, stands between two spans."""
         between = self.text[first.end : second.start]
         blank_between_han = bool(between) and between.isspace() and self.language is Language.ZH
         return blank_between_han or not SEPARATORS.isdisjoint(unicodedata.normalize("NFKC", between))
@@ -75,8 +72,8 @@ class Draft:
         return tuple(map(tuple, groups))
 
 
-def draft(text: str, settings: Settings) -> Draft:
-    """Reads a prompt: any text will do, in time linear in its length."""
+def draft(text: str, settings: PromptSettings) -> Draft:
+    """Parses a prompt. Accepts any text; linear time."""
     normalised = normalise(text)
     tokens = tokenise(normalised)
     clauses = clauses_of(text, normalised, tokens)
@@ -85,7 +82,7 @@ def draft(text: str, settings: Settings) -> Draft:
 
 
 def has_sequence(tokens: Iterable[Token]) -> bool:
-    """Whether a word orders what is told: "then", "while", "然后", "一边"."""
+    """True if a word puts actions in an order: "then", "while", "然后", "一边"."""
     pairs = 0
     before: Token | None = None
     for token in tokens:

@@ -1,7 +1,7 @@
-"""How English verbs are used. Knows word order and verb forms; knows nothing of clauses.
+"""Finds the use of each verb in an English sentence.
 
-A word such as "waves" is a verb or a noun by what stands before and after it. Words of no list count as verbs where
-only a verb can stand: "the axolotl wiggles its gills".
+The neighbours of a word such as "waves" decide between verb and noun. Unlisted words count as verbs where only a verb
+can stand: "the axolotl wiggles its gills".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BY_AGENT = frozenset({"in", "with", "by", "for", "on", "against", "of", "at", "
 
 
 def verb_uses(tokens: Sequence[Token]) -> list[Use | None]:
-    """The use of each token of one chunk; None where it is no verb."""
+    """The use of each token of one chunk; None for a token that is no verb."""
     uses: list[Use | None] = []
     has_finite = in_relative = False
     for index, token in enumerate(tokens):
@@ -63,7 +63,7 @@ def _use(tokens: Sequence[Token], index: int, *, has_finite: bool) -> Use | None
 
 
 def _use_of_unknown(token: Token, before: Token | None, after: Token | None, *, has_finite: bool) -> Use | None:
-    """Words of no list: "wiggles its", "is wiggling"."""
+    """The use of an unlisted word: "wiggles its", "is wiggling"."""
     if token.lists:
         return None
     if token.text.endswith("ing") and (before is None or _is_auxiliary(before) or before.is_noun):
@@ -97,7 +97,7 @@ def _finite(token: Token) -> bool:
 
 
 def _opens_noun(token: Token) -> bool:
-    """Whether a noun must follow: "the", "his", "red", "with"."""
+    """True if a noun must follow: after "the", "his", "red", "with"."""
     if token.is_in("determiner", "possessive"):
         return True
     if token.is_in("auxiliary", "adverb", "sequence", "together", "conjunction", "order", "pronoun"):

@@ -1,7 +1,6 @@
-"""The table of findings and how a row becomes a finding. Knows ``findings.toml``; knows no rule.
+"""The table of findings (``findings.toml``), and how a row becomes a finding.
 
-The table is the only place that says how grave a finding is and what a person is told; ``docs/findings.md`` is made
-from it.
+Only the table holds severities and messages; the tables of ``docs/findings.md`` are made from it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _LONGEST_QUOTE = 80  # characters of a prompt that a message repeats
 
 @dataclass(frozen=True, slots=True)
 class FindingCase:
-    """One way in which a finding can arise. ``message`` and ``suggestion`` are templates by language."""
+    """One variant of a finding. ``message`` and ``suggestion`` are templates by language."""
 
     name: str
     severity: Severity
@@ -32,7 +31,7 @@ class FindingCase:
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """A finding of the table; ``check`` says in words what is looked for."""
+    """A finding of the table. ``check`` describes the check in words."""
 
     code: str
     field: Field
@@ -44,9 +43,9 @@ class FindingRow:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """What a check saw: a case of a finding, where, and the words for its message.
+    """The result of a check: a case of a finding, its place, and the values for its message.
 
-    ``additions`` are words that belong in the negative prompt once ``replacement`` has taken them out.
+    ``additions`` are words that belong in the negative prompt once ``replacement`` has removed them.
     """
 
     code: str
@@ -66,18 +65,21 @@ def finding_table() -> Mapping[str, FindingRow]:
 
 @functools.cache
 def example_motions() -> Mapping[str, Mapping[Language, str]]:
-    """A motion that suits each class of subject, by class and language."""
+    """An example motion for each class of subject, by class and language."""
     table = tomllib.loads((_FOLDER / "examples.toml").read_text(encoding="utf-8"))
     return {name: _by_language(texts) for name, texts in table.items()}
 
 
 def finding_of(issue: Issue, language: Language) -> Finding:
-    """An issue with the table's words, in English unless ``language`` is Chinese."""
+    """The finding of an issue, in English unless ``language`` is Chinese."""
     row = finding_table()[issue.code]
     case = row.cases[issue.case]
-    told = language if language in case.message else Language.EN
+    message_language = language if language in case.message else Language.EN
     values = {name: _short(value) for name, value in issue.values.items()}
-    message, suggestion = case.message[told].format(**values), case.suggestion[told].format(**values)
+    message, suggestion = (
+        case.message[message_language].format(**values),
+        case.suggestion[message_language].format(**values),
+    )
     return Finding(row.code, case.name, case.severity, row.field, issue.span, message, suggestion, issue.replacement)
 
 

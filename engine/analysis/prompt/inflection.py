@@ -1,4 +1,4 @@
-"""Forms of English words by rule. Knows spelling; knows no meaning and no irregular word."""
+"""Regular forms of English words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which language a sentence is in. Knows scripts and how many words the lists know; knows no grammar."""
+"""Detects the language of a sentence, from its scripts and the words that the lists know."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FEWEST_WORDS = 4  # below this a share says nothing
 
 
 def language_of(tokens: Iterable[Token]) -> Language:
-    """The language that most of the words are in; OTHER when the rules know neither script nor words."""
+    """The language of most words; OTHER if the rules know neither script nor words."""
     han = latin = known = foreign = 0
     for token in tokens:
         if token.script == HAN:
@@ -34,7 +34,7 @@ def language_of(tokens: Iterable[Token]) -> Language:
 
 
 def length_in_units(tokens: Iterable[Token]) -> tuple[int, int]:
-    """Chinese characters and words of other scripts."""
+    """Number of Chinese characters plus words of other scripts."""
     han = words = 0
     for token in tokens:
         if token.script == HAN:

@@ -1,7 +1,7 @@
-"""A sentence as it is read, with the way back to the sentence as it was given.
+"""Normalises a sentence, and maps positions of the normalised text back to the original.
 
-Full-width forms, compositions, letter case, invisible characters and runs of white space make no difference to what
-is read. Knows Unicode; knows no word of any language.
+Full-width forms, compositions, letter case, invisible characters and runs of white space make no difference to the
+normalised text.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _HANGUL_TAILS = range(0x1160, 0x1200)  # vowels and finals that join the consona
 
 @dataclass(frozen=True, slots=True)
 class NormalisedText:
-    """``text`` is what is read; character i of it comes from ``starts[i]`` to ``ends[i]`` of the given sentence."""
+    """The normalised ``text``. Its character i comes from ``starts[i]`` to ``ends[i]`` of the original sentence."""
 
     text: str
     starts: tuple[int, ...]
     ends: tuple[int, ...]
 
     def span(self, start: int, end: int) -> Span:
-        """Where characters ``start`` to ``end`` of the normalised stand in the sentence as it was given."""
+        """The span of the original sentence that characters ``start`` to ``end`` of the normalised text come from."""
         if start >= end:
             position = self.starts[start] if start < len(self.starts) else (self.ends[-1] if self.ends else 0)
             return Span(position, position)
@@ -35,9 +35,9 @@ class NormalisedText:
 
 
 def normalise(sentence: str) -> NormalisedText:
-    """Reads a sentence: NFKC, case folded, invisible characters left out, white space as single blanks.
+    """Normalises a sentence: NFKC, case folded, without invisible characters, white space as single blanks.
 
-    Never fails, takes time linear in the length, and gives equal texts for sentences that are canonically equal.
+    Never fails, takes linear time, and gives equal texts for canonically equal sentences.
     """
     characters: list[str] = []
     starts: list[int] = []

@@ -1,6 +1,6 @@
-"""A sentence is cut where something new begins. Knows separators and connectives; does not know what a part tells.
+"""Cuts a sentence into parts at separators and connectives.
 
-A connective ("and", "然后") cuts only where a verb follows it: "the cat and the dog run" is one part.
+A connective ("and", "然后") cuts only if a verb follows it: "the cat and the dog run" is one part.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from engine.analysis.prompt.phrases import Part, Use
 from engine.analysis.prompt.tokens import HAN, LATIN, MARK, Token
 
 SEPARATORS = frozenset(",;:.!?。…|→~")
-_LONGEST_CHUNK = 120  # tokens; nobody writes longer ones, and it keeps the grammars' look-ahead linear
+_LONGEST_CHUNK = 120  # tokens; longer than real prompts, and keeps the grammars' look-ahead linear
 _LEADING = ("conjunction", "sequence", "together")
 
 
 def cut(tokens: Sequence[Token]) -> tuple[Part, ...]:
-    """The parts of a sentence, in order; marks of punctuation stand in none."""
+    """The parts of a sentence, in order, without punctuation."""
     parts: list[Part] = []
     for chunk in _chunks(tokens):
         grammar = chinese if _is_mostly_chinese(chunk) else english
@@ -46,7 +46,7 @@ def _chunks(tokens: Sequence[Token]) -> Iterator[list[Token]]:
 
 
 def _inside_number(tokens: Sequence[Token], index: int) -> bool:
-    """Whether a mark stands between two characters without a blank, as in "7.5" or "example.com"."""
+    """True if a mark stands between two characters without a blank, as in "7.5" or "example.com"."""
     if index == 0 or index + 1 >= len(tokens) or tokens[index].text not in {".", ":"}:
         return False
     before, after = tokens[index - 1], tokens[index + 1]
@@ -70,7 +70,7 @@ def _begins_part(tokens: Sequence[Token], uses: Sequence[Use | None], start: int
 
 
 def _part(tokens: Sequence[Token], uses: Sequence[Use | None], start: int, end: int) -> Part:
-    """Leading connectives are left out of the part."""
+    """The part of some tokens without leading connectives."""
     first = start
     while first < end and tokens[first].is_in(*_LEADING) and not tokens[first].is_noun:
         first += 1

@@ -1,7 +1,4 @@
-"""What one part of a sentence tells: subject, action, place, camera or style. Knows how English and Chinese order them.
-
-Does not count the stages of an action and knows no text: its phrases are tokens.
-"""
+"""Parses one part of a sentence into phrases: subject, action, place, camera or style."""
 
 from __future__ import annotations
 
@@ -22,10 +19,10 @@ _ENGLISH_OPENERS = ("adverb", "auxiliary", "negation")
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A clause before it is numbered.
+    """A clause before its stage is numbered.
 
-    ``predicate`` is where a subject that was taken for environment would end; ``continues`` says that the next action
-    goes along with this one, as after 着.
+    ``predicate`` is the index at which the subject of a phrase taken for environment ends, None without a predicate;
+    ``continues`` tells that the next action accompanies this one, as after 着.
     """
 
     kind: ClauseKind
@@ -38,14 +35,14 @@ class Phrase:
 
 @dataclass(slots=True)
 class ParseState:
-    """What the parts before the current one have described."""
+    """Facts about the parts before the current one."""
 
     has_subject: bool = False
     has_action: bool = False
     last: ClauseKind | None = None
 
     def add(self, phrases: Sequence[Phrase]) -> None:
-        """Takes in what one more part tells."""
+        """Adds the phrases of one more part."""
         for phrase in phrases:
             self.has_subject = self.has_subject or phrase.kind is ClauseKind.SUBJECT
             self.has_action = self.has_action or phrase.kind is ClauseKind.ACTION or bool(phrase.predicate)
@@ -53,7 +50,7 @@ class ParseState:
 
 
 def phrases_of(part: Part, state: ParseState) -> list[Phrase]:
-    """The phrases of a part in order; none for what must not be there and for words that only lead in."""
+    """The phrases of a part in order; none for negated content and for introductory words."""
     first = 0
     while first < len(part.tokens) and _only_leads_in(part.tokens, first):
         first += 1
@@ -85,7 +82,7 @@ def _only_leads_in(tokens: Sequence[Token], index: int) -> bool:
 
 
 def _still_phrases(tokens: tuple[Token, ...], uses: tuple[Use | None, ...]) -> list[Phrase]:
-    """A part without a verb names a subject, a place or a style."""
+    """The phrases of a part without a verb, which names a subject, a place or a style."""
     has_thing = any(not token.lists.isdisjoint(_THINGS) for token in tokens)
     if not has_thing and any(token.is_in("style", "quality") for token in tokens):
         return [Phrase(ClauseKind.STYLE, tokens, moves=False)]
@@ -101,7 +98,7 @@ def _still_phrases(tokens: tuple[Token, ...], uses: tuple[Use | None, ...]) -> l
 
 
 def _with_place(tokens: tuple[Token, ...], *, is_moving: bool) -> list[Phrase]:
-    """A noun phrase, its place apart: "a white cat" and "in the room"."""
+    """Splits a noun phrase from its place: "a white cat" and "in the room"."""
     lead = leading_place(tokens)
     phrases = [Phrase(ClauseKind.ENVIRONMENT, tokens[:lead], moves=False)] if lead else []
     tokens = tokens[lead:]
@@ -139,13 +136,13 @@ def _subject_and_action(tokens: tuple[Token, ...], uses: tuple[Use | None, ...],
 
 
 def _goes_along(verb: Token, head: Token | None) -> bool:
-    """Not an action of its own beside an earlier action: "barking", "her skirt swirling"."""
+    """True for a verb that accompanies an earlier action: "barking", "her skirt swirling"."""
     is_participle = verb.forms == {ING} or (not verb.forms and verb.script != HAN and verb.text.endswith("ing"))
     return is_participle or verb.is_in("result") or (head is not None and head.is_in("worn"))
 
 
 def _predicate_start(tokens: Sequence[Token], uses: Sequence[Use | None], lead: int, verb: int) -> int:
-    """Where the predicate opens: at the first adverb or preverbal phrase after the subject, or at the verb."""
+    """The index of the predicate: the first adverb or preverbal phrase after the subject, or the verb."""
     named = False
     for index in range(lead, verb):
         token = tokens[index]
@@ -159,7 +156,7 @@ def _predicate_start(tokens: Sequence[Token], uses: Sequence[Use | None], lead: 
 
 
 def _begins_manner(tokens: Sequence[Token], index: int, verb: int) -> bool:
-    """Whether words of no list up to 地 tell how: "兴高采烈地"."""
+    """True if unlisted words up to 地 describe a manner: "兴高采烈地"."""
     while index < verb and not tokens[index].lists and tokens[index].script == HAN:
         index += 1
         if tokens[index].text == "地":
@@ -168,7 +165,7 @@ def _begins_manner(tokens: Sequence[Token], index: int, verb: int) -> bool:
 
 
 def _head(tokens: Sequence[Token]) -> Token | None:
-    """The noun that a noun phrase is about: the last one before an English preposition."""
+    """The head of a noun phrase: the last noun before an English preposition."""
     head = None
     for token in tokens:
         if token.is_in("preposition", "resting") and head is not None:
@@ -179,7 +176,7 @@ def _head(tokens: Sequence[Token]) -> Token | None:
 
 
 def _actions(tokens: tuple[Token, ...], verbs: Sequence[int], is_new_stage: bool) -> list[Phrase]:
-    """One phrase for each verb, and one for the place where it happens."""
+    """One phrase for each verb, and one for the place of the action."""
     phrases: list[Phrase] = []
     start = resting_place(tokens[: verbs[0]]) if verbs else 0
     if start:

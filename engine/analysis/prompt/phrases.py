@@ -1,7 +1,4 @@
-"""What the two grammars say about words: how each verb is used. Plain data and what both need to find it.
-
-Knows no language.
-"""
+"""Parts of a sentence with the use of each verb, shared by the English and the Chinese rules."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ _MOVING = ("motion", "vague", "change", "transform", "weather")
 
 
 class Use(enum.Enum):
-    """How a verb is used: it tells the action, goes along with another one, or describes a noun."""
+    """Use of a verb: it is the action, accompanies another verb, or describes a noun."""
 
     MAIN = "main"
     ALONG = "along"
@@ -25,9 +22,10 @@ class Use(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of words between two separators or connectives, with the use of each verb in it.
+    """A run of words between two separators or connectives.
 
-    ``uses`` has an entry for each token. ``follows_connective`` says that a word such as "and" or "然后" leads in.
+    ``uses`` has the use of each token, None for a token that is no verb. ``follows_connective`` tells that a word such
+    as "and" or "然后" introduces the part.
     """
 
     tokens: tuple[Token, ...]
@@ -36,20 +34,20 @@ class Part:
 
     @property
     def main_verbs(self) -> tuple[int, ...]:
-        """Indices of the verbs that tell an action."""
+        """Indices of the verbs that are actions."""
         return tuple(index for index, use in enumerate(self.uses) if use is Use.MAIN)
 
 
 def is_verb(token: Token) -> bool:
-    """Whether a list of verbs holds it."""
+    """True if a list of verbs holds the token."""
     return not token.lists.isdisjoint(VERB_LISTS) or token.is_in("still")
 
 
 def moves(token: Token) -> bool:
-    """Whether a verb tells of something that changes with time, as against a posture; one of no list counts."""
+    """True if a verb is about a change with time and not a posture. Unlisted verbs count as such."""
     return not is_verb(token) or (token.is_in(*_MOVING) and not token.is_in("still"))
 
 
 def names_something(tokens: Sequence[Token]) -> bool:
-    """Whether there is a noun, or a word of no list that may be one."""
+    """True if the tokens hold a noun, or an unlisted word that may be one."""
     return any(token.is_noun or (not token.lists and token.text[0].isalpha()) for token in tokens)

@@ -1,4 +1,4 @@
-"""Which words of a phrase say where something is. Knows prepositions, localizers and places; knows no verb."""
+"""Finds the words of a phrase that are about a place."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _OF = "的"  # belongs to a place right after it only: "房间里的 | 白色的
 
 
 def leading_place(tokens: Sequence[Token]) -> int:
-    """How many leading tokens say where, when something else is named after them: "房间里 | 一只白猫"."""
+    """Number of leading tokens that are a place with something else named after them: "房间里 | 一只白猫"."""
     end = _place_phrase(tokens, 0)
     named = any(token.is_noun and not token.is_in("place") for token in tokens[end:])
     return end if named else 0
 
 
 def resting_place(tokens: Sequence[Token]) -> int:
-    """How many leading tokens say where, as in "在草地上" or "on the beach"; 0 when none do."""
+    """Number of leading tokens that are a place, as in "在草地上" or "on the beach"; 0 without one."""
     if not tokens:
         return 0
     opens = tokens[0].text in _BEING_THERE if tokens[0].script == HAN else tokens[0].is_in("resting")
@@ -28,9 +28,9 @@ def resting_place(tokens: Sequence[Token]) -> int:
 
 
 def trailing_place(tokens: Sequence[Token], *, with_sky: bool = False) -> int:
-    """Where the closing words begin that say where, as in "a cat | in the room"; the length when none do.
+    """Index of the closing place, as in "a cat | in the room"; the number of tokens without one.
 
-    ``with_sky`` takes light and weather for places, as in "a boat | in the rain".
+    ``with_sky`` counts light and weather as places, as in "a boat | in the rain".
     """
     places = ("place", "sky") if with_sky else ("place",)
     for index in range(len(tokens)):
@@ -42,7 +42,7 @@ def trailing_place(tokens: Sequence[Token], *, with_sky: bool = False) -> int:
 
 
 def _place_phrase(tokens: Sequence[Token], start: int, places: Sequence[str] = ("place",)) -> int:
-    """The end of a phrase about a place that starts here; 0 when there is none."""
+    """End of a place phrase that starts here; 0 without one."""
     end = 0
     for index in range(start, len(tokens)):
         token = tokens[index]

@@ -1,7 +1,4 @@
-"""The prompt report: clauses, findings, and the prompt rewritten where rules suffice.
-
-Knows the order of work; what is checked stands in ``checks``, what is said in ``findings.toml``.
-"""
+"""Makes the prompt report: runs the checks, and rewrites the prompt if rules suffice."""
 
 from __future__ import annotations
 
@@ -10,15 +7,15 @@ from collections.abc import Collection
 from itertools import islice
 
 from engine.analysis.prompt.checks import ANY_LANGUAGE, ENGLISH_AND_CHINESE
-from engine.analysis.prompt.draft import Draft, Settings, draft
+from engine.analysis.prompt.draft import Draft, PromptSettings, draft
 from engine.analysis.prompt.findings import Issue, finding_of, finding_table
 from engine.analysis.prompt.rewriting import rewrite
 from engine.api.errors import InvalidJob, Violation
 from engine.api.fields import Field
 from engine.api.prompt_report import Language, ModelRange, PromptReport, Severity, Span
 
-_LONGEST_REWRITTEN = 5_000  # characters; nobody reads a rewriting of more
-_MOST_OF_A_KIND = 20  # issues of one check; nobody mends the rest before these
+_LONGEST_REWRITTEN = 5_000  # characters; a longer rewriting would not be read
+_MOST_OF_A_KIND = 20  # issues of one check; more would bury the other findings
 _NOT_ABOUT_WORDING = frozenset({"I15", "W20"})  # they compare the prompt with the negative prompt and the picture
 _WEIGHTS = {Severity.ERROR: 4, Severity.WARNING: 2, Severity.INFO: 1}
 
@@ -36,22 +33,22 @@ def report_prompt(
 ) -> PromptReport:
     """Reports on a prompt and its settings; a setting that is None is not judged.
 
-    ``token_count`` is what the text encoder's tokenizer counts (without it, only a bound from below is known);
-    ``absent_nouns`` are spans of nouns, as in ``Clause.nouns``, that the scorer does not find in the picture;
+    ``token_count`` is the count of the text encoder's tokenizer; without it only a lower bound is known.
+    ``absent_nouns`` are spans of nouns, as in ``Clause.nouns``, that the scorer does not find in the picture.
     ``language`` is that of the messages, by default the prompt's own, or English.
 
-    Takes any text, in time linear in its length. Raises ``InvalidJob`` when a setting is no finite number, negative,
-    or a span lies outside the text.
+    Accepts any text; linear time. Raises ``InvalidJob`` if a setting is negative or no finite number, or if a span lies
+    outside the text.
     """
     _check(text, guidance_scale, duration_seconds, token_count, absent_nouns)
-    settings = Settings(
+    settings = PromptSettings(
         guidance_scale, duration_seconds, negative_prompt, token_count, tuple(absent_nouns), model or ModelRange()
     )
     read = draft(text, settings)
     issues = _issues(read)
-    told = language or (Language.ZH if read.language is Language.ZH else Language.EN)
+    message_language = language or (Language.ZH if read.language is Language.ZH else Language.EN)
     rewritten, additions = _rewritten(read, issues)
-    findings = tuple(finding_of(issue, told) for issue in issues)
+    findings = tuple(finding_of(issue, message_language) for issue in issues)
     return PromptReport(read.language, read.clauses, findings, rewritten, additions)
 
 
@@ -63,11 +60,11 @@ def _issues(read: Draft) -> list[Issue]:
 
 
 def _rewritten(read: Draft, issues: list[Issue]) -> tuple[str | None, tuple[str, ...]]:
-    """A rewriting counts only where fewer and lighter findings are left than before."""
+    """The rewritten prompt, if it has fewer or lighter findings than the original, and the words it moved out."""
     if len(read.text) > _LONGEST_REWRITTEN or all(issue.replacement is None for issue in issues):
         return None, ()
     text = rewrite(read.text, issues, read.language)
-    again = _issues(draft(text, Settings(model=read.settings.model)))
+    again = _issues(draft(text, PromptSettings(model=read.settings.model)))
     if not text or text == read.text or _weight(again) >= _weight(issues):
         return None, ()
     return text, tuple(dict.fromkeys(word for issue in issues for word in issue.additions))

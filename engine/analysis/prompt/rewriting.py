@@ -1,4 +1,4 @@
-"""A prompt with what rules can mend already mended. Knows replacements and punctuation; knows no rule."""
+"""Applies the replacements of issues to a prompt and repairs the punctuation around them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _BLANK_BEFORE = re.compile(r" +(?=[,.;:!?，。；：！？])")
 
 
 def rewrite(text: str, issues: Sequence[Issue], language: Language) -> str:
-    """The text with every replacement made; of two that overlap, the one that spans more.
+    """The text with every replacement made; of two overlapping ones, the longer.
 
-    Punctuation that is left over goes too, and an English text begins with a capital if it did before.
+    Removes leftover punctuation, and capitalises an English text if the original began with a capital.
     """
     chosen: list[tuple[int, int, str]] = []
     replacing = [issue for issue in issues if issue.span is not None and issue.replacement is not None]

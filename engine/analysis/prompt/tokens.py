@@ -1,7 +1,7 @@
-"""A normalised becomes words. Knows scripts and the word lists; knows no grammar.
+"""Cuts a normalised text into words.
 
-Chinese is cut by the longest term of the lists at each place, English at its word borders with terms of several
-words kept together. Both take time linear in the length.
+Chinese is cut by the longest term of the word lists at each place, English at word borders, with listed terms of
+several words kept together. Both take linear time.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _LATIN_END, _LATIN_EXTENDED = 0x250, range(0x1E00, 0x1F00)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word, or a mark of punctuation; ``start`` and ``end`` count characters of the normalised.
+    """A word or a punctuation mark; ``start`` and ``end`` count characters of the normalised text.
 
-    ``lists`` names the word lists that hold it, ``forms`` the verb forms it can have. ``after_blank`` says whether
-    white space stands before it.
+    ``lists`` names the word lists that hold the token, ``forms`` the verb forms it can have. ``after_blank`` is true
+    after white space.
     """
 
     start: int
@@ -42,17 +42,17 @@ class Token:
     after_blank: bool
 
     def is_in(self, *names: str) -> bool:
-        """Whether one of the lists holds it."""
+        """True if one of the lists holds the token."""
         return not self.lists.isdisjoint(names)
 
     @property
     def is_noun(self) -> bool:
-        """Whether a list of nouns holds it."""
+        """True if a list of nouns holds the token."""
         return not self.lists.isdisjoint(NOUN_LISTS)
 
 
 def tokenise(normalised: NormalisedText) -> tuple[Token, ...]:
-    """Cuts a normalised into tokens, in order; blanks are left out."""
+    """The tokens of a normalised text, in order, without blanks."""
     words = vocabulary()
     text = normalised.text
     tokens: list[Token] = []

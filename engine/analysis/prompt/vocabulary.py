@@ -1,7 +1,7 @@
-"""Which word lists a word stands in. Knows the files in ``words/``; knows no sentence.
+"""The word lists, read from the files in ``words/``.
 
 A list has an English and a Chinese part, terms separated by commas. A term may have several words and may stand in
-several lists: "waves" is a thing and something that a person does.
+several lists: "waves" is a thing and an action.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ BASE, THIRD, ING, PAST = "base", "third", "ing", "past"  # forms of English verb
 class Vocabulary:
     """Terms with the lists that hold them, and the forms that English verbs have.
 
-    ``english`` is keyed by words joined with one blank, ``chinese`` by characters; the longest term of each is
-    ``english_word_count`` words or ``chinese_length`` characters.
+    ``english`` is keyed by words joined with one blank, ``chinese`` by characters; their longest terms have
+    ``english_word_count`` words and ``chinese_length`` characters.
     """
 
     english: dict[str, frozenset[str]]
@@ -37,14 +37,14 @@ class Vocabulary:
     chinese_length: int
 
     def terms(self, name: str, language: str) -> frozenset[str]:
-        """All terms of one list, forms included; ``language`` is "en" or "zh"."""
+        """All terms of one list, including inflected forms; ``language`` is "en" or "zh"."""
         source = self.english if language == "en" else self.chinese
         return frozenset(term for term, lists in source.items() if name in lists)
 
 
 @functools.cache
 def vocabulary() -> Vocabulary:
-    """The word lists, read once."""
+    """The word lists, cached."""
     lists: dict[str, dict[str, str]] = {}
     for path in sorted(_FOLDER.glob("*.toml")):
         lists.update(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -82,7 +82,7 @@ def _plural(term: str) -> str:
 
 
 def _verb_forms(term: str, irregular: dict[str, list[str]]) -> list[tuple[str, str]]:
-    """Forms of a verb, of which the first word is inflected: "look up" → "looks up"."""
+    """Forms of a verb, inflected in its first word: "look up" → "looks up"."""
     verb, blank, rest = term.partition(" ")
     forms = [(BASE, verb), (THIRD, with_s(verb))]
     special = irregular.get(verb, [])

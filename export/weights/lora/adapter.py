@@ -1,11 +1,12 @@
-"""One adapter file: what it adds to each parameter. Knows safetensors and the rules of LoRA; knows no model.
+"""One LoRA adapter file, and what it adds to each parameter of a transformer.
 
-An adapter adds ``strength · alpha / rank · up @ down`` to a weight (Hu et al. 2021, arXiv:2106.09685), alpha being the
-rank where the file does not say; entries called ``diff`` are added as they are, times the strength.
+An adapter adds ``strength · alpha / rank · up @ down`` to a weight (Hu et al. 2021, arXiv:2106.09685), where alpha is
+the rank unless the file states it. Entries called ``diff`` are multiplied by the strength and added.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -27,14 +28,14 @@ _ADDED: tuple[Role, ...] = ("weight", "bias", "modulation")
 
 @dataclass
 class _Entry:
-    """Keys of the file by what they are, for one parameter."""
+    """Keys of the file that change one parameter, by role."""
 
     module: str
     keys: dict[Role, str] = field(default_factory=dict)
 
 
 class Adapter:
-    """An adapter opened for one transformer; tensors are read when they are asked for."""
+    """An adapter opened for one transformer. Tensors are read one parameter at a time."""
 
     def __init__(self, file: Path, strength: float, entries: Mapping[str, _Entry], metadata: dict[str, object]) -> None:
         self.file = file
@@ -46,13 +47,13 @@ class Adapter:
     def open(
         cls, file: Path, shapes: Mapping[str, tuple[int, ...]], *, component: str = "transformer", strength: float = 1.0
     ) -> Adapter:
-        """Reads the keys of a file and finds their parameters among those of a component.
+        """Reads the keys of a file and finds the parameters of a component, given as ``shapes``, that they change.
 
-        Raises ``ExportError`` for a key that changes nothing there, for halves without their other half, and for
-        shapes that do not fit: an adapter is fused whole or not at all.
+        Raises ``ExportError`` for a key without a parameter, for an ``up`` without its ``down`` or the reverse, and
+        for shapes that do not fit: an adapter is fused whole or not at all.
         """
         if not math.isfinite(strength):
-            raise ExportError(f"{file.name}: strength {strength} is no number; give one such as 1 or 0.8")
+            raise ExportError(f"{file.name}: strength {strength} is not a finite number; give one such as 1 or 0.8")
         try:
             with safe_open(file, framework="pt") as opened:
                 found = {key: tuple(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
@@ -71,21 +72,21 @@ class Adapter:
             _check(file, entry, found, shapes[parameter])
         return adapter
 
-    @property
+    @functools.cached_property
     def sha256(self) -> str:
-        """The file's digest."""
+        """The file's digest, computed once."""
         return file_sha256(self.file)
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The parameters that it changes."""
+        """Names of the parameters that the adapter changes."""
         return tuple(self._entries)
 
     def __contains__(self, parameter: object) -> bool:
         return parameter in self._entries
 
     def added_to(self, parameter: str, weight: Tensor) -> Tensor:
-        """The parameter with this adapter, float32, in the shape of ``weight``."""
+        """The weight with this adapter added, float32, in the shape of ``weight``."""
         entry = self._entries[parameter]
         with safe_open(self.file, framework="pt") as opened:
             tensors = {role: opened.get_tensor(key).to(torch.float32) for role, key in entry.keys.items()}
@@ -106,30 +107,19 @@ class Adapter:
         return 1.0 if stated is None else stated
 
 
-def parse_adapter_option(text: str) -> tuple[Path, float]:
-    """``FILE`` or ``FILE:STRENGTH`` as on the command line. Raises ``ExportError`` for a strength that is none."""
-    name, separator, strength = text.rpartition(":")
-    if not separator or text.endswith(".safetensors"):
-        return Path(text), 1.0
-    try:
-        return Path(name), float(strength)
-    except ValueError as error:
-        raise ExportError(f"adapter {text}: {strength!r} is no strength; write FILE or FILE:0.8") from error
-
-
 def _entries(file: Path, keys: Iterable[str], parameters: Iterable[str]) -> dict[str, _Entry]:
     names = ParameterNames(parameters)
     entries: dict[str, _Entry] = {}
     unknown = []
     for key in keys:
-        target = names.target(key)
-        if target is None:
+        change = names.change(key)
+        if change is None:
             unknown.append(key)
             continue
-        entry = entries.setdefault(target.parameter, _Entry(target.module))
-        if target.role in entry.keys:
-            raise ExportError(f"{file.name}: {key} and {entry.keys[target.role]} change the same weight; remove one")
-        entry.keys[target.role] = key
+        entry = entries.setdefault(change.parameter, _Entry(change.module))
+        if change.role in entry.keys:
+            raise ExportError(f"{file.name}: {key} and {entry.keys[change.role]} change the same weight; remove one")
+        entry.keys[change.role] = key
     if unknown:
         named = ", ".join(unknown[:_MAX_NAMED_KEYS])
         more = f" and {len(unknown) - _MAX_NAMED_KEYS} more" if len(unknown) > _MAX_NAMED_KEYS else ""
@@ -146,7 +136,7 @@ def _check(file: Path, entry: _Entry, found: Mapping[str, tuple[int, ...]], shap
     roles: dict[Role, str] = dict(entry.keys)
     if ("down" in roles) != ("up" in roles) or ("alpha" in roles and "down" not in roles):
         raise ExportError(
-            f"{file.name}: {next(iter(entry.keys.values()))} lacks its other half; download the adapter again, whole"
+            f"{file.name}: {next(iter(entry.keys.values()))} lacks its down or up half; download the adapter again"
         )
     if "down" in roles:
         down, up = found[roles["down"]], found[roles["up"]]

@@ -1,4 +1,4 @@
-"""A weight source with adapters added to it. Knows nothing of how either is stored."""
+"""A weight source that adds adapters to the weights of another weight source."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from export.weights.shards import WeightSource
 
 
 class FusedWeights:
-    """Another source's weights, changed where adapters change them. One weight at a time, in float32 while it adds up.
+    """Adds adapters to weights as they are read, one weight at a time, in float32.
 
-    A changed weight is given as float32, whatever it was: what comes next rounds it once and not twice.
+    A changed weight stays float32 whatever its stored type, so that encoding rounds it once and not twice.
     """
 
     def __init__(self, source: WeightSource, adapters: Sequence[Adapter]) -> None:

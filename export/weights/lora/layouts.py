@@ -1,4 +1,4 @@
-"""How adapter files name what they change. Knows names only: three layouts of Wan, and what stands behind the name.
+"""Key names of adapter files: three layouts for Wan, mapped to parameters of the checkpoint.
 
 * ``transformer.blocks.0.attn1.to_q.lora_A.weight``: Diffusers and PEFT, modules as in the checkpoint;
 * ``diffusion_model.blocks.0.self_attn.q.lora_down.weight``: the official modules, as ComfyUI and LightX2V write them,
@@ -16,7 +16,7 @@ from typing import Literal
 
 Role = Literal["down", "up", "alpha", "weight", "bias", "modulation"]
 
-# Endings of keys; the longer ones first where one ends like another.
+# Endings of keys; longer ones first where one is the end of another.
 _ENDINGS: tuple[tuple[str, Role], ...] = (
     (".lora_A.default.weight", "down"),
     (".lora_B.default.weight", "up"),
@@ -51,10 +51,10 @@ _OFFICIAL = (
 
 
 @dataclass(frozen=True)
-class Target:
-    """What a key of an adapter speaks about: a parameter of the checkpoint, and how it changes it.
+class ParameterChange:
+    """The parameter that a key of an adapter changes, and how.
 
-    ``module`` is the key without its ending: what its parts have in common.
+    ``module`` is the key without its ending, which all keys of one module share.
     """
 
     parameter: str
@@ -74,13 +74,13 @@ class ParameterNames:
             for alias in (module, official, *(f"lora_unet_{item.replace('.', '_')}" for item in (module, official))):
                 self._modules[alias] = module
 
-    def target(self, key: str) -> Target | None:
-        """What a key speaks about; None where it speaks about nothing that this transformer has."""
+    def change(self, key: str) -> ParameterChange | None:
+        """The change that a key stands for; None if this transformer has no such parameter."""
         for ending, role in _ENDINGS:
             if key.endswith(ending):
                 module = _without_prefix(key.removesuffix(ending))
                 parameter = self._parameter(module, role)
-                return Target(parameter, role, module) if parameter in self._parameters else None
+                return ParameterChange(parameter, role, module) if parameter in self._parameters else None
         return None
 
     def _parameter(self, module: str, role: Role) -> str:
@@ -97,10 +97,10 @@ def official_name(module: str) -> str:
 
 
 def of_component(keys: Iterable[str], component: str) -> list[str]:
-    """The keys that speak about one expert.
+    """The keys that belong to one expert.
 
-    A file may hold both, under ``transformer.`` and ``transformer_2.``. A file of one expert says ``transformer.``
-    whichever it is: then all of its keys count.
+    A file for both experts has keys below ``transformer.`` and ``transformer_2.``. A file for one expert, whichever,
+    has keys below ``transformer.`` alone: then all of its keys belong.
     """
     keys = list(keys)
     experts = {prefix for key in keys if (prefix := key.partition(".")[0]) in {"transformer", "transformer_2"}}
@@ -116,9 +116,10 @@ def _without_prefix(module: str) -> str:
 
 
 def metadata_scale(metadata: Mapping[str, object], module: str) -> float | None:
-    """The scale of a module, alpha / rank, from Diffusers' ``lora_adapter_metadata``; None where it says nothing.
+    """The scale of a module, alpha / rank, from Diffusers' ``lora_adapter_metadata``; None if it is not stated.
 
-    PEFT's rules: a pattern speaks about modules whose name ends with it; with ``use_rslora`` the root of the rank.
+    By PEFT's rules a pattern matches modules whose name ends with it, and ``use_rslora`` divides by the root of the
+    rank.
     """
     settings = {re.sub(r"^transformer(_2)?\.", "", key): item for key, item in metadata.items()}
     alpha = _by_pattern(settings.get("alpha_pattern"), module, settings.get("lora_alpha"))

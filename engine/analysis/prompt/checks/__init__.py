@@ -1,4 +1,4 @@
-"""The checks of the prompt report, one file for each thing that is looked at. Each yields issues for one draft."""
+"""The checks of the prompt report, one module for each subject. Each check yields issues for one draft."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many camera moves, and do they agree? Knows clauses about the camera."""
+"""Checks the number of camera moves, and whether they contradict each other."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _CONTRARY = {"left": "right", "right": "left", "up": "down", "down": "up", "in":
 
 
 def check_camera_moves(draft: Draft) -> Iterator[Issue]:
-    """W14: at most one."""
+    """W14: at most one issue."""
     moves = list(_moves(draft))
-    told = [(direction, token) for direction, token in moves if direction != "static"]
-    if len(told) > _MOST_MOVES:
-        span = Span(draft.span([told[0][1]]).start, draft.span([told[-1][1]]).end)
-        yield Issue("W14", "many", span, {"count": len(told)})
+    moving = [(direction, token) for direction, token in moves if direction != "static"]
+    if len(moving) > _MOST_MOVES:
+        span = Span(draft.span([moving[0][1]]).start, draft.span([moving[-1][1]]).end)
+        yield Issue("W14", "many", span, {"count": len(moving)})
         return
     sequence = [token.start for token in draft.words if token.is_in("sequence")]
     for (first, before), (second, after) in pairwise(moves):
@@ -36,7 +36,7 @@ def check_camera_moves(draft: Draft) -> Iterator[Issue]:
 
 
 def _moves(draft: Draft) -> Iterator[tuple[str, Token]]:
-    """Moves in order; the same one told twice in one clause counts once."""
+    """Camera moves in order; a move repeated in one clause counts once."""
     clauses = iter([clause for clause in draft.clauses if clause.kind is ClauseKind.CAMERA])
     clause = next(clauses, None)
     seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""Which motion to show as an example: one that suits what the prompt is about."""
+"""Chooses an example of a motion that suits the subject of a prompt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from engine.api.prompt_report import ClauseKind, Language
 
 
 def example_for(draft: Draft) -> str:
-    """A motion for the class of the prompt's subject, in its language; a person's where nobody is named."""
+    """A motion for the class of the prompt's subject, in the prompt's language.
+
+    Without a subject: a person's motion.
+    """
     examples = example_motions()
     nouns = [noun for clause in draft.clauses if clause.kind is ClauseKind.SUBJECT for noun in clause.nouns]
     nouns += [noun for clause in draft.clauses for noun in clause.nouns]

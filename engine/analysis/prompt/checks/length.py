@@ -1,4 +1,4 @@
-"""Is the prompt too short or too long, and can its words be checked? Knows counts only."""
+"""Checks whether a prompt is too short or too long, and whether its language has rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the prompt a description at all? Knows the syntax of other programs, links, tags, and requests."""
+"""Checks for text that is no description: syntax of other programs, links, tags, requests to a chat model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does something move, what, and is there time for it? Knows clauses, verbs and the length of the clip."""
+"""Checks whether something moves, how clear the motion is, and whether the clip is long enough for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_motion(draft: Draft) -> Iterator[Issue]:
 
 
 def check_vague_verbs(draft: Draft) -> Iterator[Issue]:
-    """W06: a vague verb without direction, part of the body or object, or an order to animate and no more."""
+    """W06: a vague verb without direction, part of the body or object, or nothing but an order to animate."""
     if _orders_motion(draft):
         yield Issue("W06", "vague", draft.whole, {"word": draft.text.strip(), "example": example_for(draft)})
         return
@@ -55,20 +55,20 @@ def check_actions(draft: Draft) -> Iterator[Issue]:
 def check_static_share(draft: Draft) -> Iterator[Issue]:
     """W10."""
     on_purpose = [draft.span([token]).start for token in draft.words if token.is_in("still")]
-    told = [segment for segment in draft.segments if any(clause.kind in _SHOWN for clause in segment)]
+    shown = [segment for segment in draft.segments if any(clause.kind in _SHOWN for clause in segment)]
     still = [
         segment
-        for segment in told
+        for segment in shown
         if not any(clause.moves for clause in segment)
         and bisect_left(on_purpose, segment[0].span.start) == bisect_left(on_purpose, segment[-1].span.end)
     ]
-    if len(told) >= _FEWEST_SEGMENTS and len(told) > len(still) > len(told) / 2:
+    if len(shown) >= _FEWEST_SEGMENTS and len(shown) > len(still) > len(shown) / 2:
         span = Span(still[0][0].span.start, still[-1][-1].span.end)
-        yield Issue("W10", "static", span, {"count": len(still), "total": len(told)})
+        yield Issue("W10", "static", span, {"count": len(still), "total": len(shown)})
 
 
 def _orders_motion(draft: Draft) -> bool:
-    """Whether the prompt is an order ("bring it to life") that names neither a subject nor an action."""
+    """True if the prompt is an order ("bring it to life") that names neither a subject nor an action."""
     opens = bool(draft.words) and draft.words[0].is_in("order")
     return opens and not any(c.kind in _TOLD and (c.nouns or c.moves) for c in draft.clauses)
 
@@ -85,7 +85,7 @@ def _is_concrete(part: Part, verb: int) -> bool:
 
 
 def _after_coverb(tokens: Sequence[Token]) -> Sequence[Token]:
-    """What stands in a preverbal phrase such as "用爪子" or "和小狗"."""
+    """The tokens of a preverbal phrase such as "用爪子" or "和小狗"."""
     for index, token in enumerate(tokens):
         if index and token.text in {"用", "把", "和", "与", "跟", "对着"}:
             return tokens[index + 1 :]
@@ -102,7 +102,7 @@ def _of_stages(draft: Draft, first: int) -> Span:
 
 
 def _ordered(draft: Draft) -> str | None:
-    """The actions from the second one on, with order words put in; None where another subject takes over."""
+    """The actions from the second one on, with order words inserted; None if another subject takes over."""
     span = _of_stages(draft, 2)
     begun = [clause for clause in draft.clauses if clause.span.end <= span.end]
     begun = begun[next(index for index, clause in enumerate(begun) if clause.stage) :]
@@ -122,7 +122,7 @@ def _ordered(draft: Draft) -> str | None:
 
 
 def _order_word(draft: Draft, clause: Clause, *, is_last: bool) -> str:
-    """The word that leads to the next action, "finally" only after two others."""
+    """The word that introduces the next action; "finally" only after two others."""
     if draft.language is Language.ZH:
         earlier = draft.text[max(clause.span.start - 10, 0) : clause.span.start].rstrip()
         if earlier.endswith(("并", "并且")):

@@ -1,4 +1,4 @@
-"""Do length and guidance suit the model? Knows numbers only."""
+"""Checks whether the clip's length and the guidance scale suit the model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SLACK_SECONDS = 0.05  # 81 frames at 16 a second are 5.0625 s
 
 
 def check_length_of_clip(draft: Draft) -> Iterator[Issue]:
-    """W18: at most one."""
+    """W18: at most one issue."""
     seconds, native = draft.settings.duration_seconds, draft.settings.model.native_seconds
     if seconds is None:
         return
@@ -29,7 +29,7 @@ def check_length_of_clip(draft: Draft) -> Iterator[Issue]:
 
 
 def check_guidance(draft: Draft) -> Iterator[Issue]:
-    """W19: at most one."""
+    """W19: at most one issue."""
     scale, default = draft.settings.guidance_scale, draft.settings.model.default_guidance_scale
     if scale is None:
         return
@@ -42,5 +42,8 @@ def check_guidance(draft: Draft) -> Iterator[Issue]:
 
 
 def highest_guidance(default: float) -> float:
-    """The highest scale that suits a model: a distilled one (default 1) has no second forward to guide with."""
+    """The highest scale that suits a model.
+
+    A distilled model (default 1) has no second forward pass to guide with: 1.
+    """
     return 1.0 if default <= 1.0 else min(_RANGE_FACTOR * default, _EXTREME_GUIDANCE)

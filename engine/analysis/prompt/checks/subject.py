@@ -1,4 +1,4 @@
-"""Is there a subject, and does it come first? Knows clauses and how orders begin."""
+"""Checks whether the prompt names a subject, and whether the subject comes first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BEFORE_PRONOUN = ("sequence", "adverb", "together", "conjunction")
 
 
 def check_subject(draft: Draft) -> Iterator[Issue]:
-    """W03: at most one."""
+    """W03: at most one issue."""
     words = draft.words
     if not words:
         return

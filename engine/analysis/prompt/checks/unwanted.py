@@ -1,4 +1,4 @@
-"""Things named that should not be: negated ones, those of the negative prompt, those not in the picture."""
+"""Checks for things that a prompt should not name: negated ones, negative terms, things not in the picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWING_VERBS = frozenset({"show", "have", "出现", "有", "让", "add", "incl
 
 
 def check_negations(draft: Draft) -> Iterator[Issue]:
-    """W13: one for each part of the sentence."""
+    """W13: at most one issue for each part of the sentence."""
     for part in draft.parts:
         for index, token in enumerate(part.tokens):
             if not token.is_in("negation") or token.is_in("still") or _is_set_phrase(part.tokens, index):
@@ -30,7 +30,7 @@ def check_negations(draft: Draft) -> Iterator[Issue]:
 
 
 def check_negative_prompt(draft: Draft) -> Iterator[Issue]:
-    """I15: terms of the negative prompt, between its commas, that stand in the prompt word for word."""
+    """I15: terms of the negative prompt, separated by commas, that occur in the prompt word for word."""
     negative = draft.settings.negative_prompt
     if not negative:
         return
@@ -51,13 +51,13 @@ def check_negative_prompt(draft: Draft) -> Iterator[Issue]:
 
 
 def check_absent_nouns(draft: Draft) -> Iterator[Issue]:
-    """W20: nouns that the scorer did not find."""
+    """W20: nouns that the scorer did not find in the picture."""
     for span in draft.settings.absent_nouns:
         yield Issue("W20", "absent", span, {"word": draft.quote(span)})
 
 
 def _is_set_phrase(tokens: Sequence[Token], index: int) -> bool:
-    """不 inside a word of no list (不锈钢) or between a verb and its complement (看不清) negates nothing."""
+    """True for 不 that negates nothing: inside an unlisted word (不锈钢), or between verb and complement (看不清)."""
     token = tokens[index]
     if token.script != HAN or len(token.text) > 1:
         return False
@@ -68,7 +68,7 @@ def _is_set_phrase(tokens: Sequence[Token], index: int) -> bool:
 
 
 def _content(draft: Draft, tokens: Sequence[Token]) -> str:
-    """What a negation takes away, without the verb of showing: "不要出现其他人" → "其他人"."""
+    """The negated thing, without the verb of showing: "不要出现其他人" → "其他人"."""
     start = 0
     while start < len(tokens) and (tokens[start].text in _SHOWING_VERBS or tokens[start].is_in(*_EMPTY_WORDS)):
         start += 1
@@ -76,6 +76,6 @@ def _content(draft: Draft, tokens: Sequence[Token]) -> str:
 
 
 def _is_word(text: str, start: int, end: int) -> bool:
-    """Whether a term of letters begins and ends at word borders; Chinese has none."""
+    """True if a term of letters begins and ends at word borders. Chinese has no word borders."""
     opens = start == 0 or not (text[start].isascii() and text[start - 1].isalnum() and text[start - 1].isascii())
     return opens and not (end < len(text) and text[end].isalnum() and text[end].isascii() and text[end - 1].isascii())

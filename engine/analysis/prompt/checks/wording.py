@@ -1,7 +1,4 @@
-"""Words that a model of one short shot cannot follow: abstract ones, cuts, transformations, lettering.
-
-Knows word lists and the neighbours of a word.
-"""
+"""Checks for words that a model of one short shot cannot follow: abstract words, cuts, transformations, text."""
 
 from __future__ import annotations
 
@@ -11,14 +8,14 @@ from engine.analysis.prompt.draft import Draft
 from engine.analysis.prompt.findings import Issue
 from engine.analysis.prompt.tokens import HAN, Token
 
-_SAYING = frozenset({"says", "saying", "reads", "normalised", "the word", "the words", "letters"})
+_SAYING = frozenset({"says", "saying", "reads", "reading", "the word", "the words", "letters"})
 _LEADING = frozenset({"充满", "极具", "富有", "具有"})
 _LIVING = ("person", "animal", "bird", "fish", "vehicle", "object")
 _QUOTES = frozenset("\"'“”‘’「」『』《》«»")
 
 
 def check_abstract_words(draft: Draft) -> Iterator[Issue]:
-    """W09: one for each run of abstract words."""
+    """W09: one issue for each run of abstract words."""
     words = draft.words
     index = 0
     while index < len(words):
@@ -60,7 +57,7 @@ def check_transformations(draft: Draft) -> Iterator[Issue]:
 
 
 def check_text_in_picture(draft: Draft) -> Iterator[Issue]:
-    """W17: not where lettering is refused, which is W13."""
+    """W17: not if text is refused, which is W13."""
     words = draft.words
     for index, token in enumerate(words):
         if not token.is_in("lettering") or any(t.is_in("negation") for t in words[max(index - 3, 0) : index]):
@@ -75,7 +72,7 @@ def check_text_in_picture(draft: Draft) -> Iterator[Issue]:
 
 
 def _joined(draft: Draft, words: Sequence[Token], start: int, index: int) -> bool:
-    """Whether nothing but a blank, or a comma between adjectives, stands before a word of a run."""
+    """True if only a blank, or a comma between adjectives, stands before a word of a run."""
     if index == start:
         return True
     between = draft.normalised.text[words[index - 1].end : words[index].start].strip()
@@ -83,7 +80,10 @@ def _joined(draft: Draft, words: Sequence[Token], start: int, index: int) -> boo
 
 
 def _without(draft: Draft, words: Sequence[Token], start: int, end: int) -> str | None:
-    """What stays of a run of abstract words: nothing, or a determiner that fits the next word."""
+    """The rest of a run of abstract words: nothing, or a determiner that fits the next word.
+
+    None if no rule can decide.
+    """
     after = words[end] if end < len(words) else None
     if words[start].script == HAN:
         leaves_bare = after is None or not _joined(draft, words, start, end)

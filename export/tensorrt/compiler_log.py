@@ -1,7 +1,7 @@
-"""What the compiler says, made readable. Knows the form of its messages; knows no build.
+"""The compiler's log: errors made readable, and the memory figures of the engine.
 
-The compiler reports through a logger: thousands of lines, C++ places in every error, and the memory of the plan. On a
-machine without a card the log is the only source of that memory: to ask the plan itself, it must be on a card.
+The compiler logs thousands of lines, C++ source locations in every error, and the memory that the engine needs. On a
+machine without a GPU the log is the only source of these figures: an engine can be asked only where it can be loaded.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _NOISE = (
 _MEMORY_WORDS = ("bad_alloc", "out of memory", "failed to allocate", "memory allocation")
 
 
-class Messages:
-    """Errors and figures of one build, gathered line by line."""
+class CompilerLog:
+    """Errors and memory figures of one build, collected line by line."""
 
     def __init__(self) -> None:
         self._errors: list[str] = []
         self._figures: dict[str, int] = {}
 
     def add(self, text: str, *, is_error: bool) -> None:
-        """Takes a line of the log."""
+        """Adds a line of the log."""
         if is_error:
             self._errors.append(readable(text))
         elif found := _FIGURE.search(text):
@@ -35,21 +35,21 @@ class Messages:
 
     @property
     def activation_bytes(self) -> int | None:
-        """Scratch memory of one call on the card, as the compiler stated it."""
+        """GPU memory for the activations of one call; None if it was not logged."""
         return self._figures.get("Activation")
 
     @property
     def weight_bytes(self) -> int | None:
-        """Memory of the weights on the card, as the compiler stated it."""
+        """GPU memory of the weights; None if it was not logged."""
         return self._figures.get("Weights")
 
     def summary(self) -> str:
-        """The errors in one line, each once."""
+        """The distinct errors in one line."""
         return "; ".join(dict.fromkeys(error for error in self._errors if error)) or "it gave no reason"
 
 
 def readable(text: str) -> str:
-    """One line, without C++ places and names of functions."""
+    """An error as one line, without C++ source locations and function names."""
     line = " ".join(text.split())
     for pattern in _NOISE:
         line = pattern.sub("", line)
@@ -60,5 +60,5 @@ def readable(text: str) -> str:
 
 
 def means_out_of_memory(text: str) -> bool:
-    """Whether an error is about memory of the machine that compiles."""
+    """True if an error says that the host's memory ran out."""
     return any(word in text.lower() for word in _MEMORY_WORDS)

@@ -1,4 +1,4 @@
-"""What a graph file asks of a card: its precisions and its open axes. Knows ONNX types; reads no weights."""
+"""Reads from a graph file the precisions that it computes in and the names of its inputs. Reads no weights."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _DTYPE_ATTRIBUTES = ("to", "dtype", "output_dtype")  # of Cast, random and const
 
 
 @dataclass(frozen=True, slots=True)
-class GraphFacts:
-    """Precisions of weights and conversions, and the names of the inputs in order."""
+class GraphHeader:
+    """Precisions of weights and conversions, and names of the inputs in order."""
 
     precisions: frozenset[Precision]
     input_names: tuple[str, ...]
 
 
-def read_facts(file: Path) -> GraphFacts:
-    """Reads a graph's header. Raises ``ExportError`` where the file is no ONNX graph."""
+def read_graph_header(file: Path) -> GraphHeader:
+    """Reads a graph file. Raises ``ExportError`` for a file that is not an ONNX graph."""
     try:
         graph = ir.load(file).graph
         dtypes = set(_dtypes(graph))
     except OSError as error:
         raise ExportError(f"cannot read {file}: {error.strerror}; export the checkpoint again") from error
     except Exception as error:  # protobuf's own types, none of them public
-        raise ExportError(f"{file} is no ONNX graph: {error}; export the checkpoint again") from error
+        raise ExportError(f"{file} is not an ONNX graph: {error}; export the checkpoint again") from error
     if not graph.outputs:  # an empty file is a valid message
-        raise ExportError(f"{file} is no ONNX graph: it has no outputs; export the checkpoint again")
-    return GraphFacts(
+        raise ExportError(f"{file} is not an ONNX graph: it has no outputs; export the checkpoint again")
+    return GraphHeader(
         precisions=frozenset(_PRECISIONS[dtype] for dtype in dtypes if dtype in _PRECISIONS),
         input_names=tuple(value.name or "" for value in graph.inputs),
     )

@@ -1,7 +1,9 @@
-"""Defaults that a checkpoint does not state. Plain data; values of Wan2.2's own configurations.
+"""Request defaults of a bundle that the checkpoint does not state, from Wan2.2's own configurations.
 
-Source: ``wan/configs/wan_i2v_A14B.py`` and ``wan_ti2v_5B.py`` of the official repository (steps, guidance, frame
-rate, the negative prompt of ``shared_config.py``). The shift comes from the checkpoint's scheduler.
+Source: ``wan/configs/wan_i2v_A14B.py`` and ``wan_ti2v_5B.py`` of the official repository (steps, guidance, frame rate,
+the negative prompt of ``shared_config.py``). The shift comes from the checkpoint's scheduler. The profile of few-step
+adapters is from the model cards of Wan2.2-Lightning and Wan2.2-Distill-Loras (lightx2v): four steps without guidance,
+one adapter for each expert. With shift 5 the steps are at t = 999, 937, 833 and 624, two for each expert.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ _NEGATIVE_PROMPT = (
     "丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，"
     "杂乱的背景，三条腿，背景人很多，倒着走"
 )
+LIGHTNING_4_STEPS = DistilledSpec(step_count=4, shift=5.0)
 
 
 @dataclass(frozen=True)
-class FamilyDefaults:
-    """What a bundle serves with where a request says nothing. ``shift`` None: the checkpoint's."""
+class ServingDefaults:
+    """Values for the fields that a request leaves out. ``shift`` None: the checkpoint's."""
 
     step_count: int
     guidance_scale: float
@@ -30,8 +33,8 @@ class FamilyDefaults:
     negative_prompt: str = _NEGATIVE_PROMPT
     shift: float | None = None
 
-    def distilled(self, profile: DistilledSpec) -> FamilyDefaults:
-        """The same with what a few-step checkpoint was trained for."""
+    def distilled(self, profile: DistilledSpec) -> ServingDefaults:
+        """These defaults with steps, shift and guidance of a few-step profile."""
         scale = float(profile.guidance_scale)
         return dataclasses.replace(
             self,
@@ -43,10 +46,10 @@ class FamilyDefaults:
 
 
 FAMILY_DEFAULTS = {
-    Family.WAN22_I2V_A14B: FamilyDefaults(
+    Family.WAN22_I2V_A14B: ServingDefaults(
         step_count=40, guidance_scale=3.5, guidance_scale_low_noise=3.5, frame_rate=16.0
     ),
-    Family.WAN22_TI2V_5B: FamilyDefaults(
+    Family.WAN22_TI2V_5B: ServingDefaults(
         step_count=50, guidance_scale=5.0, guidance_scale_low_noise=None, frame_rate=24.0
     ),
 }

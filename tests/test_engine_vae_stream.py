@@ -20,10 +20,11 @@ from engine.generate.causal_vae_stream import CausalVaeStream
 from engine.runtime.base import Graph
 from engine.runtime.execution import Execution
 from engine.runtime.ort import OrtRuntime
-from export.tracing.assemble import TracedModule, export_graph
+from export.tracing.assemble import export_graph
+from export.tracing.module_graph import TracedModule
 from export.tracing.vae import decoder_graphs, encoder_graphs
 from export.tracing.verify import verify_against_torch
-from export.weights.parameters import ComponentWeights
+from export.weights.parameters import ParameterIndex
 from export.weights.shards import Shards
 from tests.checkpoints import TinyModel, _vae
 
@@ -73,7 +74,7 @@ def _freshly_exported(model: TinyModel, folder: Path) -> Exported:
     torch.manual_seed(3)
     vae = _vae(model)
     save_model(vae, str(folder / "vae.safetensors"))
-    weights = ComponentWeights(vae, Shards.of_file(folder / "vae.safetensors").weights)
+    weights = ParameterIndex(vae, Shards.of_file(folder / "vae.safetensors").weights)
     width_px, height_px = 2 * model.size_multiple, model.size_multiple
     encoder, decoder = encoder_graphs(vae, height_px, width_px), decoder_graphs(vae, height_px, width_px)
     graphs = [
@@ -83,7 +84,7 @@ def _freshly_exported(model: TinyModel, folder: Path) -> Exported:
     return Exported(vae, (graphs[0], graphs[1]), (graphs[2], graphs[3]), width_px, height_px)
 
 
-def _export(folder: Path, stage: GraphName, traced: TracedModule, weights: ComponentWeights) -> Graph:
+def _export(folder: Path, stage: GraphName, traced: TracedModule, weights: ParameterIndex) -> Graph:
     file = folder / f"{stage}.onnx"
     export_graph(traced, weights, file)
     verified = verify_against_torch(file, traced)
@@ -98,7 +99,7 @@ def _export(folder: Path, stage: GraphName, traced: TracedModule, weights: Compo
     return OrtRuntime(thread_count=1).load(folder, spec)
 
 
-def _recurrence(graphs: tuple[Graph, Graph]) -> CausalVaeStream:
+def _stream(graphs: tuple[Graph, Graph]) -> CausalVaeStream:
     return CausalVaeStream(Execution(OrtRuntime(thread_count=1), CancelFlag()), *graphs)
 
 
@@ -111,8 +112,8 @@ def _latents(exported: Exported, seed: int = 5) -> NDArray[np.float32]:
 
 
 def _decoded(exported: Exported, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-    recurrence = _recurrence(exported.decoder)
-    return np.concatenate([recurrence.run(latents[:, :, at : at + 1]) for at in range(latents.shape[2])], axis=2)
+    stream = _stream(exported.decoder)
+    return np.concatenate([stream.run(latents[:, :, at : at + 1]) for at in range(latents.shape[2])], axis=2)
 
 
 def test_decoding_latent_by_latent_equals_decoding_at_once(exported: Exported) -> None:
@@ -128,9 +129,9 @@ def test_decoding_latent_by_latent_equals_decoding_at_once(exported: Exported) -
 def test_encoding_chunk_by_chunk_equals_encoding_at_once(exported: Exported) -> None:
     shape = (1, 3, _FRAME_COUNT, exported.height_px, exported.width_px)
     frames = np.random.default_rng(6).uniform(-1, 1, shape).astype(np.float32)
-    recurrence = _recurrence(exported.encoder)
+    stream = _stream(exported.encoder)
     chunks = [frames[:, :, :1], *(frames[:, :, at : at + 4] for at in range(1, _FRAME_COUNT, 4))]
-    latents = np.concatenate([recurrence.run(chunk) for chunk in chunks], axis=2)
+    latents = np.concatenate([stream.run(chunk) for chunk in chunks], axis=2)
     with torch.no_grad():
         mode = exported.vae.encode(torch.from_numpy(frames)).latent_dist.mode()
     expected = (mode - exported.mean) / exported.std
@@ -152,7 +153,7 @@ def test_a_frame_depends_on_the_latents_before_it_and_on_none_after(exported: Ex
 def test_two_clips_at_once_do_not_share_their_caches(exported: Exported) -> None:
     first, second = _latents(exported), _latents(exported, seed=9)
     expected = _decoded(exported, first)
-    one, other = _recurrence(exported.decoder), _recurrence(exported.decoder)
+    one, other = _stream(exported.decoder), _stream(exported.decoder)
     frames = []
     for at in range(_LATENT_FRAME_COUNT):
         frames.append(one.run(first[:, :, at : at + 1]))

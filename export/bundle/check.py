@@ -1,0 +1,71 @@
+"""The check that a dry run and an export share: options, tokenizer, weights, words of the scorer, disk and memory.
+
+The check constructs each component once, on the meta device; an export continues with the same components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.bundle.manifest import LatentSpec
+from export.bundle.build_log import BuildLog, export_context
+from export.bundle.component import PreparedComponent, prepare_component
+from export.bundle.contrast import ContrastWords, load_contrasts
+from export.bundle.graph_list import latent_spec, text_encoder_component, transformer_components, vae_component
+from export.bundle.option_checks import check_options
+from export.bundle.plan import ExportPlan
+from export.bundle.resource_estimate import ComponentEstimate, ResourceEstimate
+
+
+@dataclass(frozen=True)
+class CheckedExport:
+    """The outcome of a check: everything that an export knows before it writes.
+
+    ``contrasts`` are the words that the scorer compares with; None without a scorer.
+    """
+
+    tokenizer: Any
+    components: tuple[PreparedComponent, ...]
+    latent: LatentSpec
+    contrasts: tuple[ContrastWords, ...] | None
+    estimate: ResourceEstimate
+
+
+def check(
+    plan: ExportPlan, log: BuildLog | None = None, report: Callable[[str], None] = lambda _: None
+) -> CheckedExport:
+    """Checks a plan against its checkpoint and this machine; reports the estimate line by line.
+
+    Without ``log`` nothing is written, which is a dry run. Raises ``ExportError`` where an export would.
+    """
+    check_options(plan)
+    checkpoint = plan.checkpoint
+    if log is None:
+        log = BuildLog(plan.out, export_context(plan.verify), is_dry_run=True)
+    tokenizer = checkpoint.tokenizer()
+    contrasts = None if plan.scorer is None else load_contrasts(plan.scorer)
+    text_encoder = prepare_component(plan, text_encoder_component(checkpoint), log)
+    vae = prepare_component(plan, vae_component(checkpoint, plan.geometries), log)
+    latent = latent_spec(vae.model)
+    transformers = [
+        prepare_component(plan, component, log)
+        for component in transformer_components(checkpoint, plan.geometries, latent)
+    ]
+    components = (text_encoder, vae, *transformers)
+    estimate = ResourceEstimate(tuple(_estimate(component) for component in components), len(plan.targets))
+    for line in estimate.lines():
+        report(line)
+    estimate.refuse_shortage(plan)
+    return CheckedExport(tokenizer, components, latent, contrasts, estimate)
+
+
+def _estimate(prepared: PreparedComponent) -> ComponentEstimate:
+    return ComponentEstimate(
+        prepared.component.name,
+        prepared.precision,
+        sum(len(group.names) for group in prepared.component.groups),
+        prepared.weights.byte_count,
+        prepared.weights.written_byte_count,
+    )
