@@ -56,7 +56,7 @@ class ComputedRuntime:
 
 
 class ComputedGraph:
-    """A graph that is a function of arrays. A call must bind every input and output, and none as both."""
+    """A graph that is a function of arrays. A call binds every input and output in its shape, and none as both."""
 
     def __init__(
         self,
@@ -82,6 +82,13 @@ class ComputedGraph:
         assert set(outputs) == {item.name for item in self.spec.outputs}
         arrays = {name: cast("HostTensor", tensor).array for name, tensor in inputs.items()}
         buffers = {name: cast("HostTensor", tensor).array for name, tensor in outputs.items()}
+        for item in self.spec.inputs:
+            array = arrays[item.name]
+            assert array.dtype == item.dtype, item
+            assert len(array.shape) == len(item.shape), item
+            assert all(
+                isinstance(axis, str) or axis == actual for axis, actual in zip(item.shape, array.shape, strict=True)
+            )
         assert not any(array is buffer for array in arrays.values() for buffer in buffers.values())
         self._runtime.calls.append(self.spec.stage)
         self.inputs.append({name: array.copy() for name, array in arrays.items()})

@@ -278,6 +278,13 @@ def test_the_noise_of_a_seed_never_changes() -> None:
     assert not np.array_equal(noise, another)
 
 
+def test_noise_has_a_cell_for_the_first_frame_and_one_for_each_further_stride() -> None:
+    other = manifest()
+    other.latent.temporal_stride = 2
+    settings = replace(prepared().settings, width_px=24, height_px=16, frame_count=13)
+    assert seeded_noise(settings, other).shape == (1, 3, 7, 2, 3)
+
+
 class Opened:
     """Records how a bundle was opened."""
 
