@@ -156,6 +156,13 @@ def test_an_expert_is_entered_before_its_first_step_and_the_first_one_before_any
     assert loop.entered[2:] == [(HIGH, 8), (LOW, 12)]  # calls made before: two for each step
 
 
+@pytest.mark.parametrize("step_count", [1, 3])
+def test_an_expert_of_one_step_is_entered_once(step_count: int) -> None:
+    loop = Loop(flow_schedule(step_count, 5.0, 2, boundary_timestep=950.0), HIGH_NOISE=3.5, LOW_NOISE=3.5)
+    list(loop.states())
+    assert loop.entered == [(HIGH, 0), (LOW, 2)][:step_count]
+
+
 def test_a_step_takes_as_long_as_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(500.0)
     monkeypatch.setattr("engine.generate.denoising.time", clock)
