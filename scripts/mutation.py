@@ -1,8 +1,8 @@
-"""``python -m scripts.mutation``: runs mutmut on the modules that pyproject.toml names, and prints a table.
+"""``python -m scripts.mutation``: runs mutmut on the modules that pyproject.toml names, and reports the survivors.
 
 mutmut works on a copy in ``build/mutation``, and goes on there where it was interrupted. Arguments, such as
-``'server.jobs.queue.*'``, choose mutants; ``--report`` only prints the results of the last run. docs/mutation.md
-explains the results.
+``'server.jobs.queue.*'``, choose mutants. A run of all mutants writes ``benchmarks/results/mutation.json``, whose table
+and survivors docs/mutation.md explains.
 """
 
 from __future__ import annotations
@@ -14,51 +14,72 @@ import json
 import subprocess
 import sys
 import tomllib
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "mutation.json"
 COPY = ROOT / "build" / "mutation"
 _COPIED = ("server", "engine", "tests", "clients", "pyproject.toml")
-_SURVIVED, _UNTESTED = 0, 33  # exit codes of pytest under a mutant: every test passed, and no test ran
+_SURVIVED, _UNTESTED = 0, 33  # exit codes of a mutant: every test passed, and no test runs its code
 _REWRITTEN = {"property", "contextmanager"}
 
 
 @dataclass(frozen=True, slots=True)
+class Survivor:
+    """A mutant that no test found: the function, its lines in the code and in the mutant."""
+
+    function: str
+    original: str
+    mutated: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleResult:
-    """Mutants of one module by outcome. ``survivors`` are the names of those that no test found."""
+    """Mutants of one module by outcome; ``pending_count`` were not run yet."""
 
     file: str
     mutant_count: int
     pending_count: int
-    survivors: tuple[str, ...]
-
-    @property
-    def row(self) -> str:
-        """A line of the table."""
-        found_count = self.mutant_count - self.pending_count - len(self.survivors)
-        percentage = 100 * found_count / max(self.mutant_count, 1)
-        name = f"`{self.file}`" if self.file.endswith(".py") else self.file
-        return f"| {name} | {self.mutant_count} | {found_count} | {len(self.survivors)} | {percentage:.1f} % |"
+    survivors: tuple[Survivor, ...]
 
 
 def main() -> int:
     """Copies, mutates, tests and reports. Returns mutmut's status."""
     parser = argparse.ArgumentParser(prog="python -m scripts.mutation")
-    parser.add_argument("--report", action="store_true", help="only print the results of the last run")
     parser.add_argument("mutants", nargs="*", help="names or patterns of mutants; none: all")
-    options = parser.parse_args()
-    status = 0
-    if not options.report:
-        _copy(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]["only_mutate"])
-        command = [sys.executable, "-m", "mutmut", "run", "--max-children", "1", *options.mutants]
-        status = subprocess.run(command, cwd=COPY, check=False).returncode
-    results = _results()
-    print("\n".join([*_table(results), ""]))  # noqa: T201
-    for survivor in (name for result in results for name in result.survivors):
-        subprocess.run([sys.executable, "-m", "mutmut", "show", survivor], cwd=COPY, check=False)
+    patterns = parser.parse_args().mutants
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]
+    _copy(configuration["only_mutate"])
+    command = [sys.executable, "-m", "mutmut", "run", "--max-children", "1", *patterns]
+    status = subprocess.run(command, cwd=COPY, check=False).returncode
+    modules = [asdict(result) for result in _results()]
+    print("\n".join(table(modules)))  # noqa: T201
+    for module in modules:
+        for survivor in module["survivors"]:
+            print(f"{module['file']} {survivor['function']}\n- {survivor['original']}\n+ {survivor['mutated']}")  # noqa: T201
+    if not patterns and status == 0:
+        RESULTS.write_text(json.dumps(modules, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return status
+
+
+def table(modules: list[dict[str, Any]]) -> list[str]:
+    """The results as a Markdown table: a line for each module and each folder."""
+    folders = {str(Path(module["file"]).parent): (0, 0, 0) for module in modules}
+    lines = ["| module | mutants | found | survivors | found of all |", "|---|---|---|---|---|"]
+    for module in modules:
+        counts = (module["mutant_count"], module["pending_count"], len(module["survivors"]))
+        folder = str(Path(module["file"]).parent)
+        before = folders[folder]
+        folders[folder] = (before[0] + counts[0], before[1] + counts[1], before[2] + counts[2])
+        lines.append(_row(f"`{module['file']}`", *counts))
+    return [*lines, *(_row(f"**{name}**", *counts) for name, counts in folders.items())]
+
+
+def _row(name: str, mutant_count: int, pending_count: int, survivor_count: int) -> str:
+    found_count = mutant_count - pending_count - survivor_count
+    return f"| {name} | {mutant_count} | {found_count} | {survivor_count} | {100 * found_count / mutant_count:.1f} % |"
 
 
 def _copy(mutated: list[str]) -> None:
@@ -106,32 +127,25 @@ def undecorated(code: str) -> str:
 
 
 def _results() -> list[ModuleResult]:
-    """The results of every module, by mutmut's files."""
+    """The results of every module with mutants, by mutmut's files."""
     results = []
     for path in sorted((COPY / "mutants").rglob("*.meta")):
         codes: dict[str, int | None] = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
-        if not codes:
-            continue
-        survivors = tuple(name for name, code in codes.items() if code in {_SURVIVED, _UNTESTED})
-        file = str(path.relative_to(COPY / "mutants").with_suffix(""))
-        results.append(ModuleResult(file, len(codes), list(codes.values()).count(None), survivors))
+        if codes:
+            survivors = tuple(_survivor(name) for name, code in codes.items() if code in {_SURVIVED, _UNTESTED})
+            file = str(path.relative_to(COPY / "mutants").with_suffix(""))
+            results.append(ModuleResult(file, len(codes), list(codes.values()).count(None), survivors))
     return results
 
 
-def _table(results: list[ModuleResult]) -> list[str]:
-    """A line for each module, then for each folder."""
-    lines = ["| module | mutants | found | survivors | found of all |", "|---|---|---|---|---|"]
-    lines += [result.row for result in results]
-    counts: Counter[str] = Counter()
-    pending: Counter[str] = Counter()
-    survivors: dict[str, tuple[str, ...]] = {}
-    for result in results:
-        folder = str(Path(result.file).parent)
-        counts[folder] += result.mutant_count
-        pending[folder] += result.pending_count
-        survivors[folder] = survivors.get(folder, ()) + result.survivors
-    lines += [ModuleResult(f"**{name}**", counts[name], pending[name], survivors[name]).row for name in counts]
-    return lines
+def _survivor(name: str) -> Survivor:
+    command = [sys.executable, "-m", "mutmut", "show", name]
+    shown = subprocess.run(command, cwd=COPY, check=True, capture_output=True, text=True).stdout.splitlines()
+    lines = {sign: [line[1:].strip() for line in shown if line[:1] == sign != line[1:2]] for sign in "-+"}
+    function = name.rpartition(".")[2].rpartition("__mutmut_")[0].removeprefix("x_").removeprefix("x\u01c1")
+    for decorator in _REWRITTEN:
+        function = function.replace(f"_{decorator}_", "")
+    return Survivor(function.replace("\u01c1", "."), " ".join(lines["-"]), " ".join(lines["+"]))
 
 
 if __name__ == "__main__":

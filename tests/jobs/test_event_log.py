@@ -226,6 +226,20 @@ async def test_the_only_reader_fails_together_with_the_log() -> None:
         await anext(messages)
 
 
+async def test_the_only_reader_fails_together_with_the_log_even_if_an_earlier_one_got_further() -> None:
+    log = Log(max_bytes=30, is_resumable=True)
+    log.put("a", "b", "c")
+    async with aclosing(log.log.messages()) as earlier:
+        await take(earlier, 3)
+    messages = log.log.messages()
+    assert await take(messages, 1) == ["a"]
+    log.put("d")
+    log.put("e")
+    assert (log.log.held_bytes, log.overflow_count) == (0, 1)
+    with pytest.raises(BufferFull):
+        await anext(messages)
+
+
 async def test_of_several_readers_the_slowest_loses_its_stream() -> None:
     log = Log(max_bytes=30, is_resumable=True)
     log.put("a", "b", "c")

@@ -173,6 +173,17 @@ async def test_jobs_run_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> 
     assert server.queue._line == []
 
 
+async def test_callers_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch)
+    for name in "12":
+        await server.ask(server.request(name))
+    studio = await server.ask(server.request("3"), STUDIO)
+    waiting = asyncio.create_task(server.read(studio))
+    await server.thread.run_next()  # the shop's first job; the studio's comes before the shop's second one
+    await server.thread.run_next()
+    assert await waiting == ["accepted", "queue 1", "queue 0", "match", "completed"]
+
+
 async def test_a_job_that_ends_while_it_waits_leaves_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(monkeypatch)
     await server.ask(server.request("1"))
@@ -324,6 +335,23 @@ async def test_an_equal_resumable_request_joins_its_job(monkeypatch: pytest.Monk
         await server.ask(server.request(window_seconds=60.0, digest=lambda: b"other"))
     other = await server.ask(server.request(window_seconds=60.0), STUDIO)
     assert other.job is not first.job
+
+
+async def test_a_request_that_cannot_be_resumed_does_not_meet_a_resumable_job_of_its_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server(monkeypatch)
+    resumable = await server.ask(server.request(window_seconds=60.0))
+    other = await server.ask(server.request())
+    assert other.job is not resumable.job
+    assert server.registry.find(JobKey("shop", "1")) is resumable.job
+
+
+async def test_the_shortest_window_makes_a_job_resumable(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch)
+    reading = await server.ask(server.request(window_seconds=0.001))
+    assert reading.job.spec.is_resumable
+    assert server.registry.find(JobKey("shop", "1")) is reading.job
 
 
 async def test_a_request_that_cannot_be_resumed_joins_nothing_and_is_not_digested(

@@ -1,0 +1,209 @@
+"""The denoising loop with transformers and a solver that are Python functions, against the loop written plainly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pytest
+
+from engine.api.cancellation import CancelFlag
+from engine.api.errors import Cancelled
+from engine.api.events import Expert
+from engine.generate.denoising import ExpertRun, denoise
+from engine.generate.schedule import flow_schedule
+from tests.generate.computed import ComputedGraph, ComputedRuntime, execution_on, solver_graph, transformer_graph
+from tests.jobs.scripted import Clock
+
+if TYPE_CHECKING:
+    from engine.generate.denoising import Denoised
+    from engine.generate.schedule import Schedule
+    from engine.runtime.base import Array
+
+LATENTS = (1, 2, 2, 1, 2)
+CONDITIONING = np.full((1, 3, 2, 1, 2), 0.25, np.float32)
+NOISE = np.random.default_rng(0).standard_normal(LATENTS, dtype=np.float32)
+HIGH, LOW, SINGLE = Expert.HIGH_NOISE, Expert.LOW_NOISE, Expert.SINGLE
+FACTORS = {HIGH: 0.5, LOW: -0.25, SINGLE: 0.5}
+# Embeddings and bias of a row of the batch, and what the transformer adds for it.
+EMBEDS, BIAS = (0.5, -0.75), (1.0, 2.0)
+ROW_TERMS = [embeds + bias / 10.0 for embeds, bias in zip(EMBEDS, BIAS, strict=True)]
+
+
+class Loop:
+    """One run of the loop. ``scales`` are the guidance scales of its experts."""
+
+    def __init__(self, schedule: Schedule, **scales: float) -> None:
+        self.runtime, self.schedule = ComputedRuntime(), schedule
+        self.scales = {Expert[name]: scale for name, scale in scales.items()}
+        self.entered: list[tuple[Expert, int]] = []
+        self.buffer_count = 0
+        self.experts = {expert: self._expert(expert, scale) for expert, scale in self.scales.items()}
+        batch_counts = {run.batch_count for run in self.experts.values()}
+        self.solver: Any = _AnyBatch(self.runtime, schedule.order, batch_counts)
+
+    def _expert(self, expert: Expert, scale: float) -> ExpertRun:
+        batch_count = 2 if scale > 1.0 else 1
+        shapes: dict[str, tuple[int | str, ...]] = {
+            "latents": LATENTS,
+            "condition": CONDITIONING.shape,
+            "prompt_embeds": (batch_count, 4, 3),
+            "prompt_bias": (batch_count, 4),
+        }
+        name: Any = "transformer" if expert is SINGLE else f"transformer_{expert.value.partition('_')[0]}"
+        graph: Any = transformer_graph(self.runtime, name, FACTORS[expert], shapes)
+        embeds = np.stack([np.full((4, 3), EMBEDS[row], np.float32) for row in range(batch_count)])
+        bias = np.stack([np.full(4, BIAS[row], np.float32) for row in range(batch_count)])
+        return ExpertRun(graph, scale, self.runtime.upload(embeds), self.runtime.upload(bias))
+
+    def states(self, cancel: CancelFlag | None = None) -> Any:
+        return denoise(
+            execution_on(self.runtime, cancel),
+            self.schedule,
+            self.experts,
+            self.solver,
+            noise=NOISE,
+            image_conditioning=CONDITIONING,
+            enter=lambda expert: self.entered.append((expert, len(self.runtime.calls))),
+        )
+
+    def expected(self) -> list[tuple[Array, Array]]:
+        """Latents and x0 after every step."""
+        latents = NOISE[0].astype(np.float64)
+        last_sample, history = np.zeros_like(latents), [np.zeros_like(latents)] * self.schedule.order
+        states = []
+        for step in range(self.schedule.step_count):
+            expert = self.schedule.expert(step)
+            everywhere = self.schedule.timesteps[step] / 1000.0 + CONDITIONING.mean()
+            count = 2 if self.scales[expert] > 1.0 else 1
+            predictions = [FACTORS[expert] * latents + everywhere + term for term in ROW_TERMS[:count]]
+            columns = np.stack([latents, last_sample, *history, *predictions])
+            matrix = self.schedule.step_matrix(step, self.scales[expert]).astype(np.float64)
+            latents, last_sample, x0 = np.tensordot(matrix, columns, axes=1)
+            history = [x0, *history[:-1]]
+            states.append((latents[None], x0[None]))
+        return states
+
+
+class _AnyBatch:
+    """``guide_and_step`` for one prediction or two, as the graph of a bundle takes both."""
+
+    def __init__(self, runtime: ComputedRuntime, order: int, batch_counts: set[int]) -> None:
+        self._graphs = {count: solver_graph(runtime, LATENTS, order, count) for count in batch_counts}
+
+    def run(self, inputs: Any, outputs: Any) -> None:
+        self._graphs[len(inputs["prediction"].array)].run(inputs, outputs)
+
+
+def host(state: Denoised) -> tuple[Array, Array]:
+    return state.latents.to_host(), state.x0.to_host()
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("scale", [1.0, 3.5])
+def test_every_step_equals_the_loop_written_plainly(order: int, scale: float) -> None:
+    loop = Loop(flow_schedule(6, 3.0, order), SINGLE=scale)
+    states = [(state.step, state.expert, *host(state)) for state in loop.states()]
+    assert [state[:2] for state in states] == [(step, SINGLE) for step in range(6)]
+    for (_, _, latents, x0), (expected_latents, expected_x0) in zip(states, loop.expected(), strict=True):
+        assert latents.dtype == x0.dtype == np.float32
+        np.testing.assert_allclose(latents, expected_latents, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(x0, expected_x0, rtol=1e-4, atol=1e-5)
+    assert loop.runtime.calls == ["transformer", "guide_and_step"] * 6
+
+
+@pytest.mark.parametrize(("high", "low"), [(3.5, 1.0), (1.0, 3.5), (3.0, 4.0)])
+def test_each_expert_works_with_its_own_guidance(high: float, low: float) -> None:
+    loop = Loop(flow_schedule(4, 5.0, 2, boundary_timestep=900.0), HIGH_NOISE=high, LOW_NOISE=low)
+    states = [(state.expert, *host(state)) for state in loop.states()]
+    assert [state[0] for state in states] == [HIGH, HIGH, LOW, LOW]
+    for (_, latents, x0), (expected_latents, expected_x0) in zip(states, loop.expected(), strict=True):
+        np.testing.assert_allclose(latents, expected_latents, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(x0, expected_x0, rtol=1e-4, atol=1e-5)
+    assert loop.runtime.calls[::2] == ["transformer_high"] * 2 + ["transformer_low"] * 2
+
+
+def test_an_expert_is_entered_before_its_first_step_and_the_first_one_before_any_buffer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = Loop(flow_schedule(4, 5.0, 2, boundary_timestep=900.0), HIGH_NOISE=3.5, LOW_NOISE=3.5)
+    made: list[str] = []
+
+    def recording(method: Any) -> Any:
+        def make(*given: Any) -> Any:
+            made.append("buffer")
+            return method(*given)
+
+        return make
+
+    for name in ("upload", "zeros"):
+        monkeypatch.setattr(loop.runtime, name, recording(getattr(loop.runtime, name)))
+    enter = loop.entered.append
+    states = denoise(
+        execution_on(loop.runtime),
+        loop.schedule,
+        loop.experts,
+        loop.solver,
+        noise=NOISE,
+        image_conditioning=CONDITIONING,
+        enter=lambda expert: enter((expert, len(made))),
+    )
+    next(states)
+    assert loop.entered == [(HIGH, 0)]
+    list(states)
+    assert [expert for expert, _ in loop.entered] == [HIGH, LOW]
+    list(loop.states())
+    assert loop.entered[2:] == [(HIGH, 8), (LOW, 12)]  # calls made before: two for each step
+
+
+@pytest.mark.parametrize("step_count", [1, 3])
+def test_an_expert_of_one_step_is_entered_once(step_count: int) -> None:
+    loop = Loop(flow_schedule(step_count, 5.0, 2, boundary_timestep=950.0), HIGH_NOISE=3.5, LOW_NOISE=3.5)
+    list(loop.states())
+    assert loop.entered == [(HIGH, 0), (LOW, 2)][:step_count]
+
+
+def test_a_step_takes_as_long_as_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(500.0)
+    monkeypatch.setattr("engine.generate.denoising.time", clock)
+    loop = Loop(flow_schedule(2, 5.0, 2), SINGLE=1.0)
+    run = ComputedGraph.run
+
+    def slow(graph: ComputedGraph, inputs: Any, outputs: Any) -> None:
+        clock.seconds += 1.5
+        run(graph, inputs, outputs)
+
+    monkeypatch.setattr(ComputedGraph, "run", slow)
+    seconds = []
+    for state in loop.states():
+        seconds.append(state.seconds)
+        clock.seconds += 100.0  # of whoever takes the state
+    assert seconds == [3.0, 3.0]
+
+
+def test_a_cancel_stops_before_the_next_call() -> None:
+    loop, cancel = Loop(flow_schedule(3, 5.0, 2), SINGLE=1.0), CancelFlag()
+    states = loop.states(cancel)
+    next(states)
+    cancel.set()
+    with pytest.raises(Cancelled):
+        next(states)
+    assert loop.runtime.calls == ["transformer", "guide_and_step"]
+
+
+def test_the_last_two_states_are_kept_apart() -> None:
+    """The buffers of a state are written again two steps later, and not before."""
+    loop = Loop(flow_schedule(4, 5.0, 2), SINGLE=1.0)
+    states = loop.states()
+    before = next(states)
+    for state in states:
+        kept = host(before)
+        np.testing.assert_allclose(kept[0], loop.expected()[before.step][0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(kept[1], loop.expected()[before.step][1], rtol=1e-4, atol=1e-5)
+        before = state
+
+
+@pytest.mark.parametrize(("scale", "batch_count"), [(1.0, 1), (1.01, 2), (2.0, 2)])
+def test_an_expert_predicts_twice_where_it_is_guided(scale: float, batch_count: int) -> None:
+    anything = cast("Any", None)
+    assert ExpertRun(anything, scale, anything, anything).batch_count == batch_count
