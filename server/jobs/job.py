@@ -65,8 +65,7 @@ class GenerateJob:
             on_overflow=self._stream_failed,
             on_encoding_error=self.refuse,
         )
-        self._queued_at = time.perf_counter()
-        self._queue_seconds = 0.0
+        self._queued_at, self._queue_seconds = time.perf_counter(), 0.0
         self._has_waited = False
 
     @property
