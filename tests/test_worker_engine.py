@@ -100,7 +100,7 @@ async def test_a_worker_that_does_not_come_back_holds_nobody(tmp_path: Path, cap
 
 
 async def test_too_little_shared_memory_stops_the_start_and_leaves_nothing() -> None:
-    with pytest.raises(BundleInvalid, match=r"give /dev/shm more room \(docker run --shm-size\)"):
+    with pytest.raises(BundleInvalid, match=r"enlarge /dev/shm \(docker run --shm-size\)"):
         Arena.create(Layout.of(1, 2**44, 1, 2**44))
     assert not [path for path in Path("/dev/shm").iterdir() if path.is_file() and path.stat().st_size >= 2**44]
 
