@@ -9,6 +9,9 @@ STUBS := clients/python
 PROTOC := PATH="$(CURDIR)/.venv-proto/bin:$$PATH" .venv-proto/bin/python -m grpc_tools.protoc -Iproto
 BUNDLE ?= $(shell if [ -f pocket/model/bundle.json ]; then echo pocket/model; else echo out/random/bundle; fi)
 
+# Tests, benchmarks and the demo start many processes, which would each compile the project again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve export check test gpu-test proto proto-check dashboard bench soak reliability mutation clean
 

@@ -20,6 +20,7 @@ from engine.api.events import FrameReady, StepDone
 from engine.api.job import Job, MatchMode, MatchPolicy, SamplingSpec, VideoSpec
 from engine.api.media import Image
 from engine.generate.bundle_engine import BundleEngine
+from engine.generate.loading import load_bundle
 from engine.runtime.ort import OrtRuntime
 
 _TEXT_CACHE_ENTRY_COUNT = 64  # the server's default
@@ -28,7 +29,7 @@ _TEXT_CACHE_ENTRY_COUNT = 64  # the server's default
 def main(bundle: str, clip_file: str) -> None:
     """Opens the bundle and answers takes; see ``benchmarks.clip``."""
     clip = Clip(**json.loads(Path(clip_file).read_text()))
-    engine = BundleEngine(Path(bundle), OrtRuntime(clip.thread_count), _TEXT_CACHE_ENTRY_COUNT)
+    engine = BundleEngine(load_bundle(Path(bundle), OrtRuntime(clip.thread_count)), _TEXT_CACHE_ENTRY_COUNT)
 
     def make(take: Take) -> tuple[Marks, NDArray[Any]]:
         picture, noise = clip.picture, clip.noise

@@ -140,7 +140,7 @@ def _crossing_bytes(modules: Iterable[TracedModule]) -> int:
 def _compiled(graph: GraphSpec, case: Case, folder: Path, say: Say) -> dict[str, Any]:
     axes = graph_axes([tensor.name for tensor in graph.inputs], AxisRange(1, case.batch_count, case.batch_count))
     engines = compile_engines(folder / graph.file, [find_target(case.gpu)], folder / "plans", axes=axes, report=say)
-    return graph.model_copy(update={"engines": engines}).model_dump(mode="json")
+    return graph.with_changes(engines=engines).as_dict()
 
 
 def _solver(case: Case, checkpoint: Checkpoint, geometry: Geometry, folder: Path, say: Say) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def read_graphs(file: Path) -> list[GraphSpec]:
     """Returns the manifest entries of a file; none if the file does not exist."""
     if not file.is_file():
         return []
-    return [GraphSpec.model_validate(item) for item in json.loads(file.read_text(encoding="utf-8"))]
+    return [GraphSpec.from_dict(item) for item in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def with_tables(page: str, text: str) -> str:
@@ -111,8 +111,8 @@ def _manifest(transformer: GraphSpec, capability: str, graphs: Iterable[GraphSpe
 
 def _as_low_noise(high: GraphSpec) -> GraphSpec:
     """Returns the high-noise expert's entry as the low-noise expert's: both have the same shape, one is compiled."""
-    engines = tuple(engine.model_copy(update={"file": f"low_noise/{engine.file}"}) for engine in high.engines)
-    return high.model_copy(update={"stage": "transformer_low", "file": f"low_noise/{high.file}", "engines": engines})
+    engines = tuple(engine.with_changes(file=f"low_noise/{engine.file}") for engine in high.engines)
+    return high.with_changes(stage="transformer_low", file=f"low_noise/{high.file}", engines=engines)
 
 
 def _section(manifest: Manifest, capability: str) -> str:

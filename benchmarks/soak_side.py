@@ -91,7 +91,7 @@ def state() -> dict[str, int]:
 async def main(leaks: list[str]) -> None:
     """Serves until standard input ends."""
     free = Address("127.0.0.1", 0)
-    engine = await asyncio.to_thread(LosingEngine, leaks)
+    engine = await asyncio.to_thread(LosingEngine(leaks).open)
     engine.loop = asyncio.get_running_loop()
     settings = Settings(
         listen=free, metrics_listen=free, engine="fake", queue_capacity=QUEUE_CAPACITY, log_level="error"

@@ -57,14 +57,17 @@ def open_engine(bundle: Path, settings: EngineSettings = EngineSettings()) -> En
     return open_bundle(bundle, settings)
 
 
-def open_worker_engine(opener: Callable[[], Engine], settings: WorkerSettings = WorkerSettings()) -> Engine:
-    """Runs an engine in a worker process, where ``opener`` opens it; its ``supervision()`` is not None.
+def launch_worker_engine(
+    opener: Callable[[], Engine], settings: WorkerSettings = WorkerSettings()
+) -> Callable[[], Engine]:
+    """Starts a worker process, in which ``opener`` opens an engine. The returned function waits for that engine.
 
-    ``opener`` must be picklable: a module function, or a partial of one. Raises what ``opener`` raises.
+    ``opener`` must be picklable: a module function, or a partial of one. The function raises what ``opener`` raises;
+    the ``supervision()`` of its engine is not None.
     """
     from engine.worker.engine import WorkerEngine
 
-    return WorkerEngine(opener, settings)
+    return WorkerEngine(opener, settings).open
 
 
 def fake_engine() -> Engine:

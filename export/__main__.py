@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"export: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("export: interrupted; run the same command again, what is finished is kept", file=sys.stderr)
+        print("export: interrupted; run the same command again to resume", file=sys.stderr)
         return 130
     return 0
 
@@ -52,15 +52,15 @@ def _parser() -> argparse.ArgumentParser:
         "--precision",
         choices=get_args(PrecisionOption),
         default="auto",
-        help="of the transformers; auto: fp32 for ONNX Runtime, int4 with --gpu (other components: docs/precision.md)",
+        help="precision of the transformers; auto: int4 with --gpu, else fp32 (other components: docs/precision.md)",
     )
-    parser.add_argument("--calibration", type=Path, help="folder of `python -m export.quantise.calibrate`")
+    parser.add_argument("--calibration", type=Path, help="folder that `python -m export.quantise.calibrate` wrote")
     parser.add_argument("--lora-high", help="FILE[:STRENGTH] fused into the only or the high-noise transformer")
     parser.add_argument("--lora-low", help="FILE[:STRENGTH] fused into the low-noise transformer")
     parser.add_argument(
         "--distilled",
         action="store_true",
-        help="the adapters were trained for four steps without guidance; serve with these",
+        help="the adapters were trained for four steps without guidance; make these the defaults",
     )
     parser.add_argument(
         "--verify",
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="compare graphs with torch; auto: graphs of components that are small enough to be loaded",
     )
-    parser.add_argument("--compiler", default="tensorrt_rtx", help="module that compiles: tensorrt_rtx or tensorrt")
+    parser.add_argument("--compiler", default="tensorrt_rtx", help="compiler module: tensorrt_rtx or tensorrt")
     parser.add_argument(
         "--dry-run", action="store_true", help="check options, checkpoint, disk and memory; write nothing"
     )

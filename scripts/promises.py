@@ -21,7 +21,7 @@ class Promise:
 PROMISES: tuple[Promise, ...] = (
     Promise(
         "cancel",
-        "A cancel stops the job: while it waits, in a step, while it decodes, at the very end",
+        "A cancel stops the job in every phase: in the queue, in a step, in decoding, at the very end",
         "the engine makes no further graph call",
         (
             "test_server_ends.py::test_a_cancel_stops_the_engine_before_its_next_call",
@@ -32,20 +32,20 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "nothing_left",
-        "Nothing is left of a job, however it ended",
-        "started == handled, no job, no place in the queue",
+        "A job leaves nothing behind, however it ends",
+        "calls started == calls handled; no job and no queue place left",
         ("test_server_metrics.py::test_what_started_was_handled_and_nothing_is_left_after_many_ends",),
     ),
     Promise(
         "overload",
-        "Ten times the load that fits is refused, and what was accepted is finished",
-        "exact counts, RetryInfo, 50 ms",
+        "Under ten times the load that fits, the excess is refused and every accepted job finishes",
+        "exact counts; refusals with RetryInfo within 50 ms",
         ("test_server_promises.py::test_ten_times_the_load_is_refused_and_what_was_accepted_is_finished",),
     ),
     Promise(
         "turns",
-        "Callers take turns, however many jobs one of them sends",
-        "each one's next job before anybody's job after that",
+        "Callers take turns, however many jobs one caller sends",
+        "one job of each waiting caller per round",
         ("test_server_estimates.py::test_callers_take_turns",),
     ),
     Promise(
@@ -56,8 +56,8 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "drain",
-        "SIGTERM under load loses nothing silently",
-        "0 lost; new calls refused within 0.5 s",
+        "SIGTERM under load loses no job silently",
+        "0 jobs lost; new calls refused within 0.5 s",
         (
             "test_server_promises.py::test_sigterm_under_load_loses_no_job",
             "test_server_lifecycle.py::test_the_running_job_is_ended_when_the_grace_is_over",
@@ -65,8 +65,8 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "vanished",
-        "A client that is killed or cut off stops its job",
-        "killed 10 ms; cut off: keepalive + ping timeout",
+        "The job of a client that is killed or cut off is stopped",
+        "killed: 10 ms; cut off: keepalive + ping timeout",
         (
             "test_server_cancel.py::test_a_killed_client_stops_the_engine",
             "test_server_cancel.py::test_a_peer_that_vanishes_without_a_word_is_noticed",
@@ -74,8 +74,8 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "stalled",
-        "A reader that stops reading loses its stream, not the engine",
-        "bounded memory, ended at the limit, the next job runs",
+        "A reader that stops reading loses its stream and does not hold up the engine",
+        "memory bounded; stream ended at the limit; next job runs",
         (
             "test_server_ends.py::test_a_stalled_reader_loses_its_stream_and_nobody_else_does",
             "test_server_ends.py::test_a_reader_that_is_too_slow_loses_its_stream_at_the_byte_limit",
@@ -83,8 +83,8 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "resume",
-        "A broken stream goes on where it broke, and a repeated request is one run",
-        "byte-identical, one engine run",
+        "A broken stream resumes where it broke, and a repeated request runs once",
+        "same bytes, one engine run",
         (
             "test_server_resume.py::test_a_broken_stream_goes_on_with_the_same_bytes",
             "test_server_resume.py::test_the_same_request_twice_is_one_run",
@@ -92,8 +92,8 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "worker",
-        "An engine that crashes, hangs or has no memory costs its running job",
-        "UNAVAILABLE, health flips within 1 s, restart",
+        "A crash, a hang or a lack of memory in the engine costs the running job only",
+        "UNAVAILABLE; NOT_SERVING within 1 s; restart",
         (
             "test_server_worker.py::test_a_crash_costs_the_running_job_only",
             "test_server_worker.py::test_a_lack_of_memory_has_its_own_reason_and_gives_memory_back",
@@ -102,8 +102,8 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "hostile",
-        "Hostile input is the caller's fault, never the server's",
-        "never INTERNAL, memory < +64 MB",
+        "Hostile input is reported as the caller's error, never as the server's",
+        "never INTERNAL; memory grows by less than 64 MB",
         (
             "test_server_hostile_messages.py::test_what_is_too_large_is_refused_without_being_held",
             "test_server_fuzz.py::test_no_request_is_the_servers_fault",
@@ -111,7 +111,7 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "identity",
-        "Wrong certificates and tokens are refused and no secret is logged",
+        "Wrong certificates and tokens are refused, and no secret is logged",
         "all refused",
         (
             "test_server_tls.py::test_every_kind_of_client_meets_every_kind_of_server",
@@ -122,7 +122,7 @@ PROMISES: tuple[Promise, ...] = (
     Promise(
         "soak",
         "Many jobs with cancels, stalls and disconnects leave nothing behind",
-        "memory slope ≈ 0, no task, file or shared memory left; a leak on purpose is found",
+        "memory slope ≈ 0; no task, file or shared memory left; a deliberate leak is detected",
         (
             "test_server_soak.py::test_nothing_is_left_of_many_jobs",
             "test_server_soak.py::test_a_leak_on_purpose_is_found",
@@ -130,8 +130,8 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "metrics",
-        "Metrics are the truth",
-        "exact",
+        "Metrics are exact",
+        "equal to the jobs and calls that ran",
         (
             "test_server_metrics.py::test_a_completed_job",
             "test_server_metrics.py::test_every_other_end",

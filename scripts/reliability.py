@@ -23,9 +23,9 @@ REACHED = RESULTS / "reliability.json"
 _LONG_RUNS = ("soak", "fuzz")
 _HEAD = """# Reliability
 
-What the server promises, and what its tests reached. This page is generated: `make reliability` runs the tests and
-writes it, and a test compares page, figures and tests. Tests work over real sockets and with real processes. Counts are
-asserted; times are what one machine needed on one day, beside other work, and are only recorded.
+The server's promises, and what its tests reached. This page is generated: `make reliability` runs the tests and writes
+it, and a test compares page, figures and tests. The tests use real sockets and real processes. Counts are asserted;
+times are only recorded: one machine measured them on one day, with other work running.
 
 """
 

@@ -18,16 +18,22 @@ def main() -> int:
     except SettingInvalid as error:
         return _misconfigured(error)
     # Imported here, so that a wrong setting is reported at once.
-    import asyncio
-
     from engine.api.errors import BundleInvalid, NoSharedMemory
-    from server.lifecycle.engine_factory import engine_factory
-    from server.lifecycle.run import run
+    from server.lifecycle.addresses import check_addresses
+    from server.lifecycle.engine_factory import launch_engine
     from server.observability.logs import configure_logging
 
     configure_logging(settings.log_level, settings.log_format)
     try:
-        is_at_rest = asyncio.run(run(settings, engine_factory(settings)))
+        check_addresses(settings)
+        open_engine = launch_engine(settings)
+
+        # Imported while the engine opens.
+        import asyncio
+
+        from server.lifecycle.run import run
+
+        is_at_rest = asyncio.run(run(settings, open_engine))
     except NoSharedMemory as error:
         return _misconfigured(f"{error}, or set --engine-process server")
     except (SettingInvalid, BundleInvalid) as error:

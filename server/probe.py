@@ -18,7 +18,7 @@ _EXIT_MISCONFIGURED = 2
 
 
 def main() -> int:
-    """Asks the health service, at the port that the settings of the server name."""
+    """Calls the health service. Returns 0 if it is serving, 1 if it is not, 2 if a setting is wrong."""
     try:
         settings = Settings.load(["--engine", "fake"], os.environ)
         port = _plain_text_port(settings)
@@ -40,7 +40,9 @@ def _plain_text_port(settings: Settings) -> int:
     if settings.health_listen is not None:
         return settings.health_listen.port
     if settings.is_encrypted:
-        raise SettingInvalid("the probe speaks no TLS; set STILLCUE_HEALTH_LISTEN=127.0.0.1:50052 for the server too")
+        raise SettingInvalid(
+            "the probe does not use TLS; set STILLCUE_HEALTH_LISTEN=127.0.0.1:50052 for server and probe"
+        )
     return settings.listen.port
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from tests import no_skips
 if TYPE_CHECKING:
     import stillcue
     from engine.api.capabilities import Geometry
+    from tests.fake_cuda import FakeCuda
+    from tests.recorded_engine import RecordedEngine
     from tests.scripted_server import ScriptedServer
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests must not look for models online
@@ -106,6 +109,37 @@ def tiny_5b_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from engine.api.capabilities import Geometry
 
     return _shared_bundle(tmp_path_factory, "tiny_5b", (Geometry(64, 32, 5),), is_5b=True)
+
+
+@pytest.fixture
+def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
+    """A GPU in host memory, which the engine finds in place of CUDA's."""
+    from engine.runtime.cuda import cudart
+    from tests.fake_cuda import FakeCuda
+    from tests.planned_bundles import install_fake_gpu
+
+    fake = FakeCuda()
+    install_fake_gpu(fake, monkeypatch)
+    yield fake
+    cudart.cache_clear()
+
+
+@pytest.fixture
+def planned_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """The tiny bundle with a TensorRT plan for each graph."""
+    from tests.planned_bundles import add_plans
+
+    folder = shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    add_plans(folder)
+    return folder
+
+
+@pytest.fixture
+def recorded(tiny_bundle: Path, png: Callable[..., bytes]) -> RecordedEngine:
+    """An engine of the tiny bundle whose graph calls are recorded."""
+    from tests.recorded_engine import RecordedEngine
+
+    return RecordedEngine(tiny_bundle, png(80, 50))
 
 
 def _shared_bundle(

@@ -48,7 +48,7 @@ REPORT = match_pb2.MatchReport(  # "a red fox turns its head": six words
                 case_name="short",
                 severity=prompt_report_pb2.FINDING_SEVERITY_WARNING,
                 field="video.frame_count",
-                message="1.125 s is too short for an action to be seen.",  # 9 frames of 8 a second; 17 can be had
+                message="1.125 s is too short to show an action.",  # 9 frames of 8 a second; 17 can be had
                 suggestion="Ask for 4 to 8 s.",
             )
         ],
@@ -63,14 +63,14 @@ REPORT = match_pb2.MatchReport(  # "a red fox turns its head": six words
             picture_report_pb2.PictureFinding(
                 code="blurred",
                 severity=prompt_report_pb2.FINDING_SEVERITY_WARNING,
-                message="The picture is blurred or very plain (sharpness 0).",
-                suggestion="Use a sharp original: the clip keeps the blur and the subject's edges drift.",
+                message="The picture is blurred or has hardly any detail (sharpness 0).",
+                suggestion="Use a sharp original: the clip keeps the blur, and the subject's edges drift.",
             ),
             picture_report_pb2.PictureFinding(
                 code="small_subject",
                 severity=prompt_report_pb2.FINDING_SEVERITY_WARNING,
                 message="The subject takes only 50 % of the picture's width or height.",
-                suggestion="Crop closer: 60 % or more keeps its details together.",
+                suggestion="Crop closer: details stay stable if the subject takes 60 % or more.",
                 boxes=[_SUBJECT_BOX],
             ),
         ],

@@ -51,7 +51,7 @@ def a14b_manifest(
                 host_peak_bytes=0,
             )
             if spec.file not in {item.file for item in graphs}:
-                graphs.append(spec.model_copy(update={"engines": (plan,)}))
+                graphs.append(spec.with_changes(engines=(plan,)))
     return Manifest(
         name="wan",
         family=Family.WAN22_I2V_A14B,
@@ -118,7 +118,7 @@ def _tensors(stage: GraphName, geometry: Geometry) -> tuple[tuple[TensorSpec, ..
         )
         for index, (channels, scale) in enumerate(item for item in _CACHES for _ in range(8))
     )
-    following = tuple(item.model_copy(update={"name": f"next_{item.name}"}) for item in caches)
+    following = tuple(item.with_changes(name=f"next_{item.name}") for item in caches)
     source, target = (frames, latent) if stage.startswith("vae_encoder") else (latent, frames)
     return (source, *(() if stage.endswith("init") else caches)), (target, *following)
 

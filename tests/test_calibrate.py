@@ -14,6 +14,7 @@ from engine.api.match_report import MatchBasis, SuccessBasis
 from engine.api.media import Image
 from engine.bundle.folder import read_manifest
 from engine.generate.bundle_engine import BundleEngine
+from engine.generate.loading import load_bundle
 from engine.runtime.ort import OrtRuntime
 from export.calibrate.__main__ import main
 from export.calibrate.outcomes import Outcome, fit_success
@@ -139,8 +140,8 @@ def test_the_command_fits_reports_and_writes_the_manifest(pairs: Path, tmp_path:
     assert after.scorer is not None
     assert after.scorer.calibration is not None
     assert after.scorer.calibration.pair_count == len((pairs / "fitting.jsonl").read_text().splitlines())
-    assert after.model_copy(update={"scorer": None}) == before.model_copy(update={"scorer": None})
-    engine = BundleEngine(bundle, OrtRuntime(thread_count=1), text_cache_entry_count=1)
+    assert after.with_changes(scorer=None) == before.with_changes(scorer=None)
+    engine = BundleEngine(load_bundle(bundle, OrtRuntime(thread_count=1)), text_cache_entry_count=1)
     line = json.loads((pairs / "held_out.jsonl").read_text(encoding="utf-8").splitlines()[0])
     report = engine.score_match(Image((pairs / line["image"]).read_bytes()), line["prompt"])
     assert report.basis is MatchBasis.CALIBRATED
@@ -156,11 +157,11 @@ def test_a_bundle_without_contrast_sets_is_refused(
     shutil.copytree("pocket/model", bundle)
     manifest, _ = read_manifest(bundle)
     assert manifest.scorer is not None
-    earlier = manifest.scorer.model_copy(update={"contrasts": None, "calibration": None})
-    (bundle / "bundle.json").write_text(manifest.model_copy(update={"scorer": earlier}).model_dump_json())
+    earlier = manifest.scorer.with_changes(contrasts=None, calibration=None)
+    (bundle / "bundle.json").write_text(manifest.with_changes(scorer=earlier).to_json())
     assert main([str(bundle), str(pairs / "fitting.jsonl")]) == 1
     assert "has no scorer with contrast sets; export it again" in capsys.readouterr().err
-    engine = BundleEngine(bundle, OrtRuntime(thread_count=1), text_cache_entry_count=1)
+    engine = BundleEngine(load_bundle(bundle, OrtRuntime(thread_count=1)), text_cache_entry_count=1)
     line = json.loads((pairs / "held_out.jsonl").read_text(encoding="utf-8").splitlines()[0])
     report = engine.score_match(Image((pairs / line["image"]).read_bytes()), line["prompt"])
     assert (report.basis, report.clauses, report.grounding) == (MatchBasis.UNCALIBRATED, (), None)

@@ -115,7 +115,7 @@ async def test_a_server_that_stays_away_is_told_as_such() -> None:
                 await anext(stream)
                 relay.refuse(True)
                 relay.cut()
-                with pytest.raises(stillcue.ResumeFailed, match=r"could not be taken up again within 0\.5 s") as caught:
+                with pytest.raises(stillcue.ResumeFailed, match=r"could not be resumed within 0\.5 s") as caught:
                     await asyncio.wait_for(_read(stream), PATIENCE_SECONDS)
                 with pytest.raises(StopAsyncIteration):
                     await anext(stream)

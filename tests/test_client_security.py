@@ -37,7 +37,7 @@ REMOTE = "gpu-1.example:50051"
         ({"token": ""}, "the token is empty"),
         ({"token": f"{TOKEN}\n"}, "line ends"),
         ({"token": f"{TOKEN} {TOKEN}"}, "holds spaces"),
-        ({"token": f"{TOKEN}é"}, "beyond ASCII"),
+        ({"token": f"{TOKEN}é"}, "non-ASCII characters"),
     ],
 )
 async def test_what_contradicts_itself_is_refused_before_anything_is_sent(

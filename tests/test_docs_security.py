@@ -62,7 +62,7 @@ def test_the_commands_work_as_they_stand(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stderr
     assert "limits" in told.stdout
     assert nobody.returncode == 1
-    assert "access denied: this server takes no call without a token" in nobody.stderr
+    assert "access denied: this server needs a token" in nobody.stderr
 
 
 def test_named_reasons_and_settings_exist() -> None:

@@ -57,13 +57,13 @@ def _overwrite(bundle: Path, name: str, content: bytes) -> None:
     """Changes a file and its digest, so that only whoever reads the content can object."""
     (bundle / name).write_bytes(content)
     spec = FileSpec(sha256=hashlib.sha256(content).hexdigest(), byte_count=len(content))
-    _edit(bundle, lambda manifest: manifest["files"].update({name: spec.model_dump()}))
+    _edit(bundle, lambda manifest: manifest["files"].update({name: spec.as_dict()}))
 
 
 def test_the_manifest_is_read_with_its_own_digest(tiny_bundle: Path) -> None:
     manifest, digest = read_manifest(tiny_bundle)
     assert digest == hashlib.sha256((tiny_bundle / MANIFEST_NAME).read_bytes()).hexdigest()
-    assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+    assert Manifest.from_json(manifest.to_json()) == manifest
 
 
 def test_a_manifest_written_before_plans_and_adapters_is_still_read(bundle: Path) -> None:
@@ -124,23 +124,29 @@ def test_a_manifest_of_another_format(bundle: Path, version: object) -> None:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda manifest: manifest.update(colour="red"), "colour: Extra inputs are not permitted"),
-        (lambda manifest: manifest["schedule"].update(beta=1), "schedule.beta: Extra inputs are not permitted"),
-        (lambda manifest: manifest.pop("license"), "license: Field required"),
-        (lambda manifest: manifest.update(geometries=[]), "geometries: Tuple should have at least 1 item"),
+        (lambda manifest: manifest.update(colour="red"), "Object contains unknown field `colour`"),
+        (lambda manifest: manifest["schedule"].update(beta=1), "schedule: Object contains unknown field `beta`"),
+        (lambda manifest: manifest.pop("license"), "Object missing required field `license`"),
+        (lambda manifest: manifest.update(geometries=[]), "geometries: Expected `array` of length >= 1"),
         (
             lambda manifest: manifest["schedule"].update(order=4),
-            "schedule.order: Input should be less than or equal to 3",
+            "schedule.order: Expected `int` <= 3",
         ),
-        (lambda manifest: manifest["graphs"][3].update(stage="upscaler"), "graphs.3.stage: Input should be"),
-        (lambda manifest: manifest["graphs"][3].update(precision="int2"), "graphs.3.precision: Input should be"),
+        (
+            lambda manifest: manifest["graphs"][3].update(stage="upscaler"),
+            "graphs[3].stage: Invalid enum value 'upscaler'",
+        ),
+        (
+            lambda manifest: manifest["graphs"][3].update(precision="int2"),
+            "graphs[3].precision: Invalid enum value 'int2'",
+        ),
         (
             lambda manifest: manifest["graphs"][3].update(engines=[{**_PLAN, "compute_capability": "8.6"}]),
-            "graphs.3.engines.0.compute_capability: String should match pattern",
+            "graphs[3].engines[0].compute_capability: Expected `str` matching regex",
         ),
         (
             lambda manifest: manifest.update(distilled={"step_count": 4, "shift": 5.0, "guidance_scale": 2}),
-            "distilled.guidance_scale: Input should be 1",
+            "distilled.guidance_scale: Invalid enum value 2",
         ),
     ],
 )
@@ -178,7 +184,7 @@ def test_a_flipped_bit(bundle: Path, name: str) -> None:
 def test_a_file_outside_the_folder(bundle: Path) -> None:
     outside = bundle.parent / "outside"
     outside.write_bytes(b"")
-    spec = FileSpec(sha256=hashlib.sha256(b"").hexdigest(), byte_count=0).model_dump()
+    spec = FileSpec(sha256=hashlib.sha256(b"").hexdigest(), byte_count=0).as_dict()
     for name in ("../outside", str(outside), "weights/../../outside"):
         _edit(bundle, lambda manifest, name=name: manifest.update(files={**manifest["files"], name: spec}))  # type: ignore[misc]
         assert _fault(bundle) == f"{name} lies outside the bundle's folder; export the checkpoint again"

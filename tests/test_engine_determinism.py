@@ -19,6 +19,7 @@ from engine.api.media import Image
 from engine.bundle.folder import read_manifest
 from engine.bundle.manifest import LatentSpec
 from engine.generate.bundle_engine import BundleEngine, seeded_noise
+from engine.generate.loading import load_bundle
 from engine.runtime.ort import OrtRuntime
 
 _ROOT = Path(__file__).parent.parent
@@ -34,7 +35,7 @@ print(digest_of_clip(Path(bundle), Path(picture), int(seed)), *loaded)
 
 
 def open_bundle(bundle: Path) -> BundleEngine:
-    return BundleEngine(bundle, OrtRuntime(thread_count=1), text_cache_entry_count=4)
+    return BundleEngine(load_bundle(bundle, OrtRuntime(thread_count=1)), text_cache_entry_count=4)
 
 
 def prepare(engine: BundleEngine, picture: Path, seed: int | None) -> PreparedJob:
@@ -111,6 +112,6 @@ def test_the_noise_of_a_seed_never_changes(tiny_bundle: Path, picture: Path) -> 
 def test_the_noise_has_the_shape_of_the_family(tiny_bundle: Path, picture: Path) -> None:
     settings = prepare(open_bundle(tiny_bundle), picture, 7).settings
     manifest, _ = read_manifest(tiny_bundle)
-    of_5b = manifest.model_copy(update={"latent": LatentSpec(channel_count=48, spatial_stride=16, temporal_stride=4)})
+    of_5b = manifest.with_changes(latent=LatentSpec(channel_count=48, spatial_stride=16, temporal_stride=4))
     clip = replace(settings, width_px=96, height_px=64, frame_count=21)
     assert seeded_noise(clip, of_5b).shape == (1, 48, 6, 4, 6)

@@ -18,6 +18,7 @@ from engine.api.fields import Field
 from engine.api.match_report import MatchBasis, MatchVerdict
 from engine.api.media import Image
 from engine.generate.bundle_engine import BundleEngine
+from engine.generate.loading import load_bundle
 from engine.matching.score import report_of, verdict_of
 from engine.media.picture import decode_picture
 from engine.runtime.ort import OrtRuntime
@@ -29,7 +30,7 @@ CONTRAST_SENTENCES = contrast_sentences(DEFAULT_CONTRASTS)
 
 @pytest.fixture(scope="module")
 def engine(tiny_bundle: Path) -> BundleEngine:
-    return BundleEngine(tiny_bundle, OrtRuntime(thread_count=1), text_cache_entry_count=1)
+    return BundleEngine(load_bundle(tiny_bundle, OrtRuntime(thread_count=1)), text_cache_entry_count=1)
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,7 @@ def test_every_size_has_a_graph_for_every_stage(manifest: Manifest) -> None:
 
 
 def test_the_schedule_and_the_latents_are_the_checkpoints(manifest: Manifest) -> None:
-    assert manifest.schedule.model_dump() == {
+    assert manifest.schedule.as_dict() == {
         "solver": "unipc",
         "order": 2,
         "shift": 5.0,
@@ -121,7 +121,7 @@ def test_the_schedule_and_the_latents_are_the_checkpoints(manifest: Manifest) ->
         "train_step_count": 1000,
         "boundary_timestep": 900.0,
     }
-    assert manifest.latent.model_dump() == {"channel_count": 16, "spatial_stride": 8, "temporal_stride": 4}
+    assert manifest.latent.as_dict() == {"channel_count": 16, "spatial_stride": 8, "temporal_stride": 4}
 
 
 def test_the_checkpoint_has_the_digest_that_is_stated(tiny_bundle: Path, manifest: Manifest, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_a_machine_without_the_memory_to_compile(
         ),
         (("--gpu", "rtx4090", "--precision", "int8"), "run `python -m export.quantise.calibrate` and give its folder"),
         (("--lora-high", "absent.safetensors:0.5"), "adapter absent.safetensors: no such file"),
-        (("--distilled",), "--distilled: says how few-step adapters were trained; give them with --lora-high"),
+        (("--distilled",), "--distilled: describes adapters for few steps; give the adapters with --lora-high"),
     ],
 )
 def test_choices_that_do_not_go_together(

@@ -159,7 +159,9 @@ def small_disk() -> Iterator[None]:
 @pytest.mark.usefixtures("small_disk")
 def test_a_disk_that_fills_up_leaves_nothing_half_written(tiny_bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
-    with pytest.raises(ExportError, match=r"--out .*: the disk is full; free some, then run the same command again"):
+    with pytest.raises(
+        ExportError, match=r"--out .*: the disk is full; free some space and run the same command again"
+    ):
         _export(tiny_bundle.parent / "checkpoint", out)
     assert not (out / MANIFEST_NAME).exists()
     left = [file for file in out.rglob("*") if file.is_file()]

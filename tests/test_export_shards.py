@@ -141,7 +141,7 @@ def test_a_shard_that_the_index_names_and_nobody_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["{", "[]", '{"weight_map": 3}'])
 def test_an_index_that_is_none(tmp_path: Path, content: str) -> None:
     _write_shards(tmp_path).write_text(content)
-    assert "model.safetensors.index.json is no index of shards; download the component again" in _fault(tmp_path)
+    assert "model.safetensors.index.json is not a shard index; download the component again" in _fault(tmp_path)
 
 
 def test_two_variants_in_one_folder(folder: Path) -> None:

@@ -188,10 +188,10 @@ def test_a_kill_for_memory_says_how_far_it_came(linear: Path, tmp_path: Path, mo
     )
     message = _refusal(linear, module_name=_compiler(tmp_path, monkeypatch, source))
     gigabytes = float(
-        message.split(" GB of host memory, most likely because this machine has no more; ")[0].split()[-1]
+        message.split(" GB of host memory, most likely because the machine ran out of it; ")[0].split()[-1]
     )
     assert 0.3 < gigabytes < 1
-    assert message.endswith("compile on one with more memory, or take a lower precision")
+    assert message.endswith("compile on a machine with more memory, or take a lower precision")
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def small_files() -> Iterator[None]:
 
 def test_a_full_disk(linear: Path, small_files: None) -> None:
     message = _refusal(linear)
-    assert message == f"{linear.parent}/plans/linear.sm_86.plan.partial: File too large; free some of that disk"
+    assert message == f"{linear.parent}/plans/linear.sm_86.plan.partial: File too large; free space on that disk"
 
 
 def test_a_plan_from_before_stays_when_compiling_fails(linear: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from engine.api.events import Expert, FrameReady, StepDone
 from engine.api.job import Job, SamplingSpec, VideoSpec
 from engine.api.media import Image
 from engine.generate.bundle_engine import BundleEngine
+from engine.generate.loading import load_bundle
 from engine.generate.preview import to_pixels
 from engine.runtime.ort import OrtRuntime
 from tests.checkpoints import TinyModel
@@ -130,7 +131,7 @@ def _record_colours(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]
 def _engine_frames(
     case: Case, bundle: Path, picture: NDArray[np.uint8], noise: NDArray[np.float32]
 ) -> tuple[NDArray[np.uint8], set[Expert]]:
-    engine = BundleEngine(bundle, OrtRuntime(thread_count=1), text_cache_entry_count=4)
+    engine = BundleEngine(load_bundle(bundle, OrtRuntime(thread_count=1)), text_cache_entry_count=4)
     buffer = io.BytesIO()
     Pillow.fromarray(picture).save(buffer, "PNG")
     job = engine.prepare(

@@ -24,6 +24,7 @@ from engine.api.media import Image
 from engine.bundle.folder import read_manifest
 from engine.bundle.manifest import Manifest
 from engine.generate.bundle_engine import BundleEngine
+from engine.generate.loading import load_bundle
 from engine.runtime.ort import OrtRuntime
 from pocket.settings import BUNDLE_FOLDER, CHECKPOINT_FOLDER
 from pocket.world import caption, render_picture, sample_spec
@@ -113,7 +114,7 @@ def test_evaluation_measures_and_draws(tmp_path: Path) -> None:
 
 
 def _engine_frames(bundle: Path, noise: NDArray[np.float32]) -> NDArray[np.uint8]:
-    engine = BundleEngine(bundle, OrtRuntime(thread_count=1), text_cache_entry_count=4)
+    engine = BundleEngine(load_bundle(bundle, OrtRuntime(thread_count=1)), text_cache_entry_count=4)
     buffer = io.BytesIO()
     Pillow.fromarray(render_picture(_SPEC)).save(buffer, "PNG")
     sampling = SamplingSpec(_STEP_COUNT, _GUIDANCE_SCALE, _GUIDANCE_SCALE)

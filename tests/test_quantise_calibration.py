@@ -163,7 +163,7 @@ class TestPairs:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            ("", r"holds no pair; write one JSON object a line"),
+            ("", r"holds no pair; write one JSON object per line"),
             ("{}", r"line 1: 'picture'; write"),
             ('{"picture": "none.png", "sentence": "a"}', r"line 1: .*none\.png"),
             ("\nred.png a", r"line 2: "),

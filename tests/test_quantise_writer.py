@@ -121,7 +121,7 @@ def test_a_full_disk_says_how_much_is_needed(tmp_path: Path, monkeypatch: pytest
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("export.quantise.writer._write", full)
-    with pytest.raises(ExportError, match=r"w\.safetensors: the disk is full, \d+ bytes are needed; free some"):
+    with pytest.raises(ExportError, match=r"w\.safetensors: the disk is full, \d+ bytes are needed; free some space"):
         write_tensors(_source(), _ENCODINGS, tmp_path / "w.safetensors")
     assert not list(tmp_path.iterdir())
 

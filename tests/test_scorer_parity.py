@@ -65,7 +65,7 @@ def test_embeddings_equal_the_library(shape: Shape, tmp_path: Path) -> None:
     image_spec, text_spec = _export(model, tmp_path)
     save_tokenizer(tokenizer, tmp_path / "tokenizer.json")
     spec = ScorerSpec(
-        tokenizer=TokenizerSpec.model_validate(
+        tokenizer=TokenizerSpec.from_dict(
             {
                 "file": "tokenizer.json",
                 "length": shape.token_count,

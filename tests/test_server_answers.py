@@ -110,7 +110,7 @@ async def test_a_score_does_not_wait_for_the_running_job() -> None:
 async def test_bad_fields_of_a_score_are_named() -> None:
     async with served(FakeEngine()) as running:
         error = await failure_of(running.stub.ScoreMatch(score_request("")))
-        assert violations(error) == [("prompt", "is empty; say who is in the picture and what they do")]
+        assert violations(error) == [("prompt", "is empty; name the subject of the picture and what it does")]
         request = score_request()
         request.image.format = 9  # type: ignore[assignment]
         error = await failure_of(running.stub.ScoreMatch(request))

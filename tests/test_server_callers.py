@@ -203,7 +203,7 @@ WRONG_LINES = {
     f"billing {HASH} max_jobs=-1": "'max_jobs=-1' is not a whole number from 0 to 1000000",
     f"billing {HASH} expires=soon": "expires='soon' is not a time such as 2027-01-31T00:00:00Z",
     f"billing {HASH}\nbilling certificate max_jobs=1": "line 2: billing has other limits in a line above",
-    "billing certificate expires=2027-01-01": "a certificate says itself when it expires",
+    "billing certificate expires=2027-01-01": "a certificate holds its own expiry",
     f"bïlling {HASH}": "a name is 1 to 128 printable ASCII characters",
 }
 
@@ -251,7 +251,7 @@ def test_a_token_file_in_the_way_or_wrong_callers_change_nothing(
     assert not (tmp_path / "billing.token").exists()
     (tmp_path / "billing.token").write_text("a token")
     assert make(tmp_path, "--max-jobs", "4") == 1
-    assert "is there already; give another --token-file" in capsys.readouterr().err
+    assert "exists already; give another --token-file" in capsys.readouterr().err
     assert (callers.read_text(), (tmp_path / "billing.token").read_text()) == (before, "a token")
     (tmp_path / "billing.token").unlink()
     callers.unlink()

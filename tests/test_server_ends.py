@@ -150,7 +150,7 @@ async def test_a_stalled_reader_loses_its_stream_and_nobody_else_does(
         error = await failure_of(call)
     assert error.code() is grpc.StatusCode.ABORTED
     assert reason(error) == "READER_STALLED"
-    assert error.details() == "a message waited 0.2 s for the reader; read the stream as it comes"
+    assert error.details() == "a message waited 0.2 s for the reader; read messages as they arrive"
     promise("stalled", f"ended at the {stall_by}'s limit of 0.2 s, before the clip was; the next job is complete")
 
 
@@ -199,6 +199,6 @@ async def test_a_reader_that_is_too_slow_loses_its_stream_at_the_byte_limit(
         error = await failure_of(call)
         assert error.code() is grpc.StatusCode.ABORTED
         assert reason(error) == "BUFFER_FULL"
-        assert str(error.details()).startswith("more than 16777216 bytes wait for the reader")
+        assert str(error.details()).startswith("more than 16777216 bytes waited for the reader")
         await server.reaches("stillcue_jobs_total{outcome=buffer_full}", 1)
     promise("stalled", "ended at 16 MiB of frames held for the reader")

@@ -57,7 +57,7 @@ async def test_a_full_queue_refuses_with_a_time_to_come_back() -> None:
         refusals = [await failure_of(server.stub.Generate(generate_request())) for _ in range(7)]
         assert {error.code() for error in refusals} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
         assert {reason(error) for error in refusals} == {"QUEUE_FULL"}
-        assert refusals[0].details() == "the queue is full, 2 may wait; try again later or on another server"
+        assert refusals[0].details() == "the queue is full (2 jobs may wait); try again later or on another server"
         retry = detail(refusals[0], error_details_pb2.RetryInfo)
         assert retry is not None
         assert retry.retry_delay.ToSeconds() == 5

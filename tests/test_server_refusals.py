@@ -51,7 +51,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], grpc.StatusCode, str, str]] = {
         {"prompt": "  "},
         INVALID_ARGUMENT,
         "prompt",
-        "is empty; say who is in the picture and what they do",
+        "is empty; name the subject of the picture and what it does",
     ),
     "long prompt": (
         {"prompt": "x" * 2_001},

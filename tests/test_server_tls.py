@@ -212,5 +212,5 @@ def test_the_probe_says_what_it_needs_beside_tls(
     monkeypatch.setenv("STILLCUE_TLS_PRIVATE_KEY", "server.key")
     assert probe.main() == 2
     assert capsys.readouterr().err == (
-        "stillcue: the probe speaks no TLS; set STILLCUE_HEALTH_LISTEN=127.0.0.1:50052 for the server too\n"
+        "stillcue: the probe does not use TLS; set STILLCUE_HEALTH_LISTEN=127.0.0.1:50052 for server and probe\n"
     )

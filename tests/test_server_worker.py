@@ -81,7 +81,7 @@ async def isolated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Is
     folder = tmp_path_factory.mktemp("worker")
     (folder / "may-open").touch()
     settings = WorkerSettings(restart_seconds=0.0)
-    engine = await asyncio.to_thread(WorkerEngine, partial(open_faulty, folder), settings)
+    engine = await asyncio.to_thread(WorkerEngine(partial(open_faulty, folder), settings).open)
     async with served(engine) as server:
         yield Isolated(server, engine, folder)
 

@@ -80,9 +80,11 @@ async def test_a_drain_lets_the_job_in_the_worker_finish_and_refuses_those_who_w
 
 async def test_a_worker_that_does_not_come_back_holds_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "may-open").touch()
-    engine = await asyncio.to_thread(WorkerEngine, partial(open_faulty, tmp_path), WorkerSettings(restart_seconds=0.01))
+    engine = await asyncio.to_thread(
+        WorkerEngine(partial(open_faulty, tmp_path), WorkerSettings(restart_seconds=0.01)).open
+    )
     try:
-        for fault, told in (("broken", "bundle.json is missing"), ("replaced", "is another one now")):
+        for fault, told in (("broken", "bundle.json is missing"), ("replaced", "has changed since the server started")):
             (tmp_path / fault).touch()
             os.kill(engine.process_id or 0, signal.SIGKILL)
             await eventually(lambda: engine.process_id is None)

@@ -33,7 +33,7 @@ async def until_it_stalls(call: Any) -> list[generate_pb2.GenerateResponse]:
 def stalling(folder: Path, max_step_seconds: float) -> Iterator[WorkerEngine]:
     """An engine whose worker process may start, and whose lost process would not be replaced within the test."""
     (folder / "may-open").touch()
-    engine = WorkerEngine(partial(open_faulty, folder), WorkerSettings(max_step_seconds, restart_seconds=60.0))
+    engine = WorkerEngine(partial(open_faulty, folder), WorkerSettings(max_step_seconds, restart_seconds=60.0)).open()
     try:
         yield engine
     finally:

@@ -19,6 +19,7 @@ from engine.api.job import Job, SamplingSpec
 from engine.api.media import Image
 from engine.bundle.graph_spec import GraphSpec
 from engine.generate.bundle_engine import BundleEngine
+from engine.generate.loading import load_bundle
 from engine.runtime.base import Tensor
 from engine.runtime.ort import OrtGraph, OrtRuntime
 
@@ -82,7 +83,7 @@ def make_clips(
     bundle: Path, asked: Sequence[Asked], step_count: int, record: Record | None = None
 ) -> list[NDArray[np.uint8]]:
     """Generates clips [frames, height, width, 3] uint8 with the bundle's default guidance and shift."""
-    engine = BundleEngine(bundle, ExactRuntime(0, record), text_cache_entry_count=len(asked) + 1)
+    engine = BundleEngine(load_bundle(bundle, ExactRuntime(0, record)), text_cache_entry_count=len(asked) + 1)
     clips = []
     for item in asked:
         stream = io.BytesIO()

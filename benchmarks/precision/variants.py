@@ -73,8 +73,8 @@ def write_variant(
         for file in (weights, out / spec.file):
             name = file.relative_to(out).as_posix()
             files[name] = FileSpec(sha256=file_sha256(file), byte_count=file.stat().st_size)
-    changed = manifest.model_copy(update={"files": files})
-    (out / MANIFEST_NAME).write_text(changed.model_dump_json(), encoding="utf-8")
+    changed = manifest.with_changes(files=files)
+    (out / MANIFEST_NAME).write_text(changed.to_json(), encoding="utf-8")
     return byte_count
 
 

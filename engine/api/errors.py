@@ -72,7 +72,7 @@ class MatchRefused(EngineError):
         self.score = report.score
         self.minimum_score = minimum_score
         super().__init__(
-            f"the picture and the sentence match with score {self.score:.0f}, below the required {minimum_score:.0f}; "
+            f"picture and prompt match with score {self.score:.0f}, below the required {minimum_score:.0f}; "
             "describe what the picture shows"
         )
 
@@ -102,7 +102,9 @@ class EngineLost(EngineError):
 
     def __init__(self, retry_seconds: float) -> None:
         self.retry_seconds = retry_seconds
-        super().__init__("the engine's process ended and this job with it; it starts again, send the job again")
+        super().__init__(
+            "the worker process of the engine ended during this job and is being restarted; send the job again"
+        )
 
 
 class EngineHung(EngineLost):
@@ -111,8 +113,8 @@ class EngineHung(EngineLost):
     def __init__(self, max_step_seconds: float, retry_seconds: float) -> None:
         super().__init__(retry_seconds)
         self.args = (
-            f"the engine was stopped, because one step took longer than {max_step_seconds:g} s; it starts again, "
-            "send the job again or ask for a smaller size",
+            f"one step took longer than {max_step_seconds:g} s, so the engine is being restarted; send the job again, "
+            "or ask for a smaller size",
         )
 
 
@@ -121,7 +123,7 @@ class EngineRestarting(EngineError):
 
     def __init__(self, retry_seconds: float) -> None:
         self.retry_seconds = retry_seconds
-        super().__init__("the engine starts again after a fault; try again shortly, or on another server")
+        super().__init__("the engine is being restarted after a fault; try again shortly, or on another server")
 
 
 class BundleInvalid(EngineError):

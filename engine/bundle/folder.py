@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pydantic import ValidationError
+import msgspec
 
 from engine.api.errors import BundleInvalid
 from engine.bundle.manifest import FORMAT_VERSION, FileSpec, Manifest
@@ -73,13 +73,11 @@ def _parse(path: Path, content: bytes) -> Manifest:
             raise BundleInvalid(
                 f"{path} has format version {version}, this server reads {FORMAT_VERSION}; export the checkpoint again"
             )
-        return Manifest.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleInvalid(
-            f"{path} is not a manifest: {where}: {first['msg']}; export the checkpoint again"
-        ) from error
+        return Manifest.from_json(content)
+    except msgspec.ValidationError as error:
+        fault, _, where = str(error).partition(" - at `$.")
+        place = f"{where.rstrip('`')}: " if where else ""
+        raise BundleInvalid(f"{path} is not a manifest: {place}{fault}; export the checkpoint again") from error
     except (ValueError, AttributeError) as error:
         raise BundleInvalid(f"{path} is not JSON; export the checkpoint again") from error
 

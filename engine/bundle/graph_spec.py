@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta
 
 from engine.api.capabilities import Geometry
+from engine.bundle.manifest_part import ManifestPart
 
 GraphName = Literal[
     "text_encoder",
@@ -26,13 +27,7 @@ Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "int4"]
 TensorDtype = Literal["float32", "float16", "bfloat16", "int64"]
 
 
-class ManifestPart(BaseModel):
-    """Base of every part of the manifest: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TensorSpec(ManifestPart):
+class TensorSpec(ManifestPart, frozen=True, kw_only=True):
     """An input or output of a graph. An axis that is a name instead of a number may have any length."""
 
     name: str
@@ -40,7 +35,7 @@ class TensorSpec(ManifestPart):
     shape: tuple[int | str, ...]
 
 
-class EngineSpec(ManifestPart):
+class EngineSpec(ManifestPart, frozen=True, kw_only=True):
     """A graph compiled for one kind of GPU, with the compiler's figures.
 
     ``activation_bytes`` is the scratch memory of a call, ``weight_bytes`` the memory that the loaded plan takes on the
@@ -49,17 +44,17 @@ class EngineSpec(ManifestPart):
     """
 
     file: str
-    compute_capability: str = Field(pattern=r"^sm_[0-9]+$")
+    compute_capability: Annotated[str, Meta(pattern=r"^sm_[0-9]+$")]
     compiler: str
     compiler_version: str
-    activation_bytes: int = Field(ge=0)
-    weight_bytes: int = Field(ge=0)
-    plan_bytes: int = Field(ge=0)
-    build_seconds: float = Field(ge=0)
-    host_peak_bytes: int = Field(ge=0)
+    activation_bytes: Annotated[int, Meta(ge=0)]
+    weight_bytes: Annotated[int, Meta(ge=0)]
+    plan_bytes: Annotated[int, Meta(ge=0)]
+    build_seconds: Annotated[float, Meta(ge=0)]
+    host_peak_bytes: Annotated[int, Meta(ge=0)]
 
 
-class GraphSpec(ManifestPart):
+class GraphSpec(ManifestPart, frozen=True, kw_only=True):
     """One graph. ``width_px``, ``height_px`` and ``frame_count`` are None if the graph does not depend on them.
 
     ``stage`` is the graph's name. ``max_abs_error`` is the largest difference to torch over all outputs, measured at

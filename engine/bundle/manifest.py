@@ -6,26 +6,27 @@ field that was added later has a default, so that older bundles stay readable.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from msgspec import Meta
 
 from engine.api.capabilities import Family, Geometry
 from engine.api.errors import BundleInvalid
-from engine.bundle.graph_spec import GraphName, GraphSpec, ManifestPart
+from engine.bundle.graph_spec import GraphName, GraphSpec
+from engine.bundle.manifest_part import ManifestPart
 from engine.bundle.scorer_spec import ScorerSpec, TokenizerSpec
 
 FORMAT_VERSION: Literal[1] = 1
 
 
-class FileSpec(ManifestPart):
+class FileSpec(ManifestPart, frozen=True, kw_only=True):
     """A file of the bundle, by its path from the bundle's folder."""
 
     sha256: str
     byte_count: int
 
 
-class GeometrySpec(ManifestPart):
+class GeometrySpec(ManifestPart, frozen=True, kw_only=True):
     """A compiled size and length."""
 
     width_px: int
@@ -33,7 +34,7 @@ class GeometrySpec(ManifestPart):
     frame_count: int
 
 
-class LatentSpec(ManifestPart):
+class LatentSpec(ManifestPart, frozen=True, kw_only=True):
     """Shape of latents: channels, and pixels or frames per latent cell."""
 
     channel_count: int
@@ -41,18 +42,18 @@ class LatentSpec(ManifestPart):
     temporal_stride: int
 
 
-class ScheduleSpec(ManifestPart):
+class ScheduleSpec(ManifestPart, frozen=True, kw_only=True):
     """Solver and noise schedule. ``boundary_timestep`` is None for a model with one transformer."""
 
     solver: Literal["unipc"] = "unipc"
-    order: int = Field(ge=1, le=3)
+    order: Annotated[int, Meta(ge=1, le=3)]
     shift: float
     step_count: int
     train_step_count: int
     boundary_timestep: float | None
 
 
-class GuidanceSpec(ManifestPart):
+class GuidanceSpec(ManifestPart, frozen=True, kw_only=True):
     """Guidance defaults. ``low_noise_scale`` is None for a model with one transformer."""
 
     scale: float
@@ -60,7 +61,7 @@ class GuidanceSpec(ManifestPart):
     negative_prompt: str
 
 
-class AdapterSpec(ManifestPart):
+class AdapterSpec(ManifestPart, frozen=True, kw_only=True):
     """A LoRA file that was fused into the weights of the graph ``stage`` before they were quantised."""
 
     stage: GraphName
@@ -69,18 +70,18 @@ class AdapterSpec(ManifestPart):
     strength: float
 
 
-class DistilledSpec(ManifestPart):
+class DistilledSpec(ManifestPart, frozen=True, kw_only=True):
     """Settings that a few-step checkpoint was distilled for. Other steps, shift or guidance give poor clips.
 
     Such a model runs without guidance, so its scale is 1: one prediction per step.
     """
 
-    step_count: int = Field(ge=1)
+    step_count: Annotated[int, Meta(ge=1)]
     shift: float
     guidance_scale: Literal[1] = 1
 
 
-class PreviewSpec(ManifestPart):
+class PreviewSpec(ManifestPart, frozen=True, kw_only=True):
     """Least-squares projection of one latent cell to RGB in 0..1: ``matrix`` [channels][3] and ``bias`` [3].
 
     ``r_squared`` is the share of variance that the projection explains on held-out pictures.
@@ -91,7 +92,7 @@ class PreviewSpec(ManifestPart):
     r_squared: float
 
 
-class Manifest(ManifestPart):
+class Manifest(ManifestPart, frozen=True, kw_only=True):
     """The content of ``bundle.json``."""
 
     format_version: Literal[1] = FORMAT_VERSION
@@ -100,7 +101,7 @@ class Manifest(ManifestPart):
     license: str
     checkpoint_digest: str
     exported_with: dict[str, str]
-    geometries: tuple[GeometrySpec, ...] = Field(min_length=1)
+    geometries: Annotated[tuple[GeometrySpec, ...], Meta(min_length=1)]
     frame_rate: float
     expand_timesteps: bool
     latent: LatentSpec

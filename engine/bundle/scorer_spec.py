@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from msgspec import Meta
 
-from engine.bundle.graph_spec import ManifestPart
+from engine.bundle.manifest_part import ManifestPart
 
 # Rows of one call of the scorer's graphs. The exporter compiles plans for up to this many.
 MAX_PICTURE_COUNT = 8
 MAX_SENTENCE_COUNT = 64
 
 
-class TokenizerSpec(ManifestPart):
+class TokenizerSpec(ManifestPart, frozen=True, kw_only=True):
     """A tokenizer and its settings. ``file`` is in the format of the ``tokenizers`` library."""
 
     file: str
@@ -23,7 +23,7 @@ class TokenizerSpec(ManifestPart):
     lower_case: bool
 
 
-class LanguageContrastSpec(ManifestPart):
+class LanguageContrastSpec(ManifestPart, frozen=True, kw_only=True):
     """The contrast sentences for clauses of one language.
 
     ``subjects`` and ``scenes`` are rows [start, end) of the contrasts' file. The templates turn a clause, put in place
@@ -37,27 +37,27 @@ class LanguageContrastSpec(ManifestPart):
     subject_template: str = "{}"
     scene_template: str = "{}"
     joint: str = " "
-    actions: tuple[str, ...] = Field(min_length=1)
+    actions: Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
-class ContrastsSpec(ManifestPart):
+class ContrastsSpec(ManifestPart, frozen=True, kw_only=True):
     """``file`` holds unit embeddings [sentences, size] float32 in numpy's format."""
 
     file: str
-    languages: tuple[LanguageContrastSpec, ...] = Field(min_length=1)
+    languages: Annotated[tuple[LanguageContrastSpec, ...], Meta(min_length=1)]
 
 
-class ClauseCalibrationSpec(ManifestPart):
+class ClauseCalibrationSpec(ManifestPart, frozen=True, kw_only=True):
     """Probability of a clause: sigmoid(slope · m + offset), fitted on ``pair_count`` labelled pairs."""
 
     kind: Literal["subject", "action", "environment"]
     language: Literal["en", "zh"]
-    slope: float = Field(gt=0)
+    slope: Annotated[float, Meta(gt=0)]
     offset: float
-    pair_count: int = Field(ge=0)
+    pair_count: Annotated[int, Meta(ge=0)]
 
 
-class CalibrationSpec(ManifestPart):
+class CalibrationSpec(ManifestPart, frozen=True, kw_only=True):
     """Data that the probabilities were fitted on, and their quality on held-out pairs."""
 
     clauses: tuple[ClauseCalibrationSpec, ...]
@@ -67,25 +67,25 @@ class CalibrationSpec(ManifestPart):
     expected_calibration_error: float
 
 
-class GroundingSpec(ManifestPart):
+class GroundingSpec(ManifestPart, frozen=True, kw_only=True):
     """Heat of a patch: sigmoid(slope · m + offset).
 
     A noun whose presence is below ``absent_below`` counts as missing.
     """
 
-    slope: float = Field(default=1.0, gt=0)
+    slope: Annotated[float, Meta(gt=0)] = 1.0
     offset: float = 0.0
     absent_below: float = 0.5
 
 
-class VerdictSpec(ManifestPart):
+class VerdictSpec(ManifestPart, frozen=True, kw_only=True):
     """Lowest scores of the verdicts GOOD and DOUBTFUL."""
 
     good_score: float = 70.0
     doubtful_score: float = 40.0
 
 
-class SuccessSpec(ManifestPart):
+class SuccessSpec(ManifestPart, frozen=True, kw_only=True):
     """Log odds of a good clip: offset + slope · score / 100, fitted on measured outcomes.
 
     ``outcome_count`` is their number; ``brier_score`` and ``calibration_error`` were measured on held-out outcomes.
@@ -98,7 +98,7 @@ class SuccessSpec(ManifestPart):
     calibration_error: float
 
 
-class ScorerSpec(ManifestPart):
+class ScorerSpec(ManifestPart, frozen=True, kw_only=True):
     """The scorer. The logit of a picture and a sentence is z = exp(``logit_scale_log``) · cosine + ``logit_bias``.
 
     The margin m of a sentence is its z minus the logarithm of the mean of e^z over contrast sentences. The contrast

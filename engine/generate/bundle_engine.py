@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
@@ -19,18 +18,17 @@ from engine.api.job import ClipPlan, Job, PreparedJob, Settings
 from engine.api.match_report import MatchReport
 from engine.api.media import Image
 from engine.api.picture_report import PictureReport
-from engine.bundle.folder import read_manifest
 from engine.bundle.manifest import Manifest
 from engine.cache import BoundedCache
+from engine.generate.loading import LoadedBundle
 from engine.generate.pipeline import Pipeline
 from engine.generate.prompt_encoder import PromptEncoder
 from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.scorer import Scorer
-from engine.memory.graphs import BundleGraphs
-from engine.memory.plan import BundleMemoryPlan, plan_memory
+from engine.memory.plan import BundleMemoryPlan
 from engine.preparation.job import prepare_job
 from engine.preparation.score_request import prepare_score_request
-from engine.runtime.base import Array, Runtime
+from engine.runtime.base import Array
 from engine.runtime.execution import Execution
 
 _PICTURE_REPORT_COUNT = 128
@@ -39,23 +37,11 @@ _PICTURE_REPORT_COUNT = 128
 class BundleEngine:
     """Serves one bundle on one runtime. Implements ``engine.api.engine.Engine``."""
 
-    def __init__(
-        self,
-        folder: Path,
-        runtime: Runtime,
-        text_cache_entry_count: int,
-        memory_budget_bytes: int | None = None,
-        compute_capability: str | None = None,
-    ) -> None:
-        """Reads the manifest, checks every file, plans the memory, and loads the graphs that stay in memory.
-
-        ``memory_budget_bytes`` None sets no limit. Raises ``BundleInvalid``, including ``DoesNotFit``.
-        """
-        self._manifest, bundle_digest = read_manifest(folder)
-        self._runtime = runtime
-        plan = plan_memory(self._manifest, compute_capability, memory_budget_bytes)
-        self._capabilities = _capabilities(self._manifest, bundle_digest, runtime.name, plan)
-        graphs = self._graphs = BundleGraphs(folder, self._manifest, runtime, plan, compute_capability)
+    def __init__(self, bundle: LoadedBundle, text_cache_entry_count: int) -> None:
+        """``text_cache_entry_count`` encoded prompts are kept for later jobs."""
+        self._manifest, self._runtime, self._graphs = bundle.manifest, bundle.runtime, bundle.graphs
+        self._capabilities = _capabilities(bundle.manifest, bundle.digest, bundle.runtime.name, bundle.plan)
+        folder, graphs = bundle.folder, bundle.graphs
         anywhere = self._capabilities.geometries[0]  # these graphs do not depend on the size
         prompts = PromptEncoder(
             folder, self._manifest.tokenizer, graphs.get("text_encoder", anywhere), text_cache_entry_count
@@ -63,7 +49,7 @@ class BundleEngine:
         self._scorer: Scorer | None = None
         if self._manifest.scorer is not None:
             both = graphs.get("scorer_image", anywhere), graphs.get("scorer_text", anywhere)
-            self._scorer = Scorer(folder, self._manifest.scorer, both, runtime, plan.geometries)
+            self._scorer = Scorer(folder, self._manifest.scorer, both, bundle.runtime, bundle.plan.geometries)
         self._picture_reports: BoundedCache[bytes, PictureReport] = BoundedCache(_PICTURE_REPORT_COUNT)
         self._context = EnrichmentContext.of(self._capabilities, prompts.token_count)
         self._pipeline: Pipeline | None = Pipeline(self._manifest, graphs, prompts, self._scorer, self._context)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from engine.api.settings import EngineSettings
 from engine.bundle.folder import parse_manifest
-from engine.generate.bundle_engine import BundleEngine
+from engine.generate.loading import load_bundle
 from engine.memory.plan import default_budget_bytes
 from engine.runtime.choice import choose_runtime
 from engine.runtime.kernel_cache import default_cache_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.api.settings import EngineSettings
+    from engine.generate.bundle_engine import BundleEngine
+
+_ENGINE_MODULE = "engine.generate.bundle_engine"
 
 
 def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
@@ -20,6 +29,9 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
     budget_bytes = settings.memory_budget_bytes
     if budget_bytes is None:
         budget_bytes = default_budget_bytes(choice.compute_capability, choice.gpu_bytes)
-    return BundleEngine(
-        bundle, choice.runtime, settings.text_cache_entry_count, budget_bytes, choice.compute_capability
-    )
+    with ThreadPoolExecutor(1) as importer:  # the modules of the engine are imported while its graphs load
+        importer.submit(import_module, _ENGINE_MODULE)
+        loaded = load_bundle(bundle, choice.runtime, budget_bytes, choice.compute_capability)
+    from engine.generate.bundle_engine import BundleEngine
+
+    return BundleEngine(loaded, settings.text_cache_entry_count)

@@ -31,7 +31,7 @@ def check_job(job: Job, capabilities: Capabilities) -> Iterator[Violation]:
 def check_prompt(prompt: str, capabilities: Capabilities) -> Iterator[Violation]:
     """A prompt must not be empty once it is cleaned for the text encoder, nor longer than the limit."""
     if not html.unescape(html.unescape(prompt)).strip():
-        yield Violation(Field.PROMPT, "is empty; say who is in the picture and what they do")
+        yield Violation(Field.PROMPT, "is empty; name the subject of the picture and what it does")
     yield from check_length(Field.PROMPT, prompt, capabilities)
 
 

@@ -38,7 +38,7 @@ def choose_runtime(manifest: Manifest, name: RuntimeName, thread_count: int, ker
         try:
             return _tensorrt(manifest, kernel_cache_folder)
         except DeviceUnavailable as error:
-            _log.warning("the bundle's plans are not used, its graphs run on the CPU: %s", error)
+            _log.warning("the bundle's TensorRT engines are not used, its graphs run on the CPU: %s", error)
     from engine.runtime.ort import OrtRuntime
 
     return Choice(OrtRuntime(thread_count))
@@ -47,7 +47,7 @@ def choose_runtime(manifest: Manifest, name: RuntimeName, thread_count: int, ker
 def _tensorrt(manifest: Manifest, kernel_cache_folder: Path) -> Choice:
     if not any(graph.engines for graph in manifest.graphs):
         raise BundleInvalid(
-            "the bundle holds no TensorRT plans; export the checkpoint with --gpu, or set the runtime to onnxruntime"
+            "the bundle holds no TensorRT engines; export the checkpoint with --gpu, or set the runtime to onnxruntime"
         )
     gpu = present_gpu()
     engines = [_engine(graphs, gpu) for graphs in _by_place(manifest)]

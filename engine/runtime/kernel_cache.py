@@ -35,7 +35,7 @@ class KernelCache:
             self._cache = config.create_runtime_cache()
             self._kept = self._read()
             if self._kept and not self._cache.deserialize(self._kept):
-                _log.info("kernel cache %s is of another GPU, driver or version: it is made anew", self._file)
+                _log.info("kernel cache %s is for another GPU, driver or version; it is rebuilt", self._file)
         config.set_runtime_cache(self._cache)
 
     def save(self) -> None:
@@ -51,7 +51,7 @@ class KernelCache:
             partial.write_bytes(content)
             partial.replace(self._file)
         except OSError as error:
-            _log.warning("kernel cache %s is not kept: %s", self._file, error.strerror)
+            _log.warning("kernel cache %s cannot be written: %s", self._file, error.strerror)
             with contextlib.suppress(OSError):
                 partial.unlink()
         else:

@@ -109,7 +109,7 @@ class OrtRuntime:
     def zeros(self, shape: tuple[int, ...], dtype: TensorDtype = "float32") -> OrtTensor:
         """A buffer of zeros. Raises ``GraphFailed`` for bfloat16, which numpy lacks."""
         if dtype == "bfloat16":
-            raise GraphFailed("ONNX Runtime is given no bfloat16 buffers here; export with fp16 for a CPU")
+            raise GraphFailed("bfloat16 buffers are not supported with ONNX Runtime; export with fp16 for a CPU")
         return OrtTensor(np.zeros(shape, dtype))
 
     def trim(self) -> None:

@@ -140,7 +140,7 @@ def _reserve(memory: SharedMemory) -> None:
 def _no_room(byte_count: int, error: OSError) -> NoSharedMemory:
     reason = (error.strerror or str(error)).lower()
     return NoSharedMemory(
-        f"no {byte_count} bytes of shared memory can be had ({reason}); give /dev/shm more room (docker run --shm-size)"
+        f"cannot allocate {byte_count} bytes of shared memory ({reason}); enlarge /dev/shm (docker run --shm-size)"
     )
 
 

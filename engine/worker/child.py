@@ -27,9 +27,20 @@ from engine.api.engine import Engine
 from engine.api.errors import Cancelled
 from engine.worker.arena import Arena
 from engine.worker.channel import Channel, SlotReader, SlotWriter
-from engine.worker.messages import Attach, Close, Done, Failed, Failure, Generate, Happened, Opened, OpenFailed, Score
+from engine.worker.messages import (
+    SCORE_THREAD_COUNT,
+    Attach,
+    Close,
+    Done,
+    Failed,
+    Failure,
+    Generate,
+    Happened,
+    Opened,
+    OpenFailed,
+    Score,
+)
 
-SCORE_THREAD_COUNT = 2
 _PR_SET_PDEATHSIG = 1
 _KILL_PREFERENCE = "200"  # of 1000
 
@@ -41,7 +52,7 @@ def work(
     slots_returned: Connection[Any, Any],
     slots_to_return: Connection[Any, Any],
 ) -> None:
-    """Runs a worker from start to end. The target of ``multiprocessing.Process``."""
+    """Runs a worker from start to end; see ``entry.run_worker``."""
     _end_with_server()
     set_up()
     with contextlib.suppress(EOFError, OSError):  # the server is gone

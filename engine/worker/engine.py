@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Self
 
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities
@@ -12,14 +13,13 @@ from engine.api.job import ClipPlan, Job, PreparedJob
 from engine.api.match_report import MatchReport
 from engine.api.media import Image
 from engine.api.settings import WorkerSettings
-from engine.preparation.job import prepare_job
 from engine.runtime.process_memory import resident_bytes
 from engine.worker.launch import ProcessLost
 from engine.worker.supervisor import Supervisor
 
 
 class WorkerEngine:
-    """Implements ``Engine`` and ``Supervision``. Constructing it starts the worker and raises what opening raises.
+    """Implements ``Engine`` and ``Supervision``. Constructing it starts the worker process; call ``open`` next.
 
     ``open_engine`` opens the engine in the worker; it must be picklable: a module function, or a partial of one. Jobs
     are prepared in the caller's process, so that a wrong job is refused even while no worker runs.
@@ -28,12 +28,21 @@ class WorkerEngine:
     def __init__(self, open_engine: Callable[[], Engine], settings: WorkerSettings = WorkerSettings()) -> None:
         self._supervisor = Supervisor(open_engine, settings)
 
+    def open(self) -> Self:
+        """Waits until the worker has opened the engine. Raises what opening raises."""
+        import engine.preparation.job  # noqa: F401  imported meanwhile, so that the first job does not wait for it
+
+        self._supervisor.wait_until_open()
+        return self
+
     def capabilities(self) -> Capabilities:
         """Capabilities of the first worker. A later worker that loads something else is not used."""
         return self._supervisor.capabilities
 
     def prepare(self, job: Job) -> PreparedJob:
         """See ``Engine.prepare``."""
+        from engine.preparation.job import prepare_job
+
         return prepare_job(job, self._supervisor.capabilities, self.score_match)
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:

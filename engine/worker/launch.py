@@ -6,15 +6,17 @@ import contextlib
 import multiprocessing
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.api.capabilities import Capabilities
 from engine.api.engine import Engine, LossReason
 from engine.runtime.process_memory import memory_kill_count
 from engine.worker.arena import Arena, Layout
-from engine.worker.channel import Channel, SlotReader, SlotWriter
-from engine.worker.child import SCORE_THREAD_COUNT, work
-from engine.worker.messages import Attach, Opened, OpenFailed
+from engine.worker.entry import run_worker
+from engine.worker.messages import SCORE_THREAD_COUNT, Attach, Opened, OpenFailed
+
+if TYPE_CHECKING:
+    from engine.worker.channel import Channel
 
 _FRAME_SLOT_COUNT = 4
 _EXIT_CODE_SECONDS = 0.5
@@ -40,7 +42,7 @@ class WorkerLaunch:
         free_there, returned_here = context.Pipe(duplex=False)
         self._free_here, self._returned_here = free_here, returned_here
         self._process = context.Process(
-            target=work,
+            target=run_worker,
             args=(open_engine, set_up, worker_connection, free_there, returned_there),
             name="stillcue-engine",
             daemon=True,
@@ -66,6 +68,8 @@ class WorkerLaunch:
             self.end()
             self.close_pipes()
             raise
+        from engine.worker.channel import Channel, SlotReader, SlotWriter
+
         channel = Channel(
             self._connection,
             SlotWriter(arena, layout.to_worker, self._free_here),

@@ -19,6 +19,9 @@ class WorkerTraceback(Exception):
     """The traceback of an error in the worker; the cause of the error that the server raises."""
 
 
+SCORE_THREAD_COUNT = 2  # scores that a worker computes at the same time
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An error of the worker as class and content, because exceptions with arguments of their own cannot be pickled."""

@@ -28,7 +28,7 @@ _CLOSE_SECONDS = 5.0
 
 
 class Supervisor:
-    """Starts the first worker when constructed, and raises what opening the engine raises."""
+    """Constructing it starts the process of the first worker; call ``wait_until_open`` next."""
 
     def __init__(self, open_engine: Callable[[], Engine], settings: WorkerSettings) -> None:
         self._open_engine = open_engine
@@ -43,14 +43,24 @@ class Supervisor:
         self._is_given_up = False  # the latest start failed, so calls do not wait for the next one
         self._pause_seconds = settings.restart_seconds
         self._open_seconds = 0.0
+        self._is_launched = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine-supervisor", daemon=True)
         self._thread.start()
+        self._is_launched.wait()  # the caller's imports would delay the launch
         atexit.register(self.kill)  # multiprocessing waits for its processes when Python ends
+
+    def wait_until_open(self) -> None:
+        """Waits for the first worker. Raises what opening the engine raises."""
         try:
-            self.capabilities: Capabilities = self._first.result()
+            self._first.result()
         except BaseException:
             atexit.unregister(self.kill)
             raise
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Capabilities of the first worker."""
+        return self._first.result()
 
     @property
     def retry_seconds(self) -> float:
@@ -99,7 +109,7 @@ class Supervisor:
             case LossReason.HUNG:
                 return EngineHung(self._settings.max_step_seconds, self.retry_seconds)
             case LossReason.OUT_OF_MEMORY:
-                return OutOfMemory("the engine's process was ended for lack of memory")
+                return OutOfMemory("the worker process was killed for lack of memory")
             case LossReason.CRASHED:
                 return EngineLost(self.retry_seconds)
 
@@ -155,7 +165,10 @@ class Supervisor:
     def _start(self, is_first: bool) -> WorkerProcess | None:
         started_at = time.monotonic()
         try:
-            process = WorkerProcess(self._open_engine, self._settings.set_up)
+            try:
+                process = WorkerProcess(self._open_engine, self._settings.set_up)
+            finally:
+                self._is_launched.set()
             with self._changed:
                 self._opening = process
                 if self._is_closed:
@@ -163,7 +176,9 @@ class Supervisor:
             capabilities = process.open()
             if not is_first and capabilities != self.capabilities:
                 process.close(_CLOSE_SECONDS)
-                raise BundleInvalid("the bundle on disk is another one now; start the server again to serve it")
+                raise BundleInvalid(
+                    "the bundle on disk has changed since the server started; restart the server to serve it"
+                )
         except Exception as error:  # noqa: BLE001  the first start raises it, later ones are logged
             self._give_up(error, is_first)
             return None
@@ -179,7 +194,7 @@ class Supervisor:
 
     def _give_up(self, error: Exception, is_first: bool) -> None:
         if not is_first and not self._is_closed:
-            _log.error("the engine's process does not start: %s", error)
+            _log.error("the worker process does not start: %s", error)
         with self._changed:
             self._opening = None
             self._is_given_up = True
@@ -189,14 +204,14 @@ class Supervisor:
             self._first.set_exception(BundleInvalid(_START_LOST.format(error)) if was_lost else error)
 
     def _announce(self, down_seconds: float) -> None:
-        _log.info("the engine's process is ready again after %.3f s", down_seconds)
+        _log.info("the worker process is ready again after %.3f s", down_seconds)
         with self._changed:
             listeners = list(self._listeners)
         for listener in listeners:
             listener.ready(down_seconds)
 
     def _tell_loss(self, reason: LossReason) -> None:
-        _log.error("the engine's process was lost (%s); it is started again in %g s", reason.value, self._pause_seconds)
+        _log.error("the worker process was lost (%s); restarting it in %g s", reason.value, self._pause_seconds)
         with self._changed:
             self._loss = reason
             listeners = list(self._listeners)
@@ -213,4 +228,4 @@ class Supervisor:
             self._changed.notify_all()
 
 
-_START_LOST = "the engine's process ended while it opened the bundle ({}); its last words stand above in the log"
+_START_LOST = "the worker process ended while it opened the bundle ({}); its last output is above in the log"

@@ -51,7 +51,7 @@ class BuildLog:
         self._checked |= specs
         self._steps[name] = {
             "inputs": digest,
-            "files": {file: spec.model_dump() for file, spec in specs.items()},
+            "files": {file: spec.as_dict() for file, spec in specs.items()},
             "answer": answer,
         }
         if not self._is_dry_run:
@@ -70,7 +70,7 @@ class BuildLog:
 
     def _are_whole(self, files: Mapping[str, Mapping[str, Any]]) -> bool:
         for name, recorded in files.items():
-            spec, path = FileSpec.model_validate(recorded), self._folder / name
+            spec, path = FileSpec.from_dict(recorded), self._folder / name
             if not path.is_file() or path.stat().st_size != spec.byte_count or self.file(name) != spec:
                 return False
         return True

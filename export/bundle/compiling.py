@@ -31,7 +31,7 @@ def compile_graph(run: ExportRun, graph: GraphSpec, weight_files: Sequence[Path]
         log.step(f"engine of {graph.file} for {capability}", inputs, functools.partial(_compile, run, graph, target))
         for capability, target in targets.items()
     ]
-    return graph.model_copy(update={"engines": tuple(EngineSpec.model_validate(engine) for engine in engines)})
+    return graph.with_changes(engines=tuple(EngineSpec.from_dict(engine) for engine in engines))
 
 
 def _compile(run: ExportRun, graph: GraphSpec, target: Target) -> tuple[dict[str, Any], list[Path]]:
@@ -47,4 +47,4 @@ def _compile(run: ExportRun, graph: GraphSpec, target: Target) -> tuple[dict[str
         module_name=plan.compiler,
         report=run.report,
     )
-    return engine.model_dump(mode="json"), [plan.out / engine.file]
+    return engine.as_dict(), [plan.out / engine.file]

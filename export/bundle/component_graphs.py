@@ -54,7 +54,7 @@ def trace_graphs(
         inputs = {**prepared.identity, "size": str(group.size), "weights": digest}
         work = functools.partial(_trace_group, prepared, group, weights, out, traces)
         answer = run.log.step(" ".join(file_names), inputs, work)
-        graphs = tuple(GraphSpec.model_validate(graph) for graph in answer["graphs"])
+        graphs = tuple(GraphSpec.from_dict(graph) for graph in answer["graphs"])
         run.report(f"{', '.join(file_names)}: traced")
         traced.append(TracedGroup(group, graphs, answer["is_small"]))
     return tuple(traced)
@@ -77,7 +77,7 @@ def verify_graphs(run: ExportRun, prepared: PreparedComponent, traced: Sequence[
         found = [
             _compare(run, graph, module, prepared.precision) for graph, module in zip(item.graphs, modules, strict=True)
         ]
-        return {"graphs": [graph.model_dump(mode="json") for graph in found]}, ()
+        return {"graphs": [graph.as_dict() for graph in found]}, ()
 
     graphs: list[GraphSpec] = []
     for item in traced:
@@ -87,7 +87,7 @@ def verify_graphs(run: ExportRun, prepared: PreparedComponent, traced: Sequence[
         names = [graph.file for graph in item.graphs]
         inputs = {**prepared.identity, "graphs": [run.log.file(name).sha256 for name in names]}
         answer = run.log.step(f"comparison of {' '.join(names)}", inputs, functools.partial(compare, item))
-        graphs += [GraphSpec.model_validate(graph) for graph in answer["graphs"]]
+        graphs += [GraphSpec.from_dict(graph) for graph in answer["graphs"]]
     for graph in graphs:
         run.report(_summary(graph))
     return graphs
@@ -106,7 +106,7 @@ def _trace_group(
         if weights.quantised:
             quantise_graph(graph, weights.quantised, out)
         specs.append(graph_spec(name, group.size, file, prepared.precision, save_graph(graph, file)))
-    answer = {"graphs": [spec.model_dump(mode="json") for spec in specs], "is_small": all(map(is_small, modules))}
+    answer = {"graphs": [spec.as_dict() for spec in specs], "is_small": all(map(is_small, modules))}
     return answer, files
 
 
@@ -125,7 +125,7 @@ def _compare(run: ExportRun, graph: GraphSpec, module: TracedModule, precision: 
         run.report(f"{graph.file}: {error}")
         return graph
     measured = {"max_abs_error": verified.max_abs_error, "max_abs_value": verified.max_abs_value}
-    return graph.model_copy(update=measured)
+    return graph.with_changes(**measured)
 
 
 def _summary(graph: GraphSpec) -> str:

@@ -48,7 +48,7 @@ def export_bundle(plan: ExportPlan, report: Callable[[str], None]) -> Manifest:
         if not is_disk_full(error):
             raise
         raise ExportError(
-            f"--out {plan.out}: the disk is full; free some, then run the same command again: what is finished is kept"
+            f"--out {plan.out}: the disk is full; free some space and run the same command again to resume"
         ) from error
     finally:
         _remove_partial_files(plan.out)
@@ -79,7 +79,7 @@ def _export(run: ExportRun) -> Manifest:
         add(scorer.graphs, scorer.weight_files)
     contents = BundleContents(tuple(graphs), tuple(weight_files), preview, None if scorer is None else scorer.spec)
     manifest = build_manifest(plan, checked, contents, run.log)
-    write_text(plan.out / MANIFEST_NAME, manifest.model_dump_json(indent=1) + "\n")
+    write_text(plan.out / MANIFEST_NAME, manifest.to_json(indent=1) + "\n")
     run.log.close()
     return manifest
 
@@ -92,9 +92,9 @@ def _export_guidance(run: ExportRun, geometry: Geometry, latent: LatentSpec) -> 
     def work() -> tuple[dict[str, Any], Iterable[Path]]:
         write_guide_and_step(shape, order, file)
         description = verify_guide_and_step(shape, order, file)
-        return graph_spec("guide_and_step", geometry, file, "fp32", description).model_dump(mode="json"), (file,)
+        return graph_spec("guide_and_step", geometry, file, "fp32", description).as_dict(), (file,)
 
-    spec = GraphSpec.model_validate(run.log.step(file.name, {"shape": shape, "order": order}, work))
+    spec = GraphSpec.from_dict(run.log.step(file.name, {"shape": shape, "order": order}, work))
     run.report(f"{file.name}: differs from numpy by {spec.max_abs_error:.1e}")
     return spec
 
@@ -105,9 +105,9 @@ def _fit_preview(run: ExportRun) -> PreviewSpec:
     def work() -> tuple[dict[str, Any], Iterable[Path]]:
         vae = checkpoint.vae()  # with weights, in float32; the component stays without
         load_weights(vae, checkpoint.shards("vae"), torch.float32)
-        return fit_preview(vae).model_dump(mode="json"), ()
+        return fit_preview(vae).as_dict(), ()
 
-    preview = PreviewSpec.model_validate(run.log.step("preview", {"component": checkpoint.identity("vae")}, work))
+    preview = PreviewSpec.from_dict(run.log.step("preview", {"component": checkpoint.identity("vae")}, work))
     run.report(f"preview projection: R² {preview.r_squared:.3f}")
     return preview
 

@@ -62,7 +62,7 @@ def _check_precision(plan: ExportPlan) -> None:
     needs_ranges = plan.precision_of("transformer") in {"int8", "fp8"}
     if needs_ranges and plan.calibration is None:
         raise ExportError(
-            f"--precision {plan.precision}: the inputs of linears are quantised too, and their ranges must be "
+            f"--precision {plan.precision}: the inputs of linear layers are quantised too, and their ranges must be "
             "measured; run `python -m export.quantise.calibrate` and give its folder as --calibration, or take int4"
         )
 
@@ -74,7 +74,7 @@ def _check_adapters(plan: ExportPlan) -> None:
         if not choice.file.is_file():
             raise ExportError(f"adapter {choice.file}: no such file; give a LoRA in safetensors")
     if plan.distilled is not None and not plan.adapters:
-        raise ExportError("--distilled: says how few-step adapters were trained; give them with --lora-high")
+        raise ExportError("--distilled: describes adapters for few steps; give the adapters with --lora-high")
 
 
 def _check_out(plan: ExportPlan) -> None:
@@ -89,4 +89,6 @@ def _check_out(plan: ExportPlan) -> None:
             raise ExportError(f"--out {out}: is not empty and holds no bundle; give another folder")
     free = free_disk_bytes(out)
     if free < _MIN_FREE_BYTES:
-        raise ExportError(f"--out {out}: only {free} bytes are free on that disk; free some or give another folder")
+        raise ExportError(
+            f"--out {out}: only {free} bytes are free on that disk; free some space or give another folder"
+        )

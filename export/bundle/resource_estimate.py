@@ -66,7 +66,7 @@ class ResourceEstimate:
             )
             raise ExportError(
                 f"--out {plan.out}: {_gb(self.disk_bytes)} are needed and {_gb(free)} are free on that disk; free "
-                f"some, give a folder on another disk, or {remedy}"
+                f"some space, give a folder on another disk, or {remedy}"
             )
         available = available_memory_bytes()
         if plan.targets and available is not None and available < self.build_bytes:

@@ -52,8 +52,8 @@ def export_scorer(run: ExportRun, folder: Path, contrasts: tuple[ContrastWords, 
     inputs = {"scorer": files_identity(folder), "is_inside": folder.resolve().is_relative_to(out.resolve())}
     answer = run.log.step("scorer", inputs, lambda: _export(folder, contrasts, out, run.report))
     return ScorerExport(
-        spec=ScorerSpec.model_validate(answer["spec"]),
-        graphs=tuple(GraphSpec.model_validate(graph) for graph in answer["graphs"]),
+        spec=ScorerSpec.from_dict(answer["spec"]),
+        graphs=tuple(GraphSpec.from_dict(graph) for graph in answer["graphs"]),
         weight_files=tuple(out / name for name in answer["weight_files"]),
     )
 
@@ -78,8 +78,8 @@ def _export(
     with replacing(out / CONTRAST_NAME) as partial, partial.open("wb") as stream:
         np.save(stream, embeddings)
     answer = {
-        "spec": spec.model_dump(mode="json"),
-        "graphs": [graph.model_dump(mode="json") for graph in graphs],
+        "spec": spec.as_dict(),
+        "graphs": [graph.as_dict() for graph in graphs],
         "weight_files": [file.relative_to(out).as_posix() for file in weights.files],
     }
     written = () if planned.encodings is None else weights.files
@@ -127,7 +127,7 @@ def _language_specs(contrasts: tuple[ContrastWords, ...]) -> Iterator[LanguageCo
     for words in contrasts:
         middle = start + len(words.subjects)
         end = middle + len(words.scenes)
-        yield LanguageContrastSpec.model_validate(
+        yield LanguageContrastSpec.from_dict(
             {
                 "language": words.language,
                 "subjects": (start, middle),

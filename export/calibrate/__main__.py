@@ -51,9 +51,9 @@ def calibrate_bundle(
         fitting, held_out = fitting.split()
     spec, figures = calibrate(scorer, manifest.scorer, fitting, held_out)
     if outcomes is not None:
-        spec = spec.model_copy(update={"success": fit_success(read_outcomes(outcomes))})
-    changed = manifest.model_copy(update={"scorer": spec})
-    write_text(folder / MANIFEST_NAME, changed.model_dump_json(indent=1) + "\n")
+        spec = spec.with_changes(success=fit_success(read_outcomes(outcomes)))
+    changed = manifest.with_changes(scorer=spec)
+    write_text(folder / MANIFEST_NAME, changed.to_json(indent=1) + "\n")
     return figures
 
 
@@ -61,12 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m export.calibrate", description="Fits a bundle's scorer on labelled pairs."
     )
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("pairs", type=Path, help="JSON lines, see docs/scoring.md")
-    parser.add_argument("--held-out", type=Path, help="pairs to measure on (default: those of half of the pictures)")
+    parser.add_argument("bundle", type=Path, help="folder of the bundle")
+    parser.add_argument("pairs", type=Path, help="labelled pairs as JSON lines, see docs/scoring.md")
+    parser.add_argument(
+        "--held-out", type=Path, help="pairs to measure on (default: the pairs of half of the pictures)"
+    )
     parser.add_argument("--outcomes", type=Path, help="JSON lines of score and success, to fit the success probability")
-    parser.add_argument("--json", type=Path, help="figures")
-    parser.add_argument("--plot", type=Path, help="reliability plot, SVG")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--plot", type=Path, help="file for the reliability plot, SVG")
     return parser
 
 

@@ -29,9 +29,9 @@ def calibrate(
     scorer: PairScorer, spec: ScorerSpec, fitting: PairFile, held_out: PairFile
 ) -> tuple[ScorerSpec, Figures]:
     """Fits grounding and clause probabilities. Returns the fitted spec and its figures on ``held_out``."""
-    plain = spec.model_copy(update={"calibration": None})
+    plain = spec.with_changes(calibration=None)
     grounding = fit_grounding(scorer.judge(fitting, plain), plain.grounding)
-    plain = plain.model_copy(update={"grounding": grounding})
+    plain = plain.with_changes(grounding=grounding)
     judged = scorer.judge(fitting, plain)
     clauses = tuple(
         fitted for kind in KINDS for language in LANGUAGES if (fitted := _fitted(judged, kind, language)) is not None
@@ -43,13 +43,13 @@ def calibrate(
         brier_score=0.0,
         expected_calibration_error=0.0,
     )
-    result = scorer.judge(held_out, plain.model_copy(update={"calibration": calibration}))
+    result = scorer.judge(held_out, plain.with_changes(calibration=calibration))
     figures = figures_of(result)
     measured = {
         "brier_score": figures["clauses"]["all"]["brier_score"],
         "expected_calibration_error": figures["clauses"]["all"]["expected_calibration_error"],
     }
-    return plain.model_copy(update={"calibration": calibration.model_copy(update=measured)}), figures
+    return plain.with_changes(calibration=calibration.with_changes(**measured)), figures
 
 
 def _fitted(judged: Sequence[Judged], kind: ClauseKind, language: str) -> ClauseCalibrationSpec | None:
@@ -57,7 +57,7 @@ def _fitted(judged: Sequence[Judged], kind: ClauseKind, language: str) -> Clause
     if min(labels.sum(), (~labels).sum()) < _FEWEST:
         return None
     slope, offset = fit_logistic(margins, labels)
-    return ClauseCalibrationSpec.model_validate(
+    return ClauseCalibrationSpec.from_dict(
         {
             "kind": kind.value,
             "language": language,

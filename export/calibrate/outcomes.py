@@ -53,7 +53,7 @@ def fit_success(outcomes: Sequence[Outcome]) -> SuccessSpec:
     if len(labels) < FEWEST_OUTCOMES or min(failures, successes) < FEWEST_FAILURES:
         raise ExportError(
             f"{len(labels)} outcomes with {failures} failures: {FEWEST_OUTCOMES} with {FEWEST_FAILURES} failures and "
-            "as many successes are needed; until then the published figures serve"
+            "as many successes are needed; until then the published figures are used"
         )
     scores: Values = np.array([item.score for item in outcomes], np.float64) / 100.0
     folds = np.random.default_rng(0).permutation(len(labels)) % _FOLDS

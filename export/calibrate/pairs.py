@@ -84,5 +84,5 @@ def read_pairs(path: Path) -> PairFile:
                 what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else "is not JSON"
                 raise ExportError(f"{path}, line {number}: {what}") from error
     if not pairs:
-        raise ExportError(f"{path} holds no pairs; write one JSON object a line")
+        raise ExportError(f"{path} holds no pairs; write one JSON object per line")
     return PairFile(path.parent, tuple(pairs), hashlib.sha256(content).hexdigest())

@@ -44,7 +44,7 @@ def fit_grounding(judged: Sequence[Judged], spec: GroundingSpec) -> GroundingSpe
         for offset in (slope * step for step in _OFFSETS)
     ]
     _, slope, offset = max(tried)
-    return spec.model_copy(update={"slope": slope, "offset": offset})
+    return spec.with_changes(slope=slope, offset=offset)
 
 
 def margins_of(item: Judged, spec: GroundingSpec) -> Map:

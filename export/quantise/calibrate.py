@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export.quantise.calibrate", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="folder with model_index.json")
     parser.add_argument("--out", type=Path, required=True, help="folder for the measurements")
-    parser.add_argument("--pairs", type=Path, help="lines of JSON with picture and sentence (default: generated ones)")
+    parser.add_argument("--pairs", type=Path, help="JSON lines with picture and sentence (default: generated pairs)")
     parser.add_argument("--size", default="256x256", help="WIDTHxHEIGHT in pixels")
     parser.add_argument("--frames", type=int, default=17, help="frame count, 4n + 1")
     parser.add_argument("--samples", type=int, default=4, help="noise levels for each pair")

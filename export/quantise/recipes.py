@@ -65,7 +65,7 @@ class Recipe:
         """
         if self.needs_calibration and calibration is None:
             raise ExportError(
-                f"--precision {self.precision} quantises the inputs of linears and needs their ranges; run "
+                f"--precision {self.precision} quantises the inputs of linear layers and needs their ranges; run "
                 "`python -m export.quantise.calibrate` first, or choose int4, fp16 or bf16"
             )
         return {name: self._encoding(source, name, calibration) for name in source.names()}
@@ -97,30 +97,33 @@ _TEXT_LINEARS = r"^encoder\.block\.\d+\.layer\.\d+\.(SelfAttention\.[qkvo]|Dense
 _FLOAT32_ISLANDS = Rule(
     r"(^|\.)(scale_shift_table|norm\d\.(weight|bias)|condition_embedder\.time_embedder\..*)$",
     "Diffusers keeps modulation, norms and the time embedder in float32 (WanTransformer3DModel."
-    "_keep_in_fp32_modules): t reaches 999, and a scale is applied to every token. They are 0.2 % of the weights.",
+    "_keep_in_fp32_modules): t reaches 999, and a "
+    "scale is applied to every token. They are 0.2 % of the weights.",
     dtype=torch.float32,
 )
 _HIGH = (
     _FLOAT32_ISLANDS,
     Rule(
         r"^proj_out\.",
-        "The last projection writes the prediction itself: alone in INT4 it costs as much (0.061) as the whole of the "
-        "blocks (0.066), for 0.002 % of the weights.",
+        "The last projection writes the prediction: quantised alone in INT4 it causes as much error (0.061) as all "
+        "blocks together (0.066), for 0.002 % of the weights.",
     ),
     Rule(
         r"^patch_embedding\.",
-        "The first projection is a convolution over latents and mask, whose scales differ; 0.005 % of the weights.",
+        "The first projection is a convolution over latents and mask, which have different scales; it is 0.005 % of "
+        "the weights.",
     ),
     Rule(
         r"^condition_embedder\.",
-        "Time and text embedders run once a step for a few rows: nothing is gained. Time's projection alone in INT4 "
-        "costs 0.021, as it modulates every token.",
+        "Time and text embedders run once per step on a few rows, so quantising them saves nothing. The time "
+        "projection quantised alone in INT4 causes an error of 0.021, because it modulates every token.",
     ),
 )
 _SAME_TEXT_ENCODER = Rule(
     _TEXT_LINEARS,
-    "umT5's inputs have outliers that eight bits for a whole tensor cannot hold; weights alone by output channel cost "
-    "little and halve 11.4 GB. They run once a prompt.",
+    "The inputs of umT5's linear layers have outliers that one 8-bit scale per tensor cannot represent, so only the "
+    "weights are quantised, with one scale per output channel: a small error, and half of the 11.4 GB. The text "
+    "encoder runs once per prompt.",
     form="int8",
 )
 
@@ -140,8 +143,8 @@ _RULES: Mapping[ComponentKind, Mapping[Precision, Recipe]] = {
             torch.float16,
             _transformer(
                 "int8",
-                "Weights by output channel (0.005 alone), inputs with one calibrated scale (0.015): the most exact "
-                "eight bits, and the fast ones of sm_86.",
+                "One scale per output channel for weights (error 0.005 alone), one calibrated scale for inputs "
+                "(0.015): the most accurate 8-bit format, and the fast one on sm_86.",
                 with_input=True,
             ),
         ),
@@ -150,8 +153,8 @@ _RULES: Mapping[ComponentKind, Mapping[Precision, Recipe]] = {
             torch.float16,
             _transformer(
                 "fp8",
-                "E4M3 with one scale a weight and a calibrated one an input. sm_89 only: the compiler refuses it for "
-                "sm_86. Three bits of mantissa make it less exact than INT8 (0.027 against 0.015).",
+                "E4M3 with one scale per weight tensor and one calibrated scale per input. sm_89 only: the compiler "
+                "refuses it for sm_86. Its 3-bit mantissa makes it less accurate than INT8 (0.027 against 0.015).",
                 with_input=True,
             ),
         ),
@@ -160,8 +163,8 @@ _RULES: Mapping[ComponentKind, Mapping[Precision, Recipe]] = {
             torch.float16,
             _transformer(
                 "int4",
-                "Weights alone, in blocks: what lets both experts of 14 B stay on a 24 GB card. 0.066 rounded to "
-                "nearest, 0.038 with feedback from calibrated moments.",
+                "Weights only, in blocks: both 14B experts then fit in the memory of a 24 GB GPU. The error is 0.066 "
+                "rounded to nearest, and 0.038 with error feedback from calibrated moments.",
                 with_input=False,
             ),
         ),
@@ -174,7 +177,7 @@ _RULES: Mapping[ComponentKind, Mapping[Precision, Recipe]] = {
             (
                 Rule(
                     r"DenseReluDense\.wo\.",
-                    "umT5's feed-forward overflows float16; the library keeps its last projection in float32.",
+                    "The feed-forward of umT5 overflows float16; Transformers keeps its last projection in float32.",
                     dtype=torch.float32,
                 ),
             ),

@@ -52,7 +52,9 @@ def read_pairs(file: Path, geometry: Geometry) -> list[Pair]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ExportError(f"cannot read {file}: {error.strerror}; give a file of pictures and sentences") from error
+        raise ExportError(
+            f"cannot read {file}: {error.strerror}; give a file of JSON lines with picture and sentence"
+        ) from error
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -67,7 +69,7 @@ def read_pairs(file: Path, geometry: Geometry) -> list[Pair]:
             ) from error
         pairs.append(Pair(np.asarray(fitted)[None], sentence))
     if not pairs:
-        raise ExportError(f"{file}: holds no pair; write one JSON object a line")
+        raise ExportError(f"{file}: holds no pair; write one JSON object per line")
     return pairs
 
 
@@ -111,7 +113,7 @@ class TransformerSamples:
             timesteps = [item for item in timesteps if (item >= boundary) == is_high]
         if not timesteps:
             raise ExportError(
-                f"{component}: serves none of {step_count} steps with shift {shift:g}; calibrate with more steps"
+                f"{component}: runs in none of {step_count} steps with shift {shift:g}; calibrate with more steps"
             )
         for index, encoded in enumerate(self._encoded):
             places = np.linspace(0, len(timesteps) - 1, samples_per_pair).round().astype(int)

@@ -88,7 +88,7 @@ def write_tensors(
         if error.errno == errno.ENOSPC:
             needed = len(header) + sum(place.byte_count for place in places.values())
             raise ExportError(
-                f"{file}: the disk is full, {needed} bytes are needed; free some or export to another"
+                f"{file}: the disk is full, {needed} bytes are needed; free some space or export to another disk"
             ) from error
         raise
 

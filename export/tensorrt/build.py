@@ -43,8 +43,8 @@ def build(request: BuildRequest) -> BuildAnswer:
         raise ExportError(_refusal(request, log.summary()))
     if log.activation_bytes is None or log.weight_bytes is None:
         raise ExportError(
-            f"{request.module_name} {trt.__version__} did not log the engine's memory, which the server needs "
-            "to plan its own; use a version that does"
+            f"{request.module_name} {trt.__version__} did not log how much memory the TensorRT engine "
+            "takes, which the memory plan needs; use a version that does"
         )
     return BuildAnswer(
         compiler_version=trt.__version__,

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         if not is_disk_full(error):
             raise
-        answer = BuildAnswer(error=f"{request.engine_file}: {error.strerror}; free some of that disk")
+        answer = BuildAnswer(error=f"{request.engine_file}: {error.strerror}; free space on that disk")
     answer_file.write_text(answer.model_dump_json(), encoding="utf-8")
     return 0
 

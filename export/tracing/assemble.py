@@ -65,7 +65,7 @@ def _tensor_spec(value: ir.Value) -> TensorSpec:
     if dtype is None or shape is None:
         raise RuntimeError(f"the tracer gave {value.name} no type or no shape")
     axes = tuple(axis if isinstance(axis, int) else str(axis.value) for axis in shape)
-    return TensorSpec.model_validate({"name": value.name, "dtype": str(dtype.numpy()), "shape": axes})
+    return TensorSpec.from_dict({"name": value.name, "dtype": str(dtype.numpy()), "shape": axes})
 
 
 class _Assembly:

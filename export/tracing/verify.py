@@ -84,6 +84,6 @@ def verify_against(
 
 def _specs(nodes: list[onnxruntime.NodeArg]) -> tuple[TensorSpec, ...]:
     return tuple(
-        TensorSpec.model_validate({"name": node.name, "dtype": _DTYPES[node.type], "shape": tuple(node.shape)})
+        TensorSpec.from_dict({"name": node.name, "dtype": _DTYPES[node.type], "shape": tuple(node.shape)})
         for node in nodes
     )

@@ -128,7 +128,8 @@ class Checkpoint:
             return without_weights(build, dtype)
         except Exception as error:  # each library has its own errors for a configuration that makes no model
             raise ExportError(
-                f"{self.folder / component / 'config.json'} makes no model: {error}; download the component again"
+                f"{self.folder / component / 'config.json'} describes no usable model: {error}; download "
+                "the component again"
             ) from error
 
 

@@ -74,7 +74,7 @@ def shard_files(folder: Path) -> list[Path]:
         try:
             names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise ExportError(f"cannot load {folder}: {index.name} is no index of shards; {remedy}") from error
+            raise ExportError(f"cannot load {folder}: {index.name} is not a shard index; {remedy}") from error
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             raise ExportError(

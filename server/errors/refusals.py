@@ -5,14 +5,14 @@
     Refusal
     ├── InvalidRequest    fields of the request are wrong
     ├── SizeNotCompiled   the bundle was not compiled for the size or length of the request
-    ├── TokenMissing      the call shows no token, nor a certificate in its place
+    ├── TokenMissing      the call has neither a token nor a client certificate
     ├── TokenUnknown      no caller has this token
     ├── TokenExpired      the token is known and has expired
     ├── CallerUnknown     the client certificate is valid, and no caller is listed under its names
     ├── QuotaExceeded     the caller has reached one of its limits
     ├── QueueFull         every place in the queue is taken
-    ├── ServerStarting    the engine is not open yet
-    ├── ServerDraining    the server is about to stop
+    ├── ServerStarting    the engine is still loading
+    ├── ServerDraining    the server is shutting down
     ├── DeadlinePassed    the deadline passed before the work began
     ├── DeadlineTooShort  the estimated wait and work exceed the deadline
     ├── ReaderStalled     a ready message waited too long for its reader
@@ -73,17 +73,17 @@ class SizeNotCompiled(Refusal):
 
 
 class TokenMissing(Refusal):
-    """The call shows no token, nor a certificate in its place."""
+    """The call has neither a token nor a client certificate."""
 
     def __init__(self) -> None:
-        super().__init__("this server takes no call without a token; send it as metadata, authorization: Bearer TOKEN")
+        super().__init__("this server needs a token; send it as metadata, authorization: Bearer TOKEN")
 
 
 class TokenUnknown(Refusal):
     """No caller has this token."""
 
     def __init__(self) -> None:
-        super().__init__("the token is not one of this server's; ask its operator for one")
+        super().__init__("this server does not know the token; ask its operator for one")
 
 
 class TokenExpired(Refusal):
@@ -97,14 +97,18 @@ class CallerUnknown(Refusal):
     """The client certificate is valid, and no caller is listed under its names."""
 
     def __init__(self) -> None:
-        super().__init__("no name in the client certificate may call this server; ask its operator to list one")
+        super().__init__(
+            "no name in the client certificate is listed as a caller; ask the server's operator to list one"
+        )
 
 
 class QuotaExceeded(Refusal):
     """The caller has reached a limit: ``quota`` is the name of the limit, ``limit`` its value."""
 
     def __init__(self, caller_name: str, quota: str, limit: int, retry_seconds: float) -> None:
-        super().__init__(f"{caller_name or 'callers'} may have {quota}={limit}, and has; wait, or ask for more")
+        super().__init__(
+            f"{caller_name or 'the caller'} has reached the limit {quota}={limit}; wait, or ask for a higher one"
+        )
         self.caller_name = caller_name
         self.quota = quota
         self.limit = limit
@@ -115,14 +119,14 @@ class QueueFull(Refusal):
     """Every place in the queue is taken. ``free_seconds``: the expected time until one is free; None: unknown."""
 
     def __init__(self, capacity: int, free_seconds: float | None = None) -> None:
-        super().__init__(f"the queue is full, {capacity} may wait; try again later or on another server")
+        super().__init__(f"the queue is full ({capacity} jobs may wait); try again later or on another server")
         self.capacity = capacity
         # A retry in less than a second would be refused again.
         self.retry_seconds = QUEUE_RETRY_SECONDS if free_seconds is None else max(free_seconds, 1.0)
 
 
 class ServerStarting(Refusal):
-    """The engine is not open yet."""
+    """The engine is still loading."""
 
     def __init__(self) -> None:
         super().__init__("the server is starting; try again shortly")
@@ -139,7 +143,7 @@ class DeadlinePassed(Refusal):
     """The caller's deadline passed before the work began."""
 
     def __init__(self) -> None:
-        super().__init__("the deadline was over before the work began; send a later one")
+        super().__init__("the deadline passed before the work began; send a later one")
 
 
 class DeadlineTooShort(Refusal):
@@ -147,7 +151,7 @@ class DeadlineTooShort(Refusal):
 
     def __init__(self, remaining_seconds: float, wait_seconds: float, work_seconds: float) -> None:
         super().__init__(
-            f"the deadline is in {remaining_seconds:.3g} s, and the job is likely to wait {wait_seconds:.3g} s and to "
+            f"the deadline is in {remaining_seconds:.3g} s, but the job will probably wait {wait_seconds:.3g} s and "
             f"take {work_seconds:.3g} s; send a later deadline, or ask for fewer steps, fewer frames or a smaller size"
         )
         self.remaining_seconds = remaining_seconds
@@ -159,7 +163,7 @@ class ReaderStalled(Refusal):
     """A ready message waited too long for its reader."""
 
     def __init__(self, max_stall_seconds: float) -> None:
-        super().__init__(f"a message waited {max_stall_seconds:g} s for the reader; read the stream as it comes")
+        super().__init__(f"a message waited {max_stall_seconds:g} s for the reader; read messages as they arrive")
 
 
 class BufferFull(Refusal):
@@ -167,7 +171,7 @@ class BufferFull(Refusal):
 
     def __init__(self, max_buffered_bytes: int) -> None:
         super().__init__(
-            f"more than {max_buffered_bytes} bytes wait for the reader; read faster, or ask for a smaller "
+            f"more than {max_buffered_bytes} bytes waited for the reader; read faster, or ask for a smaller "
             "stream.frame_encoding"
         )
 
@@ -176,7 +180,7 @@ class ReaderGone(Refusal):
     """No reader resumed the stream within ``stream.resume_window``."""
 
     def __init__(self) -> None:
-        super().__init__("nobody took the stream up again within stream.resume_window")
+        super().__init__("no call resumed the stream within stream.resume_window")
 
 
 class JobNotFound(Refusal):
@@ -185,7 +189,7 @@ class JobNotFound(Refusal):
     def __init__(self) -> None:
         super().__init__(
             "this server holds no job of this request_id for the caller: it was cancelled, its resume_window is over, "
-            "or it ran elsewhere; send the request again without resume_token"
+            "or it ran on another server; send the request again without resume_token"
         )
 
 
@@ -194,7 +198,7 @@ class EventsDropped(Refusal):
 
     def __init__(self) -> None:
         super().__init__(
-            "the events after this resume_token are not held any more, to keep memory bounded; send the request again "
+            "the events after this resume_token were dropped to keep memory bounded; send the request again "
             "under a new request_id, or with a smaller stream.frame_encoding"
         )
 
@@ -203,21 +207,23 @@ class RequestIdReused(Refusal):
     """Another request of the caller has this request id."""
 
     def __init__(self) -> None:
-        super().__init__("another request was sent under this request_id; send this one under a new UUID")
+        super().__init__("this request_id belongs to another request; send this one under a new UUID")
 
 
 class MalformedRequest(Refusal):
     """The request bytes do not parse as a message of the method."""
 
     def __init__(self) -> None:
-        super().__init__("the request cannot be read as a message of this method; use stubs of the same version")
+        super().__init__(
+            "the request does not parse as a message of this method; use client stubs of the server's version"
+        )
 
 
 class UnknownService(Refusal):
     """The health request names a service that this server does not serve."""
 
     def __init__(self) -> None:
-        super().__init__("no such service is served here")
+        super().__init__("this server has no such service")
 
 
 def refusal_of(

@@ -61,33 +61,33 @@ class Rule:
 
     @property
     def label(self) -> str:
-        """The reason as the label of metrics has it: in lower case."""
+        """The reason in lower case, as a metric's label value."""
         return self.reason.lower()
 
 
 RULES: dict[type[BaseException], Rule] = {
     TokenMissing: Rule(
-        grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING", "The call shows no token, nor a certificate in its place."
+        grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING", "The call has neither a token nor a client certificate."
     ),
-    TokenUnknown: Rule(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_UNKNOWN", "The token is not one of the server's."),
+    TokenUnknown: Rule(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_UNKNOWN", "The server does not know the token."),
     TokenExpired: Rule(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED", "The token has expired."),
     CallerUnknown: Rule(
-        grpc.StatusCode.PERMISSION_DENIED, "CALLER_UNKNOWN", "No name in the client certificate may call."
+        grpc.StatusCode.PERMISSION_DENIED, "CALLER_UNKNOWN", "No name in the client certificate is listed as a caller."
     ),
     QuotaExceeded: Rule(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         "QUOTA_EXCEEDED",
-        "The caller takes as much as it may; which limit is in `QuotaFailure` and in the metadata.",
+        "The caller has reached a limit; `QuotaFailure` and the metadata name it.",
         retry_seconds=5,
     ),
-    InvalidRequest: Rule(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_JOB", "Fields are wrong; each is in `BadRequest`."),
+    InvalidRequest: Rule(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_JOB", "Fields are wrong; `BadRequest` lists them."),
     MalformedRequest: Rule(
-        grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", "The bytes are no message of this method."
+        grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST", "The request does not parse as a message of this method."
     ),
     SizeNotCompiled: Rule(
         grpc.StatusCode.FAILED_PRECONDITION,
         "NOT_COMPILED",
-        "The bundle was not compiled for this size or length; the field is in `BadRequest`.",
+        "The bundle was not compiled for this size or length; `BadRequest` names the field.",
     ),
     MatchRefused: Rule(
         grpc.StatusCode.FAILED_PRECONDITION,
@@ -95,56 +95,62 @@ RULES: dict[type[BaseException], Rule] = {
         "The match score is below `match.minimum_score`; both are in the metadata, the `MatchReport` in the details.",
     ),
     ScorerMissing: Rule(
-        grpc.StatusCode.FAILED_PRECONDITION, "SCORER_MISSING", "A match was asked for and the bundle has no scorer."
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "SCORER_MISSING",
+        "The request asks for a match, and the bundle has no scorer.",
     ),
     QueueFull: Rule(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         "QUEUE_FULL",
-        "As many jobs wait as may wait; how many is in `QuotaFailure`.",
+        "The queue is full; `QuotaFailure` holds its capacity.",
         retry_seconds=QUEUE_RETRY_SECONDS,
     ),
     OutOfMemory: Rule(
         grpc.StatusCode.UNAVAILABLE,
         "OUT_OF_MEMORY",
-        "The device ran out of memory under the job; the engine starts again, which gives all of it back.",
+        "The device ran out of memory during the job; the worker process is restarted, which frees all of its memory.",
         retry_seconds=10,
         public_text="the device ran out of memory; send the job again, or ask for a smaller size or fewer frames",
     ),
     EngineLost: Rule(
         grpc.StatusCode.UNAVAILABLE,
         "ENGINE_LOST",
-        "The engine's process ended under the job; it starts again.",
+        "The worker process ended during the job and is being restarted.",
         retry_seconds=5,
     ),
     EngineHung: Rule(
         grpc.StatusCode.UNAVAILABLE,
         "ENGINE_HUNG",
-        "A step took longer than `--max-step-seconds`; the engine's process was ended and starts again.",
+        "A step took longer than `--max-step-seconds`; the worker process was killed and is being restarted.",
         retry_seconds=5,
     ),
     EngineRestarting: Rule(
         grpc.StatusCode.UNAVAILABLE,
         "ENGINE_RESTARTING",
-        "The engine's process starts again after a fault.",
+        "The worker process is being restarted after a fault.",
         retry_seconds=5,
     ),
     ServerStarting: Rule(
-        grpc.StatusCode.UNAVAILABLE, "SERVER_STARTING", "The engine is not open yet.", retry_seconds=2
+        grpc.StatusCode.UNAVAILABLE, "SERVER_STARTING", "The engine is still loading.", retry_seconds=2
     ),
     ServerDraining: Rule(
-        grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING", "The server is about to stop.", retry_seconds=1
+        grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING", "The server is shutting down.", retry_seconds=1
     ),
     ReaderStalled: Rule(
-        grpc.StatusCode.ABORTED, "READER_STALLED", "The reader let a ready message wait longer than it may."
+        grpc.StatusCode.ABORTED, "READER_STALLED", "A ready message waited for the reader longer than allowed."
     ),
-    BufferFull: Rule(grpc.StatusCode.ABORTED, "BUFFER_FULL", "The reader is slower than the frames."),
+    BufferFull: Rule(
+        grpc.StatusCode.ABORTED, "BUFFER_FULL", "The reader is slower than the frames come, and the buffer is full."
+    ),
     ReaderGone: Rule(
-        grpc.StatusCode.ABORTED, "READER_GONE", "Nobody took the stream up again within its window; only counted."
+        grpc.StatusCode.ABORTED,
+        "READER_GONE",
+        "No call resumed the stream within its resume window. Appears in metrics only.",
     ),
     JobNotFound: Rule(
         grpc.StatusCode.NOT_FOUND,
         "JOB_NOT_FOUND",
-        "The caller has no such job to take up or to cancel, or has it no more.",
+        "The caller has no such job to resume or to cancel, or the server no longer holds the job.",
     ),
     EventsDropped: Rule(
         grpc.StatusCode.OUT_OF_RANGE,
@@ -152,17 +158,19 @@ RULES: dict[type[BaseException], Rule] = {
         "The events after the resume token were dropped to keep memory bounded.",
     ),
     RequestIdReused: Rule(
-        grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED", "Another request of the caller has this `request_id`."
+        grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED", "The caller used this `request_id` for another request."
     ),
     Cancelled: Rule(grpc.StatusCode.CANCELLED, "CANCELLED", "The caller cancelled."),
-    DeadlinePassed: Rule(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "The caller's deadline is over."),
+    DeadlinePassed: Rule(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "The caller's deadline has passed."),
     DeadlineTooShort: Rule(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "DEADLINE_TOO_SHORT",
-        "Wait and work are known to take longer than the caller's deadline; the figures are in the metadata.",
+        "The estimated wait and work exceed the caller's deadline; the metadata holds the figures.",
     ),
     UnknownService: Rule(
-        grpc.StatusCode.NOT_FOUND, "UNKNOWN_SERVICE", "Health was asked about a service that is not served here."
+        grpc.StatusCode.NOT_FOUND,
+        "UNKNOWN_SERVICE",
+        "The health request names a service that this server does not have.",
     ),
     GraphFailed: Rule(
         grpc.StatusCode.INTERNAL,
@@ -174,7 +182,7 @@ RULES: dict[type[BaseException], Rule] = {
 INTERNAL = Rule(
     grpc.StatusCode.INTERNAL,
     "INTERNAL",
-    "Anything unforeseen; details are in the log under the request id.",
+    "An unexpected error; details are in the log under the request id.",
     public_text="internal error; details are in the server's log under this request id",
 )
 

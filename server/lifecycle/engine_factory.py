@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine import fake_engine, open_engine, open_worker_engine
+from engine import fake_engine, launch_worker_engine, open_engine
 from engine.api.settings import EngineSettings, WorkerSettings
 from server.observability.logs import configure_logging
 
@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 
-def engine_factory(settings: Settings) -> Callable[[], Engine]:
-    """Returns the function that opens the engine."""
-    return partial(_open_here if settings.engine_process == "server" else _open_in_worker, settings)
+def launch_engine(settings: Settings) -> Callable[[], Engine]:
+    """Returns the function that opens the engine; an engine in its own process begins to open at once."""
+    opener = partial(_open_here, settings)
+    if settings.engine_process == "server":
+        return opener
+    set_up = partial(configure_logging, settings.log_level, settings.log_format)
+    return launch_worker_engine(
+        opener, WorkerSettings(settings.max_step_seconds, settings.engine_restart_seconds, set_up)
+    )
 
 
 def _open_here(settings: Settings) -> Engine:
@@ -27,12 +33,4 @@ def _open_here(settings: Settings) -> Engine:
     return open_engine(
         settings.bundle,
         EngineSettings(settings.engine_thread_count, settings.text_cache_entry_count, settings.memory_budget_bytes),
-    )
-
-
-def _open_in_worker(settings: Settings) -> Engine:
-    set_up = partial(configure_logging, settings.log_level, settings.log_format)
-    return open_worker_engine(
-        partial(_open_here, settings),
-        WorkerSettings(settings.max_step_seconds, settings.engine_restart_seconds, set_up),
     )

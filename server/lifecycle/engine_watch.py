@@ -1,4 +1,4 @@
-"""Follows the engine's process for callers and operators: counts losses, and has new jobs refused meanwhile."""
+"""Follows the worker process for callers and operators: counts losses, and has new jobs refused meanwhile."""
 
 from __future__ import annotations
 

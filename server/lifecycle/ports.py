@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 from engine.api.capabilities import Limits
+from server.lifecycle.addresses import cannot_bind
 from server.observability.metrics_endpoint import MetricsEndpoint
-from server.settings import Address, SettingInvalid, Settings
+from server.settings import Address, Settings
 
 if TYPE_CHECKING:
     from server.observability.metrics import Metrics
@@ -50,22 +50,4 @@ def listen_metrics(address: Address, metrics: Metrics) -> MetricsEndpoint:
     try:
         return MetricsEndpoint(address, metrics.registry)
     except OSError as error:
-        raise _cannot_bind("metrics_listen", address, error) from None
-
-
-def check_free(name: str, address: Address) -> None:
-    """Raises ``SettingInvalid`` with the system's reason why an address cannot be bound; gRPC only logs the reason."""
-    try:
-        family, kind, protocol, _, target = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(target)
-    except OSError as error:
-        raise _cannot_bind(name, address, error) from None
-
-
-def _cannot_bind(name: str, address: Address, error: OSError) -> SettingInvalid:
-    reason = (error.strerror or str(error)).lower()
-    return SettingInvalid(
-        f"--{name.replace('_', '-')} {address} cannot be bound: {reason}; choose another address, or port 0 for any"
-    )
+        raise cannot_bind("metrics_listen", address, error) from None

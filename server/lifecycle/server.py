@@ -18,8 +18,9 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from server.lifecycle.addresses import check_free
 from server.lifecycle.engine_watch import EngineWatch
-from server.lifecycle.ports import check_free, grpc_options, listen_metrics
+from server.lifecycle.ports import grpc_options, listen_metrics
 from server.observability.gpus import nvml_gpus
 from server.observability.metrics import Method, Metrics
 from server.observability.metrics_endpoint import MetricsEndpoint

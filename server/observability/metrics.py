@@ -80,29 +80,30 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.rows: list[MetricRow] = []
-        self.calls_started = self._counter("grpc_server_started_total", "Calls that began.", _CALL_LABELS)
+        self.calls_started = self._counter("grpc_server_started_total", "Calls that started.", _CALL_LABELS)
         self.calls_handled = self._counter(
             "grpc_server_handled_total", "Calls that ended, by status code.", (*_CALL_LABELS, "grpc_code")
         )
-        self.messages_sent = self._counter("grpc_server_msg_sent_total", "Messages that readers took.", _CALL_LABELS)
+        self.messages_sent = self._counter("grpc_server_msg_sent_total", "Messages sent to readers.", _CALL_LABELS)
         self.call_seconds = self._histogram(
-            "grpc_server_handling_seconds", "Time of a call, from its request to its status.", _CALL_LABELS
+            "grpc_server_handling_seconds", "Duration of a call, from request to status.", _CALL_LABELS
         )
         self.is_serving = self._gauge("stillcue_serving", "1 while health says SERVING, else 0.")
-        self.running_jobs = self._gauge("stillcue_running_jobs", "Jobs in the engine, 0 or 1.")
+        self.running_jobs = self._gauge("stillcue_running_jobs", "Jobs that run in the engine: 0 or 1.")
         self.queue_jobs = self._gauge("stillcue_queue_jobs", "Jobs that wait behind the running one.")
         self.queue_capacity_jobs = self._gauge("stillcue_queue_capacity_jobs", "Jobs that may wait.")
         self.jobs = self._counter(
             "stillcue_jobs_total",
-            f"Jobs that had a place, by how they ended: `{COMPLETED}` or a reason.",
+            f"Admitted jobs, by outcome: `{COMPLETED}` or a reason.",
             ("outcome",),
             (COMPLETED, *REASONS),
         )
         self.jobs_rejected = self._counter(
-            "stillcue_jobs_rejected_total", "Generate calls that got no place, by reason.", ("reason",), REASONS
+            "stillcue_jobs_rejected_total", "Generate calls that were refused, by reason.", ("reason",), REASONS
         )
         self.job_queue_seconds = self._histogram(
-            "stillcue_job_queue_seconds", "Time that a job waited for the engine; jobs that got it only."
+            "stillcue_job_queue_seconds",
+            "Time that a job waited for the engine. Only jobs that reached the engine count.",
         )
         self.first_preview_seconds = self._histogram(
             "stillcue_time_to_first_preview_seconds", "Time from a request to its first preview."
@@ -114,69 +115,68 @@ class Metrics:
             "stillcue_frame_interval_seconds", "Time from one decoded frame of a clip to the next."
         )
         self.denoise_step_seconds = self._histogram(
-            "stillcue_denoise_step_seconds", "Time of a denoising step.", ("expert",)
+            "stillcue_denoise_step_seconds", "Duration of a denoising step.", ("expert",)
         )
         self.stage_seconds = self._histogram(
-            "stillcue_stage_seconds", "Time of a stage; jobs that the engine completed only.", ("stage",)
+            "stillcue_stage_seconds", "Duration of a stage. Only jobs that the engine completed count.", ("stage",)
         )
         self.cancel_latency_seconds = self._histogram(
-            "stillcue_cancel_latency_seconds", "Time from a stop of the running job to an idle engine."
+            "stillcue_cancel_latency_seconds",
+            "Time from stopping the running job, for example by a cancel, until the engine is idle.",
         )
         self.stream_stall_seconds = self._histogram(
-            "stillcue_stream_stall_seconds", "Time that a ready message of Generate waited for its reader."
+            "stillcue_stream_stall_seconds", "Time that a ready Generate message waited for its reader."
         )
         self.streams_resumed = self._counter(
-            "stillcue_streams_resumed_total", "Streams that were taken up again, or joined by the same request."
+            "stillcue_streams_resumed_total", "Streams that were resumed, by resume token or by the same request again."
         )
         self.detached_jobs = self._gauge(
-            "stillcue_detached_jobs", "Jobs, over or not, that nobody reads and whose caller may come back."
+            "stillcue_detached_jobs", "Running and ended jobs without a reader that are kept for resuming."
         )
-        self.replay_bytes = self._gauge(
-            "stillcue_replay_bytes", "Bytes that jobs hold after their end for callers that may come back."
-        )
+        self.replay_bytes = self._gauge("stillcue_replay_bytes", "Bytes that ended jobs hold for resuming.")
         self.match_score = self._histogram(
             "stillcue_match_score", "Match scores of Generate and ScoreMatch, 0 to 100.", buckets=_SCORES
         )
         self.job_match_score = self._histogram(
             "stillcue_job_match_score",
-            "Match scores of jobs, by how the jobs ended; jobs that were scored only.",
+            "Match scores of jobs, by outcome. Only scored jobs count.",
             ("outcome",),
             _SCORES,
         )
         self.worker_restarts = self._counter(
             "stillcue_worker_restarts_total",
-            "Times that the engine's process was lost and started again, by reason.",
+            "Times that the worker process was lost and restarted, by reason.",
             ("reason",),
             tuple(reason.value for reason in LossReason),
         )
         self.jobs_begun_again = self._counter(
             "stillcue_jobs_begun_again_total",
-            "Jobs with a resume window that were begun again, because the engine's process was lost under them.",
+            "Jobs with a resume window that were retried because the worker process was lost while they ran.",
         )
         self.worker_down_seconds = self._histogram(
-            "stillcue_worker_down_seconds", "Time from the loss of the engine's process to the next one that is ready."
+            "stillcue_worker_down_seconds", "Time from the loss of the worker process until the next one is ready."
         )
         self._worker_resident_bytes = self._gauge(
             "stillcue_worker_resident_memory_bytes",
-            "Memory of the host that the engine's process holds; 0: none runs, or the engine is in the server's.",
+            "Host memory of the worker process. 0: no worker runs, or the engine is in the server's process.",
         )
         self.out_of_memory = self._counter(
-            "stillcue_gpu_oom_total", "Calls that failed because the engine's device was out of memory."
+            "stillcue_gpu_oom_total", "Calls that failed because the device ran out of memory."
         )
         self.memory_peak_bytes = self._gauge(
             "stillcue_gpu_memory_peak_bytes",
-            "Peak memory that the last completed job reported: of the GPU, or of the process on a CPU.",
+            "Peak memory that the last completed job reported: on a GPU of the GPU, on a CPU of the process.",
         )
         self._memory_planned_bytes = self._gauge(
-            "stillcue_memory_planned_bytes", "Memory that the plan of the largest job takes; 0: nothing is planned."
+            "stillcue_memory_planned_bytes", "Memory that the memory plan of the largest job takes. 0: no plan."
         )
         self._memory_budget_bytes = self._gauge(
-            "stillcue_memory_budget_bytes", "Memory that the plan may take; +Inf: no limit is kept."
+            "stillcue_memory_budget_bytes", "Memory that the memory plan may take. +Inf: no limit."
         )
         self._gpu_used_bytes = self._gauge(
-            "stillcue_gpu_memory_used_bytes", "Memory of a GPU in use, by any process.", _GPU_LABELS
+            "stillcue_gpu_memory_used_bytes", "Used memory of a GPU, by all processes.", _GPU_LABELS
         )
-        self._gpu_total_bytes = self._gauge("stillcue_gpu_memory_total_bytes", "Memory of a GPU.", _GPU_LABELS)
+        self._gpu_total_bytes = self._gauge("stillcue_gpu_memory_total_bytes", "Total memory of a GPU.", _GPU_LABELS)
         self._gpu_utilization_ratio = self._gauge(
             "stillcue_gpu_utilization_ratio",
             "Share of the driver's last sampling period in which the GPU was busy.",
@@ -184,7 +184,7 @@ class Metrics:
         )
         self._build_info = self._gauge(
             "stillcue_build_info",
-            "Always 1; the labels say what runs.",
+            "Always 1. The labels name version, model, runtime and bundle.",
             ("version", "model", "runtime", "bundle_digest"),
         )
 
@@ -206,7 +206,7 @@ class Metrics:
             self._gpu_utilization_ratio.labels(*labels).set_function(gpu.utilization_ratio)
 
     def watch_worker(self, resident_bytes: Callable[[], float]) -> None:
-        """Exports the host memory of the engine's process; each scrape reads it anew."""
+        """Exports the host memory of the worker process; each scrape reads it anew."""
         self._worker_resident_bytes.set_function(resident_bytes)
 
     def describe_build(self, capabilities: Capabilities) -> None:

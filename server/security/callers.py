@@ -88,7 +88,7 @@ def read_callers(path: Path, default_limits: CallerLimits) -> KnownCallers:
     try:
         text = read_bytes(path).decode()
     except UnicodeDecodeError:
-        raise FileInvalid(f"{path} is not UTF-8 text; write one caller a line") from None
+        raise FileInvalid(f"{path} is not UTF-8 text; write one caller per line") from None
     tokens: list[_Token] = []
     certificates: dict[str, Caller] = {}
     by_name: dict[str, Caller] = {}
@@ -105,13 +105,13 @@ def read_callers(path: Path, default_limits: CallerLimits) -> KnownCallers:
                 raise ValueError(f"{name} has other limits in a line above; all its lines must have the same")
             if proof == "certificate":
                 if expires is not None:
-                    raise ValueError("a certificate says itself when it expires; leave expires out")
+                    raise ValueError("a certificate holds its own expiry; leave expires out")
                 certificates[name] = caller
             elif found := _HASH.fullmatch(proof):
                 tokens.append(_Token(bytes.fromhex(found[1]), caller, expires))
             else:
                 raise ValueError(
-                    "the second word is neither sha256: with 64 hex digits nor certificate; make a line with "
+                    "the second word is neither sha256: with 64 hex digits nor certificate; create a line with "
                     "python -m server.security.new_token"
                 )
         except ValueError as error:

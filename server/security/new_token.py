@@ -30,10 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         line = make_token(options.name, options.callers, options.token_file, _limits_as_written(options))
     except FileExistsError:
-        return _fail(f"{options.token_file} is there already; give another --token-file, or remove it first")
+        return _fail(f"{options.token_file} exists already; give another --token-file, or remove it first")
     except (FileInvalid, OSError) as error:
         return _fail(str(error))
-    sys.stdout.write(f"{options.token_file}: the token of {options.name}\n{options.callers}: {line}\n")
+    sys.stdout.write(f"{options.token_file}: token of {options.name}\n{options.callers}: {line}\n")
     return 0
 
 
@@ -75,8 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m server.security.new_token", description="Makes a token and adds its line to a file of callers."
     )
-    parser.add_argument("name", type=_name, metavar="NAME", help="who will call; may have several tokens")
-    parser.add_argument("--callers", type=Path, required=True, metavar="FILE", help="made where it is missing")
+    parser.add_argument("name", type=_name, metavar="NAME", help="name of the caller; a caller can have several tokens")
+    parser.add_argument("--callers", type=Path, required=True, metavar="FILE", help="created if missing")
     parser.add_argument("--token-file", type=Path, required=True, metavar="FILE", help="must not exist yet")
     parser.add_argument("--expires-days", type=_days, metavar="N", help="default: never expires")
     for item in fields(CallerLimits):

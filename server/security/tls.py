@@ -41,7 +41,7 @@ class TlsFiles:
         client_ca = None if self.client_ca is None else read_bytes(self.client_ca)
         self._check(client_ca)
         if (chain, key) != (read_bytes(self.certificate_chain), read_bytes(self.private_key)):
-            raise FileInvalid(f"{self.certificate_chain} or {self.private_key} changed while it was read; try again")
+            raise FileInvalid(f"{self.certificate_chain} or {self.private_key} changed while being read; try again")
         return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=client_ca)
 
     def _check(self, client_ca: bytes | None) -> None:
@@ -51,7 +51,7 @@ class TlsFiles:
             context.load_cert_chain(self.certificate_chain, self.private_key, _refuse_password)
         except (OSError, _KeyEncrypted) as error:
             raise FileInvalid(
-                f"{self.certificate_chain} with {self.private_key} is no certificate and its key: {_fault(error)}; "
+                f"{self.certificate_chain} and {self.private_key} are not a certificate and its key: {_fault(error)}; "
                 "give PEM files, the server's certificate first in its chain, the key unencrypted"
             ) from None
         if client_ca is None:
@@ -63,7 +63,7 @@ class TlsFiles:
 
 
 def server_credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    """Credentials that are read again when the files change; None for plain text. Raises ``SettingInvalid``."""
+    """Credentials that are reloaded when the files change; None for plain text. Raises ``SettingInvalid``."""
     if settings.tls_certificate_chain is None or settings.tls_private_key is None:
         return None
     files = TlsFiles(settings.tls_certificate_chain, settings.tls_private_key, settings.tls_client_ca)

@@ -45,120 +45,121 @@ class Settings:
     engine: str = _setting(
         one_of("bundle", "fake"),
         "bundle",
-        "`bundle` runs the model; `fake` needs no bundle and answers with plain colours, for trying clients.",
+        "`bundle` serves the model; `fake` needs no bundle and sends frames of plain colours, for trying clients.",
     )
     listen: Address = _setting(  # noqa: RUF009
-        address, "127.0.0.1:50051", "Address of the gRPC service; port 0: any free port."
+        address, "127.0.0.1:50051", "Address of the gRPC service. Port 0: any free port."
     )
-    allow_insecure: bool = _setting(
-        yes_or_no, "false", "Whether plain text may be served on an address that other machines reach."
-    )
+    allow_insecure: bool = _setting(yes_or_no, "false", "Allow plain text on an address that other machines can reach.")
     health_listen: Address | None = _setting(  # noqa: RUF009
         address_or_none,
         "",
-        "Address of a second port, in plain text, with nothing but health: for probes that speak no TLS. Empty: none.",
+        "Address of a second port with only the health service, in plain text, for probes without TLS. Empty: none.",
     )
     tls_certificate_chain: Path | None = _setting(  # noqa: RUF009
-        path, "", "PEM file: the server's certificate and those that signed it. Read again when it changes."
+        path, "", "PEM file: the server's certificate, followed by its issuers'. Reloaded when the file changes."
     )
     tls_private_key: Path | None = _setting(  # noqa: RUF009
-        path, "", "PEM file: the certificate's key, unencrypted. Read again when it changes."
+        path, "", "PEM file: the private key of the certificate, unencrypted. Reloaded when the file changes."
     )
     tls_client_ca: Path | None = _setting(  # noqa: RUF009
-        path, "", "PEM file: who signs the clients' certificates. Given, no client connects without one (mutual TLS)."
+        path,
+        "",
+        "PEM file: authorities of client certificates. If set, every client needs a certificate (mutual TLS).",
     )
     callers: Path | None = _setting(  # noqa: RUF009
         path,
         "",
-        "File of callers and the hashes of their tokens (docs/security.md). Given, nobody else may call. Read again "
-        "when it changes.",
+        "File with the callers and the hashes of their tokens (docs/security.md). If set, only those callers are "
+        "accepted. Reloaded when the file changes.",
     )
     caller_max_streams: int = _setting(
-        whole_number(0, 1_000_000), "0", "Calls that one caller may have at the same time; 0: any number."
+        whole_number(0, 1_000_000), "0", "Calls that one caller may have open at the same time. 0: no limit."
     )
     caller_max_jobs: int = _setting(
-        whole_number(0, 1_000_000), "0", "Jobs of one caller that may wait or run at the same time; 0: any number."
+        whole_number(0, 1_000_000), "0", "Jobs of one caller that may wait or run at the same time. 0: no limit."
     )
     caller_max_requests_per_minute: int = _setting(
-        whole_number(0, 1_000_000), "0", "Calls that one caller may begin in a minute; 0: any number."
+        whole_number(0, 1_000_000), "0", "Calls that one caller may start in a minute. 0: no limit."
     )
     metrics_listen: Address = _setting(  # noqa: RUF009
-        address, "127.0.0.1:9464", "Address of the Prometheus endpoint (HTTP, path /metrics); port 0: any free port."
+        address, "127.0.0.1:9464", "Address of the Prometheus endpoint (HTTP, path /metrics). Port 0: any free port."
     )
     queue_capacity: int = _setting(
-        whole_number(0, 10_000), "8", "Jobs that may wait behind the running one; further ones are refused."
+        whole_number(0, 10_000), "8", "Jobs that may wait behind the running one. Further jobs are refused."
     )
     max_stall_seconds: float = _setting(
         seconds(0.01, 3_600),
         "30",
-        "How long a reader may let one ready message wait before its stream is ended. A request can ask for less.",
+        "Longest time that a ready message may wait for its reader before the server ends the stream. A request can "
+        "ask for less.",
     )
     max_buffered_bytes: int = _setting(
         whole_number(16 * 2**20, 2**40),
         str(256 * 2**20),
-        "Bytes of frames that one stream may hold for its reader, those still being encoded included, and those "
-        "that are kept for one who comes back.",
+        "Largest number of frame bytes that the server holds for one job: frames being encoded, frames that its "
+        "readers have not read, and frames kept for resuming.",
     )
     max_resume_seconds: float = _setting(
         seconds(0, 3_600),
         "60",
-        "How long a job may go on after its stream broke, and its events be kept after its end, for a caller that "
-        "comes back. A request asks for it by `stream.resume_window`; 0: never.",
+        "Longest time that a job without a reader goes on after its stream broke, and that its events are kept after "
+        "its end, so that the caller can resume. A request asks for it by `stream.resume_window`. 0: no resuming.",
     )
     max_resume_bytes: int = _setting(
         whole_number(0, 2**40),
         str(512 * 2**20),
-        "Bytes that jobs may hold together after their end for callers that come back; the oldest is dropped first.",
+        "Largest number of bytes that all ended jobs together keep for resuming. The oldest job is dropped first.",
     )
     drain_grace_seconds: float = _setting(
-        seconds(0, 86_400), "300", "How long the running job may go on after SIGTERM before it is ended."
+        seconds(0, 86_400), "300", "Longest time that the running job may take after SIGTERM before the server ends it."
     )
     engine_process: str = _setting(
         one_of("own", "server"),
         "own",
-        "`own`: the engine runs in a process of its own, whose end costs one job and not the server; `server`: in the "
-        "server's process, for debugging.",
+        "`own`: the engine runs in a worker process, so that a crash costs one job and not the server. `server`: it "
+        "runs in the server's process, for debugging.",
     )
     max_step_seconds: float = _setting(
         seconds(0.1, 86_400),
         "600",
-        "How long one graph call, and the loading before it, may take before the engine's process is ended and started "
-        "again.",
+        "Longest time that one graph call may take, loading included. After that, the server kills and restarts the "
+        "worker process.",
     )
     engine_restart_seconds: float = _setting(
         seconds(0, 60),
         "1",
-        "Pause before the engine's process is started again after its end; doubles up to 60 s while it keeps ending.",
+        "Pause before a lost worker process is restarted. It doubles, up to 60 s, while the process keeps ending.",
     )
     engine_thread_count: int = _setting(
-        whole_number(0, 1_024), "0", "Threads that one graph call may use; 0: one for each core."
+        whole_number(0, 1_024), "0", "Threads that one graph call may use. 0: one for each core."
     )
     memory_budget_bytes: int | None = _setting(
         bytes_or_default,
         "",
-        "Memory that graphs and buffers may take together. A bundle is loaded as that allows, and refused where none "
-        "of its sizes fits. Empty: on a card what it has less 1.14 GiB, 22.5 GiB of 24; no limit on a CPU.",
+        "Memory that graphs and buffers may take together. The memory plan keeps within it; a bundle of which no size "
+        "fits is refused. Empty: on a GPU its memory less 1.14 GiB (22.5 GiB of 24); on a CPU no limit.",
     )
     text_cache_entry_count: int = _setting(
-        whole_number(0, 100_000), "64", "Encoded prompts that the engine keeps for the next job."
+        whole_number(0, 100_000), "64", "Encoded prompts that the engine caches for later jobs."
     )
     keepalive_seconds: float = _setting(
-        seconds(1, 7_200), "10", "Silence after which a connection is asked whether it is still there."
+        seconds(1, 7_200), "10", "Time without traffic after which the server sends a keepalive ping."
     )
     ping_timeout_seconds: float = _setting(
-        seconds(0.1, 600), "5", "How long a connection may take to answer before it counts as gone."
+        seconds(0.1, 600), "5", "Time to wait for the answer to a keepalive ping before the connection is closed."
     )
     otlp_endpoint: str = _setting(
         url_or_empty,
         "",
-        "Collector that traces go to (OTLP over gRPC, such as http://127.0.0.1:4317); needs the extra `otel`. Empty: "
-        "no traces.",
+        "Collector that receives traces (OTLP over gRPC, for example http://127.0.0.1:4317). Needs the extra `otel`. "
+        "Empty: no traces.",
     )
     log_level: str = _setting(
-        one_of("debug", "info", "warning", "error"), "info", "Least severe lines that reach the log (stderr)."
+        one_of("debug", "info", "warning", "error"), "info", "Lowest severity that is written to the log (stderr)."
     )
     log_format: str = _setting(
-        one_of("json", "text"), "json", "`json`: one object a line; `text`: the same for people."
+        one_of("json", "text"), "json", "`json`: one JSON object per line. `text`: lines to read in a terminal."
     )
 
     @property
@@ -244,8 +245,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m server",
-        description="Serves one picture and one sentence as streamed video over gRPC.",
-        epilog="Every flag can be given in the environment instead; a flag beats the environment.",
+        description="Serves Wan2.2 image-to-video over gRPC: a picture and a prompt in, a stream of frames out.",
+        epilog="Every flag can be set as an environment variable instead; a flag overrides the variable.",
         allow_abbrev=False,
     )
     for item in fields(Settings):

@@ -18,8 +18,9 @@ from engine.api.fields import Field
 from engine.api.job import ClipPlan
 from engine.api.media import Image
 from engine.api.settings import EngineSettings
-from engine.generate import bundle_engine, opening
+from engine.generate import bundle_engine, loading, opening
 from engine.generate.bundle_engine import BundleEngine, seeded_noise
+from engine.generate.loading import load_bundle
 from engine.memory.plan import BundleMemoryPlan
 from tests.generate.computed import ComputedRuntime
 from tests.jobs.scripted import prepared
@@ -76,13 +77,14 @@ class Parts:
             ("Pipeline", self.pipeline),
             ("read_manifest", (self.manifest, "2" * 64)),
         ):
-            monkeypatch.setattr(bundle_engine, name, self._making(name, part))
+            module = loading if name in {"plan_memory", "BundleGraphs", "read_manifest"} else bundle_engine
+            monkeypatch.setattr(module, name, self._making(name, part))
         for name in ("prepare_job", "prepare_score_request", "enriched", "report_decoded"):
             monkeypatch.setattr(bundle_engine, name, getattr(self, f"_{name}"))
 
     def engine(self, budget_bytes: int | None = 9_000, compute_capability: str | None = "sm_86") -> BundleEngine:
         anything: Any = self.runtime
-        return BundleEngine(FOLDER, anything, 7, budget_bytes, compute_capability)
+        return BundleEngine(load_bundle(FOLDER, anything, budget_bytes, compute_capability), 7)
 
     def _making(self, name: str, part: Any) -> Any:
         def make(*given: Any) -> Any:
@@ -138,7 +140,7 @@ def test_the_engine_is_put_together_from_the_bundle(monkeypatch: pytest.MonkeyPa
 def test_without_limits_the_engine_plans_for_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = Parts(monkeypatch)
     anything: Any = parts.runtime
-    BundleEngine(FOLDER, anything, 7)
+    BundleEngine(load_bundle(FOLDER, anything), 7)
     assert parts.made["plan_memory"] == (parts.manifest, None, None)
     assert parts.made["BundleGraphs"][-1] is None
 
@@ -296,9 +298,10 @@ class Opened:
             ("choose_runtime", choice),
             ("default_budget_bytes", 8_000),
             ("default_cache_folder", Path("default cache")),
-            ("BundleEngine", "the engine"),
+            ("load_bundle", "the loaded bundle"),
         ):
             monkeypatch.setattr(opening, name, self._recording(name, result))
+        monkeypatch.setattr(bundle_engine, "BundleEngine", self._recording("BundleEngine", "the engine"))
 
     def _recording(self, name: str, result: Any) -> Any:
         def call(*given: Any) -> Any:
@@ -317,7 +320,8 @@ def test_a_bundle_is_opened_with_the_defaults_of_the_machine(monkeypatch: pytest
         ("default_cache_folder",),
         ("choose_runtime", "the manifest", "auto", 0, Path("default cache")),
         ("default_budget_bytes", "sm_86", 24),
-        ("BundleEngine", FOLDER, "the runtime", 64, 8_000, "sm_86"),
+        ("load_bundle", FOLDER, "the runtime", 8_000, "sm_86"),
+        ("BundleEngine", "the loaded bundle", 64),
     ]
 
 
@@ -335,5 +339,6 @@ def test_settings_come_before_the_defaults(budget_bytes: int, monkeypatch: pytes
     assert opened.calls == [
         ("parse_manifest", FOLDER),
         ("choose_runtime", "the manifest", "tensorrt", 3, Path("own cache")),
-        ("BundleEngine", FOLDER, "the runtime", 9, budget_bytes, "sm_86"),
+        ("load_bundle", FOLDER, "the runtime", budget_bytes, "sm_86"),
+        ("BundleEngine", "the loaded bundle", 9),
     ]

@@ -1,4 +1,4 @@
-"""Adds TensorRT plans for this machine's GPU to a bundle, compiled by ``export.tensorrt``."""
+"""Adds TensorRT engines for this machine's GPU to a bundle, compiled by ``export.tensorrt``."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def with_plans(source: Path, folder: Path, card: Gpu, report: Report) -> Path:
         (engine,) = compile_engines(folder / graph.file, [target], folder / "plans", module_name=COMPILER, report=print)
         plan = folder / engine.file
         files[engine.file] = FileSpec(sha256=file_sha256(plan), byte_count=plan.stat().st_size)
-        graphs.append(graph.model_copy(update={"engines": (engine,)}))
-        report.add("stages", f"{folder.name}/{graph.file}", precision=graph.precision, **engine.model_dump())
-    changed = manifest.model_copy(update={"graphs": tuple(graphs), "files": files})
-    (folder / MANIFEST_NAME).write_text(changed.model_dump_json(indent=1), encoding="utf-8")
+        graphs.append(graph.with_changes(engines=(engine,)))
+        report.add("stages", f"{folder.name}/{graph.file}", precision=graph.precision, **engine.as_dict())
+    changed = manifest.with_changes(graphs=tuple(graphs), files=files)
+    (folder / MANIFEST_NAME).write_text(changed.to_json(indent=1), encoding="utf-8")
     return folder

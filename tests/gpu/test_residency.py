@@ -48,14 +48,14 @@ def large(tmp_path_factory: pytest.TempPathFactory, card: Gpu, report: Report) -
     onnx.save(model, file, save_as_external_data=True, location="weights.bin")
     target = Target("this-card", card.compute_capability, card.memory_bytes)
     engines = compile_engines(file, [target], folder, module_name=COMPILER)
-    report.add("residency", "large", **engines[0].model_dump())
+    report.add("residency", "large", **engines[0].as_dict())
     rows = TensorSpec(name="h0", dtype="float16", shape=(64, _WIDTH))
     spec = GraphSpec(
         stage="transformer",
         file=file.name,
         precision="fp16",
         inputs=(rows,),
-        outputs=(rows.model_copy(update={"name": "y"}),),
+        outputs=(rows.with_changes(name="y"),),
         max_abs_error=None,
         max_abs_value=None,
         engines=engines,

@@ -100,7 +100,7 @@ class Resumption:
             self._attempt_count += 1
             return delay
         if now + delay > self._broke_at + self._window_seconds:
-            message = f"the stream broke and could not be taken up again within {self._window_seconds:g} s: {error}"
+            message = f"the stream broke and could not be resumed within {self._window_seconds:g} s: {error}"
             raise ResumeFailed(message, error.details)
         self._attempt_count += 1
         self._is_resumed = True

@@ -62,7 +62,7 @@ MEMORY = Question(
         ),
         Lines(
             "Cores in use",
-            "`process_cpu_seconds_total`: CPU cores that the server's process uses, without its engine's process. "
+            "`process_cpu_seconds_total`: CPU cores that the server's process uses, without the worker process. "
             "Should stay low; encoding frames takes most of it.",
             (Query(rate("process_cpu_seconds_total", "instance", 'job="stillcue"'), "{{instance}}"),),
         ),

@@ -29,7 +29,7 @@ UP = Question(
         ),
         Lines(
             "Engines lost",
-            "`stillcue_worker_restarts_total`, `stillcue_jobs_begun_again_total`: the engine's process ended and was "
+            "`stillcue_worker_restarts_total`, `stillcue_jobs_begun_again_total`: the worker process ended and was "
             "restarted, and its job was retried if it had a resume window. More than once: StillcueEngineRestarts in "
             "docs/operations.md.",
             (

@@ -93,7 +93,7 @@ def _check(
         Field.PROMPT: token_count,
     }
     violations = [
-        Violation(field, f"gives {value}; send a finite number that is not negative")
+        Violation(field, f"is {value}; send a finite number that is not negative")
         for field, value in named.items()
         if value is not None and (not math.isfinite(value) or value < 0)
     ]

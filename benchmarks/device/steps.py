@@ -1,0 +1,42 @@
+"""Which steps there are, in which order, and how long each may take. Knows no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where the steps run, and whether on models of the official sizes or on small ones."""
+
+    device: str
+    is_tiny: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """``module`` has ``run(setting, attempts)``. A step is ended after ``most_seconds``."""
+
+    title: str
+    module: str
+    least_seconds: float
+    most_seconds: float
+    impossible: str = ""
+
+
+STEPS: Mapping[str, Step] = {
+    "0": Step("card, copies, products and attention", "benchmarks.device.ceilings", 15, 75),
+    "1": Step(
+        "pocket's bundle through the engine",
+        "",
+        0,
+        0,
+        impossible="the engine has no CUDA runtime for this card",
+    ),
+    "2": Step("one A14B expert, bf16, 832x480x81", "benchmarks.device.expert", 60, 260),
+    "3": Step("recurrent autoencoder, 832x480x81", "benchmarks.device.autoencoder", 30, 100),
+    "5": Step("umT5-xxl, bf16, 512 tokens", "benchmarks.device.text", 15, 60),
+    "6": Step("rounding of an expert's bf16 against float32", "benchmarks.device.rounding", 40, 120),
+    "4": Step("eight layers of the expert's width in ONNX Runtime, fp16", "benchmarks.device.layers", 30, 150),
+}
