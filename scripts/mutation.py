@@ -100,7 +100,11 @@ def _copy(mutated: list[str]) -> None:
     for name in _COPIED:
         for path in [path for path in (COPY / name).rglob("*.py") if not (ROOT / path.relative_to(COPY)).exists()]:
             path.unlink()
-            (COPY / "mutants" / path.relative_to(COPY)).unlink(missing_ok=True)
+            mutants = COPY / "mutants" / path.relative_to(COPY)
+            for suffix in (".py", ".py.meta", ".py.spans"):
+                mutants.with_suffix(suffix).unlink(missing_ok=True)
+    # mutmut finds out again which tests run which function: tests and functions may be new.
+    (COPY / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
 
 
 def undecorated(code: str) -> str:

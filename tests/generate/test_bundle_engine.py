@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -323,6 +324,25 @@ def test_a_bundle_is_opened_with_the_defaults_of_the_machine(monkeypatch: pytest
         ("load_bundle", FOLDER, "the runtime", 8_000, "sm_86"),
         ("BundleEngine", "the loaded bundle", 64),
     ]
+
+
+def test_the_modules_of_the_engine_are_imported_while_its_graphs_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, imported = Opened(monkeypatch), Event()
+    names: list[str] = []
+
+    def import_module(name: str) -> None:
+        names.append(name)
+        imported.set()
+
+    def load(*_: Any) -> str:
+        assert imported.wait(5.0)
+        return "the loaded bundle"
+
+    monkeypatch.setattr(opening, "import_module", import_module)
+    monkeypatch.setattr(opening, "load_bundle", load)
+    opening.open_bundle(FOLDER, EngineSettings())
+    assert names == ["engine.generate.bundle_engine"]
+    assert opened.calls[-1] == ("BundleEngine", "the loaded bundle", 64)
 
 
 @pytest.mark.parametrize("budget_bytes", [5_000, 0])
