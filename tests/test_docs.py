@@ -48,7 +48,7 @@ def test_every_published_figure_has_its_command_and_its_file() -> None:
     for module in modules:
         path = _ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), f"figures.md names {module}"
-    listed = set(re.findall(r"`([\w/]+\.json)`", page))
+    listed = set(re.findall(r"`([\w/-]+\.json)`", page))
     assert {path for path in listed if not (_ROOT / path).is_file()} == set()
     published = {str(path.relative_to(_ROOT)) for path in (_ROOT / "benchmarks" / "results").glob("*.json")}
     assert published <= listed
