@@ -46,6 +46,13 @@ async def test_a_broken_stream_goes_on_with_the_same_bytes(
     promise("resume", f"broken after {event_count} of {EVENT_COUNT} events: the same bytes, 1 run")
 
 
+async def test_a_job_without_a_window_leaves_another_job_of_its_id_in_the_registry() -> None:
+    async with served(FakeEngine()) as server:
+        kept = await read_bytes(raw(server.channel, resumable()))
+        await read_all(server.stub.Generate(generate_request()))
+        assert await read_bytes(raw(server.channel, going_on(kept[5]))) == kept[6:]
+
+
 async def test_a_job_goes_on_while_nobody_reads() -> None:
     gate = Semaphore(3)
     engine = FakeEngine(gate=gate)
