@@ -1,4 +1,4 @@
-"""What a step tries, one part after another: a part that fails or does not fit leaves the others alone."""
+"""Runs the parts of a step one after another; a part that fails or does not fit does not affect the others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Attempts:
         self._tell("figures", name, float(f"{value:.6g}"))
 
     def machine(self, name: str, value: float | str) -> None:
-        """What the figures hold for."""
+        """Describes the machine of the figures."""
         self._tell("machine", name, value)
 
     def leave_out(self, name: str, reason: str) -> None:

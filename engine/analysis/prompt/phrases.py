@@ -32,11 +32,6 @@ class Part:
     uses: tuple[Use | None, ...]
     follows_connective: bool
 
-    @property
-    def main_verbs(self) -> tuple[int, ...]:
-        """Indices of the verbs that are actions."""
-        return tuple(index for index, use in enumerate(self.uses) if use is Use.MAIN)
-
 
 def is_verb(token: Token) -> bool:
     """True if a list of verbs holds the token."""
