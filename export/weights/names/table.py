@@ -13,6 +13,8 @@ WEIGHT = ("weight",)
 WEIGHT_AND_BIAS = ("weight", "bias")
 GAMMA = ("gamma",)
 PARAMETER = ()
+_LEAVES = {*WEIGHT_AND_BIAS, *GAMMA}
+_PLACE = "{}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ class NameTable:
         for count in range(1, min(_MAX_COMPANION_SEGMENTS, len(segments) - 1) + 1):
             module = self.module_to_diffusers(".".join(segments[:-count]))
             if module is not None:
-                return module, ".".join(segments[-count:])
+                ending = ".".join(segments[-count:])
+                return None if ending in _LEAVES else (module, ending)
         return None
 
 
@@ -75,7 +78,7 @@ class _Patterns:
         places: set[tuple[int, ...]] = set()
         for pattern, target, leaves in rows:
             self._rows.setdefault(pattern, (target, leaves))  # the first of two aliases wins
-            places.add(tuple(place for place, segment in enumerate(pattern.split(".")) if segment == "{}"))
+            places.add(tuple(place for place, segment in enumerate(pattern.split(".")) if segment == _PLACE))
         self._places = sorted(places, key=lambda place: (-len(place), place))
 
     def parameter(self, name: str) -> str | None:
@@ -92,6 +95,8 @@ class _Patterns:
 
     def _find(self, name: str) -> tuple[str, tuple[str, ...]] | None:
         segments = name.split(".")
+        if _PLACE in segments:
+            return None
         for places in self._places:
             if places and places[-1] >= len(segments):
                 continue
@@ -100,7 +105,7 @@ class _Patterns:
                 continue
             pattern = list(segments)
             for place in places:
-                pattern[place] = "{}"
+                pattern[place] = _PLACE
             found = self._rows.get(".".join(pattern))
             if found is not None:
                 return found[0].format(*indices), found[1]
