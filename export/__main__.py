@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, get_args
 
 from engine.api.capabilities import Geometry
 from export.errors import ExportError
-from export.options import AdapterOption, PrecisionOption, VerifyOption, parse_adapter_option, parse_size_option
+from export.options import PrecisionOption, VerifyOption, adapter_options, add_adapter_options, parse_size_option
 
 if TYPE_CHECKING:
     from export.bundle.plan import ExportPlan
@@ -55,8 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         help="precision of the transformers; auto: int4 with --gpu, else fp32 (other components: docs/precision.md)",
     )
     parser.add_argument("--calibration", type=Path, help="folder that `python -m export.quantise.calibrate` wrote")
-    parser.add_argument("--lora-high", help="FILE[:STRENGTH] fused into the only or the high-noise transformer")
-    parser.add_argument("--lora-low", help="FILE[:STRENGTH] fused into the low-noise transformer")
+    add_adapter_options(parser)
     parser.add_argument(
         "--distilled",
         action="store_true",
@@ -89,11 +88,6 @@ def _size(text: str) -> tuple[int, int]:
         return parse_size_option(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _adapters(options: argparse.Namespace) -> dict[str, AdapterOption]:
-    given = {"transformer": options.lora_high, "transformer_2": options.lora_low}
-    return {name: parse_adapter_option(text) for name, text in given.items() if text is not None}
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -146,7 +140,7 @@ def _plan(options: argparse.Namespace) -> ExportPlan:
         verify=options.verify,
         targets=tuple(dict.fromkeys(find_target(name) for name in options.gpu)),
         compiler=options.compiler,
-        adapters=_adapters(options),
+        adapters=adapter_options(options),
         calibration=options.calibration,
         distilled=LIGHTNING_4_STEPS if options.distilled else None,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,6 +14,10 @@ VerifyOption = Literal["auto", "always", "never"]
 PrecisionOption = Literal["auto", "fp32", "fp16", "bf16", "int8", "fp8", "int4"]
 
 
+# What follows the last colon is no strength but a part of the name: it has a path separator or a suffix of letters.
+_PART_OF_NAME = re.compile(r"[/\\]|\.[a-z][a-z0-9]*$", re.IGNORECASE)
+
+
 class AdapterOption(NamedTuple):
     """A LoRA file that is fused into a transformer, and the factor that multiplies its change."""
 
@@ -19,15 +25,49 @@ class AdapterOption(NamedTuple):
     strength: float = 1.0
 
 
+def add_adapter_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that name adapters; ``adapter_options`` reads them."""
+    often = "; may be given more than once, fused in this order"
+    parser.add_argument(
+        "--lora-high",
+        action="append",
+        default=[],
+        metavar="FILE[:STRENGTH]",
+        help=f"adapter fused into the only or the high-noise transformer{often}",
+    )
+    parser.add_argument(
+        "--lora-low",
+        action="append",
+        default=[],
+        metavar="FILE[:STRENGTH]",
+        help=f"adapter fused into the low-noise transformer{often}",
+    )
+
+
+def adapter_options(options: argparse.Namespace) -> dict[str, tuple[AdapterOption, ...]]:
+    """The adapters of a command line in the order given, by the transformer's folder name. Raises ``ExportError``."""
+    given: dict[str, Sequence[str]] = {"transformer": options.lora_high, "transformer_2": options.lora_low}
+    return {name: tuple(map(parse_adapter_option, texts)) for name, texts in given.items() if texts}
+
+
 def parse_adapter_option(text: str) -> AdapterOption:
-    """Parses ``FILE`` or ``FILE:STRENGTH``. Raises ``ExportError`` for a strength that is not a number."""
+    r"""Parses ``FILE`` or ``FILE:STRENGTH``. Raises ``ExportError`` for a strength that is not a number.
+
+    The file's name may hold colons: ``C:\loras\high.safetensors`` has no strength.
+    """
     name, separator, strength = text.rpartition(":")
-    if not separator or text.endswith(".safetensors"):
-        return AdapterOption(Path(text))
+    if not separator or _PART_OF_NAME.search(strength):
+        return AdapterOption(_file(text, text))
     try:
-        return AdapterOption(Path(name), float(strength))
+        return AdapterOption(_file(name, text), float(strength))
     except ValueError as error:
         raise ExportError(f"adapter {text}: {strength!r} is not a number; write FILE or FILE:0.8") from error
+
+
+def _file(name: str, text: str) -> Path:
+    if not name:
+        raise ExportError(f"adapter {text!r}: names no file; write FILE or FILE:0.8")
+    return Path(name)
 
 
 def parse_size_option(text: str) -> tuple[int, int]:

@@ -73,14 +73,30 @@ def test_a_file_that_is_none_is_refused(transformer: WanTransformer3DModel, tmp_
         ("high.safetensors:0.8", (Path("high.safetensors"), 0.8)),
         ("C:/loras/high.safetensors", (Path("C:/loras/high.safetensors"), 1.0)),
         ("a:b.safetensors:-1", (Path("a:b.safetensors"), -1.0)),
+        ("a:b.safetensors", (Path("a:b.safetensors"), 1.0)),
+        ("D:\\loras\\HIGH.SAFETENSORS", (Path("D:\\loras\\HIGH.SAFETENSORS"), 1.0)),
+        ("D:\\loras\\HIGH.SAFETENSORS:1e-1", (Path("D:\\loras\\HIGH.SAFETENSORS"), 0.1)),
+        ("C:\\loras\\without_suffix", (Path("C:\\loras\\without_suffix"), 1.0)),
+        ("C:lora.pt", (Path("C:lora.pt"), 1.0)),
+        ("2026-11-27T12:30.gguf:0.5", (Path("2026-11-27T12:30.gguf"), 0.5)),
     ],
 )
 def test_the_option_names_a_file_and_may_name_a_strength(text: str, expected: tuple[Path, float]) -> None:
     assert parse_adapter_option(text) == expected
 
 
-def test_a_strength_that_is_no_number_is_refused(transformer: WanTransformer3DModel, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"'strong' is not a number; write FILE or FILE:0\.8"):
-        parse_adapter_option("high.safetensors:strong")
+@pytest.mark.parametrize("strength", ["strong", "", "0,8", "80%", "0.8.1", "1 2"])
+def test_a_strength_that_is_no_number_is_refused(strength: str) -> None:
+    with pytest.raises(ExportError, match=rf"'{strength}' is not a number; write FILE or FILE:0\.8"):
+        parse_adapter_option(f"high.safetensors:{strength}")
+
+
+def test_an_option_without_a_file_is_refused() -> None:
+    for text in ("", ":0.8"):
+        with pytest.raises(ExportError, match=r"names no file; write FILE or FILE:0\.8"):
+            parse_adapter_option(text)
+
+
+def test_a_strength_that_is_not_finite_is_refused(transformer: WanTransformer3DModel, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"strength nan is not a finite number"):
         open_adapter(transformer, tmp_path, diffusers_layout(random_halves(transformer)), strength=float("nan"))

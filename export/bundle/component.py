@@ -23,7 +23,7 @@ from export.bundle.run import ExportRun
 from export.quantise.calibration import Calibration, calibration_digest, load_calibration
 from export.quantise.recipes import recipe_for
 from export.weights.checkpoint import Checkpoint, files_identity
-from export.weights.lora import Adapter
+from export.weights.lora import Adapter, open_adapters
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,8 @@ def checkpoint_digest(checkpoint: Checkpoint, log: BuildLog) -> str:
 
 
 def _open_adapters(plan: ExportPlan, name: str, model: Any) -> tuple[Adapter, ...]:
-    option = plan.adapters.get(name)
-    if option is None:
-        return ()
     shapes = {parameter: tuple(tensor.shape) for parameter, tensor in model.named_parameters()}
-    return (Adapter.open(option.file, shapes, component=name, strength=option.strength),)
+    return open_adapters(plan.adapters.get(name, ()), shapes, component=name)
 
 
 def _load_calibration(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from engine.api.capabilities import Family, Geometry, Limits
 from engine.bundle.folder import MANIFEST_NAME
 from engine.preparation.rules import MAX_FRAME_RATE, MAX_GUIDANCE_SCALE, MAX_SHIFT, MIN_SHIFT
@@ -70,7 +72,7 @@ def _check_precision(plan: ExportPlan) -> None:
 def _check_adapters(plan: ExportPlan) -> None:
     if "transformer_2" in plan.adapters and plan.checkpoint.family is Family.WAN22_TI2V_5B:
         raise ExportError("--lora-low: this family has one transformer; give --lora-high alone")
-    for choice in plan.adapters.values():
+    for choice in itertools.chain.from_iterable(plan.adapters.values()):
         if not choice.file.is_file():
             raise ExportError(f"adapter {choice.file}: no such file; give a LoRA in safetensors")
     if plan.distilled is not None and not plan.adapters:

@@ -15,12 +15,12 @@ from pathlib import Path
 from engine.api.capabilities import Family, Geometry
 from export.errors import ExportError
 from export.library_logging import hide_progress_bars, quiet_libraries
-from export.options import parse_adapter_option, parse_size_option
+from export.options import adapter_options, add_adapter_options, parse_size_option
 from export.quantise.calibration import Calibration, calibration_digest, save_calibration
 from export.quantise.observe import observe
 from export.quantise.samples import Pair, TransformerSamples, generated_pairs, read_pairs
 from export.weights.checkpoint import Checkpoint, open_checkpoint
-from export.weights.lora import Adapter, FusedWeights
+from export.weights.lora import Adapter, FusedWeights, open_adapters
 from export.weights.serving_defaults import FAMILY_DEFAULTS
 
 
@@ -67,17 +67,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, default=17, help="frame count, 4n + 1")
     parser.add_argument("--samples", type=int, default=4, help="noise levels for each pair")
     parser.add_argument("--shift", type=float, help="shift of the schedule (default: the checkpoint's)")
-    parser.add_argument("--lora-high", help="FILE[:STRENGTH] fused into the only or the high-noise transformer")
-    parser.add_argument("--lora-low", help="FILE[:STRENGTH] fused into the low-noise transformer")
+    add_adapter_options(parser)
     options = parser.parse_args(arguments)
     hide_progress_bars()
     try:
         geometry = _geometry(options.size, options.frames)
         checkpoint = open_checkpoint(options.checkpoint)
         adapters = {
-            component: [_adapter(checkpoint, component, text)]
-            for component, text in (("transformer", options.lora_high), ("transformer_2", options.lora_low))
-            if text is not None
+            component: open_adapters(given, _shapes(checkpoint, component), component=component)
+            for component, given in adapter_options(options).items()
         }
         pairs = generated_pairs(geometry) if options.pairs is None else read_pairs(options.pairs, geometry)
         found = calibrate(
@@ -107,11 +105,11 @@ def _geometry(size: str, frame_count: int) -> Geometry:
     return Geometry(width_px, height_px, frame_count)
 
 
-def _adapter(checkpoint: Checkpoint, component: str, text: str) -> Adapter:
-    file, strength = parse_adapter_option(text)
+def _shapes(checkpoint: Checkpoint, component: str) -> dict[str, tuple[int, ...]]:
+    if component == "transformer_2" and checkpoint.family is Family.WAN22_TI2V_5B:
+        raise ExportError("--lora-low: this family has one transformer; give --lora-high alone")
     shards = checkpoint.shards(component)
-    shapes = {name: shards.shape(name) for name in shards.names()}
-    return Adapter.open(file, shapes, component=component, strength=strength)
+    return {name: shards.shape(name) for name in shards.names()}
 
 
 if __name__ == "__main__":

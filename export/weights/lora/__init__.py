@@ -7,6 +7,6 @@ that adds adapters to another weight source.
 from __future__ import annotations
 
 from export.weights.lora.adapter import Adapter
-from export.weights.lora.fused import FusedWeights
+from export.weights.lora.fused import FusedWeights, open_adapters
 
-__all__ = ["Adapter", "FusedWeights"]
+__all__ = ["Adapter", "FusedWeights", "open_adapters"]
