@@ -23,7 +23,7 @@ _FLOATS = ("F32", "F16", "BF16")
 _BLOCKS = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "MXFP4")
 _FEW_BITS = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "TQ1_0", "TQ2_0")
 READABLE_TYPES = (*_FLOATS, *_BLOCKS, *_FEW_BITS)
-_PIECE_ELEMENTS = 1 << 15  # a multiple of every block's length; larger arrays cost a page fault for each page
+_PIECE_ELEMENTS = 1 << 15  # a multiple of every block's length; the fastest length measured (ADR 0021)
 
 
 @dataclass(frozen=True)
