@@ -101,3 +101,51 @@ def test_official_names_agree_with_the_conversion_of_diffusers(component: str) -
     convert = convert_wan_vae_to_diffusers if component == "vae16" else convert_wan_transformer_to_diffusers
     expected = {int(tag): inside for inside, tag in convert(dict(tags)).items()}
     assert _found(component, official).inside == {name: expected[int(tag)] for name, tag in tags.items()}
+
+
+@pytest.mark.parametrize(
+    ("component", "official", "inside"),
+    [
+        # Same shapes, told apart by the code of both libraries: gate.0 has the activation, fc1 has none.
+        ("umt5", "blocks.5.ffn.gate.0.weight", "encoder.block.5.layer.1.DenseReluDense.wi_0.weight"),
+        ("umt5", "blocks.5.ffn.fc1.weight", "encoder.block.5.layer.1.DenseReluDense.wi_1.weight"),
+        ("umt5", "blocks.5.ffn.fc2.weight", "encoder.block.5.layer.1.DenseReluDense.wo.weight"),
+        ("umt5", "blocks.5.norm1.weight", "encoder.block.5.layer.0.layer_norm.weight"),
+        ("umt5", "blocks.5.norm2.weight", "encoder.block.5.layer.1.layer_norm.weight"),
+        ("umt5", "norm.weight", "encoder.final_layer_norm.weight"),
+        ("umt5", "token_embedding.weight", "shared.weight"),
+        *(
+            ("umt5", f"blocks.5.attn.{name}.weight", f"encoder.block.5.layer.0.SelfAttention.{name}.weight")
+            for name in "qkvo"
+        ),
+        *(
+            ("vae48", f"{official}.residual.{place}", f"{inside}.{name}")
+            for official, inside in (
+                ("encoder.downsamples.1.downsamples.0", "encoder.down_blocks.1.resnets.0"),
+                ("encoder.downsamples.3.downsamples.1", "encoder.down_blocks.3.resnets.1"),
+                ("decoder.upsamples.3.upsamples.2", "decoder.up_blocks.3.resnets.2"),
+                ("encoder.middle.0", "encoder.mid_block.resnets.0"),
+                ("decoder.middle.2", "decoder.mid_block.resnets.1"),
+            )
+            for place, name in (
+                ("0.gamma", "norm1.gamma"),
+                ("2.weight", "conv1.weight"),
+                ("3.gamma", "norm2.gamma"),
+                ("6.bias", "conv2.bias"),
+            )
+        ),
+        (
+            "vae48",
+            "encoder.downsamples.1.downsamples.2.time_conv.bias",
+            "encoder.down_blocks.1.downsampler.time_conv.bias",
+        ),
+        ("vae48", "decoder.upsamples.2.upsamples.3.resample.1.bias", "decoder.up_blocks.2.upsampler.resample.1.bias"),
+        ("vae48", "decoder.upsamples.2.upsamples.0.shortcut.bias", "decoder.up_blocks.2.resnets.0.conv_shortcut.bias"),
+        ("vae48", "conv1.bias", "quant_conv.bias"),
+        ("vae48", "conv2.bias", "post_quant_conv.bias"),
+        ("vae48", "encoder.conv1.bias", "encoder.conv_in.bias"),
+        ("vae48", "decoder.head.2.bias", "decoder.conv_out.bias"),
+    ],
+)
+def test_parameters_of_one_shape_are_not_confused(component: str, official: str, inside: str) -> None:
+    assert _found(component, list(official_shapes(component))).inside[official] == inside
