@@ -75,7 +75,7 @@ def read_gguf_header(file: Path) -> GgufHeader:
 
 class _Header:
     def __init__(self, file: Path, stream: BinaryIO) -> None:
-        self._name = file.name
+        self._name = str(file)
         self._stream = stream
         self._size = os.fstat(stream.fileno()).st_size
 
