@@ -58,7 +58,7 @@ def single_files_folder(folder: Path, chosen: Sequence[str]) -> FoundFolder:
         if name not in chosen:
             candidates = [item.file for _, item in transformers if name in item.roles]
             found[name] = ComponentFiles("transformer", _only(folder, name, candidates))
-    kinds: tuple[ComponentKind, ...] = ("vae", "text_encoder")
+    kinds: tuple[ComponentKind, ...] = ("text_encoder", "vae")
     for kind in kinds:
         if kind not in chosen:
             candidates = [file for file in _named(files, kind) if _fits(file, kind, is_5b)]
