@@ -12,6 +12,8 @@ from pathlib import Path
 from engine.analysis.picture.findings import picture_finding_table
 from engine.analysis.prompt.findings import FindingRow, finding_table
 from engine.api.prompt_report import Language
+from export.weights.file_kind import kinds
+from export.weights.lora.forms import ACCEPTED, REFUSED
 from server.errors.rules import all_rules
 from server.observability.metrics import Metrics
 from server.rpc.codec.fields import GENERATE_PATHS
@@ -82,6 +84,28 @@ def picture_findings_table() -> str:
     )
 
 
+def adapter_forms_table() -> str:
+    """One row for each form of adapters, fused or refused."""
+    return _table(
+        ("form", "keys end in", "outcome"),
+        (
+            (
+                form.name,
+                "<br>".join(f"`{key}`" for key in form.keys),
+                f"refused: “FILE: {form.refusal} (KEY)”" if form.refusal else f"fused: {form.effect}",
+            )
+            for form in (*ACCEPTED, *REFUSED)
+        ),
+    )
+
+
+def adapter_files_table() -> str:
+    """One row for each kind of file that is no adapter."""
+    return _table(
+        ("refusal of a file that is no safetensors file",), ((f"“adapter FILE: {kind}”",) for kind in kinds())
+    )
+
+
 # Page, name and content of each table.
 TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("settings.md", "settings", settings_table),
@@ -89,6 +113,8 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("errors.md", "errors", errors_table),
     ("findings.md", "prompt findings", prompt_findings_sections),
     ("findings.md", "picture findings", picture_findings_table),
+    ("inputs.md", "adapter forms", adapter_forms_table),
+    ("inputs.md", "adapter files", adapter_files_table),
 )
 
 
