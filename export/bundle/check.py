@@ -63,6 +63,7 @@ def check(
     components = (text_encoder, vae, *transformers)
     for line in describe(checkpoint):
         report(line)
+    report(plan.defaults.described(checkpoint.shift))
     estimate = ResourceEstimate(tuple(_estimate(component) for component in components), len(plan.targets))
     for line in (*(note for component in components for note in component.notes), *estimate.lines()):
         report(line)

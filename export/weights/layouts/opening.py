@@ -46,7 +46,7 @@ def open_checkpoint(folder: Path | None, options: ComponentOptions = ComponentOp
             folder,
             settings,
             components,
-            options.tokenizer or found.tokenizer,
+            options.tokenizer or _tokenizer(found, components),
             warnings=tuple(_warnings(components)),
         )
     _require_folder(folder)
@@ -76,6 +76,12 @@ def _without_index(
         assumed=tuple(_assumed(name, settings, components)),
         warnings=tuple(_warnings(components)),
     )
+
+
+def _tokenizer(found: FoundFolder, components: Mapping[str, ComponentFiles]) -> Path | None:
+    """The folder's tokenizer; None where it is missing and the file that an option gives may carry one."""
+    is_missing = found.tokenizer is not None and not found.tokenizer.exists()
+    return None if is_missing and components["text_encoder"].option else found.tokenizer
 
 
 def _assumed(name: str, settings: PipelineSettings, components: Mapping[str, ComponentFiles]) -> Iterator[str]:
