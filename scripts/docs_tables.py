@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.analysis.picture.findings import picture_finding_table
 from engine.analysis.prompt.findings import FindingRow, finding_table
 from engine.api.prompt_report import Language
+from scripts.caller_tables import address_rows, frame_rate_rows
 from server.errors.rules import all_rules
 from server.observability.metrics import Metrics
 from server.rpc.codec.fields import GENERATE_PATHS
@@ -82,6 +83,16 @@ def picture_findings_table() -> str:
     )
 
 
+def addresses_table() -> str:
+    """One row for each kind of address that people write."""
+    return _table(("address", "the client answers", "`--listen` answers"), address_rows())
+
+
+def frame_rates_table() -> str:
+    """One row for each frame rate: the number, and the exact rate that it stands for."""
+    return _table(("given", "frames per second of the mp4 file"), frame_rate_rows())
+
+
 # Page, name and content of each table.
 TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("settings.md", "settings", settings_table),
@@ -89,6 +100,8 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("errors.md", "errors", errors_table),
     ("findings.md", "prompt findings", prompt_findings_sections),
     ("findings.md", "picture findings", picture_findings_table),
+    ("inputs.md", "addresses", addresses_table),
+    ("inputs.md", "frame rates", frame_rates_table),
 )
 
 

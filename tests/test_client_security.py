@@ -11,7 +11,7 @@ import stillcue
 from engine.testing.fake_engine import FakeEngine
 from server.security.callers import hash_of
 from stillcue.channel import call_metadata
-from stillcue.cli import commands
+from stillcue.cli import commands, connection
 from stillcue.cli.arguments import parse_arguments
 from tests.certificates import Signer
 from tests.serving import served
@@ -70,6 +70,14 @@ def test_where_the_token_comes_from(token_file: Path, monkeypatch: pytest.Monkey
     assert parse_arguments(["capabilities", "--token-file", str(token_file)]).token == TOKEN
     monkeypatch.setenv("STILLCUE_TOKEN_FILE", str(token_file))
     assert parse_arguments(["capabilities"]).token == TOKEN
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\n"])
+def test_an_empty_variable_counts_as_unset(blank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    unset = vars(parse_arguments(["capabilities"]))
+    for name in [name for name in vars(connection) if name.endswith("_VARIABLE")]:
+        monkeypatch.setenv(getattr(connection, name), blank)
+    assert vars(parse_arguments(["capabilities"])) == unset
 
 
 @pytest.mark.parametrize(
