@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,3 +96,23 @@ def test_the_tables_of_the_page_are_current() -> None:
 def test_metrics_take_no_unix_socket() -> None:
     with pytest.raises(SettingInvalid, match="is a Unix socket, which HTTP does not reach; write HOST:PORT"):
         Settings.load(["--engine", "fake", "--metrics-listen", "unix:/run/metrics.sock"], {})
+
+
+def test_what_a_message_tells_to_write_is_accepted() -> None:
+    """Of 20,000 addresses put together at random, each is accepted, or its remedy is; nothing else is raised."""
+    draw = random.Random(0)
+    heads = ("", "http://", "https://", "grpc://u:p@", "dns:///", "unix:", "unix://", "ipv4:", " ", "[", "HTTP:/")
+    names = ("", "localhost", "gpu-1.example", "b\u00fccher", "a b", "\u2011", "*", "]")
+    hosts = (*names, "10.0.0.1", "::1", "[::1]", "fe80::1%eth0")
+    ports = ("", ":", ":50051", ":0", ":70000", ":x", ":5:6", "\uff1a\uff15", ":\u0665", "::")
+    tails = ("", "/", "/v1", "?x", "#", "\n", ",b:1", "@", "%", "\ud800", "\0")
+    kinds = set()
+    for _ in range(20_000):
+        address = "".join(draw.choice(part) for part in (heads, hosts, ports, tails))
+        told = _invalid(lambda address=address: checked_target(address))  # type: ignore[misc]
+        kinds.add(told is None)
+        if told is not None and "is not HOST:PORT; " in told:
+            remedy = told.rpartition(" ")[2]
+            again = _invalid(lambda remedy=remedy: checked_target(remedy))  # type: ignore[misc]
+            assert again is None or "is an address to listen on" in again, (address, told)
+    assert kinds == {True, False}

@@ -56,6 +56,14 @@ def test_a_token_goes_in_plain_text_to_this_machine_only(target: str) -> None:
     assert call_metadata(None, REMOTE, is_encrypted=False) == ()
 
 
+@pytest.mark.parametrize(
+    "target", ["ipv4:127.0.0.1:1,10.0.0.1:1", "dns://10.0.0.1/localhost:1", "localhost.example:1", "my-own-name:1"]
+)
+def test_what_may_be_another_machine_gets_no_token_in_plain_text(target: str) -> None:
+    with pytest.raises(ValueError, match="the token would cross the network"):
+        call_metadata(TOKEN, target, is_encrypted=False)
+
+
 @pytest.fixture
 def token_file(tmp_path: Path) -> Path:
     path = tmp_path / "render.token"
