@@ -12,6 +12,8 @@ from pathlib import Path
 from engine.analysis.picture.findings import picture_finding_table
 from engine.analysis.prompt.findings import FindingRow, finding_table
 from engine.api.prompt_report import Language
+from export.weights.file_kind import kinds
+from export.weights.lora.forms import ACCEPTED, REFUSED
 from scripts.caller_tables import address_rows, frame_rate_rows
 from server.errors.rules import all_rules
 from server.observability.metrics import Metrics
@@ -93,6 +95,28 @@ def frame_rates_table() -> str:
     return _table(("given", "frames per second of the mp4 file"), frame_rate_rows())
 
 
+def adapter_forms_table() -> str:
+    """One row for each form of adapters, fused or refused."""
+    return _table(
+        ("form", "keys end in", "outcome"),
+        (
+            (
+                form.name,
+                "<br>".join(f"`{key}`" for key in form.keys),
+                f"refused: “FILE: {form.refusal} (KEY)”" if form.refusal else f"fused: {form.effect}",
+            )
+            for form in (*ACCEPTED, *REFUSED)
+        ),
+    )
+
+
+def adapter_files_table() -> str:
+    """One row for each kind of file that is no adapter."""
+    return _table(
+        ("refusal of a file that is no safetensors file",), ((f"“adapter FILE: {kind}”",) for kind in kinds())
+    )
+
+
 # Page, name and content of each table.
 TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("settings.md", "settings", settings_table),
@@ -102,6 +126,8 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("findings.md", "picture findings", picture_findings_table),
     ("inputs.md", "addresses", addresses_table),
     ("inputs.md", "frame rates", frame_rates_table),
+    ("inputs.md", "adapter forms", adapter_forms_table),
+    ("inputs.md", "adapter files", adapter_files_table),
 )
 
 

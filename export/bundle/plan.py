@@ -19,8 +19,9 @@ from export.weights.serving_defaults import ServingDefaults
 class ExportPlan:
     """The checkpoint, the output folder, the geometries, and the options of the command line.
 
-    ``adapters`` are by the transformer's folder name; ``calibration`` is the folder that ``export.quantise.calibrate``
-    wrote; ``compiler`` is the name of the module that compiles engines for ``targets``.
+    ``adapters`` are by the transformer's folder name, in the order in which they are fused; ``calibration`` is the
+    folder that ``export.quantise.calibrate`` wrote; ``compiler`` is the name of the module that compiles engines for
+    ``targets``.
     """
 
     checkpoint: Checkpoint
@@ -34,7 +35,7 @@ class ExportPlan:
     verify: VerifyOption = "auto"
     targets: tuple[Target, ...] = ()
     compiler: str = "tensorrt_rtx"
-    adapters: Mapping[str, AdapterOption] = field(default_factory=dict)
+    adapters: Mapping[str, tuple[AdapterOption, ...]] = field(default_factory=dict)
     calibration: Path | None = None
     distilled: DistilledSpec | None = None
 

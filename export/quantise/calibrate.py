@@ -15,12 +15,20 @@ from pathlib import Path
 from engine.api.capabilities import Family, Geometry
 from export.errors import ExportError
 from export.library_logging import hide_progress_bars, quiet_libraries
-from export.options import parse_adapter_option, parse_size_option
+from export.options import (
+    AdapterOption,
+    adapter_options,
+    add_adapter_options,
+    add_component_options,
+    component_options,
+    parse_size_option,
+)
 from export.quantise.calibration import Calibration, calibration_digest, save_calibration
 from export.quantise.observe import observe
 from export.quantise.samples import Pair, TransformerSamples, generated_pairs, read_pairs
-from export.weights.checkpoint import Checkpoint, open_checkpoint
-from export.weights.lora import Adapter, FusedWeights
+from export.weights.checkpoint import Checkpoint
+from export.weights.layouts.opening import open_checkpoint
+from export.weights.lora import Adapter, FusedWeights, open_adapters, placement_notes
 from export.weights.serving_defaults import FAMILY_DEFAULTS
 
 
@@ -41,16 +49,15 @@ def calibrate(
     defaults = FAMILY_DEFAULTS[checkpoint.family]
     shift = shift or checkpoint.shift
     samples = TransformerSamples(checkpoint, pairs, geometry)
-    components = ["transformer"] if checkpoint.family is Family.WAN22_TI2V_5B else ["transformer", "transformer_2"]
     checkpoint_digest = checkpoint.digest()
     calibrations = {}
-    for component in components:
+    for component in checkpoint.transformer_names:
         own = (adapters or {}).get(component, ())
         source = FusedWeights(checkpoint.shards(component), own)
         drawn = samples.for_component(component, defaults.step_count, shift, samples_per_pair)
         with quiet_libraries():
             observed = observe(checkpoint.transformer(component), source, drawn)
-        digest = calibration_digest(checkpoint_digest, [(adapter.sha256, adapter.strength) for adapter in own])
+        digest = calibration_digest(checkpoint_digest, [(adapter.digest, adapter.strength) for adapter in own])
         calibration = Calibration(digest, observed.call_count, observed.ranges, observed.shared)
         save_calibration(out, component, calibration, observed.moments)
         calibrations[component] = calibration
@@ -60,25 +67,25 @@ def calibrate(
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command. Returns 0, or 1 for a refused or failed calibration."""
     parser = argparse.ArgumentParser(prog="python -m export.quantise.calibrate", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="folder with model_index.json")
+    add_component_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the measurements")
     parser.add_argument("--pairs", type=Path, help="JSON lines with picture and sentence (default: generated pairs)")
     parser.add_argument("--size", default="256x256", help="WIDTHxHEIGHT in pixels")
     parser.add_argument("--frames", type=int, default=17, help="frame count, 4n + 1")
     parser.add_argument("--samples", type=int, default=4, help="noise levels for each pair")
     parser.add_argument("--shift", type=float, help="shift of the schedule (default: the checkpoint's)")
-    parser.add_argument("--lora-high", help="FILE[:STRENGTH] fused into the only or the high-noise transformer")
-    parser.add_argument("--lora-low", help="FILE[:STRENGTH] fused into the low-noise transformer")
+    add_adapter_options(parser)
     options = parser.parse_args(arguments)
     hide_progress_bars()
     try:
         geometry = _geometry(options.size, options.frames)
-        checkpoint = open_checkpoint(options.checkpoint)
+        checkpoint = open_checkpoint(options.checkpoint, component_options(options))
         adapters = {
-            component: [_adapter(checkpoint, component, text)]
-            for component, text in (("transformer", options.lora_high), ("transformer_2", options.lora_low))
-            if text is not None
+            component: open_adapters(given, _shapes(checkpoint, component), component=component)
+            for component, given in adapter_options(options).items()
         }
+        for note in _notes(adapters, checkpoint.family, adapter_options(options)):
+            print(note)  # noqa: T201
         pairs = generated_pairs(geometry) if options.pairs is None else read_pairs(options.pairs, geometry)
         found = calibrate(
             checkpoint,
@@ -107,11 +114,25 @@ def _geometry(size: str, frame_count: int) -> Geometry:
     return Geometry(width_px, height_px, frame_count)
 
 
-def _adapter(checkpoint: Checkpoint, component: str, text: str) -> Adapter:
-    file, strength = parse_adapter_option(text)
+def _notes(
+    adapters: Mapping[str, Sequence[Adapter]], family: Family, options: Mapping[str, Sequence[AdapterOption]]
+) -> list[str]:
+    """What an export with the same options tells about its adapters."""
+    return [
+        note
+        for component, opened in adapters.items()
+        for note in (
+            *placement_notes(options, component, family),
+            *(note for adapter in opened for note in adapter.notes),
+        )
+    ]
+
+
+def _shapes(checkpoint: Checkpoint, component: str) -> dict[str, tuple[int, ...]]:
+    if component not in checkpoint.components:
+        raise ExportError("--lora-low: this family has one transformer; give --lora-high alone")
     shards = checkpoint.shards(component)
-    shapes = {name: shards.shape(name) for name in shards.names()}
-    return Adapter.open(file, shapes, component=component, strength=strength)
+    return {name: shards.shape(name) for name in shards.names()}
 
 
 if __name__ == "__main__":

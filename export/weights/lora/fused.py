@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from export.options import AdapterOption
 from export.weights.lora.adapter import Adapter
 from export.weights.shards import WeightSource
 
 
+def open_adapters(
+    options: Sequence[AdapterOption], shapes: Mapping[str, tuple[int, ...]], *, component: str
+) -> tuple[Adapter, ...]:
+    """Opens the adapters of one component in the order given. ``shapes`` are of the component's parameters.
+
+    Raises ``ExportError`` as ``Adapter.open`` does.
+    """
+    return tuple(
+        Adapter.open(file, shapes, component=component, strength=strength, skips_image_keys=skips)
+        for file, strength, skips in options
+    )
+
+
 class FusedWeights:
-    """Adds adapters to weights as they are read, one weight at a time, in float32.
+    """Adds adapters to weights as they are read, one weight at a time, in float32 and in the order given.
 
     A changed weight stays float32 whatever its stored type, so that encoding rounds it once and not twice.
     """
