@@ -14,6 +14,7 @@ from engine.analysis.prompt.findings import FindingRow, finding_table
 from engine.api.prompt_report import Language
 from export.weights.file_kind import kinds
 from export.weights.lora.forms import ACCEPTED, REFUSED
+from scripts.caller_tables import address_rows, frame_rate_rows
 from server.errors.rules import all_rules
 from server.observability.metrics import Metrics
 from server.rpc.codec.fields import GENERATE_PATHS
@@ -84,6 +85,16 @@ def picture_findings_table() -> str:
     )
 
 
+def addresses_table() -> str:
+    """One row for each kind of address that people write."""
+    return _table(("address", "the client answers", "`--listen` answers"), address_rows())
+
+
+def frame_rates_table() -> str:
+    """One row for each frame rate: the number, and the exact rate that it stands for."""
+    return _table(("given", "frames per second of the mp4 file"), frame_rate_rows())
+
+
 def adapter_forms_table() -> str:
     """One row for each form of adapters, fused or refused."""
     return _table(
@@ -113,6 +124,8 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("errors.md", "errors", errors_table),
     ("findings.md", "prompt findings", prompt_findings_sections),
     ("findings.md", "picture findings", picture_findings_table),
+    ("inputs.md", "addresses", addresses_table),
+    ("inputs.md", "frame rates", frame_rates_table),
     ("inputs.md", "adapter forms", adapter_forms_table),
     ("inputs.md", "adapter files", adapter_files_table),
 )

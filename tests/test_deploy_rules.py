@@ -110,3 +110,9 @@ def test_every_reason_is_a_fault_a_refusal_or_the_callers_own() -> None:
         "ENGINE_HUNG",
     }
     assert unavailable - faults == {"SERVER_STARTING", "SERVER_DRAINING", "ENGINE_RESTARTING"}
+
+
+@pytest.mark.parametrize("rule", [*RECORDING, *ALERTS], ids=lambda rule: rule.get("record") or rule["alert"])
+def test_a_rule_counts_calls_of_our_own_service_only(rule: dict[str, Any]) -> None:
+    selectors = re.findall(r"\bgrpc_server_\w+({[^}]*})?", rule["expr"])
+    assert all('grpc_service="stillcue.v1.StillcueService"' in selector for selector in selectors)

@@ -42,6 +42,7 @@ from server.errors.refusals import (
     TokenExpired,
     TokenMissing,
     TokenUnknown,
+    UnknownMethod,
     UnknownService,
 )
 
@@ -172,6 +173,11 @@ RULES: dict[type[BaseException], Rule] = {
         grpc.StatusCode.NOT_FOUND,
         "UNKNOWN_SERVICE",
         "The health request names a service that this server does not have.",
+    ),
+    UnknownMethod: Rule(
+        grpc.StatusCode.UNIMPLEMENTED,
+        "UNKNOWN_METHOD",
+        "The server does not implement the method that the call names.",
     ),
     GraphFailed: Rule(
         grpc.StatusCode.INTERNAL,

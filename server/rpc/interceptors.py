@@ -1,5 +1,7 @@
 """The interceptor of every call: counts the call, sets its log id, asks the guard, and turns errors into statuses.
 
+A method that no servicer implements is refused like any call: after the guard, with UNIMPLEMENTED, counted.
+
 Handlers are wrapped so that four things hold which grpc.aio leaves open:
 
 * the guard decides before the request is taken from the wire. grpc.aio reads a single request before it calls a
@@ -16,13 +18,14 @@ import asyncio
 import logging
 import time
 import uuid
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import grpc.aio
 
 from engine.api.errors import NonFiniteValues, OutOfMemory
-from server.errors.refusals import MalformedRequest
+from server.errors.refusals import MalformedRequest, UnknownMethod
 from server.errors.rules import is_logged, rule_of
 from server.jobs.deadline import Deadline
 from server.observability.logs import current_request_id
@@ -32,6 +35,7 @@ from server.security.caller import current_caller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
+    from contextlib import AbstractContextManager
 
     from grpc import HandlerCallDetails, RpcMethodHandler
 
@@ -50,9 +54,12 @@ _JOB_METHOD = "Generate"
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
-    """Wraps the handlers of a server. Calls of ``quiet_service`` are frequent and are logged at level debug."""
+    """Wraps the handlers of a server. Calls of ``quiet_service`` are frequent and are logged at level debug.
 
-    def __init__(self, metrics: Metrics, guard: Guard, quiet_service: str) -> None:
+    ``guard`` None: the port serves nothing that needs one.
+    """
+
+    def __init__(self, metrics: Metrics, guard: Guard | None, quiet_service: str) -> None:
         self._metrics = metrics
         self._guard = guard
         self._quiet_service = quiet_service
@@ -62,13 +69,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         continuation: Callable[[HandlerCallDetails], Awaitable[_Handler]],
         handler_call_details: HandlerCallDetails,
     ) -> _Handler:
-        """Wraps the handler of a call, or counts a call without a handler."""
+        """Wraps the handler of a call, or refuses a method that has none."""
         handler: _Handler | None = await continuation(handler_call_details)
-        if handler is None:
-            self._count_start(UNKNOWN_METHOD)
-            self._count_end(UNKNOWN_METHOD, grpc.StatusCode.UNIMPLEMENTED, 0.0)
-            return handler  # type: ignore[return-value]  # grpc.aio answers UNIMPLEMENTED
-        _, service, name = handler_call_details.method.split("/")
+        service, _, name = handler_call_details.method.removeprefix("/").partition("/")
+        if handler is None or not _is_implemented(handler):
+            return grpc.stream_stream_rpc_method_handler(self._unknown(service), response_serializer=_write)
         if handler.unary_unary is not None:
             method = Method("unary", service, name)
             return grpc.stream_stream_rpc_method_handler(self._unary(handler, method), response_serializer=_write)
@@ -81,6 +86,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         return grpc.stream_stream_rpc_method_handler(
             self._bidi_stream(handler, method), _reader(handler), handler.response_serializer
         )
+
+    def _unknown(self, service: str) -> Callable[[Any, _Context], Awaitable[None]]:
+        """Refuses a method that ``service`` lacks. The label is "other", since a caller may name any method."""
+
+        async def refuse() -> NoReturn:
+            raise UnknownMethod
+
+        async def serve(_requests: Any, context: _Context) -> None:
+            await self._serve(UNKNOWN_METHOD, context, refuse, service)
+
+        return serve
 
     def _unary(self, handler: _Handler, method: Method) -> Callable[[Any, _Context], Awaitable[None]]:
         behaviour: Any = handler.unary_unary
@@ -140,14 +156,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         except StopAsyncIteration:
             return
 
-    async def _serve(self, method: Method, context: _Context, respond: Callable[[], Awaitable[None]]) -> None:
+    async def _serve(
+        self, method: Method, context: _Context, respond: Callable[[], Awaitable[None]], service: str = ""
+    ) -> None:
+        """Counts and guards a call. ``service`` is the one to guard where ``method`` is a label only."""
         current_request_id.set(str(uuid.uuid4()))
         deadline = Deadline(context.time_remaining)
         started_at = time.perf_counter()
         self._count_start(method)
         is_let_in = False
         try:
-            with self._guard.admit(method.grpc_service, method.grpc_method, context):
+            with self._admit(service or method.grpc_service, method.grpc_method, context):
                 is_let_in = True
                 await respond()
         except asyncio.CancelledError:
@@ -168,6 +187,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
             await _send_status(context, status)
         self._count_end(method, grpc.StatusCode.OK, time.perf_counter() - started_at)
 
+    def _admit(self, service: str, method_name: str, context: _Context) -> AbstractContextManager[None]:
+        return nullcontext() if self._guard is None else self._guard.admit(service, method_name, context)
+
     def _count_start(self, method: Method) -> None:
         self._metrics.calls_started.labels(*method.labels).inc()
 
@@ -187,6 +209,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         if caller_name := current_caller.get().name:
             fields["caller"] = caller_name
         _logger.log(level, "call ended", extra={"fields": fields})
+
+
+def _is_implemented(handler: _Handler) -> bool:
+    """Returns False for a method that only generated code defines, which raises NotImplementedError.
+
+    A newer library of health or reflection registers methods that this server does not know.
+    """
+    behaviour = handler.unary_unary or handler.unary_stream or handler.stream_stream
+    return not getattr(behaviour, "__module__", "").endswith("_pb2_grpc")
 
 
 def _write(message: Any) -> bytes:
