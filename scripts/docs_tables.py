@@ -12,6 +12,8 @@ from pathlib import Path
 from engine.analysis.picture.findings import picture_finding_table
 from engine.analysis.prompt.findings import FindingRow, finding_table
 from engine.api.prompt_report import Language
+from engine.media.formats import HEIF_MISSING, READ_FORMATS
+from engine.media.refused_files import REFUSED_FILES
 from server.errors.rules import all_rules
 from server.observability.metrics import Metrics
 from server.rpc.codec.fields import GENERATE_PATHS
@@ -82,6 +84,20 @@ def picture_findings_table() -> str:
     )
 
 
+def picture_formats_table() -> str:
+    """One row for each format of pictures that is read."""
+    return _table(
+        ("format", "bits of a channel", "channels and colours", "notes"),
+        ((row.name, row.bits, row.colours, row.notes) for row in READ_FORMATS),
+    )
+
+
+def refused_files_table() -> str:
+    """One row for each kind of file that is refused as a picture, with the sentence."""
+    rows = [(row.name, f"`image.data` {row.description}") for row in REFUSED_FILES]
+    return _table(("file", "sentence"), [("HEIC without the extra", f"`image.data` {HEIF_MISSING}"), *rows])
+
+
 # Page, name and content of each table.
 TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("settings.md", "settings", settings_table),
@@ -89,6 +105,8 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("errors.md", "errors", errors_table),
     ("findings.md", "prompt findings", prompt_findings_sections),
     ("findings.md", "picture findings", picture_findings_table),
+    ("inputs.md", "picture formats", picture_formats_table),
+    ("inputs.md", "refused files", refused_files_table),
 )
 
 
