@@ -15,6 +15,8 @@ from engine.api.prompt_report import Language
 from export.weights.file_kind import kinds
 from export.weights.lora.forms import ACCEPTED, REFUSED
 from scripts.caller_tables import address_rows, frame_rate_rows
+from engine.media.formats import HEIF_MISSING, READ_FORMATS
+from engine.media.refused_files import REFUSED_FILES
 from server.errors.rules import all_rules
 from server.observability.metrics import Metrics
 from server.rpc.codec.fields import GENERATE_PATHS
@@ -117,6 +119,20 @@ def adapter_files_table() -> str:
     )
 
 
+def picture_formats_table() -> str:
+    """One row for each format of pictures that is read."""
+    return _table(
+        ("format", "bits of a channel", "channels and colours", "notes"),
+        ((row.name, row.bits, row.colours, row.notes) for row in READ_FORMATS),
+    )
+
+
+def refused_files_table() -> str:
+    """One row for each kind of file that is refused as a picture, with the sentence."""
+    rows = [(row.name, f"`image.data` {row.description}") for row in REFUSED_FILES]
+    return _table(("file", "sentence"), [("HEIC without the extra", f"`image.data` {HEIF_MISSING}"), *rows])
+
+
 # Page, name and content of each table.
 TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("settings.md", "settings", settings_table),
@@ -128,6 +144,8 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("inputs.md", "frame rates", frame_rates_table),
     ("inputs.md", "adapter forms", adapter_forms_table),
     ("inputs.md", "adapter files", adapter_files_table),
+    ("inputs.md", "picture formats", picture_formats_table),
+    ("inputs.md", "refused files", refused_files_table),
 )
 
 

@@ -21,7 +21,7 @@ from threading import Semaphore
 
 import numpy as np
 
-from engine.analysis.picture.report import report_decoded
+from engine.analysis.picture.report import report_picture
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities, Family, Geometry, Limits, SamplingDefaults
 from engine.api.diagnosis import ClipMetrics, Diagnosis
@@ -148,8 +148,8 @@ class FakeEngine:
     def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         """Scores 10 for each word of the prompt."""
         picture, clip = prepare_score_request(image, prompt, plan, self._capabilities)
-        report = self._report(prompt, picture.width, picture.height)
-        return enriched(report, prompt, report_decoded(image, picture), clip, self._context)
+        report = self._report(prompt, picture.upright.width, picture.upright.height)
+        return enriched(report, prompt, report_picture(picture), clip, self._context)
 
     def supervision(self) -> None:
         """The fake works in the caller's process."""

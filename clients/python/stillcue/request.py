@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RESUME_WINDOW_SECONDS = 30.0
 Picture = bytes | str | PathLike[str]
-"""An encoded PNG, JPEG or WebP file: its bytes, or its path."""
+"""An encoded picture file (PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF): its bytes, or its path."""
 
 
 class GenerateOptions(TypedDict, total=False):

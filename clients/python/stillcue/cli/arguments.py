@@ -105,7 +105,12 @@ def _add_clip(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_picture_and_prompt(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("picture", type=_input, metavar="PICTURE", help="PNG, JPEG or WebP file: the first frame")
+    parser.add_argument(
+        "picture",
+        type=_input,
+        metavar="PICTURE",
+        help="picture file (PNG, JPEG, AVIF …): the first frame",
+    )
     parser.add_argument("prompt", type=_text, metavar="SENTENCE", help="subject, action and change of environment")
 
 
