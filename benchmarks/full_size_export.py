@@ -36,9 +36,10 @@ from export.tensorrt import AxisRange, compile_engines, find_target, graph_axes
 from export.tracing.assemble import build_graph, describe, save_graph
 from export.tracing.guidance import write_guide_and_step
 from export.tracing.module_graph import TracedModule
-from export.weights.checkpoint import Checkpoint, open_checkpoint
+from export.weights.checkpoint import Checkpoint
+from export.weights.files.safetensors_file import StoredWeight
+from export.weights.layouts.opening import open_checkpoint
 from export.weights.parameters import ParameterIndex, stored_parameters
-from export.weights.safetensors_file import StoredWeight
 from export.weights.shards import Shards
 
 # Stands for the largest input of a linear layer that calibration would find. The plan's size does not depend on it.

@@ -16,7 +16,7 @@ from engine.bundle.folder import read_manifest
 from engine.bundle.manifest import Manifest
 from export.bundle.exporter import export_bundle
 from export.bundle.plan import ExportPlan
-from export.weights.checkpoint import open_checkpoint
+from export.weights.layouts.opening import open_checkpoint
 from export.weights.serving_defaults import FAMILY_DEFAULTS
 from tests.checkpoints import TinyModel, write_checkpoint
 

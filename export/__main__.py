@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, get_args
 
 from engine.api.capabilities import Geometry
 from export.errors import ExportError
-from export.options import PrecisionOption, VerifyOption, adapter_options, add_adapter_options, parse_size_option
+from export.options import (
+    PrecisionOption,
+    VerifyOption,
+    adapter_options,
+    add_adapter_options,
+    add_component_options,
+    component_options,
+    parse_size_option,
+)
 
 if TYPE_CHECKING:
     from export.bundle.plan import ExportPlan
@@ -35,9 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m export", description="Turns a Wan2.2 checkpoint (Diffusers layout) into a bundle to serve."
+        prog="python -m export", description="Turns a Wan2.2 checkpoint into a bundle to serve."
     )
-    parser.add_argument("checkpoint", type=Path, help="folder with model_index.json")
+    add_component_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     parser.add_argument(
         "--size", type=_size, action="append", required=True, help="WIDTHxHEIGHT in pixels; may be given more than once"
@@ -109,10 +117,10 @@ def _run(options: argparse.Namespace) -> None:
 def _plan(options: argparse.Namespace) -> ExportPlan:
     from export.bundle.plan import ExportPlan
     from export.tensorrt import find_target
-    from export.weights.checkpoint import open_checkpoint
+    from export.weights.layouts.opening import open_checkpoint
     from export.weights.serving_defaults import FAMILY_DEFAULTS, LIGHTNING_4_STEPS
 
-    checkpoint = open_checkpoint(options.checkpoint)
+    checkpoint = open_checkpoint(options.checkpoint, component_options(options))
     defaults = FAMILY_DEFAULTS[checkpoint.family]
     if options.distilled:
         defaults = defaults.distilled(LIGHTNING_4_STEPS)
@@ -124,7 +132,7 @@ def _plan(options: argparse.Namespace) -> ExportPlan:
         "frame_rate": options.frame_rate,
         "negative_prompt": options.negative_prompt,
     }
-    scorer_inside = options.checkpoint / "scorer"
+    scorer_inside = None if options.checkpoint is None else options.checkpoint / "scorer"
     return ExportPlan(
         checkpoint=checkpoint,
         out=options.out,
@@ -133,8 +141,8 @@ def _plan(options: argparse.Namespace) -> ExportPlan:
             for (width, height), frames in itertools.product(options.size, options.frames)
         ),
         defaults=dataclasses.replace(defaults, **{key: value for key, value in chosen.items() if value is not None}),
-        name=options.name or options.checkpoint.resolve().name,
-        scorer=options.scorer or (scorer_inside if scorer_inside.is_dir() else None),
+        name=options.name or checkpoint.name,
+        scorer=options.scorer or (scorer_inside if scorer_inside is not None and scorer_inside.is_dir() else None),
         notices=tuple(options.notice),
         precision=options.precision,
         verify=options.verify,

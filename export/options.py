@@ -93,3 +93,35 @@ def parse_size_option(text: str) -> tuple[int, int]:
     if found is None:
         raise ValueError(f"{text!r} is not WIDTHxHEIGHT, for example 480x480")
     return int(found.group(1)), int(found.group(2))
+
+
+class ComponentOptions(NamedTuple):
+    """Paths of components, files or folders, and of the tokenizer; None: the layout of the checkpoint's folder."""
+
+    transformer_high: Path | None = None
+    transformer_low: Path | None = None
+    text_encoder: Path | None = None
+    vae: Path | None = None
+    tokenizer: Path | None = None
+
+
+def add_component_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the checkpoint's folder and the options of ``ComponentOptions`` to a command."""
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        nargs="?",
+        help="folder in the layout of Diffusers or of the official repository, or ComfyUI's models folder",
+    )
+    parser.add_argument(
+        "--transformer-high", type=Path, help="file or folder of the only or the high-noise transformer"
+    )
+    parser.add_argument("--transformer-low", type=Path, help="file or folder of the low-noise transformer")
+    parser.add_argument("--text-encoder", type=Path, help="file or folder of the umT5 text encoder")
+    parser.add_argument("--vae", type=Path, help="file or folder of the VAE")
+    parser.add_argument("--tokenizer", type=Path, help="umT5's tokenizer: a folder, tokenizer.json or spiece.model")
+
+
+def component_options(options: argparse.Namespace) -> ComponentOptions:
+    """The parsed options of ``add_component_options``."""
+    return ComponentOptions(*(getattr(options, name) for name in ComponentOptions._fields))

@@ -12,7 +12,6 @@ from pathlib import Path
 from engine.analysis.picture.findings import picture_finding_table
 from engine.analysis.prompt.findings import FindingRow, finding_table
 from engine.api.prompt_report import Language
-from export.weights.file_kind import kinds
 from export.weights.lora.forms import ACCEPTED, REFUSED
 from server.errors.rules import all_rules
 from server.observability.metrics import Metrics
@@ -99,13 +98,6 @@ def adapter_forms_table() -> str:
     )
 
 
-def adapter_files_table() -> str:
-    """One row for each kind of file that is no adapter."""
-    return _table(
-        ("refusal of a file that is no safetensors file",), ((f"“adapter FILE: {kind}”",) for kind in kinds())
-    )
-
-
 # Page, name and content of each table.
 TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("settings.md", "settings", settings_table),
@@ -114,7 +106,6 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("findings.md", "prompt findings", prompt_findings_sections),
     ("findings.md", "picture findings", picture_findings_table),
     ("inputs.md", "adapter forms", adapter_forms_table),
-    ("inputs.md", "adapter files", adapter_files_table),
 )
 
 

@@ -9,7 +9,7 @@ from engine.api.capabilities import Geometry
 from engine.bundle.manifest import Manifest
 from export.bundle.exporter import export_bundle
 from export.bundle.plan import ExportPlan
-from export.weights.checkpoint import open_checkpoint
+from export.weights.layouts.opening import open_checkpoint
 from export.weights.serving_defaults import FAMILY_DEFAULTS
 from tests.checkpoints import TinyModel, write_checkpoint
 

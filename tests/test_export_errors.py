@@ -11,7 +11,7 @@ import pytest
 from engine.bundle.folder import MANIFEST_NAME
 from export.__main__ import main
 from export.errors import ExportError
-from export.weights.checkpoint import open_checkpoint
+from export.weights.layouts.opening import open_checkpoint
 from tests.checkpoints import TinyModel, _text_encoder, _text_tokenizer, _vae
 
 _TRANSFORMER = ["diffusers", "WanTransformer3DModel"]
@@ -219,7 +219,9 @@ def test_a_component_without_weights(refusal: Refusal) -> None:
     refusal.write()
     _text_tokenizer().save_pretrained(refusal.checkpoint / "tokenizer")
     folder = refusal.checkpoint / "text_encoder"
-    assert f"{folder} holds no .safetensors file; download the component again" in refusal.said()
+    assert f"{folder} is missing; download it, or give the umT5 text encoder as --text-encoder" in refusal.said()
+    folder.mkdir()
+    assert f"{folder} holds no file of weights" in refusal.said()
 
 
 def test_weights_that_are_cut_short(refusal: Refusal) -> None:
@@ -229,15 +231,15 @@ def test_weights_that_are_cut_short(refusal: Refusal) -> None:
     _text_encoder(TinyModel(), len(tokenizer)).save_pretrained(refusal.checkpoint / "text_encoder")
     _cut_short(refusal.checkpoint / "text_encoder")
     said = refusal.said()
-    assert f"cannot load {refusal.checkpoint / 'text_encoder'}: " in said
-    assert said.endswith("; download the component again")
+    assert f"{refusal.checkpoint / 'text_encoder' / 'model.safetensors'} is cut short: " in said
+    assert said.endswith("; download the file again")
 
 
 def test_weights_of_the_vae_that_are_cut_short(refusal: Refusal) -> None:
     refusal.write()
     _vae(TinyModel()).save_pretrained(refusal.checkpoint / "vae")
     _cut_short(refusal.checkpoint / "vae")
-    with pytest.raises(ExportError, match=r"cannot load .*vae: .*; download the component again") as refused:
+    with pytest.raises(ExportError, match=r"vae/.*safetensors is cut short: .*; download the file again") as refused:
         open_checkpoint(refusal.checkpoint).shards("vae")
     assert "\n" not in str(refused.value)
 

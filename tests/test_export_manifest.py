@@ -25,7 +25,7 @@ from export.tracing.guidance import write_guide_and_step
 from export.tracing.preview import fit_preview
 from export.tracing.vae import decoder_graphs, encoder_graphs
 from export.tracing.verify import TOLERANCE, verify_against, verify_against_torch
-from export.weights.checkpoint import open_checkpoint
+from export.weights.layouts.opening import open_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,9 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(
     out = tmp_path / "bundle"
     assert main(_arguments(checkpoint, out, "--dry-run", "--gpu", "rtx3090", "--gpu", "rtx4090")) == 0
     said = capsys.readouterr().out
-    rows = {line.split()[0]: line.split()[1:3] for line in said.splitlines()[1:5]}
+    lines = said.splitlines()
+    table = next(number for number, line in enumerate(lines) if line.startswith("component "))
+    rows = {line.split()[0]: line.split()[1:3] for line in lines[table + 1 : table + 5]}
     assert rows == {
         "text_encoder": ["int8", "1"],
         "vae": ["fp16", "4"],
@@ -44,7 +46,7 @@ def test_a_dry_run_states_the_bytes_that_an_export_then_writes(
     from engine.api.capabilities import Geometry
     from export.bundle.check import check
     from export.bundle.plan import ExportPlan
-    from export.weights.checkpoint import open_checkpoint
+    from export.weights.layouts.opening import open_checkpoint
     from export.weights.serving_defaults import FAMILY_DEFAULTS
 
     opened = open_checkpoint(checkpoint)

@@ -17,7 +17,8 @@ from export.errors import ExportError
 from export.quantise.calibrate import calibrate
 from export.quantise.samples import generated_pairs
 from export.tensorrt import TARGETS, Target
-from export.weights.checkpoint import Checkpoint, open_checkpoint
+from export.weights.checkpoint import Checkpoint
+from export.weights.layouts.opening import open_checkpoint
 from export.weights.serving_defaults import FAMILY_DEFAULTS
 from tests.checkpoints import TinyModel, write_checkpoint
 

@@ -20,7 +20,7 @@ from export.bundle.build_log import BUILD_LOG_NAME, BuildLog
 from export.bundle.exporter import export_bundle
 from export.bundle.plan import ExportPlan
 from export.errors import ExportError
-from export.weights.checkpoint import open_checkpoint
+from export.weights.layouts.opening import open_checkpoint
 from export.weights.serving_defaults import FAMILY_DEFAULTS
 
 _KILL_COUNT = int(os.environ.get("STILLCUE_KILL_COUNT", "3"))

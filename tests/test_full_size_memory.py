@@ -24,7 +24,7 @@ from export.tracing.assemble import build_graph, save_graph
 from export.tracing.module_graph import ModuleGraph, Segment, TracedModule
 from export.tracing.trace import Trace
 from export.tracing.transformer import transformer_graph
-from export.weights.checkpoint import open_checkpoint
+from export.weights.layouts.opening import open_checkpoint
 from export.weights.shards import Shards
 from tests.checkpoints import TinyModel, _transformer
 from tests.memory_demands import A14B_480P, SM_86, a14b_manifest

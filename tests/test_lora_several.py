@@ -19,7 +19,7 @@ from export.bundle.plan import ExportPlan
 from export.options import AdapterOption, adapter_options, add_adapter_options
 from export.quantise.calibrate import main as calibrate
 from export.quantise.calibration import calibration_digest
-from export.weights.checkpoint import open_checkpoint
+from export.weights.layouts.opening import open_checkpoint
 from export.weights.lora import FusedWeights, open_adapters
 from export.weights.serving_defaults import FAMILY_DEFAULTS
 from tests.checkpoints import TinyModel, write_checkpoint

@@ -20,10 +20,10 @@ from engine.api.job import Job, SamplingSpec, VideoSpec
 from engine.api.media import Image
 from engine.generate.bundle_engine import BundleEngine
 from engine.generate.loading import load_bundle
-from engine.generate.preview import to_pixels
 from engine.runtime.ort import OrtRuntime
 from tests.checkpoints import TinyModel
 from tests.exporting import export_tiny
+from tests.recorded_colours import record_colours
 
 _TOLERANCE = 2e-3
 
@@ -106,7 +106,7 @@ def test_frames_equal_diffusers(case: Case, tmp_path: Path, monkeypatch: pytest.
         dtype=np.float32,
     )
     expected = _diffusers_frames(case, exported.checkpoint, picture, noise)
-    colours = _record_colours(monkeypatch)
+    colours = record_colours(monkeypatch)
     frames, experts = _engine_frames(case, exported.bundle, picture, noise)
     actual = np.concatenate(colours)
     assert actual.shape == expected.shape
@@ -114,18 +114,6 @@ def test_frames_equal_diffusers(case: Case, tmp_path: Path, monkeypatch: pytest.
     np.testing.assert_allclose(actual, expected, rtol=0, atol=_TOLERANCE)
     np.testing.assert_array_equal(frames, np.rint(actual.clip(0, 1) * 255))
     assert (experts == {Expert.SINGLE}) == case.model.is_5b
-
-
-def _record_colours(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]]:
-    """The engine's colours before they are rounded to bytes, chunk by chunk."""
-    chunks: list[NDArray[np.float32]] = []
-
-    def record(colours: NDArray[np.float32]) -> NDArray[np.uint8]:
-        chunks.append(colours)
-        return to_pixels(colours)
-
-    monkeypatch.setattr("engine.generate.decoding.to_pixels", record)
-    return chunks
 
 
 def _engine_frames(

@@ -19,7 +19,7 @@ from export.quantise.encodings import Float8, Int4, Int8, PassThrough
 from export.quantise.observe import observe
 from export.quantise.recipes import recipe_for
 from export.quantise.samples import generated_pairs, read_pairs
-from export.weights.checkpoint import open_checkpoint
+from export.weights.layouts.opening import open_checkpoint
 from export.weights.shards import Shards
 from tests.checkpoints import TinyModel, write_checkpoint
 from tests.quantising import Tensors
@@ -186,6 +186,6 @@ class TestPairs:
 
 def test_the_command_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "--out", str(tmp_path / "out")]) == 1
-    assert capsys.readouterr().err.startswith(f"calibrate: cannot read {tmp_path / 'model_index.json'}")
+    assert capsys.readouterr().err.startswith(f"calibrate: {tmp_path} holds no checkpoint: the folder is empty")
     assert main([str(tmp_path), "--out", str(tmp_path), "--size", "64"]) == 1
     assert "--size must be WIDTHxHEIGHT" in capsys.readouterr().err

@@ -25,7 +25,7 @@ from export.library_logging import hide_progress_bars, quiet_libraries
 from export.quantise.calibrate import calibrate
 from export.quantise.calibration import Calibration, load_calibration
 from export.quantise.samples import Pair
-from export.weights.checkpoint import open_checkpoint
+from export.weights.layouts.opening import open_checkpoint
 from pocket.world import LANGUAGES, caption, render_clip, sample_spec
 
 _VARIANTS = (

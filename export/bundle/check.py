@@ -17,6 +17,9 @@ from export.bundle.graph_list import latent_spec, text_encoder_component, transf
 from export.bundle.option_checks import check_options
 from export.bundle.plan import ExportPlan
 from export.bundle.resource_estimate import ComponentEstimate, ResourceEstimate
+from export.bundle.scorer_check import check_scorer, read_scorer
+from export.weights.layouts.description import describe
+from export.weights.tokenizer import check_vocabulary
 
 
 @dataclass(frozen=True)
@@ -38,15 +41,19 @@ def check(
 ) -> CheckedExport:
     """Checks a plan against its checkpoint and this machine; reports notes on adapters and the estimate line by line.
 
-    Without ``log`` nothing is written, which is a dry run. Raises ``ExportError`` where an export would.
+    Without ``log`` nothing is written, which is a dry run: it reads every weight once. Raises ``ExportError`` where an
+    export would.
     """
     check_options(plan)
     checkpoint = plan.checkpoint
+    is_dry_run = log is None
     if log is None:
         log = BuildLog(plan.out, export_context(plan.verify), is_dry_run=True)
     tokenizer = checkpoint.tokenizer()
     contrasts = None if plan.scorer is None else load_contrasts(plan.scorer)
+    scorer = None if plan.scorer is None else check_scorer(plan.scorer)
     text_encoder = prepare_component(plan, text_encoder_component(checkpoint), log)
+    check_vocabulary(tokenizer, text_encoder.model.config.vocab_size)
     vae = prepare_component(plan, vae_component(checkpoint, plan.geometries), log)
     latent = latent_spec(vae.model)
     transformers = [
@@ -54,10 +61,17 @@ def check(
         for component in transformer_components(checkpoint, plan.geometries, latent)
     ]
     components = (text_encoder, vae, *transformers)
+    for line in describe(checkpoint):
+        report(line)
     estimate = ResourceEstimate(tuple(_estimate(component) for component in components), len(plan.targets))
     for line in (*(note for component in components for note in component.notes), *estimate.lines()):
         report(line)
     estimate.refuse_shortage(plan)
+    if is_dry_run:
+        for component in components:
+            component.weights.read_all(report)
+        if scorer is not None:
+            read_scorer(scorer, report)
     return CheckedExport(tokenizer, components, latent, contrasts, estimate)
 
 

@@ -17,10 +17,10 @@ from export.quantise.calibration import Calibration
 from export.quantise.encodings import Encoding, PassThrough
 from export.quantise.recipes import Recipe
 from export.quantise.stored import QuantisedWeight, QuantisedWeights
-from export.quantise.writer import encoded_byte_count, progress_lines, write_tensors
+from export.quantise.writer import encoded_byte_count, progress_lines, read_tensors, write_tensors
+from export.weights.files.safetensors_file import StoredWeight
 from export.weights.lora import Adapter, FusedWeights
 from export.weights.parameters import check_weights, stored_parameters
-from export.weights.safetensors_file import StoredWeight
 from export.weights.shards import Shards, WeightSource
 
 WEIGHTS_FOLDER = "weights"
@@ -61,9 +61,18 @@ class PlannedWeights:
         return 0 if self.encodings is None or self.file.is_file() else self.byte_count
 
     def write(self, report: Callable[[str], None]) -> None:
-        """Writes the file, unless the shards are referenced in place. Raises ``ExportError``."""
-        if self.encodings is not None:
+        """Writes the file; shards that are referenced in place are read once to check their values.
+
+        Raises ``ExportError``, for values that are infinite or not a number too.
+        """
+        if self.encodings is None:
+            self.read_all(report)
+        else:
             write_tensors(self.source, self.encodings, self.file, progress_lines(self.file.name, report))
+
+    def read_all(self, report: Callable[[str], None]) -> None:
+        """Reads every weight once and writes nothing. Raises ``ExportError`` as ``write`` does."""
+        read_tensors(self.source, progress_lines(f"{self.file.stem}, values", report))
 
     def open(self) -> ComponentWeights:
         """Opens the weights after ``write``, in this export or an interrupted one."""
@@ -103,7 +112,7 @@ def plan_weights(
     # A graph in float32 reads what is stored in less with a Cast, so there is nothing to convert.
     is_stored_so = all(shards.dtype(key) == tensor.dtype for key, tensor in parameters.items())
     is_ready = precision == "fp32" or (is_stored_so and not quantised and not adapters)
-    if is_ready and not adapters and _are_inside(shards.files, out):
+    if is_ready and not adapters and shards.are_places and _are_inside(shards.files, out):
         return PlannedWeights(shards, _relative_to(shards, out), None, file)
     encodings = {
         key: quantised.get(key) or PassThrough(source.dtype(key) if is_ready else tensor.dtype)

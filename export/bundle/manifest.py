@@ -47,7 +47,7 @@ class BundleContents:
 
 def build_manifest(plan: ExportPlan, checked: CheckedExport, contents: BundleContents, log: BuildLog) -> Manifest:
     """The manifest. Digests of files and checkpoint are computed here, unless the log has them."""
-    checkpoint, defaults, scheduler = plan.checkpoint, plan.defaults, plan.checkpoint.scheduler
+    checkpoint, defaults = plan.checkpoint, plan.defaults
     files: dict[str, FileSpec] = {name: log.file(name) for name in contents.file_names(plan.out)}
     adapters: tuple[AdapterSpec, ...] = tuple(item for component in checked.components for item in component.adapters)
     return Manifest(
@@ -67,7 +67,7 @@ def build_manifest(plan: ExportPlan, checked: CheckedExport, contents: BundleCon
             order=checkpoint.solver_order,
             shift=defaults.shift or checkpoint.shift,
             step_count=defaults.step_count,
-            train_step_count=int(scheduler["num_train_timesteps"]),
+            train_step_count=checkpoint.settings.train_step_count,
             boundary_timestep=checkpoint.boundary_timestep,
         ),
         guidance=GuidanceSpec(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 from engine.api.capabilities import Family, Geometry, Limits
 from engine.bundle.folder import MANIFEST_NAME
@@ -12,6 +13,8 @@ from export.bundle.plan import ExportPlan
 from export.bundle.resource_estimate import free_disk_bytes
 from export.errors import ExportError
 from export.tensorrt.targets import check_precision
+from export.weights.checkpoint import Checkpoint
+from export.weights.files.recognition import read_head
 from export.weights.serving_defaults import ServingDefaults
 
 _MIN_FREE_BYTES = 64 * 1024 * 1024
@@ -73,7 +76,9 @@ def _check_adapters(plan: ExportPlan) -> None:
     if "transformer_2" in plan.adapters and plan.checkpoint.family is Family.WAN22_TI2V_5B:
         raise ExportError("--lora-low: this family has one transformer; give --lora-high alone")
     for choice in itertools.chain.from_iterable(plan.adapters.values()):
-        if not choice.file.is_file():
+        if choice.file.is_symlink() or choice.file.exists():
+            read_head(choice.file)  # a folder or a link to nothing is told as such
+        else:
             raise ExportError(f"adapter {choice.file}: no such file; give a LoRA in safetensors")
     if plan.distilled is not None and not plan.adapters:
         raise ExportError("--distilled: describes adapters for few steps; give the adapters with --lora-high")
@@ -87,10 +92,18 @@ def _check_out(plan: ExportPlan) -> None:
         is_bundle = (  # whole or interrupted
             any((out / name).is_file() for name in (MANIFEST_NAME, BUILD_LOG_NAME)) or any(out.glob("*.onnx"))
         )
-        if not is_bundle and not plan.checkpoint.folder.resolve().is_relative_to(out.resolve()):
+        if not is_bundle and not _is_inside(plan.checkpoint, out):
             raise ExportError(f"--out {out}: is not empty and holds no bundle; give another folder")
     free = free_disk_bytes(out)
     if free < _MIN_FREE_BYTES:
         raise ExportError(
             f"--out {out}: only {free} bytes are free on that disk; free some space or give another folder"
         )
+
+
+def _is_inside(checkpoint: Checkpoint, out: Path) -> bool:
+    """True if the checkpoint, or a part of it, lies in the bundle's folder, to be referenced in place."""
+    places = (
+        [part.path for part in checkpoint.components.values()] if checkpoint.folder is None else [checkpoint.folder]
+    )
+    return any(place.resolve().is_relative_to(out.resolve()) for place in places)

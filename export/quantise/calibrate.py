@@ -15,11 +15,19 @@ from pathlib import Path
 from engine.api.capabilities import Family, Geometry
 from export.errors import ExportError
 from export.library_logging import hide_progress_bars, quiet_libraries
-from export.options import AdapterOption, adapter_options, add_adapter_options, parse_size_option
+from export.options import (
+    AdapterOption,
+    adapter_options,
+    add_adapter_options,
+    add_component_options,
+    component_options,
+    parse_size_option,
+)
 from export.quantise.calibration import Calibration, calibration_digest, save_calibration
 from export.quantise.observe import observe
 from export.quantise.samples import Pair, TransformerSamples, generated_pairs, read_pairs
-from export.weights.checkpoint import Checkpoint, open_checkpoint
+from export.weights.checkpoint import Checkpoint
+from export.weights.layouts.opening import open_checkpoint
 from export.weights.lora import Adapter, FusedWeights, open_adapters, placement_notes
 from export.weights.serving_defaults import FAMILY_DEFAULTS
 
@@ -41,10 +49,9 @@ def calibrate(
     defaults = FAMILY_DEFAULTS[checkpoint.family]
     shift = shift or checkpoint.shift
     samples = TransformerSamples(checkpoint, pairs, geometry)
-    components = ["transformer"] if checkpoint.family is Family.WAN22_TI2V_5B else ["transformer", "transformer_2"]
     checkpoint_digest = checkpoint.digest()
     calibrations = {}
-    for component in components:
+    for component in checkpoint.transformer_names:
         own = (adapters or {}).get(component, ())
         source = FusedWeights(checkpoint.shards(component), own)
         drawn = samples.for_component(component, defaults.step_count, shift, samples_per_pair)
@@ -60,7 +67,7 @@ def calibrate(
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command. Returns 0, or 1 for a refused or failed calibration."""
     parser = argparse.ArgumentParser(prog="python -m export.quantise.calibrate", description=__doc__)
-    parser.add_argument("checkpoint", type=Path, help="folder with model_index.json")
+    add_component_options(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the measurements")
     parser.add_argument("--pairs", type=Path, help="JSON lines with picture and sentence (default: generated pairs)")
     parser.add_argument("--size", default="256x256", help="WIDTHxHEIGHT in pixels")
@@ -72,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     hide_progress_bars()
     try:
         geometry = _geometry(options.size, options.frames)
-        checkpoint = open_checkpoint(options.checkpoint)
+        checkpoint = open_checkpoint(options.checkpoint, component_options(options))
         adapters = {
             component: open_adapters(given, _shapes(checkpoint, component), component=component)
             for component, given in adapter_options(options).items()
@@ -122,7 +129,7 @@ def _notes(
 
 
 def _shapes(checkpoint: Checkpoint, component: str) -> dict[str, tuple[int, ...]]:
-    if component == "transformer_2" and checkpoint.family is Family.WAN22_TI2V_5B:
+    if component not in checkpoint.components:
         raise ExportError("--lora-low: this family has one transformer; give --lora-high alone")
     shards = checkpoint.shards(component)
     return {name: shards.shape(name) for name in shards.names()}

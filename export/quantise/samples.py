@@ -8,6 +8,7 @@ motion.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from engine.api.capabilities import Geometry
 from engine.generate.schedule import flow_schedule
 from export.errors import ExportError
 from export.weights.checkpoint import Checkpoint
+from export.weights.parameters import load_weights
 
 if TYPE_CHECKING:
     from diffusers import WanImageToVideoPipeline
@@ -95,7 +97,7 @@ class TransformerSamples:
 
     def __init__(self, checkpoint: Checkpoint, pairs: Sequence[Pair], geometry: Geometry) -> None:
         self._checkpoint = checkpoint
-        pipeline = _pipeline(checkpoint.folder)
+        pipeline = _pipeline(checkpoint)
         with torch.no_grad():
             self._encoded = [_encode(pipeline, pair, geometry, seed) for seed, pair in enumerate(pairs)]
 
@@ -150,21 +152,25 @@ class _Encoded:
         }
 
 
-def _pipeline(folder: Path) -> WanImageToVideoPipeline:
-    """Loads the text encoder in its stored precision and the VAE in float32, without a transformer."""
-    from diffusers import AutoencoderKLWan, WanImageToVideoPipeline
-    from transformers import UMT5EncoderModel
+def _pipeline(checkpoint: Checkpoint) -> WanImageToVideoPipeline:
+    """Diffusers' pipeline with text encoder and VAE and without a transformer.
 
-    try:
-        return WanImageToVideoPipeline.from_pretrained(
-            folder,
-            transformer=None,
-            transformer_2=None,
-            text_encoder=UMT5EncoderModel.from_pretrained(folder / "text_encoder", dtype="auto"),
-            vae=AutoencoderKLWan.from_pretrained(folder / "vae", torch_dtype=torch.float32),
-        )
-    except Exception as error:  # each library has its own errors for damaged files
-        raise ExportError(f"cannot load {folder}: {error}; download the checkpoint again") from error
+    The VAE is in float32, the text encoder in the type in which most of its weights are stored.
+    """
+    from diffusers import UniPCMultistepScheduler, WanImageToVideoPipeline
+
+    text_encoder, vae = checkpoint.text_encoder(), checkpoint.vae()
+    shards = checkpoint.shards("text_encoder")
+    load_weights(text_encoder, shards, Counter(shards.dtype(name) for name in shards.names()).most_common(1)[0][0])
+    load_weights(vae, checkpoint.shards("vae"), torch.float32)
+    return WanImageToVideoPipeline(
+        tokenizer=checkpoint.tokenizer(),
+        text_encoder=text_encoder,
+        vae=vae,
+        scheduler=UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True),
+        boundary_ratio=checkpoint.settings.boundary_ratio,
+        expand_timesteps=checkpoint.expand_timesteps,
+    )
 
 
 def _encode(pipeline: WanImageToVideoPipeline, pair: Pair, geometry: Geometry, seed: int) -> _Encoded:

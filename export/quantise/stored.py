@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from export.errors import ExportError
 from export.quantise.encodings import SCALE_SUFFIX, QuantisedFormat
 from export.quantise.writer import METADATA_KEY
-from export.weights.safetensors_file import StoredWeight
+from export.weights.files.safetensors_file import StoredWeight
 from export.weights.shards import Shards
 
 

@@ -27,7 +27,7 @@ from torch import Tensor
 from export.atomic_file import replacing
 from export.errors import ExportError
 from export.quantise.encodings import Encoding, Part
-from export.weights.safetensors_file import DTYPES
+from export.weights.files.safetensors_file import DTYPES
 from export.weights.shards import WeightSource
 
 METADATA_KEY = "quantised"
@@ -91,6 +91,18 @@ def write_tensors(
                 f"{file}: the disk is full, {needed} bytes are needed; free some space or export to another disk"
             ) from error
         raise
+
+
+def read_tensors(source: WeightSource, report: Callable[[Progress], None] | None = None) -> None:
+    """Reads every weight of a source once, for the checks that reading makes. Raises ``ExportError``."""
+    names = source.names()
+    sizes = [math.prod(source.shape(name)) * source.dtype(name).itemsize for name in names]
+    done = 0
+    for number, (name, size) in enumerate(zip(names, sizes, strict=True), start=1):
+        source.read(name)
+        done += size
+        if report is not None:
+            report(Progress(name, number, len(names), done, sum(sizes)))
 
 
 def encoded_byte_count(source: WeightSource, encodings: Mapping[str, Encoding]) -> int:

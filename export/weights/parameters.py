@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from export.errors import ExportError
-from export.weights.safetensors_file import StoredWeight
+from export.weights.files.safetensors_file import StoredWeight
 from export.weights.shards import Shards, WeightSource
 
 
