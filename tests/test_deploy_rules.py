@@ -101,5 +101,12 @@ def test_every_reason_is_a_fault_a_refusal_or_the_callers_own() -> None:
     faults.add(RULES[OutOfMemory].reason)  # counted by stillcue_gpu_oom_total
     faults |= {RULES[EngineLost].reason, RULES[EngineHung].reason}  # counted by stillcue_worker_restarts_total
     unavailable = {rule.reason for rule in RULES.values() if rule.code is grpc.StatusCode.UNAVAILABLE}
-    assert faults == {"INTERNAL", "GRAPH_FAILED", "OUT_OF_MEMORY", "ENGINE_LOST", "ENGINE_HUNG"}
+    assert faults == {
+        "INTERNAL",
+        "GRAPH_FAILED",
+        "NON_FINITE_VALUES",
+        "OUT_OF_MEMORY",
+        "ENGINE_LOST",
+        "ENGINE_HUNG",
+    }
     assert unavailable - faults == {"SERVER_STARTING", "SERVER_DRAINING", "ENGINE_RESTARTING"}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image as Pillow
 
+from engine.analysis.diagnosis.non_finite import explain_non_finite
 from engine.analysis.picture.report import report_decoded
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities, Limits, SamplingDefaults
@@ -30,6 +31,7 @@ from engine.preparation.job import prepare_job
 from engine.preparation.score_request import prepare_score_request
 from engine.runtime.base import Array
 from engine.runtime.execution import Execution
+from engine.runtime.finite import NonFiniteOutput
 
 _PICTURE_REPORT_COUNT = 128
 
@@ -77,7 +79,10 @@ class BundleEngine:
         if self._scorer is None:
             raise ScorerMissing(Field.MATCH_MODE)
         picture, clip = prepare_score_request(image, prompt, plan, self._capabilities)
-        report = self._scorer.score(Execution(self._runtime, CancelFlag()), picture, prompt)
+        try:
+            report = self._scorer.score(Execution(self._runtime, CancelFlag()), picture, prompt)
+        except NonFiniteOutput as fault:
+            raise explain_non_finite(fault, self._manifest) from fault
         return enriched(report, prompt, self._report_picture(image, picture), clip, self._context)
 
     def _report_picture(self, image: Image, picture: Pillow.Image) -> PictureReport:

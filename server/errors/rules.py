@@ -17,6 +17,7 @@ from engine.api.errors import (
     EngineRestarting,
     GraphFailed,
     MatchRefused,
+    NonFiniteValues,
     OutOfMemory,
     ScorerMissing,
 )
@@ -178,6 +179,12 @@ RULES: dict[type[BaseException], Rule] = {
         "A graph call failed; details are in the log under the request id.",
         public_text="the engine failed; details are in the server's log under this request id",
     ),
+    NonFiniteValues: Rule(
+        grpc.StatusCode.INTERNAL,
+        "NON_FINITE_VALUES",
+        "A part of the model computed NaN or infinity; the message names the part, its precision and the remedy. The "
+        "same request fails again.",
+    ),
 }
 INTERNAL = Rule(
     grpc.StatusCode.INTERNAL,
@@ -187,7 +194,7 @@ INTERNAL = Rule(
 )
 
 
-_SERVER_FAULTS = (GraphFailed, OutOfMemory, EngineLost, EngineHung)
+_SERVER_FAULTS = (GraphFailed, NonFiniteValues, OutOfMemory, EngineLost, EngineHung)
 
 
 def all_rules() -> list[Rule]:

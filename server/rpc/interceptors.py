@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import grpc
 import grpc.aio
 
-from engine.api.errors import OutOfMemory
+from engine.api.errors import NonFiniteValues, OutOfMemory
 from server.errors.refusals import MalformedRequest
 from server.errors.rules import is_logged, rule_of
 from server.jobs.deadline import Deadline
@@ -157,6 +157,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
             status = status_of(error, current_request_id.get())
             if isinstance(error, OutOfMemory):
                 self._metrics.out_of_memory.inc()
+            if isinstance(error, NonFiniteValues):
+                self._metrics.non_finite.labels(error.stage.value, error.expert.value if error.expert else "").inc()
             if is_logged(error):
                 _logger.exception("call failed")
             rule = rule_of(error)
