@@ -12,11 +12,10 @@ from pathlib import Path
 from engine.analysis.picture.findings import picture_finding_table
 from engine.analysis.prompt.findings import FindingRow, finding_table
 from engine.api.prompt_report import Language
-from export.weights.file_kind import kinds
-from export.weights.lora.forms import ACCEPTED, REFUSED
-from scripts.caller_tables import address_rows, frame_rate_rows
 from engine.media.formats import HEIF_MISSING, READ_FORMATS
 from engine.media.refused_files import REFUSED_FILES
+from export.weights.lora.forms import ACCEPTED, REFUSED
+from scripts.caller_tables import address_rows, frame_rate_rows
 from server.errors.rules import all_rules
 from server.observability.metrics import Metrics
 from server.rpc.codec.fields import GENERATE_PATHS
@@ -112,13 +111,6 @@ def adapter_forms_table() -> str:
     )
 
 
-def adapter_files_table() -> str:
-    """One row for each kind of file that is no adapter."""
-    return _table(
-        ("refusal of a file that is no safetensors file",), ((f"“adapter FILE: {kind}”",) for kind in kinds())
-    )
-
-
 def picture_formats_table() -> str:
     """One row for each format of pictures that is read."""
     return _table(
@@ -143,7 +135,6 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("inputs.md", "addresses", addresses_table),
     ("inputs.md", "frame rates", frame_rates_table),
     ("inputs.md", "adapter forms", adapter_forms_table),
-    ("inputs.md", "adapter files", adapter_files_table),
     ("inputs.md", "picture formats", picture_formats_table),
     ("inputs.md", "refused files", refused_files_table),
 )

@@ -23,8 +23,7 @@ _TENSORS = {
     "transformer.proj_out.alpha": torch.tensor(2.0),
 }
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 613561776\n"
-_PICKLE = r"is a PyTorch file \(pickle\), which can run code when it is read; give the same weights as safetensors"
-_PAGE = r"is a web page, not the file itself: the download failed, often because it needs a login; download it again"
+_PICKLE = r"is a PyTorch file \(pickle\); give the adapter as safetensors, which most of them are published in"
 
 
 def _old_torch_format(file: Path) -> None:
@@ -34,22 +33,20 @@ def _old_torch_format(file: Path) -> None:
 _FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "git-lfs pointer": (
         lambda file: file.write_text(_POINTER),
-        r"is a git-lfs pointer, not the file itself; run `git lfs pull` in its folder or download the file again",
+        r" is a git-lfs pointer for a file of 0\.61 GB, not the file itself; run `git lfs pull`, or download the file",
     ),
-    "torch": (lambda file: torch.save(_TENSORS, file), _PICKLE),
-    "old torch": (_old_torch_format, _PICKLE),
-    "web page": (lambda file: file.write_text("<!DOCTYPE html>\n<html><title>Sign in</title></html>"), _PAGE),
-    "web page after white space": (lambda file: file.write_bytes(b"\xef\xbb\xbf\r\n  <HTML lang=en>"), _PAGE),
+    "torch": (lambda file: torch.save(_TENSORS, file), ": " + _PICKLE),
+    "old torch": (_old_torch_format, ": " + _PICKLE),
+    "web page": (lambda file: file.write_text("<!DOCTYPE html>\n<html>Sign in</html>"), r" is a web page, not weights"),
     "error of an interface": (
         lambda file: file.write_text('{"error": "Unauthorized", "message": "The creator requires a login"}'),
-        r"is a text in JSON, not the file itself; download it again",
+        r" is a text file that begins with .*Unauthorized.*, not weights",
     ),
-    "GGUF": (lambda file: file.write_bytes(b"GGUF\x03\0\0\0" + bytes(64)), r"is a GGUF file; give the same weights"),
-    "archive": (lambda file: file.write_bytes(b"PK\x03\x04" + bytes(64)), r"is a compressed archive; unpack it and"),
-    "gzip": (lambda file: file.write_bytes(b"\x1f\x8b\x08" + bytes(64)), r"is a compressed archive; unpack it and"),
-    "empty": (lambda file: file.write_bytes(b""), r"is empty; download it again"),
-    "cut short": (lambda file: file.write_bytes(save(_TENSORS)[:-40]), r".*; give a LoRA in safetensors, downloaded"),
-    "noise": (lambda file: file.write_bytes(b"\x01" * 99), r".*; give a LoRA in safetensors, downloaded whole"),
+    "GGUF": (lambda file: file.write_bytes(b"GGUF\3\0\0\0" + bytes(64)), r": is a GGUF file, which holds no adapter;"),
+    "gzip": (lambda file: file.write_bytes(b"\x1f\x8b\x08" + bytes(64)), r" is a gzip archive; unpack the archive"),
+    "empty": (lambda file: file.write_bytes(b""), r" is empty; download the file again"),
+    "cut short": (lambda file: file.write_bytes(save(_TENSORS)[:-40]), r": .*; give a LoRA in safetensors, downloaded"),
+    "noise": (lambda file: file.write_bytes(b"\xfe" * 99), r": .*; give a LoRA in safetensors, downloaded whole"),
 }
 
 
@@ -64,7 +61,7 @@ def test_a_file_is_told_by_what_it_is(tmp_path: Path, kind: str, suffix: str) ->
     write, said = _FILES[kind]
     file = tmp_path / f"adapter.{suffix}"
     write(file)
-    with pytest.raises(ExportError, match=rf"adapter {file}: {said}"):
+    with pytest.raises(ExportError, match=rf"{file}{said}"):
         Adapter.open(file, _SHAPES)
 
 
@@ -73,14 +70,18 @@ def test_a_dry_run_opens_adapters(checkpoint: Path, tmp_path: Path, capsys: pyte
     command = [str(checkpoint), "--out", str(tmp_path / "bundle"), *size, "--lora-high", str(file)]
     file.write_text(_POINTER)
     assert export(command) == 1
-    assert f"export: adapter {file}: is a git-lfs pointer" in capsys.readouterr().err
+    assert f"export: {file} is a git-lfs pointer" in capsys.readouterr().err
     save_file({**_TENSORS, "transformer.proj_out.lora_B.weight": torch.full((64, 4), torch.nan)}, file)
     assert export(command) == 1
     assert "transformer.proj_out.lora_B.weight holds values that are not finite" in capsys.readouterr().err
     file.unlink()
     file.mkdir()
     assert export(command) == 1
-    assert f"export: adapter {file}: " in capsys.readouterr().err
+    assert f"export: {file} is a folder; give a file of weights" in capsys.readouterr().err
+    file.rmdir()
+    file.symlink_to(tmp_path / "absent")
+    assert export(command) == 1
+    assert f"export: {file} is a link to {tmp_path / 'absent'}, which is missing" in capsys.readouterr().err
 
 
 def test_the_option_for_image_keys_needs_adapters(
@@ -89,6 +90,16 @@ def test_the_option_for_image_keys_needs_adapters(
     size = ["--size", "48x48", "--frames", "5", "--dry-run"]
     assert export([str(checkpoint), "--out", str(tmp_path / "bundle"), *size, "--lora-skip-image-keys"]) == 1
     assert "--lora-skip-image-keys: leaves out keys of adapters; give the adapters with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("header_bytes", [0x7B20, 0x5B20, 0x7B0A, 0x2058, 0x800])
+def test_a_header_whose_length_looks_like_text_is_a_header(tmp_path: Path, header_bytes: int) -> None:
+    """The length stands first, in little endian: 0x7B20 is a space and an opening brace."""
+    file, content = tmp_path / "adapter.safetensors", save(_TENSORS)
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].ljust(header_bytes)
+    file.write_bytes(header_bytes.to_bytes(8, "little") + header + content[8 + length :])
+    assert Adapter.open(file, _SHAPES).parameters == ("proj_out.weight",)
 
 
 @pytest.mark.parametrize(

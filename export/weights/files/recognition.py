@@ -62,6 +62,8 @@ def foreign(head: bytes) -> str | None:
     """What a file is that begins with ``head``, and the remedy, if the file holds no weights; None if it may."""
     if not head:
         return "is empty; download the file again"
+    if _is_header_length(head):
+        return None
     if head.startswith(_LFS_POINTER):
         size = re.search(rb"size (\d+)", head)
         stands_for = f" for a file of {int(size.group(1)) / 1e9:.2f} GB" if size and len(size.group(1)) < 20 else ""
@@ -98,8 +100,8 @@ def _is_pickle(head: bytes) -> bool:
 
 
 def _is_header_length(head: bytes) -> bool:
-    """True if the file begins as safetensors does: eight length bytes and an opening brace."""
-    return head[8:9] == b"{"
+    """True if the file begins as safetensors does: eight length bytes, of which the last are zero, and a brace."""
+    return head[8:9] == b"{" and head[5:8] == bytes(3)
 
 
 def _is_plain_text(head: bytes) -> bool:

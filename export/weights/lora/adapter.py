@@ -129,8 +129,7 @@ class Adapter:
         return ()
 
     def _changes_anything(self, module: ChangedModule) -> bool:
-        tensors = self._opened.read(module.keys)
-        is_zero = {role: not bool(tensor.any()) for role, tensor in tensors.items()}
+        is_zero = self._opened.is_zero(module.keys)
         has_product = bool(FACTORS & is_zero.keys()) and not any(
             is_zero[role] for role in is_zero if role in FACTORS or role == "alpha"
         )

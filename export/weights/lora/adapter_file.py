@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +15,19 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from export.errors import ExportError
-from export.weights.file_kind import other_kind
+from export.weights.files.recognition import recognise
 
 _Role = TypeVar("_Role", bound=str)
 _METADATA_KEY = "lora_adapter_metadata"
 # PEFT writes these two files into one folder; the first alone does not state alpha.
 _PEFT_NAME, _PEFT_SETTINGS_NAME = "adapter_model.safetensors", "adapter_config.json"
+# Formats of weights that hold no adapter that can be read, and the remedy.
+OTHER_FORMATS: Mapping[str, str] = {
+    "torch": "is a PyTorch file (pickle); give the adapter as safetensors, which most of them are published in",
+    "gguf": "is a GGUF file, which holds no adapter; give the adapter as safetensors",
+}
 _FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+_INTEGERS = ("I64", "I32", "I16", "I8", "U8")
 
 
 @dataclass(frozen=True)
@@ -40,8 +47,9 @@ class AdapterFile:
     @classmethod
     def open(cls, path: Path) -> AdapterFile:
         """Reads the header. Raises ``ExportError`` that says what the file is, if it is no safetensors file."""
-        if kind := other_kind(path):
-            raise ExportError(f"adapter {path}: {kind}")
+        file_format = recognise(path)
+        if file_format != "safetensors":
+            raise ExportError(f"adapter {path}: {OTHER_FORMATS[file_format]}")
         try:
             with safe_open(path, framework="pt") as opened:
                 slices = {key: opened.get_slice(key) for key in opened.keys()}  # noqa: SIM118
@@ -72,18 +80,32 @@ class AdapterFile:
         tensors: dict[_Role, Tensor] = {}
         with safe_open(self.path, framework="pt") as opened:
             for role, key in keys.items():
-                tensor: Tensor = opened.get_tensor(key).to(torch.float32)
-                if not bool(torch.isfinite(tensor).all()):
-                    raise ExportError(
-                        f"{self.name}: {key} holds values that are not finite numbers; download the adapter again, "
-                        "and if they stay, give another one"
-                    )
-                tensors[role] = tensor
+                tensor: Tensor = opened.get_tensor(key)
+                self._check_finite(key, tensor)
+                tensors[role] = tensor.to(torch.float32)
         return tensors
 
-    def check_type(self, key: str) -> None:
+    def is_zero(self, keys: Mapping[_Role, str]) -> dict[_Role, bool]:
+        """Whether each tensor holds zeros alone. Raises ``ExportError`` for a value that is not finite."""
+        with safe_open(self.path, framework="pt") as opened:
+            return {role: self._check_finite(key, opened.get_tensor(key)) == 0 for role, key in keys.items()}
+
+    def _check_finite(self, key: str, tensor: Tensor) -> float:
+        """The largest absolute value; one pass over the tensor in its own type."""
+        if tensor.dtype.itemsize == 1 or not tensor.is_floating_point():  # torch has no extremes of 8-bit floats
+            tensor = tensor.to(torch.float32)
+        lowest, highest = (float(extreme) for extreme in torch.aminmax(tensor))
+        largest = max(-lowest, highest)  # NaN, if there is one, is both extremes
+        if not math.isfinite(largest):
+            raise ExportError(
+                f"{self.name}: {key} holds values that are not finite numbers; download the adapter again, and if they "
+                "stay, give another one"
+            )
+        return largest
+
+    def check_type(self, key: str, *, also_integers: bool = False) -> None:
         """Refuses a tensor of a type that stores no plain floating-point numbers. Raises ``ExportError``."""
-        if self.dtypes[key] not in _FLOATS:
+        if self.dtypes[key] not in (*_FLOATS, *(_INTEGERS if also_integers else ())):
             raise ExportError(
                 f"{self.name}: {key} is stored as {self.dtypes[key]}; give the adapter in bfloat16 or float16"
             )

@@ -52,9 +52,8 @@ def check_module(file: AdapterFile, module: ChangedModule, shapes: Mapping[str, 
     Raises ``ExportError``. Computes on the meta device, without values.
     """
     for role, key in module.keys.items():
-        if role != "alpha":
-            file.check_type(key)
-        elif math.prod(file.shapes[key]) != 1:
+        file.check_type(key, also_integers=role == "alpha")
+        if role == "alpha" and math.prod(file.shapes[key]) != 1:
             raise ExportError(f"{file.name}: {key} has shape {list(file.shapes[key])}; alpha is one number")
     if NEEDS_FACTORS & module.keys.keys():
         others = (module.parameters[role] for role in module.keys if role in NEEDS_FACTORS and role != "up_bias")

@@ -50,6 +50,7 @@ def select_keys(
         if change.role != "reshape":
             changes.append(change)
             continue
+        file.check_type(change.key, also_integers=True)
         stated = [int(value) for value in file.read({"reshape": change.key})["reshape"].flatten()]
         if stated != list(shapes[change.parameter]):
             raise ExportError(
