@@ -25,11 +25,12 @@ import grpc
 import grpc.aio
 
 from engine.api.errors import NonFiniteValues, OutOfMemory
-from server.errors.refusals import MalformedRequest, UnknownMethod
+from server.errors.refusals import UnknownMethod
 from server.errors.rules import is_logged, rule_of
 from server.jobs.deadline import Deadline
 from server.observability.logs import current_request_id
 from server.observability.metrics import UNKNOWN_METHOD, Method, Metrics, exemplar_of
+from server.rpc.messages import read_request, request_reader, send_headers, send_status, serialise
 from server.rpc.status import status_of
 from server.security.caller import current_caller
 
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-# A status waits behind the messages that the reader has not taken yet. The handler waits for its delivery no longer
-# than this.
-_STATUS_SECONDS = 0.5
 # Calls of this method that the guard refuses count as rejected jobs.
 _JOB_METHOD = "Generate"
 
@@ -73,18 +71,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         handler: _Handler | None = await continuation(handler_call_details)
         service, _, name = handler_call_details.method.removeprefix("/").partition("/")
         if handler is None or not _is_implemented(handler):
-            return grpc.stream_stream_rpc_method_handler(self._unknown(service), response_serializer=_write)
+            return grpc.stream_stream_rpc_method_handler(self._unknown(service), response_serializer=serialise)
         if handler.unary_unary is not None:
             method = Method("unary", service, name)
-            return grpc.stream_stream_rpc_method_handler(self._unary(handler, method), response_serializer=_write)
+            return grpc.stream_stream_rpc_method_handler(self._unary(handler, method), response_serializer=serialise)
         if handler.unary_stream is not None:
             method = Method("server_stream", service, name)
             return grpc.stream_stream_rpc_method_handler(
-                self._server_stream(handler, method), response_serializer=_write
+                self._server_stream(handler, method), response_serializer=serialise
             )
         method = Method("bidi_stream", service, name)
         return grpc.stream_stream_rpc_method_handler(
-            self._bidi_stream(handler, method), _reader(handler), handler.response_serializer
+            self._bidi_stream(handler, method), request_reader(handler), handler.response_serializer
         )
 
     def _unknown(self, service: str) -> Callable[[Any, _Context], Awaitable[None]]:
@@ -103,7 +101,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
 
         async def serve(_requests: Any, context: _Context) -> None:
             async def respond() -> None:
-                response = await behaviour(await _read(handler, context), context)
+                response = await behaviour(await read_request(handler, context), context)
                 try:
                     await context.write(response)
                 except grpc.aio.InternalError:  # the peer is gone and the cancel is on its way
@@ -119,7 +117,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
 
         async def serve(_requests: Any, context: _Context) -> None:
             async def respond() -> None:
-                await self._send_all(behaviour(await _read(handler, context), context), method, context)
+                await self._send_all(behaviour(await read_request(handler, context), context), method, context)
 
             await self._serve(method, context, respond)
 
@@ -144,7 +142,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
                 try:
                     if not is_open:
                         is_open = True
-                        await _open(context)
+                        await send_headers(context)
                     await context.write(message)
                 except asyncio.CancelledError as error:
                     message = await messages.athrow(error)
@@ -184,7 +182,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
             if not is_let_in and method.grpc_method == _JOB_METHOD:
                 self._metrics.jobs_rejected.labels(rule.label).inc()
             self._count_end(method, status.code, time.perf_counter() - started_at, rule.reason)
-            await _send_status(context, status)
+            await send_status(context, status)
         self._count_end(method, grpc.StatusCode.OK, time.perf_counter() - started_at)
 
     def _admit(self, service: str, method_name: str, context: _Context) -> AbstractContextManager[None]:
@@ -218,50 +216,3 @@ def _is_implemented(handler: _Handler) -> bool:
     """
     behaviour = handler.unary_unary or handler.unary_stream or handler.stream_stream
     return not getattr(behaviour, "__module__", "").endswith("_pb2_grpc")
-
-
-def _write(message: Any) -> bytes:
-    """Serialises a protobuf message, or an object that serialises like one."""
-    return message.SerializeToString()  # type: ignore[no-any-return]
-
-
-async def _read(handler: _Handler, context: _Context) -> Any:
-    data = await context.read()
-    if data is grpc.aio.EOF:  # type: ignore[attr-defined]  # the stubs lack it
-        # gRPC refused the request for its size, or the caller is gone: then a cancel follows. Otherwise the caller
-        # sent no request.
-        await asyncio.sleep(_STATUS_SECONDS)
-        raise MalformedRequest
-    return _reader(handler)(data)
-
-
-def _reader(handler: _Handler) -> Callable[[bytes], Any]:
-    def read(data: bytes) -> Any:
-        try:
-            return handler.request_deserializer(data)  # type: ignore[misc]  # every handler of stubs has one
-        except Exception as error:  # protobuf's parsers raise types of their own
-            raise MalformedRequest from error
-
-    return read
-
-
-async def _open(context: _Context) -> None:
-    """Sends the headers before the first message, to the end even where the handler is cancelled meanwhile.
-
-    grpc.aio records that the headers are sent when the first write returns. A cancelled write has sent them without
-    that record; gRPC would refuse to send them again with the status, and the caller would wait for ever.
-    """
-    opening = asyncio.ensure_future(context.send_initial_metadata(()))
-    try:
-        await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        await asyncio.gather(opening, return_exceptions=True)
-        raise
-
-
-async def _send_status(context: _Context, status: grpc.Status) -> NoReturn:
-    try:
-        async with asyncio.timeout(_STATUS_SECONDS):
-            await context.abort(status.code, status.details, status.trailing_metadata)
-    except (TimeoutError, grpc.aio.InternalError):  # the reader is too slow for it, or gone
-        raise asyncio.CancelledError from None
