@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from engine.api.settings import EngineSettings
     from engine.generate.bundle_engine import BundleEngine
 
+_log = logging.getLogger(__name__)
 _ENGINE_MODULE = "engine.generate.bundle_engine"
 
 
@@ -34,4 +36,6 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
         loaded = load_bundle(bundle, choice.runtime, budget_bytes, choice.compute_capability)
     from engine.generate.bundle_engine import BundleEngine
 
+    if choice.threads:
+        _log.info("%s", choice.threads)
     return BundleEngine(loaded, settings.text_cache_entry_count)

@@ -146,7 +146,10 @@ class Settings:
         "Pause before a lost worker process is restarted. It doubles, up to 60 s, while the process keeps ending.",
     )
     engine_thread_count: int = _setting(
-        whole_number(0, 1_024), "0", "Threads that one graph call may use. 0: one for each core."
+        whole_number(0, 1_024),
+        "0",
+        "Threads that one graph call may use. 0: one for each core, or fewer where the CPU affinity or the quota of "
+        "the container allow fewer; the log names the number.",
     )
     memory_budget_bytes: int | None = _setting(
         bytes_or_default,
