@@ -19,11 +19,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A runtime with the compute capability whose plans it runs and the memory of the GPU; both are None on the CPU."""
+    """A runtime with the compute capability whose plans it runs and the memory of the GPU; both are None on the CPU.
+
+    ``gpu_fault`` says why plans of the bundle are left unused; None if they are used or if there are none.
+    """
 
     runtime: Runtime
     compute_capability: str | None = None
     gpu_bytes: int | None = None
+    gpu_fault: str | None = None
 
 
 def choose_runtime(manifest: Manifest, name: RuntimeName, thread_count: int, kernel_cache_folder: Path) -> Choice:
@@ -34,14 +38,16 @@ def choose_runtime(manifest: Manifest, name: RuntimeName, thread_count: int, ker
     """
     if name == "tensorrt":
         return _tensorrt(manifest, kernel_cache_folder)
+    gpu_fault = None
     if name == "auto" and any(graph.engines for graph in manifest.graphs):
         try:
             return _tensorrt(manifest, kernel_cache_folder)
         except DeviceUnavailable as error:
+            gpu_fault = str(error)
             _log.warning("the bundle's TensorRT engines are not used, its graphs run on the CPU: %s", error)
     from engine.runtime.ort import OrtRuntime
 
-    return Choice(OrtRuntime(thread_count))
+    return Choice(OrtRuntime(thread_count), gpu_fault=gpu_fault)
 
 
 def _tensorrt(manifest: Manifest, kernel_cache_folder: Path) -> Choice:
