@@ -30,7 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[variable]
 
-import engine  # noqa: F401  sets what else libraries read as they are imported
+import engine  # noqa: E402, F401  sets what else libraries read as they are imported
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

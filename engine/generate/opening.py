@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from engine.api.errors import BundleInvalid
 from engine.bundle.folder import parse_manifest
 from engine.generate.loading import load_bundle
 from engine.memory.plan import default_budget_bytes
@@ -33,7 +34,12 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
         budget_bytes = default_budget_bytes(choice.compute_capability, choice.gpu_bytes)
     with ThreadPoolExecutor(1) as importer:  # the modules of the engine are imported while its graphs load
         importer.submit(import_module, _ENGINE_MODULE)
-        loaded = load_bundle(bundle, choice.runtime, budget_bytes, choice.compute_capability)
+        try:
+            loaded = load_bundle(bundle, choice.runtime, budget_bytes, choice.compute_capability)
+        except BundleInvalid as error:
+            if choice.gpu_fault is None:
+                raise
+            raise BundleInvalid(f"{choice.gpu_fault}; on the CPU: {error}") from error
     from engine.generate.bundle_engine import BundleEngine
 
     if choice.threads:

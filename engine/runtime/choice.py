@@ -22,13 +22,15 @@ _log = logging.getLogger(__name__)
 class Choice:
     """A runtime with the compute capability whose plans it runs and the memory of the GPU; both are None on the CPU.
 
-    ``threads`` tells how many threads a graph call takes, and why; empty on a GPU.
+    ``threads`` tells how many threads a graph call takes, and why; empty on a GPU. ``gpu_fault`` says why plans of the
+    bundle are left unused; None if they are used or if there are none.
     """
 
     runtime: Runtime
     compute_capability: str | None = None
     gpu_bytes: int | None = None
     threads: str = ""
+    gpu_fault: str | None = None
 
 
 def choose_runtime(
@@ -43,10 +45,12 @@ def choose_runtime(
     """
     if name == "tensorrt":
         return _tensorrt(manifest, kernel_cache_folder)
+    gpu_fault = None
     if name == "auto" and any(graph.engines for graph in manifest.graphs):
         try:
             return _tensorrt(manifest, kernel_cache_folder)
         except DeviceUnavailable as error:
+            gpu_fault = str(error)
             _log.warning("the bundle's TensorRT engines are not used, its graphs run on the CPU: %s", error)
     from engine.runtime.ort import OrtRuntime
 
@@ -54,7 +58,7 @@ def choose_runtime(
     if thread_count == 0 and processors.is_limited:
         thread_count = processors.count
     threads = f"threads of a graph call: {thread_count or 'one for each core'}; processors: {processors}"
-    return Choice(OrtRuntime(thread_count), threads=threads)
+    return Choice(OrtRuntime(thread_count), threads=threads, gpu_fault=gpu_fault)
 
 
 def _tensorrt(manifest: Manifest, kernel_cache_folder: Path | None) -> Choice:
