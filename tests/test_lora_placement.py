@@ -12,7 +12,7 @@ from torch import Tensor
 
 from export.__main__ import main as export
 from export.errors import ExportError
-from export.weights.lora.placement import expert_of_name
+from export.weights.expert_names import expert_of_name
 from tests.adapters import open_adapter, tiny_transformer
 from tests.checkpoints import TinyModel, write_checkpoint
 
@@ -99,6 +99,8 @@ def test_settings_of_each_expert_count_for_it(transformer: WanTransformer3DModel
         ("wan2.2_i2v_lightx2v_4steps_lora_v1_low_noise.safetensors", "transformer_2"),
         ("style-low-noise-000020.safetensors", "transformer_2"),
         ("Wan22HighNoise.safetensors", "transformer"),
+        ("smoothMixWan22_I2VHigh.safetensors", "transformer"),
+        ("wan22I2VLow_v10.safetensors", "transformer_2"),
         ("wan22_lownoise_e40.safetensors", "transformer_2"),
         ("low.safetensors", "transformer_2"),
         ("smoke_L.safetensors", "transformer_2"),

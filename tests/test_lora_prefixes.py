@@ -10,8 +10,9 @@ from diffusers import WanTransformer3DModel
 from torch import Tensor
 
 from export.errors import ExportError
-from export.weights.lora.layouts import ParameterNames, official_name
+from export.weights.lora.layouts import ParameterNames
 from tests.adapters import open_adapter, random_halves, shapes_of, tiny_transformer
+from tests.checkpoint_layouts import official_name
 
 _PREFIXES = [
     "",

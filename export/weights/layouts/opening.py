@@ -12,7 +12,7 @@ from export.options import ComponentOptions
 from export.weights.checkpoint import Checkpoint
 from export.weights.component_files import ComponentFiles
 from export.weights.configuration import read_json
-from export.weights.expert_names import expert_of_file
+from export.weights.expert_names import expert_of_name
 from export.weights.files.recognition import read_head
 from export.weights.layouts.comfyui import single_files_folder
 from export.weights.layouts.folders import LAYOUTS, FoundFolder, diffusers_folder, is_official, official_folder
@@ -94,7 +94,7 @@ def _assumed(name: str, settings: PipelineSettings, components: Mapping[str, Com
 def _warnings(components: Mapping[str, ComponentFiles]) -> Iterator[str]:
     for name in ("transformer", "transformer_2"):
         part = components.get(name)
-        said = None if part is None or part.option is None else expert_of_file(part.path.name)
+        said = None if part is None or part.option is None else expert_of_name(part.path)
         if part is not None and said not in {None, name} and "transformer_2" in components:
             yield f"warning: {part.label} is named like the other expert; check that the two are not swapped"
 

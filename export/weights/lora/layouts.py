@@ -8,26 +8,13 @@ stands before that and fits all keys of the file is its prefix: ``transformer.``
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from export.weights.lora.forms import Role, split_key
+from export.weights.names.layout import name_table
 
-# From Diffusers' module names to the official ones (diffusers/scripts/convert_wan_to_diffusers.py, read backwards).
-_OFFICIAL = (
-    (r"\.attn1\.", ".self_attn."),
-    (r"\.attn2\.", ".cross_attn."),
-    (r"\.to_out\.0$", ".o"),
-    (r"\.to_([qkv])$", r".\1"),
-    (r"\.ffn\.net\.0\.proj$", ".ffn.0"),
-    (r"\.ffn\.net\.2$", ".ffn.2"),
-    (r"(blocks\.\d+)\.norm2$", r"\1.norm3"),
-    (r"^condition_embedder\.time_proj$", "time_projection.1"),
-    (r"^condition_embedder\.(time|text)_embedder\.linear_1$", r"\1_embedding.0"),
-    (r"^condition_embedder\.(time|text)_embedder\.linear_2$", r"\1_embedding.2"),
-    (r"^proj_out$", "head.head"),
-)
+_OFFICIAL = name_table("transformer", "official")
 _SUFFIXES: Mapping[Role, str] = {"bias": "bias", "up_bias": "bias", "modulation": "scale_shift_table"}
 
 
@@ -80,7 +67,7 @@ class ParameterNames:
             module, _, suffix = parameter.rpartition(".")
             if suffix in {"weight", "bias"}:
                 self._add("Diffusers", module, suffix, parameter)
-                self._add("official", official_name(module), suffix, parameter)
+                self._add("official", _OFFICIAL.module_from_diffusers(module) or module, suffix, parameter)
             elif suffix == "scale_shift_table":  # of a block, or of the head, whose table lies at the top
                 for names in ("Diffusers", "official"):
                     self._add(names, module or "head", suffix, parameter)
@@ -136,10 +123,3 @@ class ParameterNames:
     def _change(self, prefix: str, key: str, module: str, role: Role) -> ParameterChange:
         module = module.removeprefix(prefix)
         return ParameterChange(key, self._modules[module].parameters[_SUFFIXES.get(role, "weight")], role, module)
-
-
-def official_name(module: str) -> str:
-    """The official repository's name for a module of Diffusers' ``WanTransformer3DModel``."""
-    for pattern, replacement in _OFFICIAL:
-        module = re.sub(pattern, replacement, module)
-    return module

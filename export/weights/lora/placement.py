@@ -8,23 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from engine.api.capabilities import Family
 from export.errors import ExportError
 from export.options import AdapterOption
+from export.weights.expert_names import expert_of_name
 
 OPTIONS: Mapping[str, str] = {"transformer": "--lora-high", "transformer_2": "--lora-low"}
 _NOISE: Mapping[str, str] = {"transformer": "high-noise", "transformer_2": "low-noise"}
 _LOW_KEY = re.compile(r"^(\w+\.)*?(transformer_2|\w*low_noise\w*|dit2|dit_low)\.")
 _HIGH_KEY = re.compile(r"^(\w+\.)*?(\w*high_noise\w*|dit_high)\.")
-# What makes of "high" or "low" a word about something else than noise.
-_OTHER = (
-    "res|resolution|quality|definition|def|poly|light|lighting|key|angle|vram|rank|contrast|detail|details|speed|fps|"
-    "step|steps|cfg|heel|heels|fashion|fantasy|waist|rise|cut|five|school|motion|life|fi|lo|end|kick|jump"
-)
-_WORD = re.compile(rf"(?<![a-z])(high|low)(?:[ _.-]*noise|(?![a-z])(?![ _.-]+(?:{_OTHER})(?![a-z])))")
-_LETTER = re.compile(r"[ _.-]([HL])$")
 
 
 def of_component(file_name: str, keys: Sequence[str], component: str) -> list[str]:
@@ -42,21 +35,6 @@ def of_component(file_name: str, keys: Sequence[str], component: str) -> list[st
         )
     excluded = set(others)
     return [key for key in keys if key not in excluded]
-
-
-def expert_of_name(file: Path) -> str | None:
-    """The transformer that the name of a file, or of its folder, speaks of; None if it speaks of none or of both.
-
-    ``high_noise``, ``HIGH``, ``low-noise`` count anywhere, ``H`` and ``L`` as the last part of the file's name.
-    """
-    for name in (file.stem, file.absolute().parent.name):
-        separated = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-        words = {found.group(1) for found in _WORD.finditer(separated)}
-        if not words and (letter := _LETTER.search(name)):
-            words = {"high" if letter.group(1) == "H" else "low"}
-        if words:
-            return {"high": "transformer", "low": "transformer_2"}[words.pop()] if len(words) == 1 else None
-    return None
 
 
 def placement_notes(adapters: Mapping[str, Sequence[AdapterOption]], component: str, family: Family) -> list[str]:
