@@ -162,7 +162,7 @@ def test_a_folder_without_weights(tmp_path: Path) -> None:
     assert f"{tmp_path} holds no file of weights (.safetensors, " in _fault(tmp_path)
     assert _fault(tmp_path).endswith(": the folder is empty; download the component again")
     (tmp_path / "weights.msgpack").touch()
-    assert _fault(tmp_path).endswith(": there are weights.msgpack; download the component again")
+    assert _fault(tmp_path).endswith(": there is weights.msgpack; download the component again")
 
 
 def test_weights_are_held_against_the_model(folder: Path) -> None:

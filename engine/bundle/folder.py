@@ -82,10 +82,23 @@ def _parse(path: Path, content: bytes) -> Manifest:
         raise BundleInvalid(f"{path} is not JSON; export the checkpoint again") from error
 
 
+def _outside(folder: Path, name: str) -> str:
+    """Why a file that lies elsewhere cannot be served, and the remedy: a copy, if a link leads there."""
+    path = folder / name
+    if ".." in Path(name).parts or Path(name).is_absolute():
+        return f"{name} lies outside the bundle's folder; export the checkpoint again"
+    link = next((item for item in (path, *path.parents) if item.is_symlink()), path)
+    return (
+        f"{path} is a link out of the bundle's folder ({link} leads to {path.resolve()}), and ONNX Runtime reads "
+        f"weights from the folder of their graph only; copy the bundle with `cp -rL {folder} NEW_FOLDER` and serve "
+        "the copy"
+    )
+
+
 def _check_file(folder: Path, name: str, spec: FileSpec) -> None:
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise BundleInvalid(f"{name} lies outside the bundle's folder; export the checkpoint again")
+        raise BundleInvalid(_outside(folder, name))
     if not path.is_file():
         raise BundleInvalid(f"{path} is missing; copy the bundle again, whole")
     if path.stat().st_size != spec.byte_count:

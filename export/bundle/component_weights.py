@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from export.quantise.calibration import Calibration
 from export.quantise.encodings import Encoding, PassThrough
@@ -72,7 +72,13 @@ class PlannedWeights:
 
     def read_all(self, report: Callable[[str], None]) -> None:
         """Reads every weight once and writes nothing. Raises ``ExportError`` as ``write`` does."""
-        read_tensors(self.source, progress_lines(f"{self.file.stem}, values", report))
+        read_tensors(self.source, progress_lines(f"{self.file.stem}, values", report), self._check)
+
+    def _check(self, name: str, weight: Tensor) -> None:
+        """Refuses what no encoding can hold. Quantising refuses nothing but values that reading refuses already."""
+        encoding = (self.encodings or {}).get(name)
+        if isinstance(encoding, PassThrough):
+            encoding.encode(name, weight)
 
     def open(self) -> ComponentWeights:
         """Opens the weights after ``write``, in this export or an interrupted one."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from export.errors import ExportError
+from export.weights.files.recognition import require_file
 
 CONTRAST_FILE_NAME = "contrast.json"
 
@@ -123,10 +124,11 @@ def load_contrasts(folder: Path) -> tuple[ContrastWords, ...]:
     path = folder / CONTRAST_FILE_NAME
     if not path.exists():
         return DEFAULT_CONTRASTS
+    require_file(path)
     try:
         read = [_words(item) for item in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ExportError(f"{path} is not a list of contrast words: {error}") from error
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ExportError(f"{path} is not a list of contrast words: {error}; give one, or remove the file") from error
     languages = [words.language for words in read]
     if not read or len(set(languages)) < len(languages) or not set(languages) <= {"en", "zh"}:
         raise ExportError(f"{path}: give words for en, zh or both, each once")

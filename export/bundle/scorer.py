@@ -5,7 +5,6 @@ A scorer is small, so it is loaded with weights and traced in one step of the bu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from export.bundle.component_weights import plan_weights
 from export.bundle.contrast import ContrastWords, contrast_sentences
 from export.bundle.manifest_entries import graph_spec, save_tokenizer
 from export.bundle.run import ExportRun
+from export.bundle.scorer_check import PicturePreparation, load_picture_preparation, load_scorer_tokenizer
 from export.errors import ExportError
 from export.tracing.assemble import export_graph
 from export.tracing.scorer import scorer_graphs
@@ -61,8 +61,9 @@ def export_scorer(run: ExportRun, folder: Path, contrasts: tuple[ContrastWords, 
 def _export(
     folder: Path, contrasts: tuple[ContrastWords, ...], out: Path, report: Callable[[str], None]
 ) -> tuple[dict[str, Any], list[Path]]:
-    model, tokenizer, picture = _load(folder)
-    planned = plan_weights(Shards.open(folder), "scorer", model, out)
+    shards = Shards.open(folder)
+    model, tokenizer, picture = _load(folder, shards)
+    planned = plan_weights(shards, "scorer", model, out)
     planned.write(report)
     weights = planned.open()
     parameters = ParameterIndex(model, weights.stored)
@@ -86,21 +87,23 @@ def _export(
     return answer, [*(out / graph.file for graph in graphs), out / spec.tokenizer.file, out / CONTRAST_NAME, *written]
 
 
-def _load(folder: Path) -> tuple[SiglipModel, Any, dict[str, Any]]:
-    """Loads the model, the tokenizer and the configuration of the image processor."""
-    from transformers import AutoTokenizer, SiglipModel
+def _load(folder: Path, shards: Shards) -> tuple[SiglipModel, Any, PicturePreparation]:
+    """Loads the model, the tokenizer and the preparation of pictures, by the same code as the check of the scorer."""
+    from transformers import SiglipConfig, SiglipModel
 
     try:
-        model = SiglipModel.from_pretrained(folder, torch_dtype=torch.float32).eval()
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        picture = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
-    except Exception as error:  # each library has its own errors for damaged files
+        configuration = SiglipConfig.from_pretrained(folder, local_files_only=True)
+        weights = {name: shards.read(name) for name in shards.names()}
+        model = SiglipModel.from_pretrained(None, config=configuration, state_dict=weights, dtype=torch.float32).eval()
+    except ExportError:
+        raise
+    except Exception as error:  # the library has many errors for damaged files
         raise ExportError(f"cannot load the scorer {folder}: {error}; download it again") from error
-    return model, tokenizer, picture
+    return model, load_scorer_tokenizer(folder), load_picture_preparation(folder)
 
 
 def _scorer_spec(
-    model: SiglipModel, tokenizer: Any, picture: dict[str, Any], words: tuple[ContrastWords, ...]
+    model: SiglipModel, tokenizer: Any, picture: PicturePreparation, words: tuple[ContrastWords, ...]
 ) -> ScorerSpec:
     return ScorerSpec(
         tokenizer=TokenizerSpec(
@@ -111,9 +114,9 @@ def _scorer_spec(
             lower_case=True,
         ),
         image_size_px=model.config.vision_config.image_size,
-        resample=picture.get("resample", 3),
-        mean=tuple(picture.get("image_mean", (0.5, 0.5, 0.5))),
-        std=tuple(picture.get("image_std", (0.5, 0.5, 0.5))),
+        resample=picture.resample,
+        mean=picture.mean,
+        std=picture.std,
         logit_scale_log=float(model.logit_scale.detach()),
         logit_bias=float(model.logit_bias.detach()),
         contrast_file=CONTRAST_NAME,

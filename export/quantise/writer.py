@@ -93,13 +93,17 @@ def write_tensors(
         raise
 
 
-def read_tensors(source: WeightSource, report: Callable[[Progress], None] | None = None) -> None:
-    """Reads every weight of a source once, for the checks that reading makes. Raises ``ExportError``."""
+def read_tensors(
+    source: WeightSource,
+    report: Callable[[Progress], None] | None = None,
+    check: Callable[[str, Tensor], None] = lambda _name, _weight: None,
+) -> None:
+    """Reads every weight of a source once, for the checks that reading makes, and ``check``. Raises ``ExportError``."""
     names = source.names()
     sizes = [math.prod(source.shape(name)) * source.dtype(name).itemsize for name in names]
     done = 0
     for number, (name, size) in enumerate(zip(names, sizes, strict=True), start=1):
-        source.read(name)
+        check(name, source.read(name))
         done += size
         if report is not None:
             report(Progress(name, number, len(names), done, sum(sizes)))

@@ -15,6 +15,9 @@ from engine.api.capabilities import Family
 from export.errors import ExportError
 from export.weights.configuration import read_json
 
+_INDEX = "model_index.json"
+_WANTED = "give Wan2.2-I2V-A14B or Wan2.2-TI2V-5B"
+_SCHEDULER = "give the scheduler of the Wan2.2 checkpoint"
 _PIPELINES = ("WanImageToVideoPipeline", "WanPipeline")
 # Values that the engine computes with; a scheduler may leave them out.
 _REQUIRED: Mapping[str, Any] = {
@@ -85,36 +88,36 @@ FAMILY_SETTINGS: Mapping[Family, PipelineSettings] = {
 def read_settings(folder: Path, index: Mapping[str, Any]) -> PipelineSettings:
     """The settings of a Diffusers folder. Raises ``ExportError`` for what the engine cannot run."""
     if index.get("_class_name") not in _PIPELINES:
-        raise ExportError(f"model_index.json names {index.get('_class_name')}, not {' or '.join(_PIPELINES)}")
-    family, expand_timesteps, boundary = _family(index)
-    scheduler = read_json(folder / "scheduler" / "scheduler_config.json", "download the scheduler again")
+        raise ExportError(
+            f"{folder / _INDEX} names {str(index.get('_class_name'))[:50]}, not {' or '.join(_PIPELINES)}; {_WANTED}"
+        )
+    family, expand_timesteps, boundary = _family(folder, index)
+    file = folder / "scheduler" / "scheduler_config.json"
+    scheduler = read_json(file, "download the scheduler again")
     for key, value in _REQUIRED.items():
         if scheduler.get(key, value) != value:
-            raise ExportError(f"scheduler_config.json has {key} {scheduler[key]!r}; only {value!r} is supported")
+            raise ExportError(f"{file} has {key} {_short(scheduler[key])}; only {value!r} is supported: {_SCHEDULER}")
     unknown = sorted(scheduler.keys() - _REQUIRED.keys() - _WITHOUT_EFFECT - _READ)
     if unknown:
         raise ExportError(
-            f"scheduler_config.json has {unknown[0]} {scheduler[unknown[0]]!r}, which the engine does not know; give "
-            "the scheduler of the Wan2.2 checkpoint"
+            f"{file} has {unknown[0][:50]} {_short(scheduler[unknown[0]])}, which the engine does not know; "
+            f"{_SCHEDULER}"
         )
     order = scheduler.get("solver_order", 2)
-    if order not in (1, 2, 3):
-        raise ExportError(f"scheduler_config.json has solver_order {order}; 1, 2 or 3 are supported")
+    if order not in (1, 2, 3) or not isinstance(order, int) or isinstance(order, bool):
+        raise ExportError(f"{file} has solver_order {_short(order)}; 1, 2 or 3 are supported: {_SCHEDULER}")
     return PipelineSettings(
         family,
         expand_timesteps,
         boundary,
-        shift=_number("scheduler_config.json", "flow_shift", scheduler.get("flow_shift", 1.0), 0.01, 100),
-        solver_order=int(order),
-        train_step_count=int(
-            _number("scheduler_config.json", "num_train_timesteps", scheduler.get("num_train_timesteps", 1000), 2, 1e6)
-        ),
+        shift=_number(file, "flow_shift", scheduler.get("flow_shift", 1.0), 0.01, 100),
+        solver_order=order,
+        train_step_count=int(_number(file, "num_train_timesteps", scheduler.get("num_train_timesteps", 1000), 2, 1e6)),
     )
 
 
-def _family(index: Mapping[str, Any]) -> tuple[Family, bool, float | None]:
-    second = index.get("transformer_2")
-    has_two = isinstance(second, list) and bool(second) and second[0] is not None
+def _family(folder: Path, index: Mapping[str, Any]) -> tuple[Family, bool, float | None]:
+    has_two = _has(index, "transformer_2")
     ratio = index.get("boundary_ratio")
     if index.get("expand_timesteps") and not has_two:
         return Family.WAN22_TI2V_5B, True, None
@@ -122,15 +125,30 @@ def _family(index: Mapping[str, Any]) -> tuple[Family, bool, float | None]:
         return (
             Family.WAN22_I2V_A14B,
             bool(index.get("expand_timesteps")),
-            _number("model_index.json", "boundary_ratio", ratio, 0.0, 1.0),
+            _number(folder / _INDEX, "boundary_ratio", ratio, 0.0, 1.0),
         )
+    if _has(index, "image_encoder"):
+        raise ExportError(
+            f"{folder / _INDEX} is that of Wan2.1 image-to-video, which has a CLIP image encoder; {_WANTED}"
+        )
+    if not has_two and index["_class_name"] == "WanPipeline":
+        raise ExportError(f"{folder / _INDEX} is that of text-to-video, which takes no picture; {_WANTED}")
     raise ExportError(
-        "model_index.json is of neither family: Wan2.2-I2V-A14B has transformer_2 and boundary_ratio, "
-        "Wan2.2-TI2V-5B has expand_timesteps and one transformer"
+        f"{folder / _INDEX} is of neither family: Wan2.2-I2V-A14B has transformer_2 and boundary_ratio, "
+        f"Wan2.2-TI2V-5B has expand_timesteps and one transformer; {_WANTED}"
     )
 
 
-def _number(file: str, key: str, value: Any, lowest: float, highest: float) -> float:
+def _has(index: Mapping[str, Any], component: str) -> bool:
+    entry = index.get(component)
+    return isinstance(entry, list) and bool(entry) and entry[0] is not None
+
+
+def _short(value: object) -> str:
+    return repr(value)[:50]
+
+
+def _number(file: Path, key: str, value: Any, lowest: float, highest: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
-        raise ExportError(f"{file} has {key} {value!r}; it must be a number from {lowest:g} to {highest:g}")
+        raise ExportError(f"{file} has {key} {_short(value)}; it must be a number from {lowest:g} to {highest:g}")
     return float(value)

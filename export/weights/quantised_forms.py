@@ -24,19 +24,21 @@ _SCALES = ("scale_weight", "weight_scale", "weight.scale")
 # Ranges of activations: this exporter measures its own where a recipe needs them.
 _INPUT_SCALES = ("scale_input", "input_scale")
 _COMFY_FORM = "comfy_quant"
-_COMFY_FORMS = ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fn_scaled", "int8", "int8_tensorwise")
+READABLE_COMFY_FORMS = ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fn_scaled", "int8", "int8_tensorwise")
 # Beginnings of the endings with which other quantisers store their tensors.
-_OTHER_FORMS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("weight.absmax", "weight.quant_map", "weight.quant_state", "weight.nested"), "4 bits of bitsandbytes (NF4, FP4)"),
-    (("SCB", "weight_format"), "8 bits of bitsandbytes"),
+UNREADABLE_FORMS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("weight.absmax", "weight.quant_map", "weight.quant_state", "weight.nested"), "bitsandbytes in 4 bits (NF4, FP4)"),
+    (("SCB", "weight_format"), "bitsandbytes in 8 bits"),
     (("qweight", "qzeros", "scales", "g_idx"), "GPTQ or AWQ"),
-    (("wscales", "proj_down", "proj_up", "smooth_factor", "wtscale"), "SVDQuant of Nunchaku"),
+    (("wscales", "proj_down", "proj_up", "smooth_factor", "wtscale"), "SVDQuant (Nunchaku)"),
     (("weight._data", "weight._scale"), "quanto"),
     (("weight_scale_2", "weight_global_scale"), "NVFP4"),
-    (("weight_scale_inv",), "8-bit floats with scales of blocks"),
-    (("weight_packed", "weight_shape"), "packed integers of compressed-tensors"),
+    (("weight_scale_inv",), "FP8 with scales of blocks"),
+    (("weight_packed", "weight_shape"), "compressed-tensors with packed integers"),
     (("weight_zero_point",), "integers with zero points"),
+    (("W_q", "meta"), "HQQ"),
 )
+_SCALED = (*EIGHT_BIT_FLOATS, torch.int8)
 _REMEDY = "give the file in bf16, fp16, fp32, fp8 scaled or GGUF; the exporter quantises by itself (--precision)"
 
 
@@ -54,10 +56,15 @@ def dequantised(label: str, found: FoundNames, tensors: Mapping[str, StoredTenso
             tensor = ScaledWeight(tensor, scales.pop(name))
         elif tensor.torch_dtype in EIGHT_BIT_FLOATS and not is_scaled:
             tensor = UnscaledWeight(tensor)
-        elif tensor.torch_dtype.itemsize == 1:
-            form = _type_name(tensor)
+        elif tensor.torch_dtype in _SCALED:
             raise ExportError(
-                f"{label}: {stored} in {tensor.file.name} is stored as {form} without its scale; {_REMEDY}"
+                f"{label}: {stored} in {tensor.file.name} is stored as {_type_name(tensor)} without its scale; "
+                f"{_REMEDY}"
+            )
+        elif not tensor.torch_dtype.is_floating_point:
+            raise ExportError(
+                f"{label}: {stored} in {tensor.file.name} is stored as {_type_name(tensor)}, which is no form of "
+                f"weights that can be read; {_REMEDY}"
             )
         read[name] = tensor
     if scales:
@@ -73,15 +80,17 @@ def _scales(label: str, found: FoundNames, tensors: Mapping[str, StoredTensor]) 
         elif ending == _COMFY_FORM:
             _check_comfy_form(label, stored, tensors[stored])
         elif ending not in _INPUT_SCALES:
-            _refuse(label, stored, ending)
+            _refuse(label, stored, tensors[stored].file.name, ending)
     return scales
 
 
-def _refuse(label: str, stored: str, ending: str) -> NoReturn:
-    for beginnings, name in _OTHER_FORMS:
+def _refuse(label: str, stored: str, file_name: str, ending: str) -> NoReturn:
+    for beginnings, name in UNREADABLE_FORMS:
         if ending.startswith(beginnings):
-            raise ExportError(f"{label}: is quantised with {name} ({stored}), which cannot be read; {_REMEDY}")
-    raise ExportError(f"{label}: holds {stored}, which the exporter does not know; {_REMEDY}")
+            raise ExportError(
+                f"{label} is quantised in the form of {name} ({stored} in {file_name}), which cannot be read; {_REMEDY}"
+            )
+    raise ExportError(f"{label}: holds {stored} in {file_name}, which the exporter does not know; {_REMEDY}")
 
 
 def _check_comfy_form(label: str, stored: str, tensor: StoredTensor) -> None:
@@ -90,8 +99,11 @@ def _check_comfy_form(label: str, stored: str, tensor: StoredTensor) -> None:
         form = json.loads(tensor.read().view(torch.uint8).numpy().tobytes())["format"]
     except (ValueError, TypeError, KeyError, RuntimeError, RecursionError):
         form = None
-    if form not in _COMFY_FORMS:
-        raise ExportError(f"{label}: {stored} names the form {form!r}, which cannot be read; {_REMEDY}")
+    if form not in READABLE_COMFY_FORMS:
+        raise ExportError(
+            f"{label} is quantised in the form {str(form)[:50]!r} of ComfyUI ({stored} in {tensor.file.name}), which "
+            f"cannot be read; {_REMEDY}"
+        )
 
 
 def _form(tensors: Iterable[StoredTensor], is_scaled: bool) -> str:

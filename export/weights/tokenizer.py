@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.errors import ExportError
+from export.weights.configuration import read_json
+from export.weights.files.recognition import require_file
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_MAX_MODEL_BYTES = 64 * 1024 * 1024  # umT5's model has 4.5 MB
+_MAX_MODEL_BYTES = 64 * 1024 * 1024  # umT5's model has 4.5 MB, its tokenizer.json 17 MB, Gemma's 34 MB
 _MODEL_NAME = "spiece.model"
+_JSON_NAME = "tokenizer.json"
+_OWN = "give the folder google/umt5-xxl of the official checkpoint, or its spiece.model or tokenizer.json"
 # An embedding has some rows more than the tokenizer has tokens: umT5-xxl's has 256,384.
 _MAX_SPARE_ROWS = 1024
 
@@ -33,14 +38,33 @@ def load_tokenizer(path: Path | None, model: bytes | None = None) -> PreTrainedT
             file = Path(folder) / _MODEL_NAME
             file.write_bytes(model)
             return _from_model(file, "the tokenizer inside the text encoder's file")
-    if path.is_dir() and (path / "tokenizer.json").is_file():
-        return _from_folder(path, path)
-    if path.is_dir() and (path / _MODEL_NAME).is_file():
+    if path.is_dir() and _is_there(path / _JSON_NAME):
+        return load_tokenizer_folder(path, _OWN)
+    if path.is_dir() and _is_there(path / _MODEL_NAME):
         return _from_model(path / _MODEL_NAME, str(path / _MODEL_NAME))
-    if path.is_file():
+    if path.is_file() or path.is_symlink():
         return _from_json(path) if path.suffix == ".json" else _from_model(path, str(path))
     fault = "holds neither tokenizer.json nor spiece.model" if path.is_dir() else "no such file or folder"
     raise ExportError(f"cannot load {path}: {fault}; download it again")
+
+
+def load_tokenizer_folder(folder: Path, remedy: str) -> PreTrainedTokenizerBase:
+    """Loads a folder with ``tokenizer.json``, without running code from it.
+
+    Raises ``ExportError`` for files that are missing, damaged or pointers to others, and for tokenizers with code of
+    their own.
+    """
+    from transformers import AutoTokenizer
+
+    for file in sorted(folder.glob("*token*.json")):
+        _check_content(file, remedy)
+        if file.name != _JSON_NAME and "auto_map" in read_json(file, remedy):
+            raise ExportError(f"{file} names code of its own (auto_map), which the exporter does not run; {remedy}")
+    return _loaded(
+        folder,
+        remedy,
+        lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False),
+    )
 
 
 def check_vocabulary(tokenizer: PreTrainedTokenizerBase, row_count: int) -> None:
@@ -53,24 +77,21 @@ def check_vocabulary(tokenizer: PreTrainedTokenizerBase, row_count: int) -> None
         )
 
 
-def _from_folder(folder: Path, label: Path | str) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # the library has many errors for damaged files
-        raise ExportError(f"cannot load {label}: {_first_line(error)}; download it again") from error
+def _is_there(file: Path) -> bool:
+    return file.exists() or file.is_symlink()
 
 
 def _from_json(file: Path) -> PreTrainedTokenizerBase:
     from transformers import PreTrainedTokenizerFast
 
-    try:
-        return PreTrainedTokenizerFast(
+    _check_content(file, _OWN)
+    return _loaded(
+        file,
+        _OWN,
+        lambda: PreTrainedTokenizerFast(
             tokenizer_file=str(file), pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=512
-        )
-    except Exception as error:  # the library has many errors for damaged files
-        raise ExportError(f"cannot load {file}: {_first_line(error)}; download it again") from error
+        ),
+    )
 
 
 def _from_model(file: Path, label: str) -> PreTrainedTokenizerBase:
@@ -78,15 +99,18 @@ def _from_model(file: Path, label: str) -> PreTrainedTokenizerBase:
     from sentencepiece import SentencePieceProcessor
     from transformers import T5TokenizerFast
 
-    if file.stat().st_size > _MAX_MODEL_BYTES:
-        raise ExportError(f"{label} has {file.stat().st_size} bytes, too many for a tokenizer; give another file")
+    _check_content(file, _OWN, label)
     try:
+        piece_count = SentencePieceProcessor(model_proto=file.read_bytes()).get_piece_size()
+    except Exception as error:  # the library has many errors for damaged files
+        raise ExportError(f"{label} is no SentencePiece model; {_OWN}") from error
+
+    def convert() -> PreTrainedTokenizerBase:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copyfile(file, Path(folder) / _MODEL_NAME)
-            tokenizer = T5TokenizerFast.from_pretrained(folder, extra_ids=0, local_files_only=True)
-        piece_count = SentencePieceProcessor(model_proto=file.read_bytes()).get_piece_size()
-    except Exception as error:  # the libraries have many errors for damaged files
-        raise ExportError(f"cannot load {label}: {_first_line(error)}; download it again") from error
+            return T5TokenizerFast.from_pretrained(folder, extra_ids=0, local_files_only=True)
+
+    tokenizer = _loaded(label, _OWN, convert)
     if len(tokenizer) < piece_count:
         raise ExportError(
             f"cannot load {label}: {len(tokenizer)} of {piece_count} tokens were read; give tokenizer.json"
@@ -94,5 +118,24 @@ def _from_model(file: Path, label: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def _first_line(error: Exception) -> str:
+def _check_content(file: Path, remedy: str, label: Path | str = "") -> None:
+    """Refuses what is no tokenizer before a library reads it."""
+    require_file(file)
+    byte_count = file.stat().st_size
+    if byte_count > _MAX_MODEL_BYTES:
+        raise ExportError(f"{label or file} has {byte_count} bytes, too many for a tokenizer; {remedy}")
+
+
+def _loaded(label: Path | str, remedy: str, load: Callable[[], PreTrainedTokenizerBase]) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = load()
+        tokenizer("a")  # damaged tables show when they are used
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # many errors for damaged files, panics of Rust among them, which are no Exception
+        raise ExportError(f"cannot load {label}: {_first_line(error)}; {remedy}") from error
+    return tokenizer
+
+
+def _first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:200]

@@ -19,8 +19,9 @@ import torch
 
 from export.errors import ExportError
 
-# The format allows ten times as much. A header of 100 bytes a tensor, as an A14B expert has 1,095 of, takes 0.1 MB.
-_MAX_HEADER_BYTES = 10 * 1024 * 1024
+# A header of 100 bytes a tensor, as an A14B expert has 1,095 of, takes 0.1 MB. The format allows 100 MB, which as JSON
+# of nothing but brackets would take 2 GB of memory.
+_MAX_HEADER_BYTES = 5 * 1024 * 1024
 # ONNX and torch type of each type name of the format.
 DTYPES: Mapping[str, tuple[ir.DataType, torch.dtype]] = {
     "F64": (ir.DataType.DOUBLE, torch.float64),
@@ -121,9 +122,14 @@ def _parse_header(file: Path) -> tuple[int, dict[str, Any]]:
     try:
         with file.open("rb") as stream:
             length = struct.unpack("<Q", stream.read(8))[0]
+            first = stream.read(1)
+            if first not in (b"{", b"["):
+                raise _damaged(
+                    file, "is of no known format: it has neither a safetensors header nor another known beginning"
+                )
             if length > _MAX_HEADER_BYTES:
                 raise _damaged(file, f"has a header of {length} bytes")
-            content = stream.read(length)
+            content = first + stream.read(max(0, length - 1))
             header = json.loads(content) if len(content) == length else None
     except OSError as error:
         raise ExportError(f"cannot read {file}: {error.strerror}") from error

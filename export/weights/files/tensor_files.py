@@ -8,12 +8,21 @@ from pathlib import Path
 
 from export.errors import ExportError
 from export.weights.files.gguf_file import read_gguf_file
-from export.weights.files.recognition import WEIGHT_ENDINGS, folder_contents, recognise, weight_files_in
+from export.weights.files.recognition import (
+    WEIGHT_ENDINGS,
+    folder_contents,
+    recognise,
+    require_file,
+    weight_files_in,
+)
 from export.weights.files.safetensors_file import read_header
 from export.weights.files.stored_tensor import StoredTensor
 from export.weights.files.torch_file import read_torch_file
 
 _REMEDY = "download the component again"
+_MAX_TENSORS = 65_536  # a file with every component of both experts in 4-bit form has 20,000
+_MAX_SHARING = 4  # tensors of a file that torch.save wrote may share their bytes
+_MAX_INDEX_BYTES = 4 * 1024 * 1024
 
 
 def read_tensors(files: Iterable[Path]) -> dict[str, StoredTensor]:
@@ -23,13 +32,19 @@ def read_tensors(files: Iterable[Path]) -> dict[str, StoredTensor]:
     """
     tensors: dict[str, StoredTensor] = {}
     for file in files:
+        held = 0
         for name, tensor in _tensors(file):
+            if len(tensors) >= _MAX_TENSORS:
+                raise ExportError(f"{file} holds more than {_MAX_TENSORS} tensors, as no model does; give another file")
+            held += tensor.byte_count
             if name in tensors:
                 raise ExportError(
                     f"{file.parent}: {name} is in {tensors[name].file.name} and in {file.name}; keep the files of one "
                     "variant only"
                 )
             tensors[name] = tensor
+        if held > _MAX_SHARING * file.stat().st_size:
+            raise ExportError(f"{file} claims {held} bytes of tensors, more than it has; download the file again")
     return tensors
 
 
@@ -63,7 +78,10 @@ def _tensors(file: Path) -> Iterator[tuple[str, StoredTensor]]:
 
 
 def _indexed(folder: Path, index: Path) -> Sequence[Path]:
+    require_file(index)
     try:
+        if index.stat().st_size > _MAX_INDEX_BYTES:
+            raise ExportError(f"{index} has {index.stat().st_size} bytes, too many for a shard index; {_REMEDY}")
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
         is_plain = bool(names) and all(name == Path(name).name for name in names)
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:

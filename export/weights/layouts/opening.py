@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from engine.api.capabilities import Family
@@ -21,6 +21,9 @@ from export.weights.layouts.transformer_family import family_of_transformer
 from export.weights.pipeline_settings import FAMILY_SETTINGS, PipelineSettings, read_settings
 
 _INDEX = "model_index.json"
+_SNAPSHOTS = "snapshots"  # of the hub's cache: models--ORG--NAME/snapshots/REVISION
+_MAX_REVISION = 100
+_MAX_NAMED = 3
 _COMPLETE = {"transformer", "vae", "text_encoder"}
 _FAMILY_NAMES = {Family.WAN22_I2V_A14B: "Wan2.2-I2V-A14B", Family.WAN22_TI2V_5B: "Wan2.2-TI2V-5B"}
 
@@ -36,7 +39,7 @@ def open_checkpoint(folder: Path | None, options: ComponentOptions = ComponentOp
         if missing:
             raise ExportError(f"no checkpoint folder is given and no {missing[0]}; {LAYOUTS}")
         return _without_index(None, FoundFolder({}, None), given, options)
-    if (folder / _INDEX).is_file():
+    if (folder / _INDEX).is_file() or (folder / _INDEX).is_symlink():
         settings = read_settings(folder, read_json(folder / _INDEX, LAYOUTS))
         found = diffusers_folder(folder, has_two=settings.family is Family.WAN22_I2V_A14B)
         components = {**found.components, **given}
@@ -121,18 +124,35 @@ def _require_folder(folder: Path) -> None:
         raise ExportError(f"cannot read {folder / _INDEX}: Not a directory; {LAYOUTS}")
     if not folder.is_dir():
         raise ExportError(f"cannot read {folder / _INDEX}: No such file or directory; {LAYOUTS}")
-    snapshots = sorted((folder / "snapshots").glob("*/")) if (folder / "snapshots").is_dir() else []
+    snapshots = [item for item in sorted((folder / _SNAPSHOTS).glob("*")) if item.is_dir()]
     if snapshots:
-        raise ExportError(f"{folder} is a folder of the hub's cache; give its snapshot {snapshots[-1]}")
-    inside = [item.parent for item in sorted(folder.glob(f"*/{_INDEX}"))]
+        raise ExportError(
+            f"{folder} is a folder of the hub's cache; give its snapshot {_current_snapshot(folder, snapshots)}"
+        )
+    cached = [item for item in sorted(folder.glob(f"models--*/{_SNAPSHOTS}/*")) if _is_checkpoint(item)]
+    inside = cached or [item for item in sorted(folder.glob("*")) if _is_checkpoint(item)]
     if inside:
-        raise ExportError(f"{folder} is one folder too high; give {inside[0]}")
+        named = " or ".join(map(str, inside[:_MAX_NAMED]))
+        raise ExportError(f"{folder} is {'the cache of the hub' if cached else 'one folder too high'}; give {named}")
+
+
+def _is_checkpoint(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / _INDEX).exists() or is_official(folder))
+
+
+def _current_snapshot(folder: Path, snapshots: Sequence[Path]) -> Path:
+    """The snapshot that the cache calls ``main``, else the one that was written last."""
+    try:
+        current = folder / _SNAPSHOTS / (folder / "refs" / "main").read_text(encoding="utf-8")[:_MAX_REVISION].strip()
+    except (OSError, ValueError):
+        current = folder
+    return current if current in snapshots else max(snapshots, key=lambda item: item.stat().st_mtime_ns)
 
 
 def _name(folder: Path) -> str:
     """The folder's name; in the hub's cache, ``models--ORG--NAME/snapshots/HASH``, the model's."""
     path = folder.resolve()
-    if path.parent.name == "snapshots":
+    if path.parent.name == _SNAPSHOTS:
         cached = re.fullmatch(r"models--(?:.+--)?(.+)", path.parent.parent.name)
         if cached:
             return cached.group(1)

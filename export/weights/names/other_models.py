@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from export.weights.names.layout import find_layout
 
@@ -57,6 +57,7 @@ _MODEL_TYPES: Mapping[str, str] = {
     "animate": "Wan2.2-Animate, which takes a driving clip",
     "vace": "VACE, which edits clips by control inputs",
 }
+_CHANNELS = (("in_channels", "in_dim"), ("out_channels", "out_dim"))
 _MAX_NAMES = 20_000  # no model has so many parameters; bounds the search in a hostile file
 # Channels in and out of the two transformers of Wan2.2 image-to-video.
 _IMAGE_TO_VIDEO = ((36, 16), (48, 48))
@@ -109,6 +110,21 @@ def _transformer_kind(shapes: Mapping[str, Sequence[int]]) -> str | None:
         return None  # a parameter is missing, or packed by a quantisation: not a question of the model
     patch = max(1, first[2] * first[3] * first[4])
     return _by_channels(first[1], last[0] // patch)
+
+
+def other_configuration(configuration: Mapping[str, Any]) -> str | None:
+    """As ``other_transformer``, from a transformer's ``config.json`` alone, in official or Diffusers' terms."""
+    described = _by_configuration(configuration)
+    if described is None:
+        first, last = (configuration.get(keys[0], configuration.get(keys[1])) for keys in _CHANNELS)
+        if not _is_count(first) or not _is_count(last):
+            return None
+        described = _by_channels(first, last)
+    return None if described is None else f"is {described}; {_WANTED}"
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _by_configuration(configuration: Mapping[str, Any]) -> str | None:
