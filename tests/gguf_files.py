@@ -43,3 +43,14 @@ def stored_noise(type_name: str, shape: tuple[int, ...], seed: int = 0) -> NDArr
         block_elements, block_bytes = GGML_QUANT_SIZES[kind]
         byte_shape = (*shape[:-1], shape[-1] // block_elements * block_bytes)
         return draw.integers(0, 256, byte_shape, dtype=np.uint8)
+
+
+def finite_noise(type_name: str, shape: tuple[int, ...], seed: int = 0) -> NDArray[np.generic]:
+    """The same with finite values also in the types that the package cannot write: their scales are 1/64."""
+    stored = stored_noise(type_name, shape, seed)
+    halves = {"Q4_K": slice(0, 4), "Q6_K": slice(208, 210)}.get(type_name)
+    if halves is not None:
+        _, block_bytes = GGML_QUANT_SIZES[GGMLQuantizationType[type_name]]
+        blocks = stored.reshape(-1, block_bytes)
+        blocks[:, halves] = np.frombuffer(np.float16(1 / 64).tobytes() * ((halves.stop - halves.start) // 2), np.uint8)
+    return stored

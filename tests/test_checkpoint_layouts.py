@@ -9,9 +9,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import gguf
 import numpy as np
 import pytest
 import torch
+from gguf import GGMLQuantizationType
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 from safetensors.torch import save_file
@@ -27,12 +29,15 @@ from export.bundle.exporter import export_bundle
 from export.bundle.plan import ExportPlan
 from export.options import ComponentOptions
 from export.quantise.recipes import recipe_for
+from export.quantise.samples import TransformerSamples, generated_pairs
 from export.weights.checkpoint import Checkpoint
 from export.weights.layouts.opening import open_checkpoint
 from export.weights.names.latent_statistics import LATENT_STATISTICS
+from export.weights.names.layout import name_table
 from export.weights.serving_defaults import FAMILY_DEFAULTS
 from tests.checkpoint_layouts import component_state, fp8_scaled, renamed, write_comfyui, write_official
 from tests.checkpoints import TinyModel, write_checkpoint
+from tests.gguf_files import finite_noise, write_gguf
 from tests.recorded_colours import record_colours
 
 # No shape shows the size of a head, so the tiny transformer has the official one.
@@ -178,6 +183,45 @@ def test_8_bit_floats_with_scales_are_dequantised_exactly(
     assert sum(shards.dtype(name) is torch.float32 and stored[name].dtype is dtype for name in shards.names()) == 10
     for name in shards.names():
         torch.testing.assert_close(shards.read(name), exact[name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("type_name", ["Q8_0", "Q4_K", "Q6_K", "BF16"])
+def test_gguf_files_of_transformers_are_dequantised_exactly(tmp_path: Path, type_name: str) -> None:
+    """As the common converter writes them: official names, and only the matrices of blocks quantised."""
+    wide = TinyModel(head_count=2, head_size=128, ffn_size=512, layer_count=1)  # the types have blocks of 256
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", wide)
+    exact = component_state(checkpoint, "transformer")
+    official = name_table("transformer", "official")
+    stored: dict[str, tuple[NDArray[np.generic], str]] = {}
+    expected = dict(exact)
+    for name, weight in exact.items():
+        is_wide = weight.dim() == 2 and "blocks." in name and weight.shape[1] % 256 == 0
+        chosen = type_name if is_wide else "F32"
+        values = finite_noise(chosen, tuple(weight.shape)) if is_wide else weight.numpy()
+        stored[str(official.from_diffusers(name))] = values, chosen
+        if is_wide:
+            expected[name] = torch.from_numpy(gguf.dequantize(values, GGMLQuantizationType[type_name]))
+    assert sum(kind == type_name for _, kind in stored.values()) == 10
+    file = write_gguf(tmp_path / "Wan2.2-I2V-A14B-HighNoise.gguf", stored)
+    shards = open_checkpoint(checkpoint, ComponentOptions(transformer_high=file)).shards("transformer")
+    assert set(shards.names()) == set(expected)
+    for name in shards.names():
+        torch.testing.assert_close(shards.read(name).float(), expected[name], rtol=0, atol=0)
+
+
+def test_calibration_draws_the_same_samples_from_every_layout(a14b: Path, tmp_path: Path) -> None:
+    official = open_checkpoint(write_official(a14b, tmp_path / "official"))
+    geometry = Geometry(32, 32, 5)
+    drawn = [
+        next(
+            TransformerSamples(checkpoint, generated_pairs(geometry)[:1], geometry).for_component(
+                "transformer", 4, 5.0, 1
+            )
+        )
+        for checkpoint in (official, open_checkpoint(a14b))
+    ]
+    torch.testing.assert_close(drawn[0], drawn[1], rtol=0, atol=0)
+    assert drawn[0]["hidden_states"].shape == (2, 36, 2, 4, 4)
 
 
 def _save_scaled(stored: dict[str, torch.Tensor], file: Path) -> Path:
