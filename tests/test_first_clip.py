@@ -29,6 +29,7 @@ _5B = (
 )
 
 
+@pytest.mark.walk
 def test_every_command_runs_in_the_order_of_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], png: Callable[..., bytes]
 ) -> None:
