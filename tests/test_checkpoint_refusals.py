@@ -1,4 +1,4 @@
-"""Checkpoints that cannot be exported: one sentence with file, fault and remedy, from the dry run and from the export."""
+"""Checkpoints that cannot be exported: one sentence with file, fault and remedy, from dry run and export."""
 
 from __future__ import annotations
 
@@ -237,8 +237,8 @@ def test_a_form_of_comfyui_that_is_no_8_bit_form(checkpoint: Path, capsys: pytes
 def test_a_type_that_holds_no_weights(checkpoint: Path, capsys: pytest.CaptureFixture[str], type_name: str) -> None:
     with_stored_type(type_name)(checkpoint)
     assert refused(checkpoint, capsys) == (
-        f"{checkpoint / TRANSFORMER}: {QUERY}.weight is stored as {type_name}, which the exporter cannot read; give the "
-        "file in BF16, F16, F32 or in F8_E4M3 with its scales"
+        f"{checkpoint / TRANSFORMER}: {QUERY}.weight is stored as {type_name}, which the exporter cannot read; give "
+        "the file in BF16, F16, F32 or in F8_E4M3 with its scales"
     )
 
 
@@ -282,8 +282,8 @@ def test_8_bit_floats_of_which_one_lacks_its_scale(checkpoint: Path, capsys: pyt
 def test_scales_of_blocks_under_the_name_of_plain_ones(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _linear(weight=_E4M3, weight_scale=torch.ones(2, 2))(checkpoint)
     assert refused(checkpoint, capsys) == (
-        f"{checkpoint / TRANSFORMER}: a weight of shape [128, 128] has scales of shape [2, 2]; one scale for the tensor "
-        "or one for each output is supported: give the file in bf16 or fp8 scaled so"
+        f"{checkpoint / TRANSFORMER}: a weight of shape [128, 128] has scales of shape [2, 2]; one scale for the "
+        "tensor or one for each output is supported: give the file in bf16 or fp8 scaled so"
     )
 
 

@@ -90,7 +90,8 @@ def _outside(folder: Path, name: str) -> str:
     link = next((item for item in (path, *path.parents) if item.is_symlink()), path)
     return (
         f"{path} is a link out of the bundle's folder ({link} leads to {path.resolve()}), and ONNX Runtime reads "
-        f"weights from the folder of their graph only; copy the bundle with `cp -rL {folder} NEW_FOLDER` and serve the copy"
+        f"weights from the folder of their graph only; copy the bundle with `cp -rL {folder} NEW_FOLDER` "
+        "and serve the copy"
     )
 
 
