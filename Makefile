@@ -13,7 +13,7 @@ BUNDLE ?= $(shell if [ -f pocket/model/bundle.json ]; then echo pocket/model; el
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve export check test gpu-test proto proto-check dashboard bench soak reliability mutation clean
+.PHONY: help setup demo serve export check test walks gpu-test proto proto-check dashboard bench soak reliability mutation clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,7 +24,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP) install --upgrade "pip>=25.1"
 	$(BIN)/python $(PIP) install -c constraints.txt torch
-	$(BIN)/python $(PIP) install -c constraints.txt -e ".[server,export,cli,tensorrt,otel]" --group dev
+	$(BIN)/python $(PIP) install -c constraints.txt -e ".[server,export,cli,heif,tensorrt,otel]" --group dev
 	touch $@
 
 demo: $(VENV)/.ready ## generate one clip through a real server: out/demo.mp4, .png, .json
@@ -48,6 +48,9 @@ check: $(VENV)/.ready proto-check ## ruff, mypy, import-linter, buf lint and bre
 
 test: $(VENV)/.ready ## every test, on all cores
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+walks: $(VENV)/.ready ## the tests that go the whole way through real parts, minutes each
+	$(BIN)/python -m pytest -m walk -n auto --dist worksteal
 
 gpu-test: $(VENV)/.ready ## run what needs an NVIDIA card, and write out/gpu.json, worth sending back
 	$(BIN)/python -m tests.gpu --json out/gpu.json

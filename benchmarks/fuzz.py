@@ -31,6 +31,7 @@ from hypothesis import seed as seeded
 from benchmarks.fuzz_requests import GENERATE, SCORE_MATCH, changed, valid_messages
 from benchmarks.processes import ROOT
 from benchmarks.report import Report
+from stillcue.proxies import DIRECT
 from stillcue.v1 import generate_pb2
 
 MAX_GROWTH_BYTES = 64 * 2**20
@@ -163,7 +164,7 @@ def _server() -> Iterator[FuzzServer]:
         assert process.stdout is not None
         ready = re.search(r"grpc=(\S+)", process.stdout.readline())
         assert ready is not None
-        options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+        options = [*DIRECT, ("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
         try:
             with grpc.insecure_channel(ready[1], options=options) as channel:
                 yield FuzzServer(process, channel)

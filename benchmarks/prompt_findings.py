@@ -19,7 +19,7 @@ from engine.analysis.prompt.report import report_prompt
 from engine.api.prompt_report import ModelRange, PromptReport, Span
 
 PROMPTS = Path(__file__).parent.parent / "tests" / "prompts"
-SETS = ("development", "validation", "held_out")
+SETS = ("development", "validation", "held_out", "pasted_development", "pasted_held_out")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import grpc
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from benchmarks.report import Report
+from stillcue.proxies import DIRECT
 from stillcue.v1 import match_pb2
 from tests.hostile_inputs import answer_to, requests
 
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with (
         serving_process("--bundle", str(options.bundle)) as target,
-        grpc.insecure_channel(target) as channel,
+        grpc.insecure_channel(target, options=DIRECT) as channel,
     ):
         seen = send(options.count, options.seed, channel)
     figures = {

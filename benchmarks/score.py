@@ -179,7 +179,7 @@ def engine_side(folder: Path) -> Score:
     execution = Execution(runtime, CancelFlag())
 
     def score(data: bytes, sentence: str) -> float:
-        return scorer.score(execution, decode_picture(Image(data), Limits()), sentence).score
+        return scorer.score(execution, decode_picture(Image(data), Limits()).upright, sentence).score
 
     return score
 

@@ -30,6 +30,7 @@ import stillcue
 from benchmarks.processes import ROOT, first_line, spawn
 from benchmarks.report import Report
 from benchmarks.serving_side import PICTURE, PROMPT, STEP_COUNT
+from stillcue.proxies import DIRECT
 
 _TARGETS = {"serving_ratio": 1.03, "score_match_p99_ratio": 3.0, "health_p99_ratio": 3.0}
 _FREE = ("--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log-level", "error")
@@ -107,7 +108,7 @@ def _call(engine: subprocess.Popen[str], seed: int) -> tuple[float, str]:
 def _latency(address: str, call_count: int) -> dict[str, float]:
     """Returns latency figures of idle and loaded takes, measured in turns so that drift affects both."""
     numbers = itertools.count()
-    with stillcue.Client(address) as client, grpc.insecure_channel(address) as channel:
+    with stillcue.Client(address) as client, grpc.insecure_channel(address, options=DIRECT) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         kinds: dict[str, Callable[[], object]] = {
             "score_match": lambda: client.score_match(PICTURE, f"{PROMPT} Take {next(numbers)}."),

@@ -169,7 +169,8 @@ async def _at_rest(metrics: str) -> tuple[float, float, float]:
 
 
 def _scrape(metrics: str) -> tuple[float, float, float]:
-    with urllib.request.urlopen(metrics) as response:
+    no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with no_proxy.open(metrics) as response:
         text = response.read().decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 

@@ -17,11 +17,17 @@ from PIL import Image
 
 from benchmarks.soak_side import LARGE, SMALL
 from engine.api.capabilities import Geometry
+from stillcue.proxies import DIRECT
 from stillcue.v1 import generate_pb2, media_pb2, service_pb2_grpc
 
 _PROMPT = "a red fox turns its head"
 # A small flow-control window, so that the server notices after a few frames that a reader has stopped.
-_OPTIONS = [("grpc.http2.lookahead_bytes", 65_535), ("grpc.http2.bdp_probe", 0), ("grpc.use_local_subchannel_pool", 1)]
+_OPTIONS = [
+    *DIRECT,
+    ("grpc.http2.lookahead_bytes", 65_535),
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+]
 _STALL_SECONDS = 0.02
 _HANG_SECONDS = 60.0
 _Part = Callable[[random.Random, grpc.aio.Channel], Coroutine[Any, Any, str]]

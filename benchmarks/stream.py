@@ -29,12 +29,13 @@ from benchmarks.report import Report
 from benchmarks.stream_side import ENCODINGS, FRAME_COUNT, HEIGHT_PX, WIDTH_PX, frames
 from engine import encode_frame
 from engine.api.media import FrameEncoding
+from stillcue.proxies import DIRECT
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 
 RAW_RATIO_TARGET = 0.8
 _RAW_FACTOR = 4  # raw takes are short, so there are more of them
 _GENERATE = "/stillcue.v1.StillcueService/Generate"
-_LIMIT = [("grpc.max_receive_message_length", 16 * 2**20)]
+_OPTIONS = [*DIRECT, ("grpc.max_receive_message_length", 16 * 2**20)]
 
 
 def main() -> None:
@@ -110,7 +111,7 @@ async def _take(port: int, process: psutil.Process, wire: media_pb2.FrameEncodin
         match=match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_OFF),
         stream=generate_pb2.StreamSpec(frame_encoding=wire),
     )
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=_LIMIT) as channel:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=_OPTIONS) as channel:
         anything: Any = channel
         call = anything.unary_stream(_GENERATE, request_serializer=generate_pb2.GenerateRequest.SerializeToString)
         await channel.channel_ready()

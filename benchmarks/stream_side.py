@@ -89,6 +89,7 @@ async def _serve_stillcue() -> None:
     free = Address("127.0.0.1", 0)
     server = Server(Settings(listen=free, metrics_listen=free, engine="fake"), ReadyFrames)
     address, _ = await server.start()
+    assert isinstance(address, Address)
     await _until_input_ends(address.port)
     await server.stop()
 

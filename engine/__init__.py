@@ -23,6 +23,7 @@ Folders, top layer first; each imports only from those below it:
 ``media/``         decoding pictures, cropping, encoding frames
 ``bundle/``        the folder that the exporter writes: manifest, digests, tokenizers
 ``api/``           the contract with callers: jobs, events, reports, errors, the ``Engine`` protocol
+``host/``          processors that the process may use; variables that libraries read as they are imported
 =================  ======================================================================================
 
 The server imports ``engine`` and ``engine.api`` only. The functions below import their implementation when called, so
@@ -35,6 +36,7 @@ from typing import TYPE_CHECKING
 
 from engine.api.job import ClipPlan
 from engine.api.settings import EngineSettings, WorkerSettings
+from engine.host.libraries import configure_libraries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from engine.api.engine import Engine
     from engine.api.match_report import MatchReport
     from engine.api.media import FrameEncoding, Image, Pixels
+
+configure_libraries()  # before any of them is imported
 
 
 def open_engine(bundle: Path, settings: EngineSettings = EngineSettings()) -> Engine:

@@ -29,3 +29,5 @@ Vocabulary:
 * graph: an ONNX file, which points at weights outside.
 * engine: a graph compiled for one GPU by TensorRT.
 """
+
+import engine  # noqa: F401  sets what libraries read as they are imported

@@ -14,15 +14,20 @@ VerifyOption = Literal["auto", "always", "never"]
 PrecisionOption = Literal["auto", "fp32", "fp16", "bf16", "int8", "fp8", "int4"]
 
 
+SKIP_IMAGE_KEYS = "--lora-skip-image-keys"
 # What follows the last colon is no strength but a part of the name: it has a path separator or a suffix of letters.
 _PART_OF_NAME = re.compile(r"[/\\]|\.[a-z][a-z0-9]*$", re.IGNORECASE)
 
 
 class AdapterOption(NamedTuple):
-    """A LoRA file that is fused into a transformer, and the factor that multiplies its change."""
+    """A LoRA file that is fused into a transformer, and the factor that multiplies its change.
+
+    ``skips_image_keys`` leaves out what Wan2.1 has for the picture's embedding and Wan2.2 lacks.
+    """
 
     file: Path
     strength: float = 1.0
+    skips_image_keys: bool = False
 
 
 def add_adapter_options(parser: argparse.ArgumentParser) -> None:
@@ -42,12 +47,24 @@ def add_adapter_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE[:STRENGTH]",
         help=f"adapter fused into the low-noise transformer{often}",
     )
+    parser.add_argument(
+        SKIP_IMAGE_KEYS,
+        action="store_true",
+        help="leave out the keys k_img, v_img, norm_k_img and img_emb of adapters that were made for Wan2.1",
+    )
 
 
 def adapter_options(options: argparse.Namespace) -> dict[str, tuple[AdapterOption, ...]]:
     """The adapters of a command line in the order given, by the transformer's folder name. Raises ``ExportError``."""
     given: dict[str, Sequence[str]] = {"transformer": options.lora_high, "transformer_2": options.lora_low}
-    return {name: tuple(map(parse_adapter_option, texts)) for name, texts in given.items() if texts}
+    skips = bool(options.lora_skip_image_keys)
+    if skips and not any(given.values()):
+        raise ExportError(f"{SKIP_IMAGE_KEYS}: leaves out keys of adapters; give the adapters with --lora-high")
+    return {
+        name: tuple(parse_adapter_option(text)._replace(skips_image_keys=skips) for text in texts)
+        for name, texts in given.items()
+        if texts
+    }
 
 
 def parse_adapter_option(text: str) -> AdapterOption:

@@ -12,6 +12,10 @@ from pathlib import Path
 from engine.analysis.picture.findings import picture_finding_table
 from engine.analysis.prompt.findings import FindingRow, finding_table
 from engine.api.prompt_report import Language
+from engine.media.formats import HEIF_MISSING, READ_FORMATS
+from engine.media.refused_files import REFUSED_FILES
+from export.weights.lora.forms import ACCEPTED, REFUSED
+from scripts.caller_tables import address_rows, frame_rate_rows
 from server.errors.rules import all_rules
 from server.observability.metrics import Metrics
 from server.rpc.codec.fields import GENERATE_PATHS
@@ -104,6 +108,45 @@ def checkpoint_files_table() -> str:
     return _table(("file", "sentence"), rows)
 
 
+def addresses_table() -> str:
+    """One row for each kind of address that people write."""
+    return _table(("address", "the client answers", "`--listen` answers"), address_rows())
+
+
+def frame_rates_table() -> str:
+    """One row for each frame rate: the number, and the exact rate that it stands for."""
+    return _table(("given", "frames per second of the mp4 file"), frame_rate_rows())
+
+
+def adapter_forms_table() -> str:
+    """One row for each form of adapters, fused or refused."""
+    return _table(
+        ("form", "keys end in", "outcome"),
+        (
+            (
+                form.name,
+                "<br>".join(f"`{key}`" for key in form.keys),
+                f"refused: “FILE: {form.refusal} (KEY)”" if form.refusal else f"fused: {form.effect}",
+            )
+            for form in (*ACCEPTED, *REFUSED)
+        ),
+    )
+
+
+def picture_formats_table() -> str:
+    """One row for each format of pictures that is read."""
+    return _table(
+        ("format", "bits of a channel", "channels and colours", "notes"),
+        ((row.name, row.bits, row.colours, row.notes) for row in READ_FORMATS),
+    )
+
+
+def refused_files_table() -> str:
+    """One row for each kind of file that is refused as a picture, with the sentence."""
+    rows = [(row.name, f"`image.data` {row.description}") for row in REFUSED_FILES]
+    return _table(("file", "sentence"), [("HEIC without the extra", f"`image.data` {HEIF_MISSING}"), *rows])
+
+
 # Page, name and content of each table.
 TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("settings.md", "settings", settings_table),
@@ -113,6 +156,11 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("findings.md", "picture findings", picture_findings_table),
     ("inputs.md", "forms of weights", checkpoint_forms_table),
     ("inputs.md", "files in place of weights", checkpoint_files_table),
+    ("inputs.md", "addresses", addresses_table),
+    ("inputs.md", "frame rates", frame_rates_table),
+    ("inputs.md", "adapter forms", adapter_forms_table),
+    ("inputs.md", "picture formats", picture_formats_table),
+    ("inputs.md", "refused files", refused_files_table),
 )
 
 

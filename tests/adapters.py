@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from export.weights.lora import Adapter, FusedWeights
-from export.weights.lora.layouts import official_name
+from tests.checkpoint_layouts import official_name
 from tests.checkpoints import TinyModel, _transformer
 from tests.quantising import Tensors
 

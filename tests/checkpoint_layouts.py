@@ -36,6 +36,11 @@ def renamed(state: State, kind: ComponentKind, layout: Layout = "official", pref
     return {f"{prefix}{names[name]}": tensor.clone() for name, tensor in state.items()}
 
 
+def official_name(module: str) -> str:
+    """The official repository's name of a module of the transformer; modules of other names keep theirs."""
+    return name_table("transformer", "official").module_from_diffusers(module) or module
+
+
 def fp8_scaled(
     state: State, *, scale_name: str = "scale_weight", by_output: bool = False, dtype: torch.dtype = torch.float8_e4m3fn
 ) -> tuple[State, State]:

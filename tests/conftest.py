@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from tests.recorded_engine import RecordedEngine
     from tests.scripted_server import ScriptedServer
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # tests must not look for models online
 # Torch's threads spin while they wait for each other; beside other tests they cost many times what they gain.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Tests call this machine only, with channels of their own that would ask a proxy.
+for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[variable]
+
+import engine  # noqa: E402, F401  sets what else libraries read as they are imported
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -18,7 +18,8 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.lifecycle.server import Server
-from server.settings import Address, Settings
+from server.settings import Address, Settings, UnixAddress
+from stillcue.proxies import DIRECT
 from stillcue.v1 import generate_pb2, media_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
@@ -57,10 +58,16 @@ class Served:
     """A running server, seen from outside."""
 
     server: Server
-    address: Address
+    address: Address | UnixAddress
     metrics_address: Address
     channel: grpc.aio.Channel
     stub: service_pb2_grpc.StillcueServiceAsyncStub
+
+    @property
+    def port(self) -> int:
+        """The TCP port of the gRPC service."""
+        assert isinstance(self.address, Address)
+        return self.address.port
 
     async def scrape_text(self) -> str:
         """Returns the metrics page as Prometheus reads it."""
@@ -100,12 +107,11 @@ def _sample_name(name: str, labels: dict[str, str]) -> str:
 async def served(engine: Engine, tracing: Any = None, **settings: Any) -> AsyncIterator[Served]:
     """Serves an engine on free ports and gives a channel to it; ``tracing`` None: as the settings say."""
     free = Address("127.0.0.1", 0)
-    server = Server(
-        Settings(listen=free, metrics_listen=free, engine="fake", **settings), lambda: engine, tracing=tracing
-    )
+    values = {"listen": free, "metrics_listen": free, "engine": "fake", **settings}
+    server = Server(Settings(**values), lambda: engine, tracing=tracing)
     try:
         address, metrics_address = await server.start()
-        async with grpc.aio.insecure_channel(str(address)) as channel:
+        async with grpc.aio.insecure_channel(str(address), options=DIRECT) as channel:
             yield Served(server, address, metrics_address, channel, stub_of(channel))
     finally:
         await server.stop()

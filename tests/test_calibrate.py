@@ -17,6 +17,7 @@ from engine.generate.bundle_engine import BundleEngine
 from engine.generate.loading import load_bundle
 from engine.runtime.ort import OrtRuntime
 from export.calibrate.__main__ import main
+from export.calibrate.judging import KINDS, LANGUAGES
 from export.calibrate.outcomes import Outcome, fit_success
 from export.calibrate.pairs import read_pairs
 from export.calibrate.plot import reliability_plot
@@ -120,7 +121,9 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_command_fits_reports_and_writes_the_manifest(pairs: Path, tmp_path: Path) -> None:
+def test_the_command_fits_reports_and_writes_the_manifest(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bundle = tmp_path / "bundle"
     shutil.copytree("pocket/model", bundle)
     before, _ = read_manifest(bundle)
@@ -135,6 +138,8 @@ def test_the_command_fits_reports_and_writes_the_manifest(pairs: Path, tmp_path:
     assert figures["area_under_curve"]["subject en"] >= 0.97
     assert figures["clauses"]["all"]["expected_calibration_error"] <= 0.1  # of twenty pictures
     assert figures["grounding"]["picture_count"] == 20
+    assert figures["fitted"] == [f"{kind.value} {language}" for kind in KINDS for language in LANGUAGES]
+    assert f"fitted: {', '.join(figures['fitted'])}\n" in capsys.readouterr().out
     assert "<svg" in (pairs / "plot.svg").read_text(encoding="utf-8")
     after, _ = read_manifest(bundle)
     assert after.scorer is not None
@@ -148,6 +153,30 @@ def test_the_command_fits_reports_and_writes_the_manifest(pairs: Path, tmp_path:
     assert report.calibration_error == pytest.approx(figures["clauses"]["all"]["expected_calibration_error"])
     assert report.success is not None
     assert report.success.basis is SuccessBasis.MEASURED
+
+
+@pytest.mark.parametrize(
+    ("line_count", "picture_count", "counts"),
+    [(2, 2, "1 pairs to fit on and 1 to measure"), (40, 1, "0 pairs to fit on and 40 to measure")],
+)
+def test_too_few_pairs_calibrate_nothing(
+    line_count: int, picture_count: int, counts: str, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree("pocket/model", bundle)
+    before = (bundle / "bundle.json").read_bytes()
+    lines = [json.loads(line) for line in (pairs / "fitting.jsonl").read_text(encoding="utf-8").splitlines()]
+    for number, line in enumerate(lines[:line_count]):
+        picture = tmp_path / f"{number % picture_count}.png"
+        shutil.copy(pairs / line["image"], picture)
+        line["image"] = picture.name
+    file = tmp_path / "few.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines[:line_count]), encoding="utf-8")
+    assert main([str(bundle), str(file)]) == 1
+    error = capsys.readouterr().err
+    assert counts in error
+    assert "needs 10 right and 10 wrong labels in one language; write pairs of more pictures" in error
+    assert (bundle / "bundle.json").read_bytes() == before
 
 
 def test_a_bundle_without_contrast_sets_is_refused(

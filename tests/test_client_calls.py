@@ -98,7 +98,7 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
 
 
 def test_every_option_of_a_score_reaches_its_field(client: stillcue.Client, server: ScriptedServer) -> None:
-    options: stillcue.ScoreOptions = {
+    options: Any = {
         "negative_prompt": "",
         "width_px": 832,
         "height_px": 480,

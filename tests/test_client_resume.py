@@ -61,7 +61,7 @@ async def test_the_asynchronous_client_takes_a_stream_up_again_and_again() -> No
     gate = Semaphore(0)
     engine = FakeEngine(gate=gate)
     async with served(engine) as server:
-        with Relay(server.address.port) as relay:
+        with Relay(server.port) as relay:
             async with stillcue.AsyncClient(relay.target) as client:
                 await read_with_cuts(relay, gate, client.generate(png(), PROMPT, **OPTIONS))
         assert await server.sample("stillcue_streams_resumed_total") == CALL_COUNT - 1
@@ -75,7 +75,7 @@ async def test_the_synchronous_client_takes_a_stream_up_again() -> None:
     async with served(engine) as server:
 
         def read() -> list[stillcue.Event]:
-            with Relay(server.address.port) as relay, stillcue.Client(relay.target) as client:
+            with Relay(server.port) as relay, stillcue.Client(relay.target) as client:
                 stream = client.generate(png(), PROMPT, **OPTIONS)
                 events = [next(stream) for _ in range(5)]
                 relay.cut()
@@ -91,7 +91,7 @@ async def test_without_a_window_a_cut_ends_the_job() -> None:
     gate = Semaphore(2)
     engine = FakeEngine(gate=gate)
     async with served(engine) as server:
-        with Relay(server.address.port) as relay:
+        with Relay(server.port) as relay:
             async with stillcue.AsyncClient(relay.target) as client:
                 stream = client.generate(png(), PROMPT, **window(0))
                 await anext(stream)
@@ -109,7 +109,7 @@ async def test_without_a_window_a_cut_ends_the_job() -> None:
 async def test_a_server_that_stays_away_is_told_as_such() -> None:
     gate = Semaphore(2)
     async with served(FakeEngine(gate=gate)) as server:
-        with Relay(server.address.port) as relay:
+        with Relay(server.port) as relay:
             async with stillcue.AsyncClient(relay.target) as client:
                 stream = client.generate(png(), PROMPT, **window(0.5))
                 await anext(stream)

@@ -11,7 +11,7 @@ import stillcue
 from engine.testing.fake_engine import FakeEngine
 from server.security.callers import hash_of
 from stillcue.channel import call_metadata
-from stillcue.cli import commands
+from stillcue.cli import commands, connection
 from stillcue.cli.arguments import parse_arguments
 from tests.certificates import Signer
 from tests.serving import served
@@ -56,6 +56,14 @@ def test_a_token_goes_in_plain_text_to_this_machine_only(target: str) -> None:
     assert call_metadata(None, REMOTE, is_encrypted=False) == ()
 
 
+@pytest.mark.parametrize(
+    "target", ["ipv4:127.0.0.1:1,10.0.0.1:1", "dns://10.0.0.1/localhost:1", "localhost.example:1", "my-own-name:1"]
+)
+def test_what_may_be_another_machine_gets_no_token_in_plain_text(target: str) -> None:
+    with pytest.raises(ValueError, match="the token would cross the network"):
+        call_metadata(TOKEN, target, is_encrypted=False)
+
+
 @pytest.fixture
 def token_file(tmp_path: Path) -> Path:
     path = tmp_path / "render.token"
@@ -70,6 +78,14 @@ def test_where_the_token_comes_from(token_file: Path, monkeypatch: pytest.Monkey
     assert parse_arguments(["capabilities", "--token-file", str(token_file)]).token == TOKEN
     monkeypatch.setenv("STILLCUE_TOKEN_FILE", str(token_file))
     assert parse_arguments(["capabilities"]).token == TOKEN
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\n"])
+def test_an_empty_variable_counts_as_unset(blank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    unset = vars(parse_arguments(["capabilities"]))
+    for name in [name for name in vars(connection) if name.endswith("_VARIABLE")]:
+        monkeypatch.setenv(getattr(connection, name), blank)
+    assert vars(parse_arguments(["capabilities"])) == unset
 
 
 @pytest.mark.parametrize(

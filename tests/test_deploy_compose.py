@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,12 @@ def test_grafana_finds_the_data_source_and_the_dashboard() -> None:
     home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert home == f"{folder}/{FILE.name}"
     assert mounts("grafana")["/etc/grafana/provisioning"] == ("./grafana/provisioning", "ro")
+
+
+def test_the_image_can_be_built_for_a_gpu() -> None:
+    extras = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {"server", "tensorrt"} <= set(extras["optional-dependencies"])
+    assert "ARG EXTRAS=server\n" in DOCKERFILE
+    assert '".[${EXTRAS}]"' in DOCKERFILE
+    assert "XDG_CACHE_HOME=/cache" in DOCKERFILE
+    assert "install -d -o stillcue /cache" in DOCKERFILE

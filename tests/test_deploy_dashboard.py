@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from deploy.grafana.dashboard import FILE, GRID_WIDTH, dashboard_json
+from deploy.grafana.expressions import OUR_CALLS
 from deploy.grafana.questions import QUESTIONS
 from server.observability.metrics import Metrics
 from tests.promql import grouped_labels, labels_of_metrics, selected, series_names, unknown_values
@@ -86,6 +88,13 @@ def test_a_panel_asks_for_what_exists_and_says_what_it_shows(panel: dict[str, An
     told, _, advice = panel["description"].partition(": ")
     assert told
     assert advice
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_a_panel_counts_calls_of_our_own_service_only(panel: dict[str, Any]) -> None:
+    for expression in expressions(panel):
+        selectors = re.findall(r"\bgrpc_server_\w+({[^}]*})?", expression)
+        assert all(OUR_CALLS in selector for selector in selectors), expression
 
 
 def test_every_metric_has_a_panel() -> None:

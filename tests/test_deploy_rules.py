@@ -101,5 +101,18 @@ def test_every_reason_is_a_fault_a_refusal_or_the_callers_own() -> None:
     faults.add(RULES[OutOfMemory].reason)  # counted by stillcue_gpu_oom_total
     faults |= {RULES[EngineLost].reason, RULES[EngineHung].reason}  # counted by stillcue_worker_restarts_total
     unavailable = {rule.reason for rule in RULES.values() if rule.code is grpc.StatusCode.UNAVAILABLE}
-    assert faults == {"INTERNAL", "GRAPH_FAILED", "OUT_OF_MEMORY", "ENGINE_LOST", "ENGINE_HUNG"}
+    assert faults == {
+        "INTERNAL",
+        "GRAPH_FAILED",
+        "NON_FINITE_VALUES",
+        "OUT_OF_MEMORY",
+        "ENGINE_LOST",
+        "ENGINE_HUNG",
+    }
     assert unavailable - faults == {"SERVER_STARTING", "SERVER_DRAINING", "ENGINE_RESTARTING"}
+
+
+@pytest.mark.parametrize("rule", [*RECORDING, *ALERTS], ids=lambda rule: rule.get("record") or rule["alert"])
+def test_a_rule_counts_calls_of_our_own_service_only(rule: dict[str, Any]) -> None:
+    selectors = re.findall(r"\bgrpc_server_\w+({[^}]*})?", rule["expr"])
+    assert all('grpc_service="stillcue.v1.StillcueService"' in selector for selector in selectors)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.host.libraries import SWITCHES
 from server.errors.rules import RULES
 from server.settings import setting_rows
 
@@ -67,7 +68,9 @@ def test_the_commands_work_as_they_stand(tmp_path: Path) -> None:
 
 def test_named_reasons_and_settings_exist() -> None:
     reasons = {rule.reason for rule in RULES.values()}
-    named = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", PAGE)) - {"GRPC_TRACE"}
+    names = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", PAGE))
+    assert names >= set(SWITCHES)
+    named = names - {"GRPC_TRACE", *SWITCHES}
     assert {name for name in named if not name.startswith("STILLCUE_")} <= reasons
     assert {rule.reason for kind, rule in RULES.items() if "Token" in kind.__name__} <= named
     flags = {row.flag for row in setting_rows()}

@@ -186,8 +186,8 @@ def test_a_flipped_bit(bundle: Path, name: str) -> None:
 def _linked(bundle: Path, file: Path, link: Path, target: Path) -> str:
     return (
         f"{file} is a link out of the bundle's folder ({link} leads to {target.resolve()}), and ONNX Runtime reads "
-        f"weights from the folder of their graph only; copy the bundle with `cp -rL {bundle} NEW_FOLDER` "
-        "and serve the copy"
+        f"weights from the folder of their graph only; copy the bundle with `cp -rL {bundle} NEW_FOLDER` and serve "
+        "the copy"
     )
 
 

@@ -66,7 +66,7 @@ def test_scores_equal_the_model(
 ) -> None:
     file = Image(png(*size, seed=size[0]))
     report = engine.score_match(file, prompt)
-    logits, cosines = _logits(scorer, decode_picture(file, Limits()), [prompt, *CONTRAST_SENTENCES])
+    logits, cosines = _logits(scorer, decode_picture(file, Limits()).upright, [prompt, *CONTRAST_SENTENCES])
     level = torch.logsumexp(logits[1:], dim=0) - math.log(len(CONTRAST_SENTENCES))
     contrast = float(logits[0] - level)
     assert report.similarity == pytest.approx(float(cosines[0]), abs=_TOLERANCE)

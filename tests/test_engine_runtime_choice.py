@@ -14,6 +14,7 @@ from engine.api.settings import EngineSettings
 from engine.bundle.folder import MANIFEST_NAME, parse_manifest
 from engine.runtime import cuda
 from engine.runtime.choice import choose_runtime
+from engine.runtime.ort import OrtRuntime
 from engine.runtime.trt import TrtRuntime
 from tests.fake_cuda import FakeCuda, cudaError_t
 from tests.planned_bundles import COMPILER, engine_spec, graph_of
@@ -52,6 +53,26 @@ def test_no_driver_or_no_card(
     assert engine.capabilities().runtime.startswith("onnxruntime")
     assert f"the bundle's TensorRT engines are not used, its graphs run on the CPU: {message}" in caplog.text
     engine.close()
+
+
+def test_a_bundle_that_only_a_gpu_can_run_names_the_gpu_first(
+    fake_gpu: FakeCuda, planned_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """INT4 bundles hold bfloat16, for which ONNX Runtime has no kernels on the CPU."""
+
+    def load(*_: object) -> None:
+        raise BundleInvalid("cannot load text_encoder.onnx: no such kernel")
+
+    monkeypatch.setattr(OrtRuntime, "load", load)
+    fake_gpu.present = cudaError_t.cudaErrorNoDevice
+    with pytest.raises(BundleInvalid) as refused:
+        open_engine(planned_bundle, EngineSettings(1))
+    assert str(refused.value) == (
+        "no NVIDIA GPU can be used: no GPU; see `nvidia-smi`, in a container give --gpus all; "
+        "on the CPU: cannot load text_encoder.onnx: no such kernel"
+    )
+    with pytest.raises(BundleInvalid, match=r"^cannot load text_encoder"):
+        open_engine(planned_bundle, EngineSettings(1, runtime="onnxruntime"))
 
 
 def test_cuda_python_missing(planned_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

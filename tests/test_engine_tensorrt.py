@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from engine.api.job import Job, SamplingSpec, VideoSpec
 from engine.api.media import Image
 from engine.api.settings import EngineSettings
 from engine.runtime.device_tensor import DeviceTensor
+from engine.runtime.kernel_cache import default_cache_folder
 from engine.runtime.ort import OrtRuntime
+from engine.runtime.trt import TrtRuntime
 from tests.fake_cuda import FakeCuda
 from tests.planned_bundles import COMPILER, decode, graph_of, latent_of, runtime_in
 
@@ -107,12 +110,30 @@ def test_kernels_are_kept_for_the_next_start(fake_gpu: FakeCuda, planned_bundle:
     assert json.loads(file.read_bytes()) == [graph.spec.file]
 
 
-def test_a_cache_folder_that_cannot_be_written_is_a_warning(
+def test_a_cache_folder_that_cannot_be_written_is_told_and_warns_nobody(
     fake_gpu: FakeCuda, planned_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """As in a container whose root cannot be written."""
+    caplog.set_level(logging.INFO)
     (tmp_path / "kernels").write_bytes(b"a file, no folder")
     runtime = runtime_in(tmp_path)
     graph = runtime.load(planned_bundle, graph_of(planned_bundle, "vae_decoder_init"))
     decode(runtime, graph, latent_of(graph.spec))
     runtime.close()
-    assert "cannot be written: File exists" in caplog.text
+    (told,) = [record for record in caplog.records if "cannot be written: File exists" in record.getMessage()]
+    assert told.levelno == logging.INFO
+
+
+def test_a_user_without_a_home_keeps_no_kernels(
+    fake_gpu: FakeCuda, planned_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    assert default_cache_folder() is None
+    runtime = TrtRuntime(COMPILER, default_cache_folder())
+    graph = runtime.load(planned_bundle, graph_of(planned_bundle, "vae_decoder_init"))
+    decode(runtime, graph, latent_of(graph.spec))
+    runtime.close()

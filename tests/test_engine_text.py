@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from engine.analysis.prompt.given_text import clean_prompt
 from engine.bundle.folder import read_manifest
-from engine.bundle.tokenizer import TextTokenizer, clean_prompt
+from engine.bundle.tokenizer import TextTokenizer
 
 _PROMPTS = {
     "English": "a white cat jumps to the left while the light fades",

@@ -71,6 +71,7 @@ def guidance(tmp_path: Path) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     matrix = flow_schedule(4, 5.0, 1).step_matrix(2, guidance_scale=3.0)
     rows = matrix @ np.concatenate([item.reshape(len(item), -1) for item in inputs.values()])
     expected = dict(zip(("next_latents", "sample", "x0"), rows.reshape(3, 1, 2, 1, 2, 2), strict=True))
+    expected["magnitude"] = np.array([np.abs(rows).mean()])
     return file, {**inputs, "matrix": matrix}, expected
 
 

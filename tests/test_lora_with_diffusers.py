@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -89,3 +90,36 @@ class TestAgainstDiffusers:
         )
         adapter = Adapter.open(tmp_path / "pytorch_lora_weights.safetensors", shapes_of(transformer))
         torch.testing.assert_close(run(fuse(transformer, adapter)), expected, rtol=0, atol=1e-5)
+
+    @pytest.mark.parametrize("kind", ["lora", "rslora", "dora", "loha", "lokr", "lokr of whole matrices"])
+    def test_a_folder_that_peft_wrote(self, transformer: WanTransformer3DModel, tmp_path: Path, kind: str) -> None:
+        from peft import LoHaConfig, LoKrConfig, LoraConfig, get_peft_model
+
+        targets = ["to_q", "to_out.0", "ffn.net.2"]
+        config: Any
+        if kind.startswith("lokr"):
+            rank = 64 if "whole" in kind else 2
+            config = LoKrConfig(r=rank, alpha=6, target_modules=targets, decompose_both=kind == "lokr")
+        elif kind == "loha":
+            config = LoHaConfig(r=4, alpha=6, target_modules=targets)
+        else:
+            config = LoraConfig(
+                r=4, lora_alpha=6, target_modules=targets, use_dora=kind == "dora", use_rslora=kind == "rslora"
+            )
+        copy = WanTransformer3DModel.from_config(transformer.config).eval()
+        copy.load_state_dict(transformer.state_dict())
+        adapted = get_peft_model(copy, config)
+        generator = torch.Generator().manual_seed(5)
+        with torch.no_grad():
+            for name, parameter in adapted.named_parameters():
+                if parameter.requires_grad:
+                    noise = torch.randn(parameter.shape, generator=generator)
+                    parameter.copy_(parameter * (1 + 0.2 * noise) if "magnitude" in name else 0.2 * noise)
+        adapted.save_pretrained(tmp_path)
+        merged = adapted.eval().merge_and_unload()
+        adapter = Adapter.open(tmp_path / "adapter_model.safetensors", shapes_of(transformer))
+        ours, theirs = fuse(transformer, adapter).state_dict(), merged.state_dict()
+        assert len(adapter.parameters) == 10
+        for name in adapter.parameters:
+            torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=1e-5)
+            assert float((ours[name] - transformer.state_dict()[name]).abs().max()) > 1e-2

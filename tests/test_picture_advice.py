@@ -73,21 +73,22 @@ def test_the_gravest_comes_first_and_places_are_told() -> None:
         ImageFormat.PNG,
         960,
         640,
-        1,
+        3,
         500.0,
         1.0,
-        (PictureIssue.ROTATED, PictureIssue.LETTERING, PictureIssue.ANIMATED),
+        (PictureIssue.ROTATED, PictureIssue.LETTERING, PictureIssue.PAGES),
         text_lines=(line,),
         text_coverage=0.015,
     )
     found = picture_findings(report, None, Language.ZH, _CLIP)
     assert [(item.code, item.severity) for item in found] == [
-        ("animated", Severity.ERROR),
         ("lettering", Severity.WARNING),
+        ("pages", Severity.WARNING),
         ("rotated", Severity.INFO),
     ]
-    assert found[1].boxes == (line,)
-    assert found[1].message == "图片中有文字（1 处，占面积 1.5%）；文字在视频中容易变形。"
+    assert found[0].boxes == (line,)
+    assert found[1].message == "文件有 3 页，只使用第一页。"
+    assert found[0].message == "图片中有文字（1 处，占面积 1.5%）；文字在视频中容易变形。"
 
 
 def test_places_are_counted_without_small_ones() -> None:

@@ -17,8 +17,20 @@ _FEWEST_OF_EACH = 4
 _CODES = list(finding_table())
 # Floors under what is measured now (docs/findings.md has the first looks). A set with few positive prompts of a finding
 # says little about that finding alone, so it counts in the whole of its set only.
-_FLOORS = {"development": 0.95, "validation": 0.8, "held_out": 0.6}
-_WHOLE = {"development": 0.98, "validation": 0.95, "held_out": 0.8}
+_FLOORS = {
+    "development": 0.95,
+    "validation": 0.8,
+    "held_out": 0.6,
+    "pasted_development": 0.95,
+    "pasted_held_out": 0.8,
+}
+_WHOLE = {
+    "development": 0.98,
+    "validation": 0.95,
+    "held_out": 0.8,
+    "pasted_development": 0.98,
+    "pasted_held_out": 0.85,
+}
 
 
 @pytest.fixture(scope="module")

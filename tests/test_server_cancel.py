@@ -117,7 +117,7 @@ async def test_a_peer_that_vanishes_without_a_word_is_noticed(where: str, promis
     gate = Semaphore(5)
     engine = FakeEngine(gate=gate)
     async with served(engine, **KEEPALIVE) as server:
-        with Relay(server.address.port) as relay:
+        with Relay(server.port) as relay:
             async with grpc.aio.insecure_channel(relay.target) as channel:
                 ahead = await begin(server, server.stub) if where == "queue" else None
                 await begin(server, stub_of(channel), request_id=OTHER_ID)
@@ -142,7 +142,7 @@ async def test_who_comes_back_before_the_server_noticed_gets_the_same_stream() -
     gate = Semaphore(4)
     engine = FakeEngine(gate=gate)
     async with served(engine, **KEEPALIVE) as server:
-        with Relay(server.address.port) as relay:
+        with Relay(server.port) as relay:
             async with grpc.aio.insecure_channel(relay.target) as channel:
                 first = await take(raw(channel, resumable()), 6)
                 relay.stop_forwarding()

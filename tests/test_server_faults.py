@@ -5,11 +5,25 @@ from __future__ import annotations
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
 
 from engine.api.errors import GraphFailed, OutOfMemory
-from stillcue.v1 import match_pb2, media_pb2
+from engine.testing.fake_engine import FakeEngine
+from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.faulty_engine import SECRET, FaultyEngine, FaultyPreparation
-from tests.serving import PROMPT, REQUEST_ID, failure_of, generate_request, png, reason, served
+from tests.serving import (
+    PROMPT,
+    REQUEST_ID,
+    detail,
+    failure_of,
+    generate_request,
+    kinds,
+    png,
+    read_all,
+    reason,
+    served,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +73,55 @@ async def test_a_fault_of_the_preparation_is_internal() -> None:
         error = await failure_of(server.stub.Generate(generate_request()))
     assert error.code() is grpc.StatusCode.INTERNAL
     assert reason(error) == "INTERNAL"
+
+
+@pytest.mark.parametrize(
+    ("call", "facts"),
+    [
+        ("match", {"stage": "match"}),
+        ("encode_text", {"stage": "encode_text"}),
+        ("encode_image", {"stage": "encode_image"}),
+        ("denoise 1", {"stage": "denoise", "expert": "high_noise", "step": "1", "step_count": "4"}),
+        ("denoise 4", {"stage": "denoise", "expert": "low_noise", "step": "4", "step_count": "4"}),
+        ("decode 0", {"stage": "decode"}),
+    ],
+)
+@pytest.mark.parametrize("resume_seconds", [0, 30], ids=["", "with a resume window"])
+async def test_nan_in_the_model_ends_the_job_with_a_reason_of_its_own(
+    call: str, facts: dict[str, str], resume_seconds: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = FakeEngine(non_finite_at=call)
+    stream = generate_pb2.StreamSpec(resume_window=Duration(seconds=resume_seconds) if resume_seconds else None)
+    async with served(engine) as server:
+        error = await failure_of(server.stub.Generate(generate_request(stream=stream)))
+        again = await failure_of(server.stub.Generate(generate_request(stream=stream)))
+        stage, expert = facts["stage"], facts.get("expert", "")
+        count = await server.sample(f"stillcue_non_finite_total{{expert={expert},stage={stage}}}")
+        outcomes = await server.sample("stillcue_jobs_total{outcome=non_finite_values}")
+    assert error.code() is again.code() is grpc.StatusCode.INTERNAL
+    assert reason(error) == reason(again) == "NON_FINITE_VALUES"
+    assert error.details() == f"{call} computed NaN or infinity"
+    info = detail(error, error_details_pb2.ErrorInfo)
+    assert info is not None
+    assert dict(info.metadata) == {"request_id": REQUEST_ID, "precision": "fp16", **facts}
+    assert detail(error, error_details_pb2.RetryInfo) is None
+    # The server does not try again, and the same request of a kept job reads the end of that job.
+    run_count = 1 if resume_seconds else 2
+    assert (count, outcomes) == (2, run_count)
+    assert engine.graph_calls.count(call) == run_count
+    assert engine.graph_calls[-1] == call
+    assert f"{call} computed NaN or infinity" in caplog.text
+
+
+async def test_no_frame_follows_nan_and_the_next_job_of_another_caller_is_done() -> None:
+    engine = FakeEngine(non_finite_at="decode 1")
+    async with served(engine) as server:
+        stream = aiter(server.stub.Generate(generate_request()))
+        messages = [await anext(stream) for _ in range(12)]
+        with pytest.raises(grpc.aio.AioRpcError, match="decode 1 computed NaN"):
+            await anext(stream)
+        engine._non_finite_at = None
+        complete = kinds(await read_all(server.stub.Generate(generate_request())))
+    assert kinds(messages)[-2:] == ["stage_started", "frame"]  # of the first latent frame
+    assert complete.count("frame") == 9
+    assert complete[-1] == "summary"

@@ -63,7 +63,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], grpc.StatusCode, str, str]] = {
         picture(b"no picture"),
         INVALID_ARGUMENT,
         "image.data",
-        "is not a PNG, JPEG or WebP picture; send one of these",
+        "is text, not a picture; send a PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF file",
     ),
     "truncated picture": (
         picture(png(64, 64)[:60]),
@@ -94,7 +94,7 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], grpc.StatusCode, str, str]] = {
         picture(png(), 9),  # type: ignore[arg-type]
         INVALID_ARGUMENT,
         "image.format",
-        "is 9; this server knows 0, 1, 2, 3",
+        "is 9; this server knows 0, 1, 2, 3, 4, 5, 6, 7, 8",
     ),
     "frame count": (
         video(frame_count=10),

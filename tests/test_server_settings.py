@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import Address, SettingInvalid, Settings
+from server.settings import Address, SettingInvalid, Settings, setting_rows
 
 FAKE = ["--engine", "fake"]
 
@@ -45,6 +45,18 @@ def test_an_empty_memory_budget_is_the_default() -> None:
     assert Settings.load([*FAKE, "--memory-budget-bytes", ""], environment).memory_budget_bytes is None
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\t", "\r\n"])
+def test_an_empty_variable_counts_as_unset(blank: str) -> None:
+    environment = {row.environment: blank for row in setting_rows()}
+    assert Settings.load(FAKE, environment) == Settings.load(FAKE, {})
+    assert Settings.load([*FAKE, "--queue-capacity", "5"], environment).queue_capacity == 5
+
+
+@pytest.mark.parametrize(("text", "permissions"), [("600", 0o600), ("660", 0o660), ("0666", 0o666), ("777", 0o777)])
+def test_permissions_of_sockets(text: str, permissions: int) -> None:
+    assert Settings.load([*FAKE, "--socket-permissions", text], {}).socket_permissions == permissions
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         Settings(engine="fake").queue_capacity = 1  # type: ignore[misc]
@@ -80,11 +92,11 @@ def test_the_switch_for_plain_text() -> None:
     [
         (
             ["--listen", "50051"],
-            "--listen '50051' is not HOST:PORT with a port from 0 to 65535, for example 127.0.0.1:50051",
+            "--listen '50051' is not HOST:PORT; add the host: for example 127.0.0.1:50051",
         ),
         (
             ["--listen", "h:65536"],
-            "--listen 'h:65536' is not HOST:PORT with a port from 0 to 65535, for example 127.0.0.1:50051",
+            "--listen 'h:65536' has the port '65536', which is not a number from 0 to 65535",
         ),
         (["--queue-capacity", "-1"], "--queue-capacity '-1' is not a whole number from 0 to 10000"),
         (["--max-stall-seconds", "nan"], "--max-stall-seconds 'nan' is not a number of seconds from 0.01 to 3600"),
@@ -96,6 +108,14 @@ def test_the_switch_for_plain_text() -> None:
         (
             ["--memory-budget-bytes", "24GB"],
             "--memory-budget-bytes '24GB' is not a whole number from 1048576 to 1125899906842624",
+        ),
+        *(
+            (
+                ["--socket-permissions", text],
+                f"--socket-permissions {text!r} is not octal permissions from 600 to 777, for example 660 for owner "
+                "and group",
+            )
+            for text in ("", "rw-rw----", "060", "400", "688", "0o660", "6600")
         ),
         (["--log-level", "loud"], "--log-level 'loud' is not one of debug, info, warning, error"),
         (["--allow-insecure", "maybe"], "--allow-insecure 'maybe' is neither true nor false"),

@@ -135,7 +135,13 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         return trace_service_pb2.ExportTraceServiceResponse()
 
 
-async def test_a_collector_gets_the_spans_by_the_time_the_server_has_stopped() -> None:
+@pytest.mark.parametrize("has_proxy", [False, True])
+async def test_a_collector_gets_the_spans_by_the_time_the_server_has_stopped(
+    has_proxy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy of the environment, here one that does not answer, is not asked for a collector on this machine."""
+    if has_proxy:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     collector = Collector()
     listening = grpc.server(ThreadPoolExecutor(1))
     register: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server

@@ -227,6 +227,19 @@ async def test_a_mistake_of_the_engine_costs_no_process_and_stays_in_the_log(
     assert isolated.engine.process_id == process_id
 
 
+async def test_nan_in_the_model_costs_one_job_and_no_process(isolated: Isolated) -> None:
+    process_id = isolated.engine.process_id
+    error = await failure_of(isolated.generate("nan"))
+    info = detail(error, error_details_pb2.ErrorInfo)
+    assert info is not None
+    assert info.reason == "NON_FINITE_VALUES"
+    facts = {key: value for key, value in info.metadata.items() if key != "request_id"}
+    where = {"stage": "denoise", "expert": "high_noise", "step": "2", "step_count": "4"}
+    assert facts == {**where, "precision": "int4"}
+    assert kinds(await read_all(isolated.generate(PROMPT)))[-1] == "summary"
+    assert isolated.engine.process_id == process_id
+
+
 async def test_the_shared_memory_has_no_name(isolated: Isolated) -> None:
     maps = Path(f"/proc/{isolated.engine.process_id}/maps").read_text(encoding="utf-8")
     shared = [line for line in maps.splitlines() if "/dev/shm/" in line]

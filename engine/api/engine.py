@@ -77,16 +77,16 @@ class Engine(Protocol):
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
         """Generates a clip, event by event; the last one is ``JobDone``.
 
-        Raises ``Cancelled`` before the next graph call once ``cancel`` is set, ``MatchRefused``, ``OutOfMemory``
-        or ``GraphFailed``; an engine in a process of its own also ``EngineLost`` or ``EngineRestarting``. Closing the
-        iterator early leaves the engine ready for the next job.
+        Raises ``Cancelled`` before the next graph call once ``cancel`` is set, ``MatchRefused``, ``OutOfMemory``,
+        ``NonFiniteValues`` or ``GraphFailed``; an engine in a process of its own also ``EngineLost`` or
+        ``EngineRestarting``. Closing the iterator early leaves the engine ready for the next job.
         """
         ...
 
     def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         """Scores a picture against a sentence, and reports on both and on ``plan``.
 
-        Raises ``InvalidJob``, ``NotCompiled`` or ``ScorerMissing``.
+        Raises ``InvalidJob``, ``NotCompiled``, ``ScorerMissing`` or ``NonFiniteValues``.
         """
         ...
 

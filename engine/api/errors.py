@@ -10,6 +10,7 @@
     ├── Cancelled         the job was cancelled
     ├── OutOfMemory       the device ran out of memory
     ├── GraphFailed       a graph call failed
+    ├── NonFiniteValues   a part of the model computed NaN or infinity
     ├── EngineLost        the worker process ended during the job
     │   └── EngineHung    the worker was killed because one graph call took too long
     ├── EngineRestarting  the worker process is being restarted
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING
 from engine.api.fields import Field
 
 if TYPE_CHECKING:
+    from engine.api.events import Expert, Stage
     from engine.api.match_report import MatchReport
 
 
@@ -95,6 +97,31 @@ class OutOfMemory(EngineError):
 
 class GraphFailed(EngineError):
     """A graph call failed. The message may hold internals of the runtime: it belongs in the log."""
+
+
+class NonFiniteValues(EngineError):
+    """A part of the model computed NaN or infinity, and would again; ``message`` names the remedy.
+
+    ``precision`` is that of the graph in the manifest. ``expert`` is None and ``step``, from 1, of ``step_count`` 0
+    outside denoising.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        stage: Stage,
+        precision: str,
+        *,
+        expert: Expert | None = None,
+        step: int = 0,
+        step_count: int = 0,
+    ) -> None:
+        self.stage = stage
+        self.expert = expert
+        self.step = step
+        self.step_count = step_count
+        self.precision = precision
+        super().__init__(message)
 
 
 class EngineLost(EngineError):

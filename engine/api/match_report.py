@@ -1,6 +1,6 @@
 """The match report of a picture and a prompt: score, clauses, place of the subject, crops.
 
-Boxes are in pixels of the scored picture; spans count code points of the prompt. Formulas: docs/scoring.md.
+Boxes are in pixels of the scored picture; spans count code points of the prompt as sent. Formulas: docs/scoring.md.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class MatchBasis(enum.Enum):
 
 
 class SuccessBasis(enum.Enum):
-    """Source of a probability of success: two published figures, or measured outcomes."""
+    """Source of a probability of success: two published figures less the findings on the sentence, or outcomes."""
 
     ARTICLE_PRIOR = "article_prior"
     MEASURED = "measured"
@@ -112,7 +112,8 @@ class CropProposal:
 class MatchReport:
     """Match of a picture and a prompt.
 
-    ``score`` is 0..100. ``similarity`` is a cosine and ``contrast`` a natural logarithm, both of the whole prompt.
+    ``score`` is 0..100; a sentence without a subject or a clear motion reaches a part of that only.
+    ``similarity`` is a cosine and ``contrast`` a natural logarithm, both of the whole prompt without what was pasted.
     ``plausibility`` is the lowest ungated probability of an action, None without an action. ``calibration_error`` is
     the expected calibration error of the probabilities on held-out pairs, None if they are uncalibrated.
     ``missing_nouns`` are things that the prompt names and the picture does not show. ``crops`` has one proposal for

@@ -19,6 +19,11 @@ class ImageFormat(enum.Enum):
     PNG = "PNG"
     JPEG = "JPEG"
     WEBP = "WEBP"
+    GIF = "GIF"
+    BMP = "BMP"
+    TIFF = "TIFF"
+    AVIF = "AVIF"
+    HEIF = "HEIF"
 
 
 class FrameEncoding(enum.Enum):

@@ -18,7 +18,11 @@ class PictureIssue(enum.Enum):
     TRANSPARENT = "transparent"
     CMYK = "cmyk"
     SIXTEEN_BIT = "sixteen_bit"
-    ANIMATED = "animated"
+    PAGES = "pages"
+    CONVERTED = "converted"
+    HDR = "hdr"
+    PROFILE_DAMAGED = "profile_damaged"
+    PROFILE_MISMATCHED = "profile_mismatched"
     BLURRED = "blurred"
     BLOCKY = "blocky"
     LETTERING = "lettering"
@@ -44,16 +48,15 @@ class PictureReport:
 
     ``sharpness`` is the variance of the Laplacian of the luminance (0..255) at a longest side of at most 512 px.
     ``blockiness`` is the mean step across the lines of an 8 px grid divided by the mean step elsewhere: 1 without JPEG.
-    ``text_lines`` are boxes of lines of text in the picture, ``text_coverage`` their share of the area. A file that is
-    animated or has 16 bits a channel is not served: its sharpness and blockiness are None, and no text is detected.
+    ``text_lines`` are boxes of lines of text in the picture, ``text_coverage`` their share of the area.
     """
 
     format: ImageFormat | None
     width_px: int
     height_px: int
-    frame_count: int
-    sharpness: float | None
-    blockiness: float | None
+    page_count: int
+    sharpness: float
+    blockiness: float
     issues: tuple[PictureIssue, ...]
     text_lines: tuple[Box, ...] = ()
     text_coverage: float = 0.0

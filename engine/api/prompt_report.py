@@ -1,6 +1,7 @@
 """The prompt report: clauses of a sentence and findings.
 
-Positions are half-open ranges of code points of the original sentence: ``text[span.start : span.end]``.
+Positions are half-open ranges of code points of the prompt as it was sent: ``prompt[span.start : span.end]``. Texts are
+those that the model is given: with entities resolved, white space joined, and full-width letters narrowed.
 """
 
 from __future__ import annotations

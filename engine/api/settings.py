@@ -14,9 +14,10 @@ RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
 class EngineSettings:
     """Settings of an engine on this machine.
 
-    ``thread_count`` 0 means one thread per core. ``runtime`` ``auto`` takes TensorRT if the bundle holds plans for the
-    GPU of this machine, else ONNX Runtime. ``kernel_cache_folder`` None takes the user's cache folder, and
-    ``memory_budget_bytes`` None the default of ``engine.memory.plan.default_budget_bytes``.
+    ``thread_count`` 0 means one thread per core, or fewer where affinity or a quota of the container allow fewer.
+    ``runtime`` ``auto`` takes TensorRT if the bundle holds plans for the GPU of this machine, else ONNX Runtime.
+    ``kernel_cache_folder`` None takes the user's cache folder, and ``memory_budget_bytes`` None the default of
+    ``engine.memory.plan.default_budget_bytes``.
     """
 
     thread_count: int = 0

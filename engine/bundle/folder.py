@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ import msgspec
 
 from engine.api.errors import BundleInvalid
 from engine.bundle.manifest import FORMAT_VERSION, FileSpec, Manifest
+from engine.host.processors import Processors
 
 MANIFEST_NAME = "bundle.json"
 
@@ -27,7 +27,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
     for name in _named_files(manifest):
         if name not in manifest.files:
             raise BundleInvalid(f"{path} names {name} but not its digest; export the checkpoint again")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # hashing releases the interpreter
+    with ThreadPoolExecutor(Processors.of_this_process().count) as pool:  # hashing releases the interpreter
         list(pool.map(lambda item: _check_file(folder, *item), manifest.files.items()))
     return manifest, hashlib.sha256(content).hexdigest()
 
@@ -90,8 +90,8 @@ def _outside(folder: Path, name: str) -> str:
     link = next((item for item in (path, *path.parents) if item.is_symlink()), path)
     return (
         f"{path} is a link out of the bundle's folder ({link} leads to {path.resolve()}), and ONNX Runtime reads "
-        f"weights from the folder of their graph only; copy the bundle with `cp -rL {folder} NEW_FOLDER` "
-        "and serve the copy"
+        f"weights from the folder of their graph only; copy the bundle with `cp -rL {folder} NEW_FOLDER` and serve "
+        "the copy"
     )
 
 

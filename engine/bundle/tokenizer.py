@@ -1,24 +1,15 @@
-"""Turns sentences into token ids, and cleans prompts as Wan's pipeline does."""
+"""Turns sentences into token ids."""
 
 from __future__ import annotations
 
-import html
-import re
 from pathlib import Path
 
-import ftfy
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from engine.api.errors import BundleInvalid
 from engine.bundle.scorer_spec import TokenizerSpec
-
-
-def clean_prompt(prompt: str) -> str:
-    """Repairs broken encodings, resolves HTML entities twice, joins white space, as Diffusers cleans prompts of Wan."""
-    unescaped = html.unescape(html.unescape(ftfy.fix_text(prompt)))
-    return re.sub(r"\s+", " ", unescaped).strip()
 
 
 class TextTokenizer:

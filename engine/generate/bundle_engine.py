@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image as Pillow
 
-from engine.analysis.picture.report import report_decoded
+from engine.analysis.diagnosis.non_finite import explain_non_finite
+from engine.analysis.picture.report import report_picture
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities, Limits, SamplingDefaults
 from engine.api.errors import ScorerMissing
@@ -25,11 +25,13 @@ from engine.generate.pipeline import Pipeline
 from engine.generate.prompt_encoder import PromptEncoder
 from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.scorer import Scorer
+from engine.media.picture import DecodedPicture
 from engine.memory.plan import BundleMemoryPlan
 from engine.preparation.job import prepare_job
 from engine.preparation.score_request import prepare_score_request
 from engine.runtime.base import Array
 from engine.runtime.execution import Execution
+from engine.runtime.finite import NonFiniteOutput
 
 _PICTURE_REPORT_COUNT = 128
 
@@ -77,15 +79,18 @@ class BundleEngine:
         if self._scorer is None:
             raise ScorerMissing(Field.MATCH_MODE)
         picture, clip = prepare_score_request(image, prompt, plan, self._capabilities)
-        report = self._scorer.score(Execution(self._runtime, CancelFlag()), picture, prompt)
+        try:
+            report = self._scorer.score(Execution(self._runtime, CancelFlag()), picture.upright, prompt)
+        except NonFiniteOutput as fault:
+            raise explain_non_finite(fault, self._manifest) from fault
         return enriched(report, prompt, self._report_picture(image, picture), clip, self._context)
 
-    def _report_picture(self, image: Image, picture: Pillow.Image) -> PictureReport:
+    def _report_picture(self, image: Image, picture: DecodedPicture) -> PictureReport:
         """Cached by the image's SHA-256: scoring the same picture with another prompt reuses its report."""
         digest = hashlib.sha256(image.data).digest()
         report = self._picture_reports.find([digest]).get(digest)
         if report is None:
-            report = report_decoded(image, picture)
+            report = report_picture(picture)
             self._picture_reports.keep({digest: report})
         return report
 

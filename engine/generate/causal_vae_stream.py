@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from engine.runtime.base import Array, Graph, Tensor
 from engine.runtime.execution import Execution
+from engine.runtime.finite import finite_host_copy
 
 _NEXT = "next_"
 
@@ -22,7 +23,10 @@ class CausalVaeStream:
         self._current, self._following = self._bank(), self._bank()
 
     def run(self, chunk: Array) -> Array:
-        """The result of the next chunk, which goes to the graph's only input that is no cache."""
+        """The result of the next chunk, which goes to the graph's only input that is no cache.
+
+        Raises ``NonFiniteOutput``.
+        """
         graph = self._init if self._is_first else self._step
         if graph is None:
             raise ValueError("this stream was opened for one chunk")
@@ -37,7 +41,7 @@ class CausalVaeStream:
         self._execution.run(graph, inputs, outputs)
         self._current, self._following = self._following, self._current
         self._is_first = False
-        return result.to_host()
+        return finite_host_copy(result, graph.spec)
 
     def _bank(self) -> dict[str, Tensor]:
         caches = (

@@ -12,6 +12,7 @@ from engine.api.events import Expert
 from engine.generate.schedule import Schedule
 from engine.runtime.base import Array, Graph, Tensor
 from engine.runtime.execution import Execution
+from engine.runtime.finite import NonFiniteOutput, is_finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,9 @@ class _Solver:
         self._last_sample, self._sample = zeros(noise.shape), zeros(noise.shape)
         # x0 of the previous steps, newest first, and one buffer for the x0 of this step.
         self._history = [zeros(noise.shape) for _ in range(order + 1)]
+        # Graphs of earlier exports lack the output.
+        has_magnitude = any(item.name == "magnitude" for item in guide_and_step.spec.outputs)
+        self._magnitude = zeros((1,)) if has_magnitude else None
 
     def step(self, prediction: Tensor, matrix: Tensor) -> Tensor:
         """Moves ``latents`` one step on; returns x0 of this step."""
@@ -61,11 +65,21 @@ class _Solver:
         past = {f"x0_{back}": tensor for back, tensor in enumerate(self._history, start=1)}
         inputs = {"latents": self.latents, "last_sample": self._last_sample, "prediction": prediction, "matrix": matrix}
         outputs = {"next_latents": self._following, "sample": self._sample, "x0": x0}
+        if self._magnitude is not None:
+            outputs["magnitude"] = self._magnitude
         self._execution.run(self._graph, {**inputs, **past}, outputs)
         self.latents, self._following = self._following, self.latents
         self._last_sample, self._sample = self._sample, self._last_sample
         self._history.insert(0, x0)
         return x0
+
+    def is_finite(self) -> bool:
+        """False if the latest step computed NaN or infinity.
+
+        Reads the mean magnitude of all results, four bytes; without that output the latents, whose every value sums
+        over all inputs of the step.
+        """
+        return is_finite((self.latents if self._magnitude is None else self._magnitude).to_host())
 
 
 def denoise(
@@ -82,8 +96,9 @@ def denoise(
 
     Calls ``enter`` with an expert before its first step, and with the first expert before any buffer is allocated.
 
-    Nothing leaves the device between steps; each step uploads one timestep and one small matrix. The buffers of a state
-    are overwritten two steps later, so a caller must copy what it keeps.
+    Nothing but one number leaves the device between steps; each step uploads one timestep and one small matrix. The
+    buffers of a state are overwritten two steps later, so a caller must copy what it keeps. Raises ``NonFiniteOutput``
+    for the transformer of the step whose result holds NaN or infinity.
     """
     working = schedule.expert(0)
     enter(working)
@@ -104,4 +119,6 @@ def denoise(
         inputs = {"condition": conditioning, **prompt, "latents": solver.latents, "timestep": timestep}
         execution.run(run.graph, inputs, {"prediction": prediction})
         x0 = solver.step(prediction, upload(schedule.step_matrix(step, run.guidance_scale)))
+        if not solver.is_finite():
+            raise NonFiniteOutput(run.graph.spec, step + 1, schedule.step_count)
         yield Denoised(step, expert, time.perf_counter() - started, solver.latents, x0)

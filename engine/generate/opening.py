@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from engine.api.errors import BundleInvalid
 from engine.bundle.folder import parse_manifest
 from engine.generate.loading import load_bundle
 from engine.memory.plan import default_budget_bytes
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from engine.api.settings import EngineSettings
     from engine.generate.bundle_engine import BundleEngine
 
+_log = logging.getLogger(__name__)
 _ENGINE_MODULE = "engine.generate.bundle_engine"
 
 
@@ -31,7 +34,14 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
         budget_bytes = default_budget_bytes(choice.compute_capability, choice.gpu_bytes)
     with ThreadPoolExecutor(1) as importer:  # the modules of the engine are imported while its graphs load
         importer.submit(import_module, _ENGINE_MODULE)
-        loaded = load_bundle(bundle, choice.runtime, budget_bytes, choice.compute_capability)
+        try:
+            loaded = load_bundle(bundle, choice.runtime, budget_bytes, choice.compute_capability)
+        except BundleInvalid as error:
+            if choice.gpu_fault is None:
+                raise
+            raise BundleInvalid(f"{choice.gpu_fault}; on the CPU: {error}") from error
     from engine.generate.bundle_engine import BundleEngine
 
+    if choice.threads:
+        _log.info("%s", choice.threads)
     return BundleEngine(loaded, settings.text_cache_entry_count)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from engine.analysis.diagnosis.clip_watch import ClipWatch
+from engine.analysis.diagnosis.non_finite import explain_non_finite
 from engine.api.errors import MatchRefused
 from engine.api.events import Event, Expert, JobDone, Stage, StageStarted, StepDone
 from engine.api.job import MatchMode, PreparedJob
@@ -35,6 +36,7 @@ from engine.memory.graphs import BundleGraphs
 from engine.preparation.score_request import clip_settings_of
 from engine.runtime.base import Array, Graph
 from engine.runtime.execution import Execution
+from engine.runtime.finite import NonFiniteOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,12 @@ class Pipeline:
 
     def generate(self, job: PreparedJob, noise: Array, execution: Execution) -> Iterator[Event]:
         """Generates a clip from noise, float32 [1, z, T, h, w]. See ``Engine.generate`` for events and errors."""
+        try:
+            yield from self._generate(job, noise, execution)
+        except NonFiniteOutput as fault:
+            raise explain_non_finite(fault, self._manifest) from fault
+
+    def _generate(self, job: PreparedJob, noise: Array, execution: Execution) -> Iterator[Event]:
         stopwatch = Stopwatch()
         match = yield from self._match(job, execution, stopwatch)
         yield StageStarted(Stage.ENCODE_TEXT)

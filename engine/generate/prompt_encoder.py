@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.analysis.prompt.given_text import clean_prompt
 from engine.bundle.scorer_spec import TokenizerSpec
-from engine.bundle.tokenizer import TextTokenizer, clean_prompt
+from engine.bundle.tokenizer import TextTokenizer
 from engine.cache import BoundedCache
 from engine.runtime.base import Array, Graph
 from engine.runtime.execution import Execution

@@ -22,6 +22,7 @@ from engine.bundle.tokenizer import TextTokenizer
 from engine.cache import BoundedCache
 from engine.matching.batching import Batcher
 from engine.runtime.base import Array, Graph, Runtime
+from engine.runtime.finite import finite_host_copy
 
 _PICTURE_ENTRY_COUNT = 128
 _SENTENCE_ENTRY_COUNT = 8192
@@ -102,7 +103,10 @@ class SentenceEncoder:
 
 
 class _GraphCall:
-    """A graph of one input whose first axis is open; it is 1 in bundles of early exports."""
+    """A graph of one input whose first axis is open; it is 1 in bundles of early exports.
+
+    A call raises ``NonFiniteOutput``.
+    """
 
     def __init__(self, graph: Graph, runtime: Runtime) -> None:
         self._graph, self._runtime = graph, runtime
@@ -114,7 +118,7 @@ class _GraphCall:
             for item in spec.outputs
         }
         self._graph.run({spec.inputs[0].name: self._runtime.upload(rows)}, outputs)
-        return tuple(tensor.to_host() for tensor in outputs.values())
+        return tuple(finite_host_copy(tensor, spec) for tensor in outputs.values())
 
 
 def _row_limit(spec: GraphSpec, most: int) -> int:

@@ -11,6 +11,7 @@ from engine.api.capabilities import Capabilities, Family
 from engine.api.match_report import MatchReport
 from engine.api.picture_report import PictureReport
 from engine.api.prompt_report import ModelRange
+from engine.matching.score import lowered
 from engine.preparation.score_request import ClipSettings
 
 # Length of the clips that each family was trained on: frames / frame rate, from the model cards.
@@ -42,7 +43,10 @@ def enriched(
     clip: ClipSettings,
     context: EnrichmentContext,
 ) -> MatchReport:
-    """A copy of the match report with the prompt report and ``picture_report``, which gets its findings."""
+    """A copy of the match report with the prompt report and ``picture_report``, which gets its findings.
+
+    Findings on the wording lower the probability of success.
+    """
     prompt_report = report_prompt(
         prompt,
         guidance_scale=clip.guidance_scale,
@@ -55,4 +59,5 @@ def enriched(
     if picture_report is not None:
         findings = picture_findings(picture_report, report.grounding, prompt_report.language, clip.geometry)
         picture_report = replace(picture_report, findings=findings)
-    return replace(report, prompt_report=prompt_report, picture_report=picture_report)
+    success = None if report.success is None else lowered(report.success, prompt_report.findings)
+    return replace(report, success=success, prompt_report=prompt_report, picture_report=picture_report)

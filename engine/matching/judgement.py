@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from engine.bundle.scorer_spec import ScorerSpec
 from engine.matching.contrast import Contrasts, Logits, log_mean_exp
 from engine.matching.embedding import PictureEmbedding, Vectors
 from engine.matching.grounding import Map, grounding_of, heat_of, presence_of
-from engine.matching.score import WEIGHTS, combined_score, logistic, report_of, success_prior, verdict_of
+from engine.matching.score import WEIGHTS, combined_score, logistic, report_of, score_limit, success_prior, verdict_of
 from engine.matching.statements import Question, Statement
 from engine.media.cropping import Size, propose_crops
 
@@ -40,11 +41,14 @@ class Judge:
         """The report on a picture of this size in pixels, with a crop for each of ``sizes``."""
         similarity, contrast = self._whole()
         spec = self._spec
+        limit = score_limit(self._question.gaps, spec.verdicts.good_score, spec.verdicts.doubtful_score)
         if not self._question.statements:
-            return report_of(similarity, contrast, spec.slope, spec.offset, spec.is_calibrated)
+            return report_of(
+                similarity, contrast, spec.slope, spec.offset, is_calibrated=spec.is_calibrated, limit=limit
+            )
         absent = [(clause, noun) for clause, noun, text in self._question.things if not self._shows(clause, text)]
         scored = self._scored(absent)
-        score = combined_score(scored)
+        score = min(combined_score(scored), limit)
         actions = [item.probability for item in scored if item.kind is ClauseKind.ACTION]
         grounding = self._grounding(width_px, height_px)
         return MatchReport(
@@ -53,12 +57,15 @@ class Judge:
             similarity,
             contrast,
             MatchBasis.CALIBRATED if spec.calibration is not None else MatchBasis.UNCALIBRATED,
-            clauses=scored,
+            clauses=tuple(replace(item, span=self._question.source.in_prompt(item.span)) for item in scored),
             plausibility=min((item for item in actions if item is not None), default=None),
             success=self._success(score),
             calibration_error=None if spec.calibration is None else spec.calibration.expected_calibration_error,
             grounding=grounding,
-            missing_nouns=tuple(_missing(scored, self._question.clauses, absent)),
+            missing_nouns=tuple(
+                replace(noun, span=self._question.source.in_prompt(noun.span))
+                for noun in _missing(scored, self._question.clauses, absent)
+            ),
             crops=propose_crops(width_px, height_px, grounding, sizes),
         )
 

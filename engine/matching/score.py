@@ -1,22 +1,26 @@
 """Computes the match score from margins and probabilities.
 
 p(clause) = sigmoid(slope · m + offset); the soft gate multiplies an action's p by that of its subject; the score is 100
-· exp(Σ w · ln p / Σ w). Sources and reasons: docs/scoring.md.
+· exp(Σ w · ln p / Σ w), at most the limit that the sentence's gaps set. Sources and reasons: docs/scoring.md.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
+from engine.analysis.prompt.findings import is_about_wording
+from engine.analysis.prompt.gaps import Gap
 from engine.api.job import PictureFit, PreparedJob
 from engine.api.match_report import ClauseScore, MatchBasis, MatchReport, MatchVerdict, SuccessBasis, SuccessEstimate
 from engine.api.media import Box
-from engine.api.prompt_report import ClauseKind
+from engine.api.prompt_report import ClauseKind, Finding, Severity
 
 # What a kind of clause counts in the score; camera and style cannot be seen in a still picture.
 WEIGHTS = {ClauseKind.SUBJECT: 0.5, ClauseKind.ACTION: 0.3, ClauseKind.ENVIRONMENT: 0.2}
+# What each kind of finding on the wording takes from the log odds of success: assumed, not measured.
+LOGIT_LOSS = {Severity.ERROR: 1.5, Severity.WARNING: 0.5, Severity.INFO: 0.0}
 GOOD_SCORE = 70.0
 DOUBTFUL_SCORE = 40.0
 _LOWEST_PROBABILITY = 1e-4  # keeps one hopeless clause from making all others count for nothing
@@ -50,9 +54,33 @@ def success_prior(score: float) -> SuccessEstimate:
     return SuccessEstimate(logistic(score / 100.0, 3.876, -0.156), SuccessBasis.ARTICLE_PRIOR)
 
 
-def report_of(similarity: float, contrast: float, slope: float, offset: float, is_calibrated: bool) -> MatchReport:
+def score_limit(gaps: Collection[Gap], good_score: float = GOOD_SCORE, doubtful_score: float = DOUBTFUL_SCORE) -> float:
+    """The highest score of a sentence: without a subject a poor one, without a clear motion a doubtful one."""
+    if Gap.SUBJECT in gaps:
+        return doubtful_score / 2.0
+    return (good_score + doubtful_score) / 2.0 if Gap.MOTION in gaps else 100.0
+
+
+def lowered(success: SuccessEstimate, findings: Iterable[Finding]) -> SuccessEstimate:
+    """The prior less ``LOGIT_LOSS`` for each kind of finding on the wording; a measured probability as it is.
+
+    A measured line was fitted on scores alone, and its errors hold for it alone.
+    """
+    if success.basis is SuccessBasis.MEASURED:
+        return success
+    kinds = {(item.code, item.case): item.severity for item in findings if is_about_wording(item.code)}
+    loss = sum(LOGIT_LOSS[severity] for severity in kinds.values())
+    if not loss:
+        return success
+    odds = math.log(success.probability / (1.0 - success.probability))
+    return replace(success, probability=logistic(odds - loss, 1.0, 0.0))
+
+
+def report_of(
+    similarity: float, contrast: float, slope: float, offset: float, *, is_calibrated: bool, limit: float = 100.0
+) -> MatchReport:
     """The report on a prompt as a whole, without clauses. The score is 100 · sigmoid(slope · contrast + offset)."""
-    score = 100.0 * logistic(contrast, slope, offset)
+    score = min(100.0 * logistic(contrast, slope, offset), limit)
     basis = MatchBasis.CALIBRATED if is_calibrated else MatchBasis.UNCALIBRATED
     return MatchReport(score, verdict_of(score), similarity, contrast, basis, success=success_prior(score))
 

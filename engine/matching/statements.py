@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from engine.analysis.prompt.clauses import parse_clauses
+from engine.analysis.prompt.gaps import Gap
+from engine.analysis.prompt.prompt_text import PromptText
+from engine.analysis.prompt.sentence import read_sentence
 from engine.api.prompt_report import Clause, ClauseKind, Language, Noun
 from engine.bundle.scorer_spec import LanguageContrastSpec
 from engine.matching.contrast import Contrasts
@@ -54,8 +56,13 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The sentences that are scored for a prompt, with its clauses, the judged statements and the things it names."""
+    """The sentences that are scored for a prompt, with its clauses, the judged statements and the things it names.
 
+    ``prompt`` is the description as a whole. Places in ``clauses`` are those of ``source.sentence``.
+    """
+
+    source: PromptText
+    gaps: frozenset[Gap]
     prompt: str
     clauses: tuple[Clause, ...] = ()
     statements: tuple[Statement, ...] = ()
@@ -70,16 +77,18 @@ class Question:
 
 def question_of(prompt: str, contrasts: Contrasts) -> Question:
     """The question of a prompt; only the prompt as a whole if no clause can be judged."""
+    sentence = read_sentence(prompt)
+    whole = Question(sentence.source, sentence.gaps, sentence.source.description)
     if not contrasts.can_judge_clauses:
-        return Question(prompt)
-    clauses = parse_clauses(prompt)
-    statements = tuple(_first_of_each_kind(_statements(prompt, clauses, contrasts)))
+        return whole
+    clauses = sentence.clauses
+    statements = tuple(_first_of_each_kind(_statements(sentence.source.sentence, clauses, contrasts)))
     things = tuple(
         (clause, noun, contrasts.of(clause.language).spec.subject_template.format(_named_alone(clause, noun)))
         for clause in clauses
         for noun in things_of(clause)
     )[:_MOST_THINGS]
-    return Question(prompt, clauses, statements, things) if statements else Question(prompt)
+    return replace(whole, clauses=clauses, statements=statements, things=things) if statements else whole
 
 
 def _statements(prompt: str, clauses: Sequence[Clause], contrasts: Contrasts) -> Iterator[Statement]:

@@ -12,7 +12,8 @@ from engine.api.job import ClipPlan
 from engine.api.match_report import MatchReport
 from engine.api.media import FrameEncoding, Image
 from engine.media.encode import encode_frame
-from engine.media.picture import center_crop, choose_geometry, decode_picture, fit_picture
+from engine.media.fitting import center_crop, choose_geometry, fit_picture
+from engine.media.picture import decode_picture
 
 _LONGEST_SIDE_PX = 512
 
@@ -36,7 +37,7 @@ def render_crop(image: Image, report: MatchReport, plan: ClipPlan, capabilities:
 
     ``image`` and ``plan`` must be those that the report was made from: they are not checked again.
     """
-    picture = decode_picture(image, capabilities.limits)
+    picture = decode_picture(image, capabilities.limits).upright
     width, height = plan.video.width_px, plan.video.height_px
     nearest = choose_geometry(picture, capabilities.geometries)
     geometry = Geometry(width, height, 1) if width else nearest

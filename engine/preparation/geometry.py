@@ -10,7 +10,7 @@ from engine.api.fields import Field
 from engine.api.job import PictureFit, VideoSpec
 from engine.api.match_report import MatchReport
 from engine.api.media import Box
-from engine.media.picture import center_crop, choose_geometry
+from engine.media.fitting import center_crop, choose_geometry
 
 _SUBJECT_NOT_FOUND = "the subject was not found in the picture, so it is cut from the centre"
 

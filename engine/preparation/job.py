@@ -6,16 +6,15 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from PIL import Image as Pillow
-
-from engine.analysis.picture.report import report_decoded
+from engine.analysis.picture.report import report_picture
 from engine.api.capabilities import Capabilities, Geometry
 from engine.api.errors import InvalidJob, ScorerMissing
 from engine.api.fields import Field
 from engine.api.job import Job, MatchMode, PictureFit, PreparedJob, Settings
 from engine.api.match_report import MatchReport
 from engine.api.media import Box, Image
-from engine.media.picture import decode_picture, fit_picture, pad_picture
+from engine.media.fitting import fit_picture, pad_picture
+from engine.media.picture import DecodedPicture, decode_picture
 from engine.preparation.geometry import resolve_crop, resolve_geometry
 from engine.preparation.rules import check_job
 
@@ -32,7 +31,8 @@ def prepare_job(job: Job, capabilities: Capabilities, score_match: ScoreMatch | 
 
     Raises ``InvalidJob`` with all wrong fields at once, ``NotCompiled`` or ``ScorerMissing``.
     """
-    picture = _checked_picture(job, capabilities)
+    decoded = _checked_picture(job, capabilities)
+    picture = decoded.upright
     match_mode = _resolve_match_mode(job.match.mode, capabilities)
     geometry = resolve_geometry(job.video, picture, capabilities)
     fit = job.video.picture_fit or PictureFit.CROP_CENTER
@@ -50,12 +50,12 @@ def prepare_job(job: Job, capabilities: Capabilities, score_match: ScoreMatch | 
         match_mode=match_mode,
         minimum_score=job.match.minimum_score,
         preview_every_step_count=job.preview_every_step_count,
-        picture_report=None if match_mode is MatchMode.OFF else report_decoded(job.image, picture),
+        picture_report=None if match_mode is MatchMode.OFF else report_picture(decoded),
         warnings=(*fit_warnings, *_warnings(settings, crop, capabilities)),
     )
 
 
-def _checked_picture(job: Job, capabilities: Capabilities) -> Pillow.Image:
+def _checked_picture(job: Job, capabilities: Capabilities) -> DecodedPicture:
     """The decoded picture of a job without a wrong field. Raises ``InvalidJob``."""
     violations = list(check_job(job, capabilities))
     try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator
 
+from engine.analysis.prompt.given_text import clean_prompt
 from engine.api.capabilities import Capabilities
 from engine.api.errors import Violation
 from engine.api.fields import Field
@@ -30,7 +30,7 @@ def check_job(job: Job, capabilities: Capabilities) -> Iterator[Violation]:
 
 def check_prompt(prompt: str, capabilities: Capabilities) -> Iterator[Violation]:
     """A prompt must not be empty once it is cleaned for the text encoder, nor longer than the limit."""
-    if not html.unescape(html.unescape(prompt)).strip():
+    if not clean_prompt(prompt):
         yield Violation(Field.PROMPT, "is empty; name the subject of the picture and what it does")
     yield from check_length(Field.PROMPT, prompt, capabilities)
 

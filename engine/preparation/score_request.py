@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from PIL import Image as Pillow
-
 from engine.api.capabilities import Capabilities, Geometry
 from engine.api.errors import InvalidJob, Violation
 from engine.api.fields import Field
 from engine.api.job import ClipPlan, Settings
 from engine.api.media import Image
-from engine.media.picture import decode_picture
+from engine.media.picture import DecodedPicture, decode_picture
 from engine.preparation.geometry import resolve_geometry
 from engine.preparation.rules import MAX_GUIDANCE_SCALE, check_length, check_prompt, check_range, check_video
 
@@ -39,8 +37,8 @@ def clip_settings_of(settings: Settings) -> ClipSettings:
 
 def prepare_score_request(
     image: Image, prompt: str, plan: ClipPlan, capabilities: Capabilities
-) -> tuple[Pillow.Image, ClipSettings]:
-    """The upright picture, and the settings of the clip that it is meant for.
+) -> tuple[DecodedPicture, ClipSettings]:
+    """The picture, and the settings of the clip that it is meant for.
 
     Raises ``InvalidJob`` with all wrong fields at once, or ``NotCompiled``.
     """
@@ -53,7 +51,7 @@ def prepare_score_request(
         raise InvalidJob(*violations)
     defaults = capabilities.defaults
     return picture, ClipSettings(
-        geometry=resolve_geometry(plan.video, picture, capabilities),
+        geometry=resolve_geometry(plan.video, picture.upright, capabilities),
         frame_rate=defaults.frame_rate if plan.video.frame_rate is None else plan.video.frame_rate,
         guidance_scale=defaults.guidance_scale if plan.guidance_scale is None else plan.guidance_scale,
         negative_prompt=defaults.negative_prompt if plan.negative_prompt is None else plan.negative_prompt,

@@ -11,6 +11,7 @@ from engine.api.errors import BundleInvalid, DeviceUnavailable
 from engine.api.settings import RuntimeName
 from engine.bundle.graph_spec import EngineSpec, GraphSpec
 from engine.bundle.manifest import Manifest
+from engine.host.processors import Processors
 from engine.runtime.base import Runtime
 from engine.runtime.gpu import Gpu, engine_for_gpu, present_gpu
 
@@ -19,32 +20,48 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A runtime with the compute capability whose plans it runs and the memory of the GPU; both are None on the CPU."""
+    """A runtime with the compute capability whose plans it runs and the memory of the GPU; both are None on the CPU.
+
+    ``threads`` tells how many threads a graph call takes, and why; empty on a GPU. ``gpu_fault`` says why plans of the
+    bundle are left unused; None if they are used or if there are none.
+    """
 
     runtime: Runtime
     compute_capability: str | None = None
     gpu_bytes: int | None = None
+    threads: str = ""
+    gpu_fault: str | None = None
 
 
-def choose_runtime(manifest: Manifest, name: RuntimeName, thread_count: int, kernel_cache_folder: Path) -> Choice:
+def choose_runtime(
+    manifest: Manifest, name: RuntimeName, thread_count: int, kernel_cache_folder: Path | None
+) -> Choice:
     """The runtime of that name. ``auto`` is TensorRT if every graph has a plan for the GPU of this machine.
+
+    ``thread_count`` 0 is one thread for each core, or for each processor where affinity or a quota allow fewer.
 
     Raises ``BundleInvalid``, including ``DeviceUnavailable``, if TensorRT is asked for and cannot be used. ``auto``
     logs why it leaves plans unused.
     """
     if name == "tensorrt":
         return _tensorrt(manifest, kernel_cache_folder)
+    gpu_fault = None
     if name == "auto" and any(graph.engines for graph in manifest.graphs):
         try:
             return _tensorrt(manifest, kernel_cache_folder)
         except DeviceUnavailable as error:
+            gpu_fault = str(error)
             _log.warning("the bundle's TensorRT engines are not used, its graphs run on the CPU: %s", error)
     from engine.runtime.ort import OrtRuntime
 
-    return Choice(OrtRuntime(thread_count))
+    processors = Processors.of_this_process()
+    if thread_count == 0 and processors.is_limited:
+        thread_count = processors.count
+    threads = f"threads of a graph call: {thread_count or 'one for each core'}; processors: {processors}"
+    return Choice(OrtRuntime(thread_count), threads=threads, gpu_fault=gpu_fault)
 
 
-def _tensorrt(manifest: Manifest, kernel_cache_folder: Path) -> Choice:
+def _tensorrt(manifest: Manifest, kernel_cache_folder: Path | None) -> Choice:
     if not any(graph.engines for graph in manifest.graphs):
         raise BundleInvalid(
             "the bundle holds no TensorRT engines; export the checkpoint with --gpu, or set the runtime to onnxruntime"

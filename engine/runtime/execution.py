@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engine.api.cancellation import CancelFlag
 from engine.runtime.base import Array, Graph, Runtime, Tensor
+from engine.runtime.finite import finite_host_copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,10 @@ class Execution:
         graph.run(inputs, outputs)
 
     def call(self, graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Runs a graph of fixed shapes on host arrays and returns host arrays."""
+        """Runs a graph of fixed shapes on host arrays and returns host arrays. Raises ``NonFiniteOutput``."""
         outputs = {item.name: self.zeros_like_output(graph, item.name) for item in graph.spec.outputs}
         self.run(graph, {name: self.runtime.upload(array) for name, array in inputs.items()}, outputs)
-        return {name: tensor.to_host() for name, tensor in outputs.items()}
+        return {name: finite_host_copy(tensor, graph.spec) for name, tensor in outputs.items()}
 
     def zeros_like_output(self, graph: Graph, name: str) -> Tensor:
         """A buffer for an output of fixed shape."""

@@ -15,16 +15,22 @@ from typing import Any
 _log = logging.getLogger(__name__)
 
 
-def default_cache_folder() -> Path:
-    """The user's cache folder by the XDG base directory specification."""
+def default_cache_folder() -> Path | None:
+    """The user's cache folder by the XDG base directory specification; None for a user without a home."""
     home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "stillcue"
+    try:
+        return (Path(home) if home else Path.home() / ".cache") / "stillcue"
+    except RuntimeError:  # no HOME, and no entry of the user
+        return None
 
 
 class KernelCache:
-    """One cache for all plans of a process, created with the first plan that is given to ``attach``."""
+    """One cache for all plans of a process, created with the first plan that is given to ``attach``.
 
-    def __init__(self, file: Path) -> None:
+    ``file`` None: the kernels are not kept for the next start.
+    """
+
+    def __init__(self, file: Path | None) -> None:
         self._file = file
         self._cache: Any = None
         self._kept = b""
@@ -40,7 +46,7 @@ class KernelCache:
 
     def save(self) -> None:
         """Writes the cache if it changed. A folder that cannot be written only slows the next start."""
-        if self._cache is None:
+        if self._cache is None or self._file is None:
             return
         content = bytes(self._cache.serialize())
         if content == self._kept:
@@ -51,7 +57,7 @@ class KernelCache:
             partial.write_bytes(content)
             partial.replace(self._file)
         except OSError as error:
-            _log.warning("kernel cache %s cannot be written: %s", self._file, error.strerror)
+            _log.info("kernel cache %s cannot be written: %s", self._file, error.strerror)
             with contextlib.suppress(OSError):
                 partial.unlink()
         else:
@@ -59,6 +65,6 @@ class KernelCache:
 
     def _read(self) -> bytes:
         try:
-            return self._file.read_bytes()
+            return b"" if self._file is None else self._file.read_bytes()
         except OSError:
             return b""

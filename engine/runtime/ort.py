@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU. The only module that imports onnxruntime."""
+"""ONNX Runtime on the CPU. The only module of the engine that imports onnxruntime."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from engine.bundle.graph_spec import GraphSpec, TensorDtype
 from engine.runtime.base import Array, Tensor
 from engine.runtime.process_memory import peak_resident_bytes, resident_bytes
 
+onnxruntime.disable_telemetry_events()  # on Windows; on Linux ``engine.host.libraries`` prevents them
 _PROVIDERS = ["CPUExecutionProvider"]
 
 

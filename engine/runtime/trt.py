@@ -26,18 +26,19 @@ _DTYPES: Mapping[TensorDtype, str] = {"float32": "FLOAT", "float16": "HALF", "bf
 
 
 class TrtRuntime:
-    """``module_name`` is ``tensorrt_rtx`` or ``tensorrt``; kernels are kept in ``cache_folder``.
+    """``module_name`` is ``tensorrt_rtx`` or ``tensorrt``; kernels are kept in ``cache_folder``, if there is one.
 
     Raises ``DeviceUnavailable`` if GPU, driver or library are missing.
     """
 
-    def __init__(self, module_name: str, cache_folder: Path) -> None:
+    def __init__(self, module_name: str, cache_folder: Path | None) -> None:
         self.gpu: Gpu = present_gpu()
         use_blocking_waits()
         self._library = TrtLibrary(module_name)
         self.stream = Stream()
         capability, version = self.gpu.compute_capability, self._library.version
-        self._kernels = KernelCache(cache_folder / f"{module_name}-{version}-{capability}.kernels")
+        file = f"{module_name}-{version}-{capability}.kernels"
+        self._kernels = KernelCache(None if cache_folder is None else cache_folder / file)
         self._scratch = DeviceBuffer(0)
         self._opening = Lock()
         self.calling = Lock()  # the scorer's graphs are called from other threads than the job's

@@ -9,7 +9,8 @@ call it adds a line to ``graph_calls``:
 * the match score is 10 for each word of the prompt, at most 100; the rest of the report is in ``fake_match``;
 * a clip of 4n + 1 frames takes one call for the text, one for the picture, one a step, and n + 1 to decode;
 * every stage takes 1 second, peak memory is 1,000 bytes, the first frame has 40 dB;
-* the first and the last frame match as well as the picture, and the diagnosis has no symptoms.
+* the first and the last frame match as well as the picture, and the diagnosis has no symptoms;
+* the call named ``non_finite_at`` computes NaN in fp16, as a model with a wrong weight does at every job.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from threading import Semaphore
 
 import numpy as np
 
-from engine.analysis.picture.report import report_decoded
+from engine.analysis.picture.report import report_picture
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities, Family, Geometry, Limits, SamplingDefaults
 from engine.api.diagnosis import ClipMetrics, Diagnosis
-from engine.api.errors import MatchRefused
+from engine.api.errors import MatchRefused, NonFiniteValues
 from engine.api.events import Event, Expert, FrameMatch, FrameReady, JobDone, Stage, StageStarted, StepDone
 from engine.api.job import ClipPlan, Job, MatchMode, PreparedJob
 from engine.api.match_report import MatchReport
@@ -66,7 +67,8 @@ class FakeEngine:
     """An engine without a model; see the module's docstring.
 
     ``call_seconds`` is the duration of one graph call. With a ``gate``, each graph call first acquires one permit, so
-    that a test can stop the engine at any call.
+    that a test can stop the engine at any call. ``non_finite_at`` is a line of ``graph_calls``, for example
+    ``denoise 2`` or ``encode_text``.
     """
 
     def __init__(
@@ -75,11 +77,13 @@ class FakeEngine:
         call_seconds: float = 0.0,
         gate: Semaphore | None = None,
         capabilities: Capabilities = FAKE_CAPABILITIES,
+        non_finite_at: str | None = None,
     ) -> None:
         self.graph_calls: list[str] = []
         self._call_seconds = call_seconds
         self._gate = gate
         self._capabilities = capabilities
+        self._non_finite_at = non_finite_at
         self._context = EnrichmentContext.of(capabilities)
 
     def capabilities(self) -> Capabilities:
@@ -108,13 +112,14 @@ class FakeEngine:
         self._call("encode_image", cancel)
         yield StageStarted(Stage.DENOISE)
         for step in range(1, settings.step_count + 1):
-            self._call(f"denoise {step}", cancel)
             is_first_half = step <= settings.step_count // 2
+            expert = Expert.HIGH_NOISE if is_first_half else Expert.LOW_NOISE
+            self._call(f"denoise {step}", cancel, expert, step, settings.step_count)
             wants_preview = job.preview_every_step_count and step % job.preview_every_step_count == 0
             yield StepDone(
                 completed_step_count=step,
                 step_count=settings.step_count,
-                expert=Expert.HIGH_NOISE if is_first_half else Expert.LOW_NOISE,
+                expert=expert,
                 step_seconds=1.0,
                 preview=_plain(settings.width_px // 8, settings.height_px // 8, (step, step, step))
                 if wants_preview
@@ -143,8 +148,8 @@ class FakeEngine:
     def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         """Scores 10 for each word of the prompt."""
         picture, clip = prepare_score_request(image, prompt, plan, self._capabilities)
-        report = self._report(prompt, picture.width, picture.height)
-        return enriched(report, prompt, report_decoded(image, picture), clip, self._context)
+        report = self._report(prompt, picture.upright.width, picture.upright.height)
+        return enriched(report, prompt, report_picture(picture), clip, self._context)
 
     def supervision(self) -> None:
         """The fake works in the caller's process."""
@@ -155,13 +160,20 @@ class FakeEngine:
     def _report(self, prompt: str, width_px: int, height_px: int) -> MatchReport:
         return fake_match_report(prompt, width_px, height_px, self._capabilities.geometries)
 
-    def _call(self, name: str, cancel: CancelFlag) -> None:
+    def _call(
+        self, name: str, cancel: CancelFlag, expert: Expert | None = None, step: int = 0, step_count: int = 0
+    ) -> None:
         if self._gate is not None:
             self._gate.acquire()
         cancel.check()
         self.graph_calls.append(name)
         if self._call_seconds:
             time.sleep(self._call_seconds)
+        if name == self._non_finite_at:
+            stage = Stage(name.split(maxsplit=1)[0])
+            raise NonFiniteValues(
+                f"{name} computed NaN or infinity", stage, "fp16", expert=expert, step=step, step_count=step_count
+            )
 
 
 def _plain(width_px: int, height_px: int, colour: tuple[int, int, int]) -> Pixels:

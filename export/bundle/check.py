@@ -39,7 +39,7 @@ class CheckedExport:
 def check(
     plan: ExportPlan, log: BuildLog | None = None, report: Callable[[str], None] = lambda _: None
 ) -> CheckedExport:
-    """Checks a plan against its checkpoint and this machine; reports the estimate line by line.
+    """Checks a plan against its checkpoint and this machine; reports notes on adapters and the estimate line by line.
 
     Without ``log`` nothing is written, which is a dry run: it reads every weight once. Raises ``ExportError`` where an
     export would.
@@ -63,8 +63,9 @@ def check(
     components = (text_encoder, vae, *transformers)
     for line in describe(checkpoint):
         report(line)
+    report(plan.defaults.described(checkpoint.shift))
     estimate = ResourceEstimate(tuple(_estimate(component) for component in components), len(plan.targets))
-    for line in estimate.lines():
+    for line in (*(note for component in components for note in component.notes), *estimate.lines()):
         report(line)
     estimate.refuse_shortage(plan)
     if is_dry_run:

@@ -23,7 +23,7 @@ from export.bundle.run import ExportRun
 from export.quantise.calibration import Calibration, calibration_digest, load_calibration
 from export.quantise.recipes import recipe_for
 from export.weights.checkpoint import Checkpoint, files_identity
-from export.weights.lora import Adapter, open_adapters
+from export.weights.lora import Adapter, open_adapters, placement_notes
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PreparedComponent:
     """A component before anything of it is written.
 
     ``model`` is the component on the meta device, in the type that its graphs compute in; ``identity`` holds what its
-    files depend on, for the build log.
+    files depend on, for the build log; ``notes`` are lines about its adapters that a person should read.
     """
 
     component: Component
@@ -40,6 +40,7 @@ class PreparedComponent:
     weights: PlannedWeights
     adapters: tuple[AdapterSpec, ...]
     identity: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def suffix(self) -> str:
@@ -75,9 +76,13 @@ def prepare_component(plan: ExportPlan, component: Component, log: BuildLog) -> 
         identity={
             "component": checkpoint.identity(name),
             "precision": precision,
-            "adapters": [(adapter.sha256, adapter.strength) for adapter in adapters],
+            "adapters": [(adapter.digest, adapter.strength) for adapter in adapters],
             "calibration": None if ranges is None else files_identity(ranges),
         },
+        notes=(
+            *placement_notes(plan.adapters, name, checkpoint.family),
+            *(note for adapter in adapters for note in adapter.notes),
+        ),
     )
 
 
@@ -111,5 +116,5 @@ def _open_adapters(plan: ExportPlan, name: str, model: Any) -> tuple[Adapter, ..
 def _load_calibration(
     folder: Path, name: str, checkpoint: Checkpoint, adapters: Sequence[Adapter], log: BuildLog
 ) -> Calibration:
-    fused = [(adapter.sha256, adapter.strength) for adapter in adapters]
+    fused = [(adapter.digest, adapter.strength) for adapter in adapters]
     return load_calibration(folder, name, calibration_digest(checkpoint_digest(checkpoint, log), fused))

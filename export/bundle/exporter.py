@@ -57,7 +57,7 @@ def export_bundle(plan: ExportPlan, report: Callable[[str], None]) -> Manifest:
 def _export(run: ExportRun) -> Manifest:
     plan = run.plan
     _open_folder(plan.out)
-    checked = check(plan, run.log)  # constructs the components and plans their weights
+    checked = check(plan, run.log, run.report)  # constructs the components and plans their weights
     save_tokenizer(checked.tokenizer, plan.out / TOKENIZER_NAME)
     graphs: list[GraphSpec] = []
     weight_files: list[Path] = []

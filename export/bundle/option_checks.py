@@ -14,6 +14,7 @@ from export.bundle.resource_estimate import free_disk_bytes
 from export.errors import ExportError
 from export.tensorrt.targets import check_precision
 from export.weights.checkpoint import Checkpoint
+from export.weights.files.recognition import read_head
 from export.weights.serving_defaults import ServingDefaults
 
 _MIN_FREE_BYTES = 64 * 1024 * 1024
@@ -75,7 +76,9 @@ def _check_adapters(plan: ExportPlan) -> None:
     if "transformer_2" in plan.adapters and plan.checkpoint.family is Family.WAN22_TI2V_5B:
         raise ExportError("--lora-low: this family has one transformer; give --lora-high alone")
     for choice in itertools.chain.from_iterable(plan.adapters.values()):
-        if not choice.file.is_file():
+        if choice.file.is_symlink() or choice.file.exists():
+            read_head(choice.file)  # a folder or a link to nothing is told as such
+        else:
             raise ExportError(f"adapter {choice.file}: no such file; give a LoRA in safetensors")
     if plan.distilled is not None and not plan.adapters:
         raise ExportError("--distilled: describes adapters for few steps; give the adapters with --lora-high")

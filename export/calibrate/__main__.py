@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _table(figures: Figures) -> str:
-    lines = [f"{figures['pair_count']} held-out pairs"]
+    lines = [f"fitted: {', '.join(figures['fitted'])}", f"{figures['pair_count']} held-out pairs"]
     lines += [f"  area under curve, {name:16} {value}" for name, value in figures["area_under_curve"].items()]
     for name, item in figures["clauses"].items():
         if item["clause_count"]:

@@ -20,6 +20,7 @@ from export.calibrate.statistics import (
     fit_logistic,
     reliability,
 )
+from export.errors import ExportError
 
 Figures = dict[str, Any]
 _FEWEST = 10  # positive and negative labels each, below which nothing is fitted
@@ -28,7 +29,10 @@ _FEWEST = 10  # positive and negative labels each, below which nothing is fitted
 def calibrate(
     scorer: PairScorer, spec: ScorerSpec, fitting: PairFile, held_out: PairFile
 ) -> tuple[ScorerSpec, Figures]:
-    """Fits grounding and clause probabilities. Returns the fitted spec and its figures on ``held_out``."""
+    """Fits grounding and clause probabilities. Returns the fitted spec and its figures on ``held_out``.
+
+    Raises ``ExportError`` if there are too few labels for every kind of clause, or no pair to measure on.
+    """
     plain = spec.with_changes(calibration=None)
     grounding = fit_grounding(scorer.judge(fitting, plain), plain.grounding)
     plain = plain.with_changes(grounding=grounding)
@@ -36,6 +40,11 @@ def calibrate(
     clauses = tuple(
         fitted for kind in KINDS for language in LANGUAGES if (fitted := _fitted(judged, kind, language)) is not None
     )
+    if not clauses or not held_out.pairs:
+        raise ExportError(
+            f"{len(fitting.pairs)} pairs to fit on and {len(held_out.pairs)} to measure on are too few: a kind of "
+            f"clause needs {_FEWEST} right and {_FEWEST} wrong labels in one language; write pairs of more pictures"
+        )
     calibration = CalibrationSpec(
         clauses=clauses,
         pairs_sha256=fitting.sha256,
@@ -44,7 +53,7 @@ def calibrate(
         expected_calibration_error=0.0,
     )
     result = scorer.judge(held_out, plain.with_changes(calibration=calibration))
-    figures = figures_of(result)
+    figures = figures_of(result) | {"fitted": [f"{item.kind} {item.language}" for item in clauses]}
     measured = {
         "brier_score": figures["clauses"]["all"]["brier_score"],
         "expected_calibration_error": figures["clauses"]["all"]["expected_calibration_error"],

@@ -20,6 +20,7 @@ from engine.runtime.ort import OrtRuntime
 from export.calibrate.pairs import Pair, PairFile
 from export.calibrate.statistics import Labels, Values
 from export.errors import ExportError
+from export.pictures import read_picture
 
 KINDS = (ClauseKind.SUBJECT, ClauseKind.ACTION, ClauseKind.ENVIRONMENT)
 LANGUAGES = ("en", "zh")
@@ -58,11 +59,7 @@ class PairScorer:
 
 def _with_pictures(file: PairFile) -> Iterator[tuple[Pair, Pillow.Image]]:
     for pair in file.pairs:
-        try:
-            with Pillow.open(file.folder / pair.image) as picture:
-                yield pair, picture.convert("RGB")
-        except OSError as error:
-            raise ExportError(f"cannot read the picture {file.folder / pair.image}: {error}") from error
+        yield pair, read_picture(file.folder / pair.image)
 
 
 def labelled(

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from engine.api.capabilities import Geometry
+from engine.api.capabilities import Family, Geometry
 from export.errors import ExportError
 from export.library_logging import hide_progress_bars, quiet_libraries
 from export.options import (
+    AdapterOption,
     adapter_options,
     add_adapter_options,
     add_component_options,
@@ -27,7 +28,7 @@ from export.quantise.observe import observe
 from export.quantise.samples import Pair, TransformerSamples, generated_pairs, read_pairs
 from export.weights.checkpoint import Checkpoint
 from export.weights.layouts.opening import open_checkpoint
-from export.weights.lora import Adapter, FusedWeights, open_adapters
+from export.weights.lora import Adapter, FusedWeights, open_adapters, placement_notes
 from export.weights.serving_defaults import FAMILY_DEFAULTS
 
 
@@ -56,7 +57,7 @@ def calibrate(
         drawn = samples.for_component(component, defaults.step_count, shift, samples_per_pair)
         with quiet_libraries():
             observed = observe(checkpoint.transformer(component), source, drawn)
-        digest = calibration_digest(checkpoint_digest, [(adapter.sha256, adapter.strength) for adapter in own])
+        digest = calibration_digest(checkpoint_digest, [(adapter.digest, adapter.strength) for adapter in own])
         calibration = Calibration(digest, observed.call_count, observed.ranges, observed.shared)
         save_calibration(out, component, calibration, observed.moments)
         calibrations[component] = calibration
@@ -83,6 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
             component: open_adapters(given, _shapes(checkpoint, component), component=component)
             for component, given in adapter_options(options).items()
         }
+        for note in _notes(adapters, checkpoint.family, adapter_options(options)):
+            print(note)  # noqa: T201
         pairs = generated_pairs(geometry) if options.pairs is None else read_pairs(options.pairs, geometry)
         found = calibrate(
             checkpoint,
@@ -109,6 +112,20 @@ def _geometry(size: str, frame_count: int) -> Geometry:
     except ValueError as error:
         raise ExportError("--size must be WIDTHxHEIGHT and --frames 4n + 1, for example 256x256 and 17") from error
     return Geometry(width_px, height_px, frame_count)
+
+
+def _notes(
+    adapters: Mapping[str, Sequence[Adapter]], family: Family, options: Mapping[str, Sequence[AdapterOption]]
+) -> list[str]:
+    """What an export with the same options tells about its adapters."""
+    return [
+        note
+        for component, opened in adapters.items()
+        for note in (
+            *placement_notes(options, component, family),
+            *(note for adapter in opened for note in adapter.notes),
+        )
+    ]
 
 
 def _shapes(checkpoint: Checkpoint, component: str) -> dict[str, tuple[int, ...]]:

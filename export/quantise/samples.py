@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from engine.api.capabilities import Geometry
 from engine.generate.schedule import flow_schedule
+from engine.media.fitting import center_crop, fit_picture
 from export.errors import ExportError
+from export.pictures import read_picture
 from export.weights.checkpoint import Checkpoint
 from export.weights.parameters import load_weights
 
@@ -63,13 +64,13 @@ def read_pairs(file: Path, geometry: Geometry) -> list[Pair]:
         try:
             item = json.loads(line)
             picture, sentence = file.parent / item["picture"], str(item["sentence"])
-            with Image.open(picture) as opened:
-                fitted = ImageOps.fit(opened.convert("RGB"), (geometry.width_px, geometry.height_px))
-        except (ValueError, KeyError, TypeError, OSError) as error:
+            opened = read_picture(picture)
+            pixels = fit_picture(opened, center_crop(opened, geometry), geometry)
+        except (ValueError, KeyError, TypeError, ExportError) as error:
             raise ExportError(
                 f'{file}, line {number}: {error}; write {{"picture": FILE, "sentence": TEXT}} with a readable picture'
             ) from error
-        pairs.append(Pair(np.asarray(fitted)[None], sentence))
+        pairs.append(Pair(pixels[None], sentence))
     if not pairs:
         raise ExportError(f"{file}: holds no pair; write one JSON object per line")
     return pairs

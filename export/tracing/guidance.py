@@ -1,6 +1,7 @@
 """Guidance and the solver's update as one graph, over the matrix rows of ``engine.generate.schedule``.
 
-``matrix`` [3, 2 + order + B] @ rows of tensors, each flattened: next latents, this sample, this x0.
+``matrix`` [3, 2 + order + B] @ rows of tensors, each flattened: next latents, this sample, this x0. ``magnitude`` [1]
+is the mean of their absolute values: not finite if one of them is not, so that the engine reads four bytes to know.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from export.tracing.trace import OPSET_VERSION
 from export.tracing.verify import verify_against
 
 _FLOAT = TensorProto.FLOAT
-_OUTPUTS = ("next_latents", "sample", "x0")
+_RESULTS = ("next_latents", "sample", "x0")
 
 
 def write_guide_and_step(latent_shape: tuple[int, ...], order: int, file: Path) -> None:
@@ -26,12 +27,18 @@ def write_guide_and_step(latent_shape: tuple[int, ...], order: int, file: Path) 
     states = _state_names(order)
     whole = helper.make_tensor("whole", TensorProto.INT64, [len(latent_shape)], latent_shape)
     row = helper.make_tensor("row", TensorProto.INT64, [2], [0, -1])  # keep the first axis, flatten the rest
+    flat = helper.make_tensor("flat", TensorProto.INT64, [1], [-1])
+    first = helper.make_tensor("first", TensorProto.INT64, [1], [0])
     nodes = [helper.make_node("Reshape", [name, "row"], [f"{name}_row"]) for name in (*states, "prediction")]
     nodes += [
         helper.make_node("Concat", [f"{name}_row" for name in (*states, "prediction")], ["rows"], axis=0),
         helper.make_node("MatMul", ["matrix", "rows"], ["results"]),
-        helper.make_node("Split", ["results"], [f"{name}_row" for name in _OUTPUTS], axis=0, num_outputs=3),
-        *(helper.make_node("Reshape", [f"{name}_row", "whole"], [name]) for name in _OUTPUTS),
+        helper.make_node("Split", ["results"], [f"{name}_row" for name in _RESULTS], axis=0, num_outputs=3),
+        *(helper.make_node("Reshape", [f"{name}_row", "whole"], [name]) for name in _RESULTS),
+        helper.make_node("Reshape", ["results", "flat"], ["values"]),
+        # A sum is NaN where a term is; a maximum need not be.
+        helper.make_node("Abs", ["values"], ["magnitudes"]),
+        helper.make_node("ReduceMean", ["magnitudes", "first"], ["magnitude"], keepdims=1),
     ]
     graph = helper.make_graph(
         nodes,
@@ -41,8 +48,11 @@ def write_guide_and_step(latent_shape: tuple[int, ...], order: int, file: Path) 
             helper.make_tensor_value_info("prediction", _FLOAT, ("batch", *latent_shape[1:])),
             helper.make_tensor_value_info("matrix", _FLOAT, (3, "columns")),
         ],
-        [helper.make_tensor_value_info(name, _FLOAT, latent_shape) for name in _OUTPUTS],
-        [whole, row],
+        [
+            *(helper.make_tensor_value_info(name, _FLOAT, latent_shape) for name in _RESULTS),
+            helper.make_tensor_value_info("magnitude", _FLOAT, [1]),
+        ],
+        [whole, row, flat, first],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET_VERSION)], ir_version=10)
     onnx.checker.check_model(model, full_check=True)
@@ -58,7 +68,7 @@ def verify_guide_and_step(latent_shape: tuple[int, ...], order: int, file: Path)
     matrix = flow_schedule(8, 5.0, order).step_matrix(4, guidance_scale=3.5)
     rows = np.concatenate([item.reshape(len(item), -1) for item in inputs.values()])
     results = (matrix @ rows).reshape(3, *latent_shape)
-    expected = dict(zip(_OUTPUTS, results, strict=True))
+    expected = {**dict(zip(_RESULTS, results, strict=True)), "magnitude": np.abs(results).mean(keepdims=True).ravel()}
     return verify_against(file, {**inputs, "matrix": matrix}, expected)
 
 

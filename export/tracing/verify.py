@@ -14,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from engine.bundle.graph_spec import Precision, TensorSpec
+from engine.host.processors import Processors
 from export.errors import ExportError
 from export.tracing.assemble import GraphDescription
 from export.tracing.module_graph import TracedModule
@@ -65,6 +66,8 @@ def verify_against(
 ) -> GraphDescription:
     """Runs inputs through a graph and compares its outputs, by name. Raises ``ExportError`` or ``NotRunnable``."""
     options = onnxruntime.SessionOptions()
+    processors = Processors.of_this_process()
+    options.intra_op_num_threads = processors.count if processors.is_limited else 0
     options.log_severity_level = 3  # hides a remark on each half-precision node that is not folded
     try:
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])

@@ -1,16 +1,29 @@
-"""The expert that the name of a file says: high noise or low noise."""
+"""The expert that the name of a file, or of its folder, says: high noise or low noise."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-_HIGH = re.compile(r"(?<![a-z])high(?![a-z])|highnoise|high_noise|(?<![a-z0-9])h(?![a-z0-9])", re.IGNORECASE)
-_LOW = re.compile(r"(?<![a-z])low(?![a-z])|lownoise|low_noise|(?<![a-z0-9])l(?![a-z0-9])", re.IGNORECASE)
+# What makes of "high" or "low" a word about something else than noise.
+_OTHER = (
+    "res|resolution|quality|definition|def|poly|light|lighting|key|angle|vram|rank|contrast|detail|details|speed|fps|"
+    "step|steps|cfg|heel|heels|fashion|fantasy|waist|rise|cut|five|school|motion|life|fi|lo|end|kick|jump"
+)
+_WORD = re.compile(rf"(?<![a-z])(high|low)(?:[ _.-]*noise|(?![a-z])(?![ _.-]+(?:{_OTHER})(?![a-z])))")
+_LETTER = re.compile(r"[ _.-]([HL])$")
 
 
-def expert_of_file(name: str) -> str | None:
-    """``transformer`` for high noise, ``transformer_2`` for low noise; None if the name says neither, or both."""
-    is_high, is_low = bool(_HIGH.search(name)), bool(_LOW.search(name))
-    if is_high == is_low:
-        return None
-    return "transformer" if is_high else "transformer_2"
+def expert_of_name(file: Path) -> str | None:
+    """The transformer that the name of a file, or of its folder, speaks of; None if it speaks of none or of both.
+
+    ``high_noise``, ``HIGH``, ``low-noise`` count anywhere, ``H`` and ``L`` as the last part of the file's name.
+    """
+    for name in (file.stem, file.absolute().parent.name):
+        separated = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=(?:High|Low)(?![a-z]))", "_", name).lower()
+        words = {found.group(1) for found in _WORD.finditer(separated)}
+        if not words and (letter := _LETTER.search(name)):
+            words = {"high" if letter.group(1) == "H" else "low"}
+        if words:
+            return {"high": "transformer", "low": "transformer_2"}[words.pop()] if len(words) == 1 else None
+    return None

@@ -33,6 +33,14 @@ class ServingDefaults:
     negative_prompt: str = _NEGATIVE_PROMPT
     shift: float | None = None
 
+    def described(self, shift: float) -> str:
+        """The values for the plan that a dry run prints; ``shift`` is the checkpoint's."""
+        low = "" if self.guidance_scale_low_noise is None else f" and {self.guidance_scale_low_noise:g} (low noise)"
+        return (
+            f"defaults of requests: {self.step_count} steps, guidance {self.guidance_scale:g}{low}, shift "
+            f"{self.shift or shift:g}, {self.frame_rate:g} frames per second"
+        )
+
     def distilled(self, profile: DistilledSpec) -> ServingDefaults:
         """These defaults with steps, shift and guidance of a few-step profile."""
         scale = float(profile.guidance_scale)

@@ -22,7 +22,8 @@
     ├── EventsDropped     the events after the resume token were dropped
     ├── RequestIdReused   another request of the caller has this request_id
     ├── MalformedRequest  the request bytes do not parse
-    └── UnknownService    the health request names an unknown service
+    ├── UnknownService    the health request names an unknown service
+    └── UnknownMethod     the server has no such method
 """
 
 from __future__ import annotations
@@ -224,6 +225,13 @@ class UnknownService(Refusal):
 
     def __init__(self) -> None:
         super().__init__("this server has no such service")
+
+
+class UnknownMethod(Refusal):
+    """The path of the call names a service or a method that this server does not implement."""
+
+    def __init__(self) -> None:
+        super().__init__("this server has no such method; compare the proto package and the versions of both sides")
 
 
 def refusal_of(

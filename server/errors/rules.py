@@ -17,6 +17,7 @@ from engine.api.errors import (
     EngineRestarting,
     GraphFailed,
     MatchRefused,
+    NonFiniteValues,
     OutOfMemory,
     ScorerMissing,
 )
@@ -41,6 +42,7 @@ from server.errors.refusals import (
     TokenExpired,
     TokenMissing,
     TokenUnknown,
+    UnknownMethod,
     UnknownService,
 )
 
@@ -172,11 +174,22 @@ RULES: dict[type[BaseException], Rule] = {
         "UNKNOWN_SERVICE",
         "The health request names a service that this server does not have.",
     ),
+    UnknownMethod: Rule(
+        grpc.StatusCode.UNIMPLEMENTED,
+        "UNKNOWN_METHOD",
+        "The server does not implement the method that the call names.",
+    ),
     GraphFailed: Rule(
         grpc.StatusCode.INTERNAL,
         "GRAPH_FAILED",
         "A graph call failed; details are in the log under the request id.",
         public_text="the engine failed; details are in the server's log under this request id",
+    ),
+    NonFiniteValues: Rule(
+        grpc.StatusCode.INTERNAL,
+        "NON_FINITE_VALUES",
+        "A part of the model computed NaN or infinity; the message names the part, its precision and the remedy. The "
+        "same request fails again.",
     ),
 }
 INTERNAL = Rule(
@@ -187,7 +200,7 @@ INTERNAL = Rule(
 )
 
 
-_SERVER_FAULTS = (GraphFailed, OutOfMemory, EngineLost, EngineHung)
+_SERVER_FAULTS = (GraphFailed, NonFiniteValues, OutOfMemory, EngineLost, EngineHung)
 
 
 def all_rules() -> list[Rule]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
-from server.settings import Address, SettingInvalid, Settings
+from server.lifecycle.unix_sockets import check_socket_free
+from server.settings import Address, SettingInvalid, Settings, UnixAddress
 
 
 def check_addresses(settings: Settings) -> None:
@@ -15,9 +17,12 @@ def check_addresses(settings: Settings) -> None:
         check_free("health_listen", settings.health_listen)
 
 
-def check_free(name: str, address: Address) -> None:
+def check_free(name: str, address: Address | UnixAddress) -> None:
     """Raises ``SettingInvalid`` with the system's reason why an address cannot be bound; gRPC only logs the reason."""
     try:
+        if isinstance(address, UnixAddress):
+            check_socket_free(Path(address.path))
+            return
         family, kind, protocol, _, target = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -26,9 +31,8 @@ def check_free(name: str, address: Address) -> None:
         raise cannot_bind(name, address, error) from None
 
 
-def cannot_bind(name: str, address: Address, error: OSError) -> SettingInvalid:
+def cannot_bind(name: str, address: Address | UnixAddress, error: OSError) -> SettingInvalid:
     """The error for an address that the system refuses to bind."""
     reason = (error.strerror or str(error)).lower()
-    return SettingInvalid(
-        f"--{name.replace('_', '-')} {address} cannot be bound: {reason}; choose another address, or port 0 for any"
-    )
+    remedy = "path" if isinstance(address, UnixAddress) else "address, or port 0 for any"
+    return SettingInvalid(f"--{name.replace('_', '-')} {address} cannot be bound: {reason}; choose another {remedy}")

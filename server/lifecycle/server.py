@@ -18,9 +18,8 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from server.lifecycle.addresses import check_free
 from server.lifecycle.engine_watch import EngineWatch
-from server.lifecycle.ports import grpc_options, listen_metrics
+from server.lifecycle.ports import BoundPort, bind_grpc, grpc_options, listen_metrics
 from server.observability.gpus import nvml_gpus
 from server.observability.metrics import Method, Metrics
 from server.observability.metrics_endpoint import MetricsEndpoint
@@ -34,7 +33,7 @@ from server.runtime.readiness import ReadinessGate
 from server.security.guard import Guard
 from server.security.quotas import Quotas
 from server.security.tls import server_credentials
-from server.settings import Address, Settings
+from server.settings import Address, Settings, UnixAddress
 from stillcue.v1 import service_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
@@ -78,15 +77,15 @@ class Server:
         self._tracing = open_tracing(settings.otlp_endpoint) if tracing is None else tracing
         self._credentials = server_credentials(settings)
         guard = Guard.build(settings, self._quotas, health.SERVICE_NAME)
-        self._interceptor = CallInterceptor(self._metrics, guard, health.SERVICE_NAME)
         self._health_grpc: grpc.aio.Server | None = None
+        self._bound_ports: list[BoundPort] = []
         self._grpc = grpc.aio.server(
-            interceptors=[self._interceptor],
+            interceptors=[CallInterceptor(self._metrics, guard, health.SERVICE_NAME)],
             options=grpc_options(settings),
             compression=grpc.Compression.NoCompression,  # frames are compressed already, or meant to be raw
         )
 
-    async def start(self) -> tuple[Address, Address]:
+    async def start(self) -> tuple[Address | UnixAddress, Address]:
         """Serves; returns the bound addresses of gRPC and of the metrics.
 
         Raises ``SettingInvalid`` where an address cannot be bound, and what opening the engine raises. Call ``stop``
@@ -124,6 +123,8 @@ class Server:
         if self._context is not None:
             self._context.jobs.stop()
         self._health.finish()
+        for port in self._bound_ports:
+            port.remove_file()
         await self._grpc.stop(_LAST_WORDS_SECONDS)
         if self._health_grpc is not None:
             await self._health_grpc.stop(_LAST_WORDS_SECONDS)
@@ -151,29 +152,27 @@ class Server:
         self._health.set_serving(is_serving)
         self._metrics.is_serving.set(is_serving)
 
-    async def _listen_grpc(self) -> Address:
-        address = self._settings.listen
+    async def _listen_grpc(self) -> Address | UnixAddress:
         servicer = StillcueServicer(self._gate, self._metrics, self._settings, self._tracing)
         service_pb2_grpc.add_StillcueServiceServicer_to_server(servicer, self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
-        check_free("listen", address)
-        if self._credentials is None:
-            port = self._grpc.add_insecure_port(str(address))
-        else:
-            port = self._grpc.add_secure_port(str(address), self._credentials)
-        await self._grpc.start()
-        return Address(address.host, port)
+        return (await self._bind(self._grpc, "listen", self._credentials)).address
 
     async def _listen_health(self) -> None:
-        address = self._settings.health_listen
-        if address is None:
+        if self._settings.health_listen is None:
             return
-        check_free("health_listen", address)
-        self._health_grpc = grpc.aio.server(interceptors=[self._interceptor], options=grpc_options(self._settings))
+        self._health_grpc = grpc.aio.server(
+            interceptors=[CallInterceptor(self._metrics, None, health.SERVICE_NAME)],
+            options=grpc_options(self._settings),
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_grpc)
-        self._health_grpc.add_insecure_port(str(address))
-        await self._health_grpc.start()
+        await self._bind(self._health_grpc, "health_listen", None)
+
+    async def _bind(self, server: grpc.aio.Server, name: str, credentials: grpc.ServerCredentials | None) -> BoundPort:
+        port = await bind_grpc(server, name, self._settings, credentials)
+        self._bound_ports.append(port)
+        return port
 
 
 def _methods() -> list[Method]:

@@ -22,6 +22,7 @@ from prometheus_client import (
 )
 
 from engine.api.engine import LossReason
+from engine.api.events import Expert, Stage
 from server import __version__
 from server.errors.rules import all_rules
 
@@ -56,6 +57,11 @@ class Method:
 UNKNOWN_METHOD = Method("other", "other", "other")
 COMPLETED = "completed"
 REASONS = tuple(rule.label for rule in all_rules())
+# Stages whose graphs compute, denoising by expert; the other stages have no expert.
+_PARTS = (
+    *((stage.value, "") for stage in Stage if stage is not Stage.DENOISE),
+    *((Stage.DENOISE.value, expert.value) for expert in Expert),
+)
 _CODES = ("OK", *sorted({rule.code.name for rule in all_rules()}))
 
 
@@ -163,6 +169,13 @@ class Metrics:
         self.out_of_memory = self._counter(
             "stillcue_gpu_oom_total", "Calls that failed because the device ran out of memory."
         )
+        self.non_finite = self._counter(
+            "stillcue_non_finite_total",
+            "Calls that failed because the model computed NaN or infinity, by stage and, while denoising, expert.",
+            ("stage", "expert"),
+        )
+        for stage, expert in _PARTS:
+            self.non_finite.labels(stage, expert)
         self.memory_peak_bytes = self._gauge(
             "stillcue_gpu_memory_peak_bytes",
             "Peak memory that the last completed job reported: on a GPU of the GPU, on a CPU of the process.",

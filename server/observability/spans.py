@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -21,6 +22,8 @@ from engine.api.events import StageStarted
 from server import __version__
 from server.errors.rules import is_server_fault, rule_of
 from server.jobs.listener import JobListener
+from stillcue.channel import is_loopback
+from stillcue.proxies import DIRECT
 from stillcue.v1 import service_pb2
 
 if TYPE_CHECKING:
@@ -38,8 +41,16 @@ _CLOSE_MILLISECONDS = 5_000
 
 
 def export_to(endpoint: str) -> Tracing:
-    """Exports in batches on a thread of its own; a collector that does not answer loses spans and delays no call."""
-    exporter = OTLPSpanExporter(endpoint, insecure=endpoint.startswith("http://"), timeout=_EXPORT_SECONDS)
+    """Exports in batches on a thread of its own; a collector that does not answer loses spans and delays no call.
+
+    A collector on this machine is called without a proxy, which would read the headers of the exporter.
+    """
+    exporter = OTLPSpanExporter(
+        endpoint,
+        insecure=endpoint.startswith("http://"),
+        timeout=_EXPORT_SECONDS,
+        channel_options=DIRECT if is_loopback(urlsplit(endpoint).netloc) else None,  # type: ignore[arg-type]
+    )
     return Tracing(BatchSpanProcessor(exporter))
 
 

@@ -53,6 +53,14 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs
             raise UnknownService
         return self._response(request.service)
 
+    async def List(  # noqa: N802
+        self,
+        request: health_pb2.HealthListRequest,  # noqa: ARG002
+        context: ServicerContext[Any, Any],  # noqa: ARG002
+    ) -> health_pb2.HealthListResponse:
+        """The status now of every service, and of the server."""
+        return health_pb2.HealthListResponse(statuses={service: self._response(service) for service in self._services})
+
     async def Watch(  # noqa: N802
         self,
         request: health_pb2.HealthCheckRequest,

@@ -1,5 +1,7 @@
 """The interceptor of every call: counts the call, sets its log id, asks the guard, and turns errors into statuses.
 
+A method that no servicer implements is refused like any call: after the guard, with UNIMPLEMENTED, counted.
+
 Handlers are wrapped so that four things hold which grpc.aio leaves open:
 
 * the guard decides before the request is taken from the wire. grpc.aio reads a single request before it calls a
@@ -16,22 +18,25 @@ import asyncio
 import logging
 import time
 import uuid
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 import grpc.aio
 
-from engine.api.errors import OutOfMemory
-from server.errors.refusals import MalformedRequest
+from engine.api.errors import NonFiniteValues, OutOfMemory
+from server.errors.refusals import UnknownMethod
 from server.errors.rules import is_logged, rule_of
 from server.jobs.deadline import Deadline
 from server.observability.logs import current_request_id
 from server.observability.metrics import UNKNOWN_METHOD, Method, Metrics, exemplar_of
+from server.rpc.messages import read_request, request_reader, send_headers, send_status, serialise
 from server.rpc.status import status_of
 from server.security.caller import current_caller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
+    from contextlib import AbstractContextManager
 
     from grpc import HandlerCallDetails, RpcMethodHandler
 
@@ -42,17 +47,17 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-# A status waits behind the messages that the reader has not taken yet. The handler waits for its delivery no longer
-# than this.
-_STATUS_SECONDS = 0.5
 # Calls of this method that the guard refuses count as rejected jobs.
 _JOB_METHOD = "Generate"
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # not generic at run time
-    """Wraps the handlers of a server. Calls of ``quiet_service`` are frequent and are logged at level debug."""
+    """Wraps the handlers of a server. Calls of ``quiet_service`` are frequent and are logged at level debug.
 
-    def __init__(self, metrics: Metrics, guard: Guard, quiet_service: str) -> None:
+    ``guard`` None: the port serves nothing that needs one.
+    """
+
+    def __init__(self, metrics: Metrics, guard: Guard | None, quiet_service: str) -> None:
         self._metrics = metrics
         self._guard = guard
         self._quiet_service = quiet_service
@@ -62,32 +67,41 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         continuation: Callable[[HandlerCallDetails], Awaitable[_Handler]],
         handler_call_details: HandlerCallDetails,
     ) -> _Handler:
-        """Wraps the handler of a call, or counts a call without a handler."""
+        """Wraps the handler of a call, or refuses a method that has none."""
         handler: _Handler | None = await continuation(handler_call_details)
-        if handler is None:
-            self._count_start(UNKNOWN_METHOD)
-            self._count_end(UNKNOWN_METHOD, grpc.StatusCode.UNIMPLEMENTED, 0.0)
-            return handler  # type: ignore[return-value]  # grpc.aio answers UNIMPLEMENTED
-        _, service, name = handler_call_details.method.split("/")
+        service, _, name = handler_call_details.method.removeprefix("/").partition("/")
+        if handler is None or not _is_implemented(handler):
+            return grpc.stream_stream_rpc_method_handler(self._unknown(service), response_serializer=serialise)
         if handler.unary_unary is not None:
             method = Method("unary", service, name)
-            return grpc.stream_stream_rpc_method_handler(self._unary(handler, method), response_serializer=_write)
+            return grpc.stream_stream_rpc_method_handler(self._unary(handler, method), response_serializer=serialise)
         if handler.unary_stream is not None:
             method = Method("server_stream", service, name)
             return grpc.stream_stream_rpc_method_handler(
-                self._server_stream(handler, method), response_serializer=_write
+                self._server_stream(handler, method), response_serializer=serialise
             )
         method = Method("bidi_stream", service, name)
         return grpc.stream_stream_rpc_method_handler(
-            self._bidi_stream(handler, method), _reader(handler), handler.response_serializer
+            self._bidi_stream(handler, method), request_reader(handler), handler.response_serializer
         )
+
+    def _unknown(self, service: str) -> Callable[[Any, _Context], Awaitable[None]]:
+        """Refuses a method that ``service`` lacks. The label is "other", since a caller may name any method."""
+
+        async def refuse() -> NoReturn:
+            raise UnknownMethod
+
+        async def serve(_requests: Any, context: _Context) -> None:
+            await self._serve(UNKNOWN_METHOD, context, refuse, service)
+
+        return serve
 
     def _unary(self, handler: _Handler, method: Method) -> Callable[[Any, _Context], Awaitable[None]]:
         behaviour: Any = handler.unary_unary
 
         async def serve(_requests: Any, context: _Context) -> None:
             async def respond() -> None:
-                response = await behaviour(await _read(handler, context), context)
+                response = await behaviour(await read_request(handler, context), context)
                 try:
                     await context.write(response)
                 except grpc.aio.InternalError:  # the peer is gone and the cancel is on its way
@@ -103,7 +117,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
 
         async def serve(_requests: Any, context: _Context) -> None:
             async def respond() -> None:
-                await self._send_all(behaviour(await _read(handler, context), context), method, context)
+                await self._send_all(behaviour(await read_request(handler, context), context), method, context)
 
             await self._serve(method, context, respond)
 
@@ -128,7 +142,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
                 try:
                     if not is_open:
                         is_open = True
-                        await _open(context)
+                        await send_headers(context)
                     await context.write(message)
                 except asyncio.CancelledError as error:
                     message = await messages.athrow(error)
@@ -140,14 +154,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         except StopAsyncIteration:
             return
 
-    async def _serve(self, method: Method, context: _Context, respond: Callable[[], Awaitable[None]]) -> None:
+    async def _serve(
+        self, method: Method, context: _Context, respond: Callable[[], Awaitable[None]], service: str = ""
+    ) -> None:
+        """Counts and guards a call. ``service`` is the one to guard where ``method`` is a label only."""
         current_request_id.set(str(uuid.uuid4()))
         deadline = Deadline(context.time_remaining)
         started_at = time.perf_counter()
         self._count_start(method)
         is_let_in = False
         try:
-            with self._guard.admit(method.grpc_service, method.grpc_method, context):
+            with self._admit(service or method.grpc_service, method.grpc_method, context):
                 is_let_in = True
                 await respond()
         except asyncio.CancelledError:
@@ -157,14 +174,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
             status = status_of(error, current_request_id.get())
             if isinstance(error, OutOfMemory):
                 self._metrics.out_of_memory.inc()
+            if isinstance(error, NonFiniteValues):
+                self._metrics.non_finite.labels(error.stage.value, error.expert.value if error.expert else "").inc()
             if is_logged(error):
                 _logger.exception("call failed")
             rule = rule_of(error)
             if not is_let_in and method.grpc_method == _JOB_METHOD:
                 self._metrics.jobs_rejected.labels(rule.label).inc()
             self._count_end(method, status.code, time.perf_counter() - started_at, rule.reason)
-            await _send_status(context, status)
+            await send_status(context, status)
         self._count_end(method, grpc.StatusCode.OK, time.perf_counter() - started_at)
+
+    def _admit(self, service: str, method_name: str, context: _Context) -> AbstractContextManager[None]:
+        return nullcontext() if self._guard is None else self._guard.admit(service, method_name, context)
 
     def _count_start(self, method: Method) -> None:
         self._metrics.calls_started.labels(*method.labels).inc()
@@ -187,48 +209,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         _logger.log(level, "call ended", extra={"fields": fields})
 
 
-def _write(message: Any) -> bytes:
-    """Serialises a protobuf message, or an object that serialises like one."""
-    return message.SerializeToString()  # type: ignore[no-any-return]
+def _is_implemented(handler: _Handler) -> bool:
+    """Returns False for a method that only generated code defines, which raises NotImplementedError.
 
-
-async def _read(handler: _Handler, context: _Context) -> Any:
-    data = await context.read()
-    if data is grpc.aio.EOF:  # type: ignore[attr-defined]  # the stubs lack it
-        # gRPC refused the request for its size, or the caller is gone: then a cancel follows. Otherwise the caller
-        # sent no request.
-        await asyncio.sleep(_STATUS_SECONDS)
-        raise MalformedRequest
-    return _reader(handler)(data)
-
-
-def _reader(handler: _Handler) -> Callable[[bytes], Any]:
-    def read(data: bytes) -> Any:
-        try:
-            return handler.request_deserializer(data)  # type: ignore[misc]  # every handler of stubs has one
-        except Exception as error:  # protobuf's parsers raise types of their own
-            raise MalformedRequest from error
-
-    return read
-
-
-async def _open(context: _Context) -> None:
-    """Sends the headers before the first message, to the end even where the handler is cancelled meanwhile.
-
-    grpc.aio records that the headers are sent when the first write returns. A cancelled write has sent them without
-    that record; gRPC would refuse to send them again with the status, and the caller would wait for ever.
+    A newer library of health or reflection registers methods that this server does not know.
     """
-    opening = asyncio.ensure_future(context.send_initial_metadata(()))
-    try:
-        await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        await asyncio.gather(opening, return_exceptions=True)
-        raise
-
-
-async def _send_status(context: _Context, status: grpc.Status) -> NoReturn:
-    try:
-        async with asyncio.timeout(_STATUS_SECONDS):
-            await context.abort(status.code, status.details, status.trailing_metadata)
-    except (TimeoutError, grpc.aio.InternalError):  # the reader is too slow for it, or gone
-        raise asyncio.CancelledError from None
+    behaviour = handler.unary_unary or handler.unary_stream or handler.stream_stream
+    return not getattr(behaviour, "__module__", "").endswith("_pb2_grpc")

@@ -14,6 +14,7 @@ from engine.api.errors import (
     EngineLost,
     EngineRestarting,
     MatchRefused,
+    NonFiniteValues,
     ScorerMissing,
 )
 from engine.api.fields import Field
@@ -54,7 +55,7 @@ def status_of(error: BaseException, request_id: str) -> grpc.Status:
     """The status that tells a caller about an error."""
     rule = rule_of(error)
     text = rule.public_text or text_of(error)
-    if rule.code is grpc.StatusCode.INTERNAL:
+    if rule.public_text and rule.code is grpc.StatusCode.INTERNAL:  # such a text points to the log
         text = f"{text}: {request_id}"
     code_number: int = rule.code.value[0]
     status = status_pb2.Status(code=code_number, message=text)
@@ -66,17 +67,7 @@ def status_of(error: BaseException, request_id: str) -> grpc.Status:
 
 
 def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Message]:
-    metadata = {"request_id": request_id}
-    if isinstance(error, MatchRefused):
-        metadata |= {"score": f"{error.score:g}", "minimum_score": f"{error.minimum_score:g}"}
-    if isinstance(error, QuotaExceeded):
-        metadata |= {"quota": error.quota, "limit": str(error.limit)}
-    if isinstance(error, DeadlineTooShort):
-        metadata |= {
-            "remaining_seconds": f"{error.remaining_seconds:.3f}",
-            "wait_seconds": f"{error.wait_seconds:.3f}",
-            "work_seconds": f"{error.work_seconds:.3f}",
-        }
+    metadata = {"request_id": request_id, **_figures(error)}
     yield error_details_pb2.ErrorInfo(reason=rule.reason, domain=DOMAIN, metadata=metadata)
     if isinstance(error, InvalidRequest):
         yield _bad_request(error.violations)
@@ -98,6 +89,28 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(round(retry_seconds * 1e9))
         yield error_details_pb2.RetryInfo(retry_delay=delay)
+
+
+def _figures(error: BaseException) -> dict[str, str]:
+    """The metadata of ErrorInfo that belong to the reason."""
+    match error:
+        case MatchRefused():
+            return {"score": f"{error.score:g}", "minimum_score": f"{error.minimum_score:g}"}
+        case NonFiniteValues():
+            part = {"stage": error.stage.value, "precision": error.precision}
+            if error.expert is None:
+                return part
+            step = {"step": str(error.step), "step_count": str(error.step_count)}
+            return {**part, "expert": error.expert.value, **step}
+        case QuotaExceeded():
+            return {"quota": error.quota, "limit": str(error.limit)}
+        case DeadlineTooShort():
+            return {
+                "remaining_seconds": f"{error.remaining_seconds:.3f}",
+                "wait_seconds": f"{error.wait_seconds:.3f}",
+                "work_seconds": f"{error.work_seconds:.3f}",
+            }
+    return {}
 
 
 def _bad_request(violations: tuple[FieldViolation, ...]) -> error_details_pb2.BadRequest:

@@ -1,6 +1,6 @@
 """The settings of a server."""
 
 from server.settings.table import Settings, setting_rows
-from server.settings.values import Address, SettingInvalid
+from server.settings.values import Address, SettingInvalid, UnixAddress
 
-__all__ = ["Address", "SettingInvalid", "Settings", "setting_rows"]
+__all__ = ["Address", "SettingInvalid", "Settings", "UnixAddress", "setting_rows"]

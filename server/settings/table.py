@@ -1,6 +1,7 @@
 """The settings of a server: one table gives flags, environment variables, defaults, help and docs/settings.md.
 
-A flag overrides the environment variable, the environment variable overrides the default.
+A flag overrides the environment variable, the environment variable overrides the default. A variable that is empty or
+white space counts as unset.
 """
 
 from __future__ import annotations
@@ -13,16 +14,20 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from server.settings.values import (
     Address,
     SettingInvalid,
+    UnixAddress,
     address,
-    address_or_none,
     bytes_or_default,
+    listen_address,
+    listen_address_or_none,
     one_of,
     path,
+    permissions,
     seconds,
     url_or_empty,
     whole_number,
     yes_or_no,
 )
+from stillcue.addresses import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,14 +52,23 @@ class Settings:
         "bundle",
         "`bundle` serves the model; `fake` needs no bundle and sends frames of plain colours, for trying clients.",
     )
-    listen: Address = _setting(  # noqa: RUF009
-        address, "127.0.0.1:50051", "Address of the gRPC service. Port 0: any free port."
+    listen: Address | UnixAddress = _setting(  # noqa: RUF009
+        listen_address,
+        "127.0.0.1:50051",
+        "Address of the gRPC service: HOST:PORT or unix:PATH. Port 0: any free port.",
+    )
+    socket_permissions: int = _setting(
+        permissions,
+        "600",
+        "Octal permissions of Unix sockets. Who may write to the file may call: 660 lets its group, 666 every user of "
+        "this machine.",
     )
     allow_insecure: bool = _setting(yes_or_no, "false", "Allow plain text on an address that other machines can reach.")
-    health_listen: Address | None = _setting(  # noqa: RUF009
-        address_or_none,
+    health_listen: Address | UnixAddress | None = _setting(  # noqa: RUF009
+        listen_address_or_none,
         "",
-        "Address of a second port with only the health service, in plain text, for probes without TLS. Empty: none.",
+        "Address of a second port or Unix socket with only the health service, in plain text, for probes without TLS. "
+        "Empty: none.",
     )
     tls_certificate_chain: Path | None = _setting(  # noqa: RUF009
         path, "", "PEM file: the server's certificate, followed by its issuers'. Reloaded when the file changes."
@@ -132,7 +146,10 @@ class Settings:
         "Pause before a lost worker process is restarted. It doubles, up to 60 s, while the process keeps ending.",
     )
     engine_thread_count: int = _setting(
-        whole_number(0, 1_024), "0", "Threads that one graph call may use. 0: one for each core."
+        whole_number(0, 1_024),
+        "0",
+        "Threads that one graph call may use. 0: one for each core, or fewer where the CPU affinity or the quota of "
+        "the container allow fewer; the log names the number.",
     )
     memory_budget_bytes: int | None = _setting(
         bytes_or_default,
@@ -145,6 +162,12 @@ class Settings:
     )
     keepalive_seconds: float = _setting(
         seconds(1, 7_200), "10", "Time without traffic after which the server sends a keepalive ping."
+    )
+    caller_ping_seconds: float = _setting(
+        seconds(0, 7_200),
+        "5",
+        "Shortest time between keepalive pings of a caller while nothing is sent to it. The third earlier ping closes "
+        "the connection (`too_many_pings`). Independent of `--keepalive-seconds`. 0: no limit.",
     )
     ping_timeout_seconds: float = _setting(
         seconds(0.1, 600), "5", "Time to wait for the answer to a keepalive ping before the connection is closed."
@@ -177,6 +200,8 @@ class Settings:
             if text is None:
                 source = environment_name(item.name)
                 text = environment.get(source)
+                if text is not None and not text.strip():
+                    text = None
             if text is not None:
                 values[item.name] = _read(item.metadata["parse"], source, text)
         settings = cls(**values)
@@ -267,4 +292,4 @@ def _read(parse: Callable[[str], Any], source: str, text: str) -> Any:
     try:
         return parse(text)
     except ValueError as error:
-        raise SettingInvalid(f"{source} {text!r} {error}") from None
+        raise SettingInvalid(f"{source} {shown(text)} {error}") from None

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from stillcue.addresses import host_and_port, join_host, unix_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +28,7 @@ class Address:
     port: int
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return join_host(self.host, self.port)
 
     @property
     def is_loopback(self) -> bool:
@@ -36,12 +39,35 @@ class Address:
             return self.host == "localhost"
 
 
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """The path of a Unix socket, at most 107 bytes."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{quote(self.path)}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        return True
+
+
 def address(text: str) -> Address:
     """Reads HOST:PORT."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
-        raise ValueError("is not HOST:PORT with a port from 0 to 65535, for example 127.0.0.1:50051")
-    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+    if text.startswith(("unix:", "unix-abstract:")):
+        raise ValueError("is a Unix socket, which HTTP does not reach; write HOST:PORT, for example 127.0.0.1:9464")
+    if text.startswith("*:"):
+        raise ValueError(f"has no host; for every address of this machine write 0.0.0.0{text[1:]} or [::]{text[1:]}")
+    return Address(*host_and_port(text, example_host="127.0.0.1", lowest_port=0))
+
+
+def listen_address(text: str) -> Address | UnixAddress:
+    """Reads HOST:PORT or unix:PATH."""
+    if text.startswith("unix-abstract:"):
+        raise ValueError("is open to every user of this machine, having no file; write unix:PATH")
+    return UnixAddress(unix_path(text)) if text.startswith("unix:") else address(text)
 
 
 def path(text: str) -> Path | None:
@@ -49,9 +75,16 @@ def path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
-def address_or_none(text: str) -> Address | None:
-    """Reads HOST:PORT; empty: None."""
-    return address(text) if text else None
+def listen_address_or_none(text: str) -> Address | UnixAddress | None:
+    """Reads HOST:PORT or unix:PATH; empty: None."""
+    return listen_address(text) if text else None
+
+
+def permissions(text: str) -> int:
+    """Reads octal permissions that let the owner read and write."""
+    if not re.fullmatch("0?[67][0-7][0-7]", text):
+        raise ValueError("is not octal permissions from 600 to 777, for example 660 for owner and group")
+    return int(text, 8)
 
 
 def yes_or_no(text: str) -> bool:

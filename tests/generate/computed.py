@@ -148,8 +148,13 @@ def accumulating_graphs(
     )
 
 
-def solver_graph(runtime: ComputedRuntime, latents: tuple[int, ...], order: int, batch_count: int) -> ComputedGraph:
-    """``guide_and_step``: the matrix times the tensors of the solver's state, then the predictions."""
+def solver_graph(
+    runtime: ComputedRuntime, latents: tuple[int, ...], order: int, batch_count: int, *, has_magnitude: bool = True
+) -> ComputedGraph:
+    """``guide_and_step``: the matrix times the tensors of the solver's state, then the predictions.
+
+    ``has_magnitude``: also the mean of all absolute values, which graphs of earlier exports do not give.
+    """
     past = [f"x0_{back}" for back in range(1, order + 1)]
     columns = 2 + order + batch_count
 
@@ -158,14 +163,15 @@ def solver_graph(runtime: ComputedRuntime, latents: tuple[int, ...], order: int,
         stacked = np.stack([*state, *inputs["prediction"]])
         assert inputs["matrix"].shape == (3, columns)
         rows = np.tensordot(inputs["matrix"], stacked, axes=1)[:, None]
-        return {"next_latents": rows[0], "sample": rows[1], "x0": rows[2]}
+        magnitude = {"magnitude": np.abs(rows).mean(keepdims=True).ravel()} if has_magnitude else {}
+        return {"next_latents": rows[0], "sample": rows[1], "x0": rows[2], **magnitude}
 
     shapes = dict.fromkeys(("latents", "last_sample", *past), latents)
     return ComputedGraph(
         runtime,
         "guide_and_step",
         {**shapes, "prediction": (batch_count, *latents[1:]), "matrix": (3, columns)},
-        dict.fromkeys(("next_latents", "sample", "x0"), latents),
+        dict.fromkeys(("next_latents", "sample", "x0"), latents) | ({"magnitude": (1,)} if has_magnitude else {}),
         step,
     )
 

@@ -80,7 +80,7 @@ class Parts:
         ):
             module = loading if name in {"plan_memory", "BundleGraphs", "read_manifest"} else bundle_engine
             monkeypatch.setattr(module, name, self._making(name, part))
-        for name in ("prepare_job", "prepare_score_request", "enriched", "report_decoded"):
+        for name in ("prepare_job", "prepare_score_request", "enriched", "report_picture"):
             monkeypatch.setattr(bundle_engine, name, getattr(self, f"_{name}"))
 
     def engine(self, budget_bytes: int | None = 9_000, compute_capability: str | None = "sm_86") -> BundleEngine:
@@ -107,17 +107,17 @@ class Parts:
         self.calls.append(("prepare", *given))
         return "prepared"
 
-    def _prepare_score_request(self, *given: Any) -> tuple[str, str]:
+    def _prepare_score_request(self, *given: Any) -> tuple[Any, str]:
         self.calls.append(("prepare score request", *given))
-        return "decoded", "clip"
+        return SimpleNamespace(upright="decoded", data=given[0].data), "clip"
 
     def _enriched(self, *given: Any) -> str:
         self.calls.append(("enriched", *given))
         return "enriched report"
 
-    def _report_decoded(self, image: Image, picture: Any) -> str:
+    def _report_picture(self, picture: Any) -> str:
         self.reported_count += 1
-        return f"picture report of {image.data.decode()}, {picture}"
+        return f"picture report of {picture.data.decode()}, {picture.upright}"
 
 
 def test_the_engine_is_put_together_from_the_bundle(monkeypatch: pytest.MonkeyPatch) -> None:

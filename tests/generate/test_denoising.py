@@ -12,6 +12,7 @@ from engine.api.errors import Cancelled
 from engine.api.events import Expert
 from engine.generate.denoising import ExpertRun, denoise
 from engine.generate.schedule import flow_schedule
+from engine.runtime.finite import NonFiniteOutput
 from tests.generate.computed import ComputedGraph, ComputedRuntime, execution_on, solver_graph, transformer_graph
 from tests.jobs.scripted import Clock
 
@@ -33,14 +34,14 @@ ROW_TERMS = [embeds + bias / 10.0 for embeds, bias in zip(EMBEDS, BIAS, strict=T
 class Loop:
     """One run of the loop. ``scales`` are the guidance scales of its experts."""
 
-    def __init__(self, schedule: Schedule, **scales: float) -> None:
+    def __init__(self, schedule: Schedule, *, has_magnitude: bool = True, **scales: float) -> None:
         self.runtime, self.schedule = ComputedRuntime(), schedule
         self.scales = {Expert[name]: scale for name, scale in scales.items()}
         self.entered: list[tuple[Expert, int]] = []
         self.buffer_count = 0
         self.experts = {expert: self._expert(expert, scale) for expert, scale in self.scales.items()}
         batch_counts = {run.batch_count for run in self.experts.values()}
-        self.solver: Any = _AnyBatch(self.runtime, schedule.order, batch_counts)
+        self.solver: Any = _AnyBatch(self.runtime, schedule.order, batch_counts, has_magnitude)
 
     def _expert(self, expert: Expert, scale: float) -> ExpertRun:
         batch_count = 2 if scale > 1.0 else 1
@@ -88,8 +89,11 @@ class Loop:
 class _AnyBatch:
     """``guide_and_step`` for one prediction or two, as the graph of a bundle takes both."""
 
-    def __init__(self, runtime: ComputedRuntime, order: int, batch_counts: set[int]) -> None:
-        self._graphs = {count: solver_graph(runtime, LATENTS, order, count) for count in batch_counts}
+    def __init__(self, runtime: ComputedRuntime, order: int, batch_counts: set[int], has_magnitude: bool) -> None:
+        self._graphs = {
+            count: solver_graph(runtime, LATENTS, order, count, has_magnitude=has_magnitude) for count in batch_counts
+        }
+        self.spec = next(iter(self._graphs.values())).spec
 
     def run(self, inputs: Any, outputs: Any) -> None:
         self._graphs[len(inputs["prediction"].array)].run(inputs, outputs)
@@ -189,6 +193,42 @@ def test_a_cancel_stops_before_the_next_call() -> None:
     with pytest.raises(Cancelled):
         next(states)
     assert loop.runtime.calls == ["transformer", "guide_and_step"]
+
+
+@pytest.mark.parametrize("has_magnitude", [True, False], ids=["read", "a bundle of before"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("row", [0, 1], ids=["with the prompt", "with the negative prompt"])
+@pytest.mark.parametrize(("wrong", "step"), [(HIGH, 1), (LOW, 3)])
+def test_a_prediction_that_is_no_number_ends_the_loop_at_its_step(
+    wrong: Expert, step: int, row: int, value: float, has_magnitude: bool
+) -> None:
+    schedule = flow_schedule(4, 5.0, 2, boundary_timestep=900.0)
+    loop = Loop(schedule, has_magnitude=has_magnitude, HIGH_NOISE=3.5, LOW_NOISE=3.5)
+    graph: Any = loop.experts[wrong].graph
+    right = graph._function
+
+    def predict(inputs: Any) -> dict[str, Array]:
+        prediction = right(inputs)["prediction"]
+        prediction[row, -1, -1, 0, 1] = value  # one of all
+        return {"prediction": prediction}
+
+    graph._function = predict
+    done: list[int] = []
+    with np.errstate(invalid="ignore"), pytest.raises(NonFiniteOutput, match="computed NaN or infinity") as caught:
+        done.extend(state.step for state in loop.states())
+    assert done == list(range(step - 1))
+    assert (caught.value.spec, caught.value.step, caught.value.step_count) == (graph.spec, step, 4)
+    assert len(loop.runtime.calls) == 2 * step
+
+
+@pytest.mark.parametrize("has_magnitude", [True, False])
+def test_large_numbers_are_numbers(has_magnitude: bool) -> None:
+    """A mean of magnitudes must not overflow before the latents do."""
+    loop = Loop(flow_schedule(2, 5.0, 2), has_magnitude=has_magnitude, SINGLE=1.0)
+    loop.experts[SINGLE].graph._function = lambda inputs: {  # type: ignore[attr-defined]
+        "prediction": np.full_like(inputs["latents"], 1e30)
+    }
+    assert [np.isfinite(host(state)[0]).all() for state in loop.states()] == [True, True]
 
 
 def test_the_last_two_states_are_kept_apart() -> None:

@@ -189,6 +189,7 @@ class _ByBatch:
 
     def __init__(self, graphs: dict[int, Any], chosen_by: str) -> None:
         self.graphs, self._chosen_by = graphs, chosen_by
+        self.spec = next(iter(graphs.values())).spec
 
     def run(self, inputs: Any, outputs: Any) -> None:
         self.graphs[len(inputs[self._chosen_by].array)].run(inputs, outputs)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import grpc.aio
 
-from stillcue.channel import CHANNEL_OPTIONS, call_metadata, channel_credentials
+from stillcue.channel import call_metadata, channel_credentials, channel_options, checked_target, proxy_note
 from stillcue.errors import ServerError, StillcueError
 from stillcue.ordering import OrderedDecoder
 from stillcue.reports import decode_score
@@ -48,10 +48,12 @@ class AsyncEventStream:
             [Resumption], grpc.aio.UnaryStreamCall[generate_pb2.GenerateRequest, generate_pb2.GenerateResponse]
         ],
         cancel_job: Callable[[str], Awaitable[None]],
+        proxy_note: str,
     ) -> None:
         self.request_id = resumption.request.request_id
         self._make_call = call
         self._cancel_job = cancel_job
+        self._proxy_note = proxy_note
         self._resumption = resumption
         self._decoder = OrderedDecoder(self.request_id)
         self._has_ended = False
@@ -103,7 +105,7 @@ class AsyncEventStream:
         """Returns the next message, resuming a broken stream; None at the end of the stream."""
         while True:
             try:
-                response = await _translated(self._call.read(), self.request_id)
+                response = await _translated(self._call.read(), self._proxy_note, self.request_id)
             except StillcueError as error:
                 if self._is_closed.is_set() or await self._is_closed_within(self._delay_after(error)):
                     raise
@@ -150,17 +152,19 @@ class AsyncClient:
         token: str | None = None,
     ) -> None:
         credentials = channel_credentials(
-            target,
+            checked_target(target),
             tls=tls,
             root_certificates=root_certificates,
             certificate_chain=certificate_chain,
             private_key=private_key,
         )
         self._metadata = call_metadata(token, target, is_encrypted=credentials is not None)
+        self._proxy_note = proxy_note(target)
+        options = channel_options(target)
         self._channel = (
-            grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+            grpc.aio.insecure_channel(target, options=options)
             if credentials is None
-            else grpc.aio.secure_channel(target, credentials, options=CHANNEL_OPTIONS)
+            else grpc.aio.secure_channel(target, credentials, options=options)
         )
         # The generated stub class works with both kinds of channel; the type stubs have two names for it.
         self._stub = cast(
@@ -181,7 +185,7 @@ class AsyncClient:
         Starts the call at once and returns the stream of its events. For the options see ``stillcue.GenerateOptions``.
         """
         resumption = Resumption(generate_request(picture, prompt, options), timeout_seconds)
-        stream = AsyncEventStream(resumption, self._call, self._cancel_job)
+        stream = AsyncEventStream(resumption, self._call, self._cancel_job, self._proxy_note)
         self._streams.add(stream)
         return stream
 
@@ -199,14 +203,14 @@ class AsyncClient:
         """
         request = score_match_request(picture, prompt, options)
         call = self._stub.ScoreMatch(request, timeout=timeout_seconds, metadata=self._metadata)
-        response = await _translated(call)
+        response = await _translated(call, self._proxy_note)
         return decode_score(response)
 
     async def capabilities(self, *, timeout_seconds: float | None = None) -> Capabilities:
         """Returns what the server has loaded: model, sizes, defaults, limits and memory plans."""
         request = capabilities_pb2.GetCapabilitiesRequest()
         call = self._stub.GetCapabilities(request, timeout=timeout_seconds, metadata=self._metadata)
-        response = await _translated(call)
+        response = await _translated(call, self._proxy_note)
         return decode_capabilities(response)
 
     async def aclose(self) -> None:
@@ -224,7 +228,7 @@ class AsyncClient:
         request = generate_pb2.CancelGenerateRequest(request_id=request_id)
         with suppress(StillcueError):
             call = self._stub.CancelGenerate(request, timeout=CANCEL_SECONDS, metadata=self._metadata)
-            await _translated(call)
+            await _translated(call, self._proxy_note)
 
     async def __aenter__(self) -> Self:
         return self
@@ -233,7 +237,7 @@ class AsyncClient:
         await self.aclose()
 
 
-async def _translated(waiting: Awaitable[_Response], request_id: str | None = None) -> _Response:
+async def _translated(waiting: Awaitable[_Response], proxy_note: str, request_id: str | None = None) -> _Response:
     """Awaits an answer and translates gRPC's errors into ``StillcueError``.
 
     gRPC raises ``CancelledError`` for a call that this side cancelled. Unless the task itself was cancelled, that error
@@ -242,7 +246,7 @@ async def _translated(waiting: Awaitable[_Response], request_id: str | None = No
     try:
         return await waiting
     except grpc.aio.AioRpcError as error:
-        raise error_of(error, request_id) from error
+        raise error_of(error, request_id, proxy_note) from error
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 
 import grpc
+
+from stillcue.addresses import check_target, shown, split_host
+from stillcue.proxies import DIRECT, proxy_to
 
 # A raw 1280x704 frame is 2.6 MiB and gRPC's default limit is 4 MiB; 64 MiB leaves room for every size of Wan2.2.
 MAX_RECEIVED_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -16,13 +20,36 @@ KEEPALIVE_TIMEOUT_SECONDS = 20
 # gRPC's default backoff grows to two minutes, far longer than a broken stream usually waits to be resumed.
 LONGEST_RECONNECT_SECONDS = 2
 
-CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
+_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_receive_message_length", MAX_RECEIVED_MESSAGE_BYTES),
     ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
     ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
     ("grpc.max_reconnect_backoff_ms", LONGEST_RECONNECT_SECONDS * 1000),
 )
+
+
+def channel_options(target: str) -> tuple[tuple[str, int | str], ...]:
+    """Returns the options of a channel. A channel to this machine takes no proxy, whatever the environment says.
+
+    A token goes to this machine in plain text, and a proxy would read it.
+    """
+    return (*_OPTIONS, *DIRECT) if is_loopback(target) else _OPTIONS
+
+
+def proxy_note(target: str) -> str:
+    """Returns the end of the message of a call that reached no server: the proxy that applies; empty if none does."""
+    proxy = None if is_loopback(target) else proxy_to(target, os.environ)
+    return "" if proxy is None else proxy.remedy
+
+
+def checked_target(target: str) -> str:
+    """Returns the target. Raises ``ValueError`` that says what to leave out or to add if it is no address."""
+    try:
+        check_target(target)
+    except ValueError as error:
+        raise ValueError(f"the server's address {shown(target)} {error}") from None
+    return target
 
 
 def channel_credentials(
@@ -75,16 +102,22 @@ def is_token(text: str) -> bool:
 
 
 def is_loopback(target: str) -> bool:
-    """Returns True for a gRPC target on this machine: ``localhost``, a loopback address or a Unix socket."""
+    """Returns True for a gRPC target on this machine: ``localhost``, a loopback address or a Unix socket.
+
+    No other name is looked up: the answer could change before gRPC looks it up again, and a proxy looks it up itself.
+    """
     scheme, _, rest = target.partition(":")
     if scheme in {"unix", "unix-abstract"}:
         return True
-    if scheme in {"dns", "ipv4", "ipv6"}:
-        target = rest.rpartition("/")[2]
-    host = target[1:].partition("]")[0] if target.startswith("[") else target.partition(":")[0]
-    if target.count(":") > 1 and not target.startswith("["):  # a bare IPv6 address, without a port
-        host = target
-    if host == "localhost":
+    if scheme in {"ipv4", "ipv6"}:  # several addresses may stand here
+        return all(_is_loopback_host(split_host(item)[0]) for item in rest.rpartition("/")[2].split(","))
+    if scheme == "dns":  # a DNS server of its own may answer anything
+        target = rest.removeprefix("///")
+    return _is_loopback_host(split_host(target)[0])
+
+
+def _is_loopback_host(host: str) -> bool:
+    if host.lower() == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

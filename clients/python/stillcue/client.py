@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from stillcue.channel import CHANNEL_OPTIONS, call_metadata, channel_credentials
+from stillcue.channel import call_metadata, channel_credentials, channel_options, checked_target, proxy_note
 from stillcue.errors import ServerError, StillcueError
 from stillcue.ordering import OrderedDecoder
 from stillcue.reports import decode_score
@@ -45,10 +45,12 @@ class EventStream:
         resumption: Resumption,
         call: Callable[[Resumption], grpc.CallIterator[generate_pb2.GenerateResponse]],
         cancel_job: Callable[[str], None],
+        proxy_note: str,
     ) -> None:
         self.request_id = resumption.request.request_id
         self._make_call = call
         self._cancel_job = cancel_job
+        self._proxy_note = proxy_note
         self._resumption = resumption
         self._decoder = OrderedDecoder(self.request_id)
         self._has_ended = False
@@ -102,7 +104,7 @@ class EventStream:
             try:
                 return next(iter(self._call), None)
             except grpc.RpcError as failure:
-                error = error_of(failure, self.request_id)
+                error = error_of(failure, self.request_id, self._proxy_note)
                 if self._is_closed.is_set():
                     raise error from failure
                 if self._is_closed.wait(self._delay_after(error, failure)):
@@ -129,6 +131,7 @@ class Client:
     other; ``root_certificates`` (PEM) replaces the system's. ``certificate_chain`` and ``private_key`` (PEM) are the
     client's certificate for servers that ask for one. ``token`` is sent with every call as a bearer token, but never in
     plain text to another machine: such contradictions raise ``ValueError``.
+    A target that is no address raises ``ValueError`` too. A proxy of the environment applies to other machines only.
     Connects with the first call. Use it as a context manager or call ``close``, which cancels open streams.
 
     Every method raises a ``stillcue.StillcueError`` if its call fails, and ``OSError`` if a picture's path cannot be
@@ -146,17 +149,19 @@ class Client:
         token: str | None = None,
     ) -> None:
         credentials = channel_credentials(
-            target,
+            checked_target(target),
             tls=tls,
             root_certificates=root_certificates,
             certificate_chain=certificate_chain,
             private_key=private_key,
         )
         self._metadata = call_metadata(token, target, is_encrypted=credentials is not None)
+        self._proxy_note = proxy_note(target)
+        options = channel_options(target)
         self._channel = (
-            grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+            grpc.insecure_channel(target, options=options)
             if credentials is None
-            else grpc.secure_channel(target, credentials, options=CHANNEL_OPTIONS)
+            else grpc.secure_channel(target, credentials, options=options)
         )
         self._stub = service_pb2_grpc.StillcueServiceStub(self._channel)
         self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
@@ -175,7 +180,7 @@ class Client:
         Starts the call at once and returns the stream of its events. For the options see ``stillcue.GenerateOptions``.
         """
         resumption = Resumption(generate_request(picture, prompt, options), timeout_seconds)
-        stream = EventStream(resumption, self._call, self._cancel_job)
+        stream = EventStream(resumption, self._call, self._cancel_job, self._proxy_note)
         with self._lock:
             self._streams.add(stream)
         return stream
@@ -196,7 +201,7 @@ class Client:
         try:
             response = self._stub.ScoreMatch(request, timeout=timeout_seconds, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise error_of(error) from error
+            raise error_of(error, proxy_note=self._proxy_note) from error
         return decode_score(response)
 
     def capabilities(self, *, timeout_seconds: float | None = None) -> Capabilities:
@@ -205,7 +210,7 @@ class Client:
         try:
             response = self._stub.GetCapabilities(request, timeout=timeout_seconds, metadata=self._metadata)
         except grpc.RpcError as error:
-            raise error_of(error) from error
+            raise error_of(error, proxy_note=self._proxy_note) from error
         return decode_capabilities(response)
 
     def close(self) -> None:

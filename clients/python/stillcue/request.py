@@ -6,10 +6,12 @@ Reads no file but the picture. Does not check values: the server does, and names
 from __future__ import annotations
 
 import uuid
+from fractions import Fraction
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from stillcue.frame_rates import sent_frame_rate
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RESUME_WINDOW_SECONDS = 30.0
 Picture = bytes | str | PathLike[str]
-"""An encoded PNG, JPEG or WebP file: its bytes, or its path."""
+"""An encoded picture file (PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF): its bytes, or its path."""
 
 
 class GenerateOptions(TypedDict, total=False):
@@ -33,8 +35,9 @@ class GenerateOptions(TypedDict, total=False):
     """Height; see ``width_px``."""
     frame_count: int
     """Number of frames, 4n + 1; 0: the server's default."""
-    frame_rate: float | None
-    """Intended playback rate in frames per second. Does not change the generated frames."""
+    frame_rate: float | Fraction | None
+    """Intended playback rate in frames per second. Does not change the generated frames. Rates of editors are exact:
+    23.976 and 23.98 are sent as 24000/1001."""
     picture_fit: events.PictureFit | None
     """How the picture is fitted to the clip's aspect ratio; None: cropped around the centre."""
     step_count: int | None
@@ -77,7 +80,7 @@ def generate_request(picture: Picture, prompt: str, options: GenerateOptions) ->
         width_px=options.get("width_px", 0),
         height_px=options.get("height_px", 0),
         frame_count=options.get("frame_count", 0),
-        frame_rate=options.get("frame_rate"),
+        frame_rate=_frame_rate(options.get("frame_rate")),
         picture_fit=_wire_name("PICTURE_FIT", options.get("picture_fit")),
     )
     sampling = generate_pb2.SamplingSpec(
@@ -125,7 +128,7 @@ class ScoreOptions(TypedDict, total=False):
     """Height; see ``width_px``."""
     frame_count: int
     """Number of frames of the intended clip; 0: the server's default."""
-    frame_rate: float | None
+    frame_rate: float | Fraction | None
     """Playback rate of the intended clip in frames per second; None: the model's own."""
     guidance_scale: float | None
     """Guidance scale of the intended clip; None: the server's default."""
@@ -140,12 +143,17 @@ def score_match_request(picture: Picture, prompt: str, options: ScoreOptions) ->
     unknown = options.keys() - ScoreOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"score_match() got an unexpected keyword argument {min(unknown)!r}")
-    return match_pb2.ScoreMatchRequest(image=_image(picture), prompt=prompt, **options)
+    fields: dict[str, Any] = {**options, "frame_rate": _frame_rate(options.get("frame_rate"))}
+    return match_pb2.ScoreMatchRequest(image=_image(picture), prompt=prompt, **fields)
 
 
 def _image(picture: Picture) -> media_pb2.Image:
     data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
     return media_pb2.Image(data=data)
+
+
+def _frame_rate(given: float | Fraction | None) -> float | None:
+    return sent_frame_rate(given) if isinstance(given, int | float | Fraction) else given
 
 
 def _wire_name(prefix: str, member: enum.StrEnum | None) -> str | None:

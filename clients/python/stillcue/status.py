@@ -62,16 +62,23 @@ ERROR_BY_REASON: dict[str, type[StillcueError]] = {
     "EVENTS_DROPPED": ResumeFailed,
 }
 
+# Statuses that gRPC gives by itself to a call that reaches no server.
+_UNANSWERED = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 
-def error_of(call: grpc.RpcError, request_id: str | None = None) -> StillcueError:
+
+def error_of(call: grpc.RpcError, request_id: str | None = None, proxy_note: str = "") -> StillcueError:
     """Returns the typed error of a failed call; grpc's RpcError objects are calls too.
 
-    ``request_id`` is the caller's id of the call; an id in the server's details takes precedence.
+    ``request_id`` is the caller's id of the call; an id in the server's details takes precedence. ``proxy_note`` is
+    added to the message of a call that no server answered.
     """
     code: grpc.StatusCode = call.code()
     details = _details(call, code, request_id)
     kind = ERROR_BY_REASON.get(details.reason or "") or ERROR_BY_STATUS.get(code, ServerError)
-    return kind(call.details() or f"the call ended with {code.name}", details)
+    message = call.details() or f"the call ended with {code.name}"
+    if proxy_note and details.reason is None and code in _UNANSWERED:
+        message = f"{message}; {proxy_note}"
+    return kind(message, details)
 
 
 def closed_client(request_id: str | None) -> StillcueError:

@@ -39,5 +39,16 @@ SERVED = Question(
             width=10,
             is_stacked=True,
         ),
+        Lines(
+            "NaN in the model",
+            "`stillcue_non_finite_total`: should stay at 0. Otherwise the bundle computes NaN or infinity in the stage "
+            "and expert of the line: StillcueModelNonFinite in docs/operations.md.",
+            (
+                Query(
+                    increase("stillcue_non_finite_total", "instance, stage, expert"),
+                    "{{instance}} {{stage}} {{expert}}",
+                ),
+            ),
+        ),
     ),
 )

@@ -59,9 +59,10 @@ def picture_findings(
     values: dict[str, str | int] = {
         "width": report.width_px,
         "height": report.height_px,
-        "sharpness": f"{report.sharpness or 0.0:.0f}",
-        "blockiness": f"{report.blockiness or 1.0:.1f}",
+        "sharpness": f"{report.sharpness:.0f}",
+        "blockiness": f"{report.blockiness:.1f}",
         "count": len(report.text_lines),
+        "pages": report.page_count,
         "coverage": f"{100 * report.text_coverage:.1f}",
     }
     found = [

@@ -12,15 +12,32 @@ from engine.analysis.prompt.language import language_of
 from engine.analysis.prompt.normalised_text import NormalisedText, normalise
 from engine.analysis.prompt.parts import cut
 from engine.analysis.prompt.phrase_parser import ParseState, Phrase, phrases_of
+from engine.analysis.prompt.prompt_text import PromptText, read_prompt
 from engine.analysis.prompt.tokens import Token, tokenise
 from engine.analysis.prompt.vocabulary import NOUN_LISTS, SUBJECT_CLASSES
 from engine.api.prompt_report import Clause, ClauseKind, Noun
 
 
-def parse_clauses(text: str) -> tuple[Clause, ...]:
-    """The clauses of a sentence, in order, without overlaps. Accepts any text; linear time."""
-    normalised = normalise(text)
-    return clauses_of(text, normalised, tokenise(normalised))
+def parse_clauses(prompt: str) -> tuple[Clause, ...]:
+    """The clauses of a prompt, in order, without overlaps. Accepts any text; linear time.
+
+    Spans are places in the prompt; texts are what the model is given there.
+    """
+    text = read_prompt(prompt)
+    normalised = normalise(text.sentence)
+    return in_prompt(clauses_of(text.sentence, normalised, tokenise(normalised)), text)
+
+
+def in_prompt(clauses: Sequence[Clause], text: PromptText) -> tuple[Clause, ...]:
+    """Clauses of the sentence with their places in the prompt."""
+    return tuple(
+        replace(
+            clause,
+            span=text.in_prompt(clause.span),
+            nouns=tuple(replace(noun, span=text.in_prompt(noun.span)) for noun in clause.nouns),
+        )
+        for clause in clauses
+    )
 
 
 def clauses_of(text: str, normalised: NormalisedText, tokens: Sequence[Token]) -> tuple[Clause, ...]:
@@ -35,11 +52,15 @@ def clauses_of(text: str, normalised: NormalisedText, tokens: Sequence[Token]) -
         phrases = _promote(phrases)
     clauses: list[Clause] = []
     tells_motion = any(phrase.kind is ClauseKind.ACTION and phrase.moves for phrase in phrases)
-    stage, goes_on, has_moved = 0, False, False
+    stage, goes_on, has_moved, was_divided = 0, False, False, False
     for phrase in phrases:
         is_new = phrase.is_new_stage and not goes_on and (phrase.moves or not tells_motion)
-        if phrase.kind is ClauseKind.ACTION and (stage == 0 or (is_new and (has_moved or not tells_motion))):
-            stage += 1  # a posture beside a motion is no stage of its own
+        if phrase.kind is ClauseKind.ACTION and (
+            stage == 0 or (is_new and (has_moved or not tells_motion)) or (phrase.is_divided and not was_divided)
+        ):
+            stage += 1  # a posture beside a motion is no stage of its own, unless a mark divides them
+        if phrase.kind is ClauseKind.ACTION:
+            was_divided = phrase.is_divided
         has_moved = has_moved or (phrase.kind is ClauseKind.ACTION and phrase.moves)
         goes_on = phrase.continues or (goes_on and phrase.kind is not ClauseKind.ACTION)
         clauses.append(_clause(text, normalised, phrase, stage if phrase.kind is ClauseKind.ACTION else 0))

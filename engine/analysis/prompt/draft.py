@@ -11,6 +11,7 @@ from engine.analysis.prompt.language import language_of
 from engine.analysis.prompt.normalised_text import NormalisedText, normalise
 from engine.analysis.prompt.parts import SEPARATORS, cut
 from engine.analysis.prompt.phrases import Part
+from engine.analysis.prompt.prompt_text import PromptText, read_prompt
 from engine.analysis.prompt.tokens import HAN, MARK, Token, tokenise
 from engine.api.prompt_report import Clause, Language, ModelRange, Span
 
@@ -31,8 +32,13 @@ class PromptSettings:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A prompt and everything that was parsed from it; ``words`` are its tokens without punctuation."""
+    """A prompt and everything that was parsed from it.
 
+    ``text`` is the sentence without what was pasted along with it; spans are places in it. ``words`` are its tokens
+    without punctuation.
+    """
+
+    source: PromptText
     text: str
     normalised: NormalisedText
     words: tuple[Token, ...]
@@ -72,13 +78,15 @@ class Draft:
         return tuple(map(tuple, groups))
 
 
-def draft(text: str, settings: PromptSettings) -> Draft:
+def draft(prompt: str, settings: PromptSettings) -> Draft:
     """Parses a prompt. Accepts any text; linear time."""
+    source = read_prompt(prompt)
+    text = source.sentence
     normalised = normalise(text)
     tokens = tokenise(normalised)
     clauses = clauses_of(text, normalised, tokens)
     words = tuple(token for token in tokens if token.script != MARK)
-    return Draft(text, normalised, words, cut(tokens), clauses, language_of(tokens), settings)
+    return Draft(source, text, normalised, words, cut(tokens), clauses, language_of(tokens), settings)
 
 
 def has_sequence(tokens: Iterable[Token]) -> bool:

@@ -56,6 +56,14 @@ class Issue:
     additions: tuple[str, ...] = ()
 
 
+_COMPARED = frozenset({"I15", "W20"})  # compare the prompt with the negative prompt and with the picture
+
+
+def is_about_wording(code: str) -> bool:
+    """True for a finding on the sentence alone: not on settings, the negative prompt or the picture."""
+    return finding_table()[code].field is Field.PROMPT and code not in _COMPARED
+
+
 @functools.cache
 def finding_table() -> Mapping[str, FindingRow]:
     """All rows by code, in the order of the table."""

@@ -44,7 +44,7 @@ def normalise(sentence: str) -> NormalisedText:
     ends: list[int] = []
     position = 0
     while position < len(sentence):
-        end = _end_of_cluster(sentence, position)
+        end = end_of_cluster(sentence, position)
         cluster = sentence[position : min(end, position + 1 + _LONGEST_RUN_OF_MARKS)]
         for folded in unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", cluster).casefold()):
             if folded.isspace():
@@ -60,7 +60,8 @@ def normalise(sentence: str) -> NormalisedText:
     return NormalisedText("".join(characters), tuple(starts), tuple(ends))
 
 
-def _end_of_cluster(sentence: str, start: int) -> int:
+def end_of_cluster(sentence: str, start: int) -> int:
+    """The end of the character that starts here, with the marks that join it."""
     end = start + 1
     while end < len(sentence) and (
         ord(sentence[end]) >= 0x300  # plain text takes the short way

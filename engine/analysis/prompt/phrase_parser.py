@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.analysis.prompt.camera import camera_end, direction_of
+from engine.analysis.prompt.negations import excluded_from, is_manner
 from engine.analysis.prompt.phrases import Part, Use, moves, names_something
 from engine.analysis.prompt.places import leading_place, resting_place, trailing_place
 from engine.analysis.prompt.tokens import HAN, Token
@@ -22,7 +23,8 @@ class Phrase:
     """A clause before its stage is numbered.
 
     ``predicate`` is the index at which the subject of a phrase taken for environment ends, None without a predicate;
-    ``continues`` tells that the next action accompanies this one, as after 着.
+    ``continues`` tells that the next action accompanies this one, as after 着; ``is_divided`` that a mark of time or a
+    number of a list stands before the part.
     """
 
     kind: ClauseKind
@@ -31,6 +33,7 @@ class Phrase:
     is_new_stage: bool = False
     predicate: int | None = None
     continues: bool = False
+    is_divided: bool = False
 
 
 @dataclass(slots=True)
@@ -55,8 +58,13 @@ def phrases_of(part: Part, state: ParseState) -> list[Phrase]:
     while first < len(part.tokens) and _only_leads_in(part.tokens, first):
         first += 1
     tokens, uses = part.tokens[first:], part.uses[first:]
+    if tokens and is_manner(tokens, 0):
+        tokens, uses = tokens[2:], uses[2:]
     while tokens and tokens[-1].is_in("ask"):
         tokens, uses = tokens[:-1], uses[:-1]
+    if Use.MAIN in uses:
+        excluded = excluded_from(tokens, uses.index(Use.MAIN))
+        tokens, uses = tokens[:excluded], uses[:excluded]
     if not tokens or (tokens[0].is_in("negation") and not tokens[0].is_in("still")):
         return []  # what must not be there appears in no clause
     end = camera_end(tokens, goes_on=state.last is ClauseKind.CAMERA)
@@ -68,10 +76,10 @@ def phrases_of(part: Part, state: ParseState) -> list[Phrase]:
             drifts = any(use is Use.MAIN and moves(token) for token, use in zip(rest, uses[end:], strict=True))
             return [Phrase(ClauseKind.CAMERA, tokens, is_moving or drifts)]
         head = Phrase(ClauseKind.CAMERA, tokens[:end], is_moving)
-        return [head, *_subject_and_action(rest, uses[end:], state)]
+        return [head, *_subject_and_action(rest, uses[end:], state, part.is_divided)]
     if Use.MAIN not in uses and Use.ALONG not in uses:
         return _still_phrases(tokens, uses)
-    return _subject_and_action(tokens, uses, state)
+    return _subject_and_action(tokens, uses, state, part.is_divided)
 
 
 def _only_leads_in(tokens: Sequence[Token], index: int) -> bool:
@@ -109,7 +117,9 @@ def _with_place(tokens: tuple[Token, ...], *, is_moving: bool) -> list[Phrase]:
     return phrases
 
 
-def _subject_and_action(tokens: tuple[Token, ...], uses: tuple[Use | None, ...], state: ParseState) -> list[Phrase]:
+def _subject_and_action(
+    tokens: tuple[Token, ...], uses: tuple[Use | None, ...], state: ParseState, is_divided: bool
+) -> list[Phrase]:
     verbs = [index for index, use in enumerate(uses) if use is Use.MAIN]
     verbs = verbs or [index for index, use in enumerate(uses) if use is Use.ALONG]
     if not verbs:
@@ -132,7 +142,8 @@ def _subject_and_action(tokens: tuple[Token, ...], uses: tuple[Use | None, ...],
     else:
         attribute = any(use is Use.ATTRIBUTE and moves(t) for t, use in zip(named, uses[lead:start], strict=True))
         phrases += _with_place(named, is_moving=attribute)
-    return phrases + _actions(predicate, [index - start for index in verbs], not goes_along)
+    actions = _actions(predicate, [index - start for index in verbs], is_divided or not goes_along)
+    return phrases + [replace(phrase, is_divided=is_divided) for phrase in actions]
 
 
 def _goes_along(verb: Token, head: Token | None) -> bool:

@@ -25,12 +25,13 @@ class Part:
     """A run of words between two separators or connectives.
 
     ``uses`` has the use of each token, None for a token that is no verb. ``follows_connective`` tells that a word such
-    as "and" or "然后" introduces the part.
+    as "and" or "然后" introduces the part, ``is_divided`` that a mark of time or a number of a list does.
     """
 
     tokens: tuple[Token, ...]
     uses: tuple[Use | None, ...]
     follows_connective: bool
+    is_divided: bool = False
 
 
 def is_verb(token: Token) -> bool:

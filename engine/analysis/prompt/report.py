@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from itertools import islice
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
-from engine.analysis.prompt.checks import ANY_LANGUAGE, ENGLISH_AND_CHINESE
+from engine.analysis.prompt.acceptance import is_better
+from engine.analysis.prompt.checks import issues_of
+from engine.analysis.prompt.checks.pasted import silent_edits
+from engine.analysis.prompt.clauses import in_prompt
 from engine.analysis.prompt.draft import Draft, PromptSettings, draft
-from engine.analysis.prompt.findings import Issue, finding_of, finding_table
+from engine.analysis.prompt.findings import Issue, finding_of
 from engine.analysis.prompt.rewriting import rewrite
 from engine.api.errors import InvalidJob, Violation
 from engine.api.fields import Field
-from engine.api.prompt_report import Language, ModelRange, PromptReport, Severity, Span
+from engine.api.prompt_report import Language, ModelRange, PromptReport, Span
 
 _LONGEST_REWRITTEN = 5_000  # characters; a longer rewriting would not be read
-_MOST_OF_A_KIND = 20  # issues of one check; more would bury the other findings
-_NOT_ABOUT_WORDING = frozenset({"I15", "W20"})  # they compare the prompt with the negative prompt and the picture
-_WEIGHTS = {Severity.ERROR: 4, Severity.WARNING: 2, Severity.INFO: 1}
+_LONGEST_TRIED_AGAIN = 2_000  # characters; a longer rewriting that fails is not tried with fewer replacements
 
 
 def report_prompt(
@@ -45,39 +46,51 @@ def report_prompt(
         guidance_scale, duration_seconds, negative_prompt, token_count, tuple(absent_nouns), model or ModelRange()
     )
     read = draft(text, settings)
-    issues = _issues(read)
+    issues = issues_of(read)
     message_language = language or (Language.ZH if read.language is Language.ZH else Language.EN)
-    rewritten, additions = _rewritten(read, issues)
-    findings = tuple(finding_of(issue, message_language) for issue in issues)
-    return PromptReport(read.language, read.clauses, findings, rewritten, additions)
+    rewritten, additions = _rewritten(read)
+    findings = tuple(finding_of(_in_prompt(read, issue), message_language) for issue in issues)
+    return PromptReport(read.language, in_prompt(read.clauses, read.source), findings, rewritten, additions)
 
 
-def _issues(read: Draft) -> list[Issue]:
-    checks = ANY_LANGUAGE if read.language is Language.OTHER else ANY_LANGUAGE + ENGLISH_AND_CHINESE
-    found = [issue for check in checks for issue in islice(check(read), _MOST_OF_A_KIND)]
-    order = list(finding_table())
-    return sorted(found, key=lambda issue: (order.index(issue.code), issue.span or Span(0, 0)))
+def _in_prompt(read: Draft, issue: Issue) -> Issue:
+    """An issue with its place in the prompt; one on the whole text has all of the prompt."""
+    if issue.span is None:
+        return issue
+    if issue.span == Span(0, len(read.source.given.text)):
+        return replace(issue, span=Span(0, len(read.source.prompt)))
+    return replace(issue, span=read.source.given.in_prompt(issue.span))
 
 
-def _rewritten(read: Draft, issues: list[Issue]) -> tuple[str | None, tuple[str, ...]]:
-    """The rewritten prompt, if it has fewer or lighter findings than the original, and the words it moved out."""
-    if len(read.text) > _LONGEST_REWRITTEN or all(issue.replacement is None for issue in issues):
+def _rewritten(read: Draft) -> tuple[str | None, tuple[str, ...]]:
+    """The rewritten prompt and the words it moved out; None if no set of replacements makes a better prompt."""
+    given = read.source.given.text
+    if len(given) > _LONGEST_REWRITTEN:
         return None, ()
-    text = rewrite(read.text, issues, read.language)
-    again = _issues(draft(text, PromptSettings(model=read.settings.model)))
-    if not text or text == read.text or _weight(again) >= _weight(issues):
+    read = replace(read, settings=replace(read.settings, token_count=None, absent_nouns=()))  # of the original alone
+    issues = issues_of(read)
+    codes = list(dict.fromkeys(issue.code for issue in issues if issue.replacement is not None))
+    silent = list(silent_edits(read))
+    if not codes and not silent:
         return None, ()
-    return text, tuple(dict.fromkeys(word for issue in issues for word in issue.additions))
+    for chosen in _choices(codes) if len(given) <= _LONGEST_TRIED_AGAIN else [frozenset(codes)]:
+        made = [issue for issue in issues if issue.code in chosen]
+        text = rewrite(given, [*made, *silent], read.language)
+        if text and text != given:
+            again = draft(text, read.settings)
+            if is_better(read, issues, again, issues_of(again)):
+                moved = (word for issue in issues for word in issue.additions if issue in made or word not in text)
+                return text, tuple(dict.fromkeys(moved))
+    return None, ()
 
 
-def _weight(issues: list[Issue]) -> int:
-    table = finding_table()
-    total = 0
-    for issue in issues:
-        row = table[issue.code]
-        if row.field is Field.PROMPT and issue.code not in _NOT_ABOUT_WORDING:
-            total += _WEIGHTS[row.cases[issue.case].severity]
-    return total
+def _choices(codes: Sequence[str]) -> Iterator[frozenset[str]]:
+    """All findings with a replacement, all but one, one alone."""
+    yield frozenset(codes)
+    if len(codes) > 1:
+        yield from (frozenset(codes) - {code} for code in reversed(codes))
+    if len(codes) > 2:
+        yield from (frozenset({code}) for code in codes)
 
 
 def _check(

@@ -75,6 +75,8 @@ def foreign(head: bytes) -> str | None:
     """What a file is that begins with ``head``, and the remedy, if the file holds no weights; None if it may."""
     if not head:
         return "is empty; download the file again"
+    if _is_header_length(head):
+        return None
     if fault := _stand_in(head, "weights"):
         return fault
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -84,7 +86,7 @@ def foreign(head: bytes) -> str | None:
         (
             f"is {what}; {remedy}"
             for offset, magic, what, remedy in OTHER_FORMATS
-            if head[offset : offset + len(magic)] == magic and not _is_header_length(head)
+            if head[offset : offset + len(magic)] == magic
         ),
         None,
     )
@@ -140,8 +142,8 @@ def _is_pickle(head: bytes) -> bool:
 
 
 def _is_header_length(head: bytes) -> bool:
-    """True if the file begins as safetensors does: eight length bytes and an opening brace."""
-    return head[8:9] == b"{"
+    """True if the file begins as safetensors does: eight length bytes, of which the last are zero, and a brace."""
+    return head[8:9] == b"{" and head[5:8] == bytes(3)
 
 
 def _is_plain_text(head: bytes) -> bool:

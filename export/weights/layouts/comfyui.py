@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.api.capabilities import Family
 from export.errors import ExportError
 from export.weights.component_files import ComponentFiles
-from export.weights.expert_names import expert_of_file
+from export.weights.expert_names import expert_of_name
 from export.weights.files.recognition import WEIGHT_ENDINGS, folder_contents
 from export.weights.layouts.folders import LAYOUTS, FoundFolder
 from export.weights.layouts.transformer_family import family_of_transformer
@@ -96,7 +96,7 @@ def _transformers(files: Sequence[Path]) -> Iterator[tuple[Family, _Candidate]]:
         except ExportError:
             continue
         if family is not None:
-            expert = expert_of_file(file.name)
+            expert = expert_of_name(file)
             roles = ("transformer", "transformer_2") if expert is None else (expert,)
             yield family, _Candidate(file, ("transformer",) if family is Family.WAN22_TI2V_5B else roles)
 

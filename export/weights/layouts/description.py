@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from export.weights.checkpoint import Checkpoint
 from export.weights.component_files import OpenComponent
+from export.weights.names.layout import Layout
+
+_NAMES: Mapping[Layout, str] = {"diffusers": "Diffusers'", "official": "official", "gguf": "llama.cpp's"}
 
 
 def describe(checkpoint: Checkpoint) -> Iterator[str]:
@@ -20,4 +23,5 @@ def describe(checkpoint: Checkpoint) -> Iterator[str]:
 
 def _form(opened: OpenComponent) -> str:
     below = f" below {opened.names.prefix.rstrip('.')!r}" if opened.names.prefix else ""
-    return f"{opened.names.layout} names{below}, {opened.form}"
+    names = "transformers'" if opened.names.kind == "text_encoder" and opened.names.layout == "diffusers" else None
+    return f"{names or _NAMES[opened.names.layout]} names{below}, {opened.form}"

@@ -12,7 +12,7 @@ from export.options import ComponentOptions
 from export.weights.checkpoint import Checkpoint
 from export.weights.component_files import ComponentFiles
 from export.weights.configuration import read_json
-from export.weights.expert_names import expert_of_file
+from export.weights.expert_names import expert_of_name
 from export.weights.files.recognition import read_head
 from export.weights.layouts.comfyui import single_files_folder
 from export.weights.layouts.folders import LAYOUTS, FoundFolder, diffusers_folder, is_official, official_folder
@@ -49,7 +49,7 @@ def open_checkpoint(folder: Path | None, options: ComponentOptions = ComponentOp
             folder,
             settings,
             components,
-            options.tokenizer or found.tokenizer,
+            options.tokenizer or _tokenizer(found, components),
             warnings=tuple(_warnings(components)),
         )
     _require_folder(folder)
@@ -81,6 +81,12 @@ def _without_index(
     )
 
 
+def _tokenizer(found: FoundFolder, components: Mapping[str, ComponentFiles]) -> Path | None:
+    """The folder's tokenizer; None where it is missing and the file that an option gives may carry one."""
+    is_missing = found.tokenizer is not None and not found.tokenizer.exists()
+    return None if is_missing and components["text_encoder"].option else found.tokenizer
+
+
 def _assumed(name: str, settings: PipelineSettings, components: Mapping[str, ComponentFiles]) -> Iterator[str]:
     yield f"scheduler: {settings.described()} (of {name}: this layout states none)"
     without = [label for label, part in components.items() if part.configuration_file is None]
@@ -91,7 +97,7 @@ def _assumed(name: str, settings: PipelineSettings, components: Mapping[str, Com
 def _warnings(components: Mapping[str, ComponentFiles]) -> Iterator[str]:
     for name in ("transformer", "transformer_2"):
         part = components.get(name)
-        said = None if part is None or part.option is None else expert_of_file(part.path.name)
+        said = None if part is None or part.option is None else expert_of_name(part.path)
         if part is not None and said not in {None, name} and "transformer_2" in components:
             yield f"warning: {part.label} is named like the other expert; check that the two are not swapped"
 

@@ -19,7 +19,10 @@ def open_adapters(
 
     Raises ``ExportError`` as ``Adapter.open`` does.
     """
-    return tuple(Adapter.open(file, shapes, component=component, strength=strength) for file, strength in options)
+    return tuple(
+        Adapter.open(file, shapes, component=component, strength=strength, skips_image_keys=skips)
+        for file, strength, skips in options
+    )
 
 
 class FusedWeights:

@@ -1,136 +1,125 @@
-"""Key names of adapter files: three layouts for Wan, mapped to parameters of the checkpoint.
+"""Names of modules in adapter files, mapped to parameters of the checkpoint.
 
-* ``transformer.blocks.0.attn1.to_q.lora_A.weight``: Diffusers and PEFT, modules as in the checkpoint;
-* ``diffusion_model.blocks.0.self_attn.q.lora_down.weight``: the official modules, as ComfyUI and LightX2V write them,
-  also with ``lora_A``/``lora_B``, ``diff`` (added to the weight), ``diff_b`` (to the bias) and ``diff_m`` (to the
-  modulation of a block);
-* ``lora_unet_blocks_0_self_attn_q.lora_down.weight``: kohya and musubi, official modules with underscores.
+A file names modules as Diffusers does (``blocks.0.attn1.to_q``) or as the official repository does
+(``blocks.0.self_attn.q``), with points or with underscores between the parts (``blocks_0_self_attn_q``). Whatever
+stands before that and fits all keys of the file is its prefix: ``transformer.``, ``diffusion_model.``,
+``base_model.model.``, ``lora_unet_``, ``lycoris_``, ``pipe.dit.``, or nothing.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
-Role = Literal["down", "up", "alpha", "weight", "bias", "modulation"]
+from export.weights.lora.forms import Role, split_key
+from export.weights.names.layout import name_table
 
-# Endings of keys; longer ones first where one is the end of another.
-_ENDINGS: tuple[tuple[str, Role], ...] = (
-    (".lora_A.default.weight", "down"),
-    (".lora_B.default.weight", "up"),
-    (".lora_A.weight", "down"),
-    (".lora_B.weight", "up"),
-    (".lora_down.weight", "down"),
-    (".lora_up.weight", "up"),
-    (".lora.down.weight", "down"),
-    (".lora.up.weight", "up"),
-    (".lora_B.bias", "bias"),
-    (".alpha", "alpha"),
-    (".diff_m", "modulation"),
-    (".diff_b", "bias"),
-    (".diff", "weight"),
-)
-_PREFIXES = ("base_model.model.", "model.diffusion_model.", "diffusion_model.")
+_OFFICIAL = name_table("transformer", "official")
+_SUFFIXES: Mapping[Role, str] = {"bias": "bias", "up_bias": "bias", "modulation": "scale_shift_table"}
 
-# From Diffusers' module names to the official ones (diffusers/scripts/convert_wan_to_diffusers.py, read backwards).
-_OFFICIAL = (
-    (r"\.attn1\.", ".self_attn."),
-    (r"\.attn2\.", ".cross_attn."),
-    (r"\.to_out\.0$", ".o"),
-    (r"\.to_([qkv])$", r".\1"),
-    (r"\.ffn\.net\.0\.proj$", ".ffn.0"),
-    (r"\.ffn\.net\.2$", ".ffn.2"),
-    (r"(blocks\.\d+)\.norm2$", r"\1.norm3"),
-    (r"^condition_embedder\.time_proj$", "time_projection.1"),
-    (r"^condition_embedder\.(time|text)_embedder\.linear_1$", r"\1_embedding.0"),
-    (r"^condition_embedder\.(time|text)_embedder\.linear_2$", r"\1_embedding.2"),
-    (r"^proj_out$", "head.head"),
-)
+
+@dataclass(frozen=True)
+class _Spelling:
+    """One way to write all keys of a file: the prefix, and the names that follow it."""
+
+    prefix: str
+    names: str
 
 
 @dataclass(frozen=True)
 class ParameterChange:
-    """The parameter that a key of an adapter changes, and how.
+    """A key of an adapter: the parameter that it changes, its role, and the key without prefix and ending."""
 
-    ``module`` is the key without its ending, which all keys of one module share.
-    """
-
+    key: str
     parameter: str
     role: Role
     module: str
+
+
+@dataclass(frozen=True)
+class FoundChanges:
+    """The keys of a file, each with its change. ``unknown`` are keys without a parameter.
+
+    ``mixed`` are two keys that are not spelled in one way; then ``changes`` is empty.
+    """
+
+    prefix: str
+    changes: tuple[ParameterChange, ...]
+    unknown: tuple[str, ...] = ()
+    mixed: tuple[str, str] | None = None
+
+
+@dataclass
+class _Module:
+    """A module under one of its names: the parameters that it has, by suffix, and the conventions of the name."""
+
+    parameters: dict[str, str] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
 
 
 class ParameterNames:
     """Finds parameters of a transformer by the names that adapters give them."""
 
     def __init__(self, parameters: Iterable[str]) -> None:
-        self._parameters = set(parameters)
-        modules = {name.rpartition(".")[0] for name in self._parameters if name.endswith((".weight", ".bias"))}
-        self._modules: dict[str, str] = {}
-        for module in modules:
-            official = official_name(module)
-            for alias in (module, official, *(f"lora_unet_{item.replace('.', '_')}" for item in (module, official))):
-                self._modules[alias] = module
+        self._parameters = frozenset(parameters)
+        self._modules: dict[str, _Module] = {}
+        for parameter in self._parameters:
+            module, _, suffix = parameter.rpartition(".")
+            if suffix in {"weight", "bias"}:
+                self._add("Diffusers", module, suffix, parameter)
+                self._add("official", _OFFICIAL.module_from_diffusers(module) or module, suffix, parameter)
+            elif suffix == "scale_shift_table":  # of a block, or of the head, whose table lies at the top
+                for names in ("Diffusers", "official"):
+                    self._add(names, module or "head", suffix, parameter)
 
-    def change(self, key: str) -> ParameterChange | None:
-        """The change that a key stands for; None if this transformer has no such parameter."""
-        for ending, role in _ENDINGS:
-            if key.endswith(ending):
-                module = _without_prefix(key.removesuffix(ending))
-                parameter = self._parameter(module, role)
-                return ParameterChange(parameter, role, module) if parameter in self._parameters else None
-        return None
+    def find(self, keys: Iterable[str]) -> FoundChanges:
+        """Finds the spelling that fits all keys, and the parameter of each."""
+        unknown: list[str] = []
+        found: list[tuple[str, str, Role]] = []
+        left: set[_Spelling] | None = None
+        for key in keys:
+            parts = split_key(key)
+            spellings = self._spellings(*parts) if parts else set()
+            if parts is None or not spellings:
+                unknown.append(key)
+                continue
+            if left is not None and not left & spellings:
+                return FoundChanges("", (), tuple(unknown), (found[0][0], key))
+            left = spellings if left is None else left & spellings
+            found.append((key, *parts))
+        if left is None:
+            return FoundChanges("", (), tuple(unknown))
+        prefix = min(spelling.prefix for spelling in left)
+        return FoundChanges(prefix, tuple(self._change(prefix, *item) for item in found), tuple(unknown))
 
-    def _parameter(self, module: str, role: Role) -> str:
-        if role == "modulation":  # of a block, or of the head, whose table lies at the top
-            return "scale_shift_table" if module == "head" else f"{module}.scale_shift_table"
-        return f"{self._modules.get(module, module)}.{'bias' if role == 'bias' else 'weight'}"
+    def names_parameter(self, key: str) -> bool:
+        """Whether a key with any prefix is the name of a weight or bias itself, as in a checkpoint."""
+        module, _, suffix = key.rpartition(".")
+        return any(suffix in found.parameters for _, found in self._matches(module))
 
+    def _add(self, names: str, module: str, suffix: str, parameter: str) -> None:
+        for separator in "._":
+            found = self._modules.setdefault(module.replace(".", separator), _Module())
+            found.parameters[suffix] = parameter
+            found.names.add(f"{names}{separator}")
 
-def official_name(module: str) -> str:
-    """The official repository's name for a module of Diffusers' ``WanTransformer3DModel``."""
-    for pattern, replacement in _OFFICIAL:
-        module = re.sub(pattern, replacement, module)
-    return module
+    def _matches(self, module: str) -> Iterable[tuple[str, _Module]]:
+        """Every prefix after which the rest is the name of a module."""
+        for start in range(len(module)):
+            if start == 0 or not module[start - 1].isalnum():
+                found = self._modules.get(module[start:])
+                if found is not None:
+                    yield module[:start], found
 
+    def _spellings(self, module: str, role: Role) -> set[_Spelling]:
+        suffix = _SUFFIXES.get(role, "weight")
+        return {
+            _Spelling(prefix, names)
+            for prefix, found in self._matches(module)
+            if suffix in found.parameters
+            for names in found.names
+        }
 
-def of_component(keys: Iterable[str], component: str) -> list[str]:
-    """The keys that belong to one expert.
-
-    A file for both experts has keys below ``transformer.`` and ``transformer_2.``. A file for one expert, whichever,
-    has keys below ``transformer.`` alone: then all of its keys belong.
-    """
-    keys = list(keys)
-    experts = {prefix for key in keys if (prefix := key.partition(".")[0]) in {"transformer", "transformer_2"}}
-    if len(experts) < 2:
-        return keys
-    return [key for key in keys if key.partition(".")[0] not in experts - {component}]
-
-
-def _without_prefix(module: str) -> str:
-    for prefix in _PREFIXES:
+    def _change(self, prefix: str, key: str, module: str, role: Role) -> ParameterChange:
         module = module.removeprefix(prefix)
-    return re.sub(r"^transformer(_2)?\.", "", module)
-
-
-def metadata_scale(metadata: Mapping[str, object], module: str) -> float | None:
-    """The scale of a module, alpha / rank, from Diffusers' ``lora_adapter_metadata``; None if it is not stated.
-
-    By PEFT's rules a pattern matches modules whose name ends with it, and ``use_rslora`` divides by the root of the
-    rank.
-    """
-    settings = {re.sub(r"^transformer(_2)?\.", "", key): item for key, item in metadata.items()}
-    alpha = _by_pattern(settings.get("alpha_pattern"), module, settings.get("lora_alpha"))
-    rank = _by_pattern(settings.get("rank_pattern"), module, settings.get("r"))
-    if not isinstance(alpha, int | float) or not isinstance(rank, int | float):
-        return None
-    return float(alpha / (rank**0.5 if settings.get("use_rslora") else rank))
-
-
-def _by_pattern(patterns: object, module: str, default: object) -> object:
-    for pattern, value in patterns.items() if isinstance(patterns, dict) else ():
-        if re.match(rf"(.*\.)?({pattern})$", module):
-            return value
-    return default
+        return ParameterChange(key, self._modules[module].parameters[_SUFFIXES.get(role, "weight")], role, module)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stillcue import __version__
 from stillcue.cli.connection import add_connection, check_connection
 from stillcue.events import PictureFit
+from stillcue.frame_rates import read_frame_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,13 +99,18 @@ def _add_clip(parser: argparse.ArgumentParser) -> None:
     """Adds the options that describe a clip, for ``generate`` and ``score``."""
     parser.add_argument("--size", type=_size, default=(0, 0), metavar="WxH", help="default: by the picture's aspect")
     parser.add_argument("--frames", type=_integer(1, _LARGEST_INT32), default=0, metavar="N", help="4n + 1")
-    parser.add_argument("--fps", type=float, metavar="F", help="frames per second that the clip is shown at")
+    parser.add_argument("--fps", type=_frame_rate, metavar="F", help="frames per second of playback: 24, 24000/1001")
     parser.add_argument("--guidance", type=float, metavar="G", help="guidance scale; 1 switches guidance off")
     parser.add_argument("--negative", type=_text, metavar="TEXT", help="what the clip must not show")
 
 
 def _add_picture_and_prompt(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("picture", type=_input, metavar="PICTURE", help="PNG, JPEG or WebP file: the first frame")
+    parser.add_argument(
+        "picture",
+        type=_input,
+        metavar="PICTURE",
+        help="picture file (PNG, JPEG, AVIF …): the first frame",
+    )
     parser.add_argument("prompt", type=_text, metavar="SENTENCE", help="subject, action and change of environment")
 
 
@@ -139,6 +145,13 @@ def _fit(text: str) -> PictureFit:
     if text not in names:
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}")
     return PictureFit(text.replace("-", "_"))
+
+
+def _frame_rate(text: str) -> float:
+    try:
+        return read_frame_rate(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
 
 
 def _integer(lowest: int, highest: int) -> Callable[[str], int]:

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stillcue.channel import is_loopback, is_token
+from stillcue.channel import checked_target, is_loopback, is_token
 
 if TYPE_CHECKING:
     from stillcue.client import Client
@@ -31,9 +31,10 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--server",
-        default=os.environ.get(SERVER_VARIABLE) or DEFAULT_SERVER,
+        type=_server,
+        default=_variable(SERVER_VARIABLE) or DEFAULT_SERVER,
         metavar="HOST:PORT",
-        help=f"default: {SERVER_VARIABLE}, else {DEFAULT_SERVER}",
+        help=f"or unix:PATH; default: {SERVER_VARIABLE}, else {DEFAULT_SERVER}",
     )
     tls = group.add_mutually_exclusive_group()
     tls.add_argument("--tls", action="store_true", default=None, help="encrypt; default except to this machine")
@@ -48,7 +49,7 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         group.add_argument(
             flag,
             type=_bytes,
-            default=os.environ.get(variable) or None,
+            default=_variable(variable),
             metavar="FILE.pem",
             help=f"{meaning} [{variable}]",
         )
@@ -56,7 +57,7 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         "--token-file",
         type=_token,
         dest="token",
-        default=os.environ.get(TOKEN_FILE_VARIABLE) or None,
+        default=_variable(TOKEN_FILE_VARIABLE),
         metavar="FILE",
         help=f"a token for the server [{TOKEN_FILE_VARIABLE}]",
     )
@@ -90,6 +91,13 @@ def connect(options: argparse.Namespace) -> Client:
     )
 
 
+def _server(text: str) -> str:
+    try:
+        return checked_target(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _bytes(text: str) -> bytes:
     try:
         return Path(text).read_bytes()
@@ -105,7 +113,13 @@ def _token(text: str) -> str:
 
 
 def _token_of_environment(parser: argparse.ArgumentParser) -> str | None:
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    token = (_variable(TOKEN_VARIABLE) or "").strip()
     if token and not is_token(token):
         parser.error(f"{TOKEN_VARIABLE} does not hold one token and nothing else")
     return token or None
+
+
+def _variable(name: str) -> str | None:
+    """Returns an environment variable; None if it is unset, empty or white space."""
+    text = os.environ.get(name, "")
+    return text if text.strip() else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from contextlib import contextmanager
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import av
@@ -15,6 +14,7 @@ from PIL import Image
 
 from stillcue.cli.files import replacing
 from stillcue.events import Frame, FrameEncoding
+from stillcue.frame_rates import exact_frame_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def open_mp4(path: Path, *, width_px: int, height_px: int, frame_rate: float, cr
     with replacing(path) as temporary:
         container = av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
         with container:
-            rate = Fraction(frame_rate).limit_denominator(1001)
+            rate = exact_frame_rate(frame_rate)
             if crf is None:
                 stream = container.add_stream("libx264rgb", rate=rate, options={"qp": "0"})
                 stream.pix_fmt = "rgb24"

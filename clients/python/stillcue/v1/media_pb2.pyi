@@ -11,6 +11,11 @@ class ImageFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     IMAGE_FORMAT_PNG: _ClassVar[ImageFormat]
     IMAGE_FORMAT_JPEG: _ClassVar[ImageFormat]
     IMAGE_FORMAT_WEBP: _ClassVar[ImageFormat]
+    IMAGE_FORMAT_GIF: _ClassVar[ImageFormat]
+    IMAGE_FORMAT_BMP: _ClassVar[ImageFormat]
+    IMAGE_FORMAT_TIFF: _ClassVar[ImageFormat]
+    IMAGE_FORMAT_AVIF: _ClassVar[ImageFormat]
+    IMAGE_FORMAT_HEIF: _ClassVar[ImageFormat]
 
 class FrameEncoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -31,6 +36,11 @@ IMAGE_FORMAT_UNSPECIFIED: ImageFormat
 IMAGE_FORMAT_PNG: ImageFormat
 IMAGE_FORMAT_JPEG: ImageFormat
 IMAGE_FORMAT_WEBP: ImageFormat
+IMAGE_FORMAT_GIF: ImageFormat
+IMAGE_FORMAT_BMP: ImageFormat
+IMAGE_FORMAT_TIFF: ImageFormat
+IMAGE_FORMAT_AVIF: ImageFormat
+IMAGE_FORMAT_HEIF: ImageFormat
 FRAME_ENCODING_UNSPECIFIED: FrameEncoding
 FRAME_ENCODING_RAW_RGB: FrameEncoding
 FRAME_ENCODING_PNG: FrameEncoding

@@ -28,7 +28,7 @@ def check_length(draft: Draft) -> Iterator[Issue]:
         yield Issue("E01", "short", draft.whole, {"length": han + words, "example": example_for(draft)})
     token_count = draft.settings.token_count
     if token_count is None:
-        token_count = len(draft.normalised.text) // _LONGEST_PIECE
+        token_count = len(draft.source.given.text) // _LONGEST_PIECE
     if token_count > _TOKEN_LIMIT:
         yield Issue("E02", "tokens", draft.whole, {"length": token_count, "limit": _TOKEN_LIMIT})
     elif han + words > _MOST_UNITS:

@@ -22,11 +22,12 @@ _NOT_CONCRETE = frozenset({"place", "sky"})
 
 
 def check_motion(draft: Draft) -> Iterator[Issue]:
-    """E05."""
+    """E05; ``unsure`` if an unlisted word may be the verb."""
     moves = any(clause.moves for clause in draft.clauses)
     on_purpose = any(token.is_in("still", "vague") for token in draft.words)
     if draft.words and not moves and not on_purpose and not _orders_motion(draft):
-        yield Issue("E05", "still", draft.whole, {"example": example_for(draft)})
+        knows_all = all(token.lists or not token.text[0].isalpha() for token in draft.words)
+        yield Issue("E05", "still" if knows_all else "unsure", draft.whole, {"example": example_for(draft)})
 
 
 def check_vague_verbs(draft: Draft) -> Iterator[Issue]:
@@ -48,7 +49,7 @@ def check_actions(draft: Draft) -> Iterator[Issue]:
     if seconds is not None and count > math.ceil(seconds / _SECONDS_OF_AN_ACTION):
         limit = math.ceil(seconds / _SECONDS_OF_AN_ACTION)
         yield Issue("W08", "crowded", _of_stages(draft, 1), {"count": count, "seconds": seconds, "limit": limit})
-    if count > 1 and not has_sequence(draft.words):
+    if count > 1 and not has_sequence(draft.words) and not _divided(draft):
         yield Issue("I07", "unordered", _of_stages(draft, 2), {"count": count}, _ordered(draft))
 
 
@@ -62,9 +63,17 @@ def check_static_share(draft: Draft) -> Iterator[Issue]:
         if not any(clause.moves for clause in segment)
         and bisect_left(on_purpose, segment[0].span.start) == bisect_left(on_purpose, segment[-1].span.end)
     ]
+    if draft.source.is_json:
+        return  # its values are clauses of one sentence
     if len(shown) >= _FEWEST_SEGMENTS and len(shown) > len(still) > len(shown) / 2:
         span = Span(still[0][0].span.start, still[-1][-1].span.end)
         yield Issue("W10", "static", span, {"count": len(still), "total": len(shown)})
+
+
+def _divided(draft: Draft) -> bool:
+    """True if a mark of time or a number of a list stands between two actions."""
+    staged = [draft.source.in_given(clause.span).start for clause in draft.clauses if clause.stage]
+    return any(mark.divides and staged[0] < mark.span.start < staged[-1] for mark in draft.source.marks)
 
 
 def _orders_motion(draft: Draft) -> bool:

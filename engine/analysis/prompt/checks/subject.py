@@ -10,7 +10,7 @@ from engine.analysis.prompt.inflection import with_s
 from engine.analysis.prompt.phrases import is_verb
 from engine.analysis.prompt.tokens import Token
 from engine.analysis.prompt.vocabulary import BASE
-from engine.api.prompt_report import ClauseKind, Span
+from engine.api.prompt_report import Clause, ClauseKind, Span
 
 _PLURALS = frozenset({"people", "men", "women", "children", "them", "mice", "geese"})
 _STAGE_SETTING = frozenset({ClauseKind.ENVIRONMENT, ClauseKind.STYLE})
@@ -39,15 +39,24 @@ def check_subject(draft: Draft) -> Iterator[Issue]:
 
 
 def check_subject_place(draft: Draft) -> Iterator[Issue]:
-    """I04."""
+    """I04: not in JSON, whose keys come in any order."""
+    if draft.source.is_json:
+        return
     for index, clause in enumerate(draft.clauses):
         if clause.kind is not ClauseKind.SUBJECT:
             continue
-        earlier = [c for c in draft.clauses[:index] if c.kind in _STAGE_SETTING and not c.moves]
+        earlier = [
+            c for c in draft.clauses[:index] if c.kind in _STAGE_SETTING and not c.moves and not _is_rank(draft, c)
+        ]
         acts = any(later.kind is ClauseKind.ACTION for later in draft.clauses[index:])
         if acts and earlier and draft.separated(earlier[-1].span, clause.span):
             yield Issue("I04", "late", clause.span, {"word": clause.text, "before": earlier[0].text})
         return
+
+
+def _is_rank(draft: Draft, clause: Clause) -> bool:
+    """True for a clause of quality tags alone, which set no stage."""
+    return all(token.is_in("quality") for token in draft.words if _starts_in(draft, token, clause.span))
 
 
 def _order(draft: Draft, words: Sequence[Token]) -> Issue:

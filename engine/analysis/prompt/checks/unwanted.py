@@ -1,4 +1,4 @@
-"""Checks for things that a prompt should not name: negated ones, negative terms, things not in the picture."""
+"""Checks for things that a prompt should not name: negated ones, and terms of the negative prompt."""
 
 from __future__ import annotations
 
@@ -7,26 +7,24 @@ from collections.abc import Iterator, Sequence
 
 from engine.analysis.prompt.draft import Draft
 from engine.analysis.prompt.findings import Issue
+from engine.analysis.prompt.negations import SHOWING_VERBS, negation_places
 from engine.analysis.prompt.normalised_text import normalise
-from engine.analysis.prompt.phrases import is_verb
-from engine.analysis.prompt.tokens import HAN, Token
+from engine.analysis.prompt.tokens import Token
 
 _ITEMS = re.compile(r"[,;.。、|\n]+")
 _EMPTY_WORDS = ("determiner", "auxiliary", "order", "coverb")
-_SHOWING_VERBS = frozenset({"show", "have", "出现", "有", "让", "add", "include", "显示", "any", "look"})
+_JOINING = ("conjunction", "localizer")
 
 
 def check_negations(draft: Draft) -> Iterator[Issue]:
-    """W13: at most one issue for each part of the sentence."""
+    """W13: one issue for each negation."""
     for part in draft.parts:
-        for index, token in enumerate(part.tokens):
-            if not token.is_in("negation") or token.is_in("still") or _is_set_phrase(part.tokens, index):
-                continue
-            span = draft.span(part.tokens[index:])
-            content = _content(draft, part.tokens[index + 1 :])
+        places = negation_places(part.tokens)
+        for place, following in zip(places, [*places[1:], len(part.tokens)], strict=False):
+            span = draft.span(part.tokens[place:following])
+            content = _content(draft, part.tokens[place + 1 : following])
             values = {"word": draft.quote(span), "content": content or draft.quote(span)}
             yield Issue("W13", "negation", span, values, "" if content else None, (content,) if content else ())
-            break
 
 
 def check_negative_prompt(draft: Draft) -> Iterator[Issue]:
@@ -50,29 +48,14 @@ def check_negative_prompt(draft: Draft) -> Iterator[Issue]:
         position += 1
 
 
-def check_absent_nouns(draft: Draft) -> Iterator[Issue]:
-    """W20: nouns that the scorer did not find in the picture."""
-    for span in draft.settings.absent_nouns:
-        yield Issue("W20", "absent", span, {"word": draft.quote(span)})
-
-
-def _is_set_phrase(tokens: Sequence[Token], index: int) -> bool:
-    """True for 不 that negates nothing: inside an unlisted word (不锈钢), or between verb and complement (看不清)."""
-    token = tokens[index]
-    if token.script != HAN or len(token.text) > 1:
-        return False
-    after = tokens[index + 1] if index + 1 < len(tokens) else None
-    if after is None or not after.lists:
-        return True
-    return index > 0 and is_verb(tokens[index - 1]) and after.is_in("aspect")
-
-
 def _content(draft: Draft, tokens: Sequence[Token]) -> str:
     """The negated thing, without the verb of showing: "不要出现其他人" → "其他人"."""
-    start = 0
-    while start < len(tokens) and (tokens[start].text in _SHOWING_VERBS or tokens[start].is_in(*_EMPTY_WORDS)):
+    start, end = 0, len(tokens)
+    while start < end and (tokens[start].text in SHOWING_VERBS or tokens[start].is_in(*_EMPTY_WORDS)):
         start += 1
-    return draft.quote(draft.span(tokens[start:])) if start < len(tokens) else ""
+    while end > start and tokens[end - 1].is_in(*_JOINING):
+        end -= 1
+    return draft.quote(draft.span(tokens[start:end])) if start < end else ""
 
 
 def _is_word(text: str, start: int, end: int) -> bool:

@@ -1,0 +1,1 @@
+"""Reads what decoders do not tell or do not check: colour chunks, frames, pages, compressions, coded sizes."""
