@@ -1,9 +1,13 @@
-"""Memory and time of quantising an A14B expert of true size, 57 GB in float32, with the exporter's streaming pass.
+"""Memory and time of quantising an A14B expert of true size with the exporter's streaming pass.
 
     python -m benchmarks.quantise_stream --json FILE [--blocks N] [--format int4|int8|fp8] [--moments]
+                                         [--layout diffusers|comfyui-fp8]
 
-The expert has the shapes of ``Wan2.2-I2V-A14B`` and lies in sparse shards of 5 GB. They are all zeros, which take no
-disk space and take the same time to quantise as other numbers. ``--blocks`` quantises only the first blocks: peak
+The expert has the shapes of ``Wan2.2-I2V-A14B``. With ``--layout diffusers`` it lies in sparse shards of 5 GB, 57 GB of
+float32; with ``comfyui-fp8`` in one sparse file of 14.5 GB with official names: 8-bit floats with a scale for each
+weight of the linears in blocks, the rest in float16, dequantised as they are read. The tensors are all zeros, which
+take no disk space and take the same time to quantise as other numbers.
+``--blocks`` quantises only the first blocks: peak
 memory depends on the largest weights, which every block has, and ``expert_seconds`` is extrapolated by bytes. The
 output is deleted afterwards. ``--moments`` adds the feedback of calibrated four-bit rounding, with second moments of
 the true size.
@@ -21,6 +25,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks.processes import first_line, spawn
 from benchmarks.report import Report
@@ -36,17 +41,21 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
     parser.add_argument("--blocks", type=int, default=_BLOCK_COUNT, help="transformer blocks to quantise")
     parser.add_argument("--format", default="int4", choices=("int4", "int8", "fp8"))
+    parser.add_argument("--layout", default="diffusers", choices=("diffusers", "comfyui-fp8"))
     parser.add_argument("--moments", action="store_true", help="with feedback from second moments")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        expert_bytes = _write_sparse(Path(name) / "transformer", expert_shapes())
+        is_single = options.layout == "comfyui-fp8"
+        write = write_fp8_scaled if is_single else _write_sparse
+        expert_bytes = write(Path(name) / "transformer", expert_shapes())
         arguments = (name, str(options.blocks), options.format, str(int(options.moments)))
         process = spawn("benchmarks.quantise_stream", "--worker", *arguments)
         figures: dict[str, float] = {"expert_bytes": expert_bytes, **json.loads(first_line(process))}
         process.communicate()
     figures["expert_seconds"] = figures["pass_seconds"] * expert_bytes / figures["read_bytes"]
     figures["expert_cpu_seconds"] = figures["cpu_seconds"] * expert_bytes / figures["read_bytes"]
-    report = Report(f"quantise_stream_{options.format}{'_moments' * options.moments}", figures, _TARGETS)
+    form = f"{options.format}{'_fp8_scaled' * is_single}{'_moments' * options.moments}"
+    report = Report(f"quantise_stream_{form}", figures, _TARGETS)
     report.show()
     report.write(options.json)
 
@@ -100,6 +109,43 @@ def _write_sparse(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> int:
     return total
 
 
+def write_fp8_scaled(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Writes one sparse file as ComfyUI has them; returns the bytes of its data."""
+    from export.weights.names.layout import name_table
+
+    table = name_table("transformer", "official")
+    entries: dict[str, object] = {}
+    scales: dict[str, float] = {}
+    offset = 0
+
+    def add(name: str, dtype: str, shape: tuple[int, ...], size: int) -> None:
+        nonlocal offset
+        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + size]}
+        offset += size
+
+    for inside, shape in shapes.items():
+        name = str(table.from_diffusers(inside))
+        count = functools.reduce(int.__mul__, shape)
+        if inside.startswith("blocks.") and inside.endswith(".weight") and len(shape) == 2:
+            scale = name.removesuffix("weight") + "scale_weight"
+            scales[scale] = 0.01 * (1 + len(scales) % 7)
+            add(scale, "F32", (), 4)
+            add(name, "F8_E4M3", shape, count)
+        else:
+            add(name, "F16", shape, 2 * count)
+    add("scaled_fp8", "F8_E4M3", (0,), 0)
+    folder.mkdir(parents=True)
+    file = folder / "wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors"
+    _write_shard(file, entries, offset)
+    start = file.stat().st_size - offset
+    with file.open("r+b") as stream:
+        for name, value in scales.items():
+            place: Any = entries[name]
+            stream.seek(start + place["data_offsets"][0])
+            stream.write(struct.pack("<f", value))
+    return offset
+
+
 def _write_shard(file: Path, entries: Mapping[str, object], byte_count: int) -> None:
     header = json.dumps(entries).encode()
     file.write_bytes(struct.pack("<Q", len(header)) + header)
@@ -114,9 +160,9 @@ def quantise(folder: Path, block_count: int, form: str, with_moments: bool) -> d
     from export.quantise.calibration import Calibration, group_size
     from export.quantise.recipes import recipe_for
     from export.quantise.writer import write_tensors
-    from export.weights.shards import Shards
+    from export.weights.component_files import ComponentFiles
 
-    source = Shards.open(folder / "transformer")
+    source = ComponentFiles("transformer", folder / "transformer").open().shards
     linears = {name.removesuffix(".weight"): source.shape(name) for name in source.names() if name.endswith("weight")}
 
     def moments(linear: str) -> torch.Tensor:
@@ -140,7 +186,7 @@ def quantise(folder: Path, block_count: int, form: str, with_moments: bool) -> d
         "pass_seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time() - started_cpu,
         "peak_bytes": peak_resident_bytes(),
-        "read_bytes": sum(source.weight(name).byte_count for name in encodings),
+        "read_bytes": sum(source.tensor(name).byte_count for name in encodings),
         "written_bytes": out.stat().st_size,
     }
 

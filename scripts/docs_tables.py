@@ -86,6 +86,28 @@ def picture_findings_table() -> str:
     )
 
 
+def checkpoint_forms_table() -> str:
+    """One row for each form of stored weights, read or refused."""
+    from export.weights.files.gguf_file import READABLE_TYPES
+    from export.weights.quantised_forms import READABLE_FORMS, UNREADABLE_FORMS
+
+    read = [(name, "read", note) for name, note in READABLE_FORMS]
+    read.append(("GGUF: " + ", ".join(READABLE_TYPES), "read", "dequantised piece by piece"))
+    refused = [
+        (name, "refused", f"… is quantised in the form of {name} (…), which cannot be read; give the file in …")
+        for _, name in UNREADABLE_FORMS
+    ]
+    return _table(("form", "", "what one gets"), (*read, *refused))
+
+
+def checkpoint_files_table() -> str:
+    """One row for each kind of file that lies where weights are expected."""
+    from export.weights.files.recognition import OTHER_FORMATS
+
+    rows = dict.fromkeys((what, f"FILE is {what}; {remedy}") for _, _, what, remedy in OTHER_FORMATS)
+    return _table(("file", "sentence"), rows)
+
+
 def addresses_table() -> str:
     """One row for each kind of address that people write."""
     return _table(("address", "the client answers", "`--listen` answers"), address_rows())
@@ -132,6 +154,8 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("errors.md", "errors", errors_table),
     ("findings.md", "prompt findings", prompt_findings_sections),
     ("findings.md", "picture findings", picture_findings_table),
+    ("inputs.md", "forms of weights", checkpoint_forms_table),
+    ("inputs.md", "files in place of weights", checkpoint_files_table),
     ("inputs.md", "addresses", addresses_table),
     ("inputs.md", "frame rates", frame_rates_table),
     ("inputs.md", "adapter forms", adapter_forms_table),

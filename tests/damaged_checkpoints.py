@@ -175,3 +175,10 @@ def as_gguf(changed: Callable[[State], State] = lambda state: state, name: str =
         write_gguf((folder / name).with_suffix(".gguf"), tensors)
 
     return change
+
+
+def many_tensors(count: int) -> bytes:
+    """A safetensors file of empty tensors."""
+    entry = b'"%05x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
+    header = b"{" + b",".join(entry % number for number in range(count)) + b"}"
+    return struct.pack("<Q", len(header)) + header

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.damaged_checkpoints import (
     Change,
     all_of,
     in_place_of,
+    many_tensors,
     saved_by_torch,
     torch_archive,
     with_content,
@@ -340,3 +342,36 @@ def test_an_index_of_shards_that_leads_out_of_its_folder(checkpoint: Path, capsy
     )
     all_of(with_content(index.relative_to(checkpoint).as_posix(), b'{"weight_map": {"a": 1}}'))(checkpoint)
     assert refused(checkpoint, capsys) == f"{index} is not a shard index; download the component again"
+
+
+_PAGE_ROWS: dict[str, tuple[Change, str]] = {
+    "git-lfs pointer": (with_content(TRANSFORMER, POINTER), TRANSFORMER),
+    "web page": (with_content(TRANSFORMER, PAGE), TRANSFORMER),
+    "empty file": (with_content(TRANSFORMER, b""), TRANSFORMER),
+    "text": (OTHER_FILES["text"][0], TRANSFORMER),
+    "link to nothing": (OTHER_FILES["link to nothing"][0], TRANSFORMER),
+    "unfinished download": (OTHER_FILES["interrupted download"][0], "diffusion_pytorch_model.safetensors.aria2"),
+    "pickle with more than tensors": (OTHER_FILES["module"][0], _ALONE),
+    "more than 65,536 tensors": (with_content(TRANSFORMER, many_tensors(65_537)), TRANSFORMER),
+}
+
+
+def _rows_of_the_page() -> dict[str, str]:
+    page = (Path(__file__).parent.parent / "docs" / "inputs.md").read_text(encoding="utf-8")
+    table = page.partition("| file | sentence |\n|---|---|\n")[2].partition("\n\n")[0]
+    return {row.split("|")[1].strip(): row.split("|")[2].strip() for row in table.splitlines()}
+
+
+def test_the_page_names_every_kind_of_file() -> None:
+    assert set(_rows_of_the_page()) == set(_PAGE_ROWS)
+
+
+@pytest.mark.parametrize("row", _PAGE_ROWS)
+def test_the_page_says_what_the_export_says(checkpoint: Path, capsys: pytest.CaptureFixture[str], row: str) -> None:
+    change, name = _PAGE_ROWS[row]
+    change(checkpoint)
+    shown = str(checkpoint / name) if "/" in name else name
+    parts = re.split("FILE|TARGET|MODULE\\.NAME|…", _rows_of_the_page()[row])
+    said = refused(checkpoint, capsys, ways=["--dry-run"])
+    assert re.search(".*".join(map(re.escape, parts)), said), said
+    assert shown in said

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from export.__main__ import main
+from export.weights.quantised_forms import UNREADABLE_FORMS
+from scripts.docs_tables import DOCUMENTATION, updated
 from tests.checkpoint_layouts import State, fp8_scaled, renamed, write_official
 from tests.checkpoints import TinyModel, write_checkpoint
 from tests.damaged_checkpoints import (
@@ -198,6 +200,15 @@ QUANTISED: dict[str, tuple[Change, str]] = {
     ),
     "HQQ": (_linear(W_q=torch.zeros(128, 64, dtype=_U8)), "W_q"),
 }
+
+
+def test_the_tables_of_the_page_are_those_of_the_code() -> None:
+    page = (DOCUMENTATION / "inputs.md").read_text(encoding="utf-8")
+    assert page == updated("inputs.md", page), "run python -m scripts.docs_tables"
+
+
+def test_every_form_that_the_page_refuses_is_tried() -> None:
+    assert set(QUANTISED) == {name for _, name in UNREADABLE_FORMS}
 
 
 @pytest.mark.parametrize("form", QUANTISED)

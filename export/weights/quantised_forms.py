@@ -25,6 +25,13 @@ _SCALES = ("scale_weight", "weight_scale", "weight.scale")
 _INPUT_SCALES = ("scale_input", "input_scale")
 _COMFY_FORM = "comfy_quant"
 READABLE_COMFY_FORMS = ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fn_scaled", "int8", "int8_tensorwise")
+# What ``dequantised`` reads, for docs/inputs.md.
+READABLE_FORMS = (
+    ("F32, F16, BF16, F64", "kept"),
+    ("F8_E4M3 or F8_E5M2 with scales (`scale_weight`, `weight_scale`, `weight.scale`)", "multiplied when read"),
+    ("F8_E4M3 or F8_E5M2 without any scale", "values count as they are; the plan says “without scales”"),
+    ("I8 with scales", "multiplied when read"),
+)
 # Beginnings of the endings with which other quantisers store their tensors.
 UNREADABLE_FORMS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("weight.absmax", "weight.quant_map", "weight.quant_state", "weight.nested"), "bitsandbytes in 4 bits (NF4, FP4)"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from export.errors import ExportError
 from export.weights.configuration import read_json
@@ -21,6 +21,7 @@ _JSON_NAME = "tokenizer.json"
 _OWN = "give the folder google/umt5-xxl of the official checkpoint, or its spiece.model or tokenizer.json"
 # An embedding has some rows more than the tokenizer has tokens: umT5-xxl's has 256,384.
 _MAX_SPARE_ROWS = 1024
+_MAX_EXTRA_TOKENS = 1000  # umT5's has 300; each becomes a token, before anything compares with the vocabulary
 
 
 def load_tokenizer(path: Path | None, model: bytes | None = None) -> PreTrainedTokenizerBase:
@@ -58,8 +59,8 @@ def load_tokenizer_folder(folder: Path, remedy: str) -> PreTrainedTokenizerBase:
 
     for file in sorted(folder.glob("*token*.json")):
         _check_content(file, remedy)
-        if file.name != _JSON_NAME and "auto_map" in read_json(file, remedy):
-            raise ExportError(f"{file} names code of its own (auto_map), which the exporter does not run; {remedy}")
+        if file.name != _JSON_NAME:
+            _check_options(file, read_json(file, remedy), remedy)
     return _loaded(
         folder,
         remedy,
@@ -75,6 +76,14 @@ def check_vocabulary(tokenizer: PreTrainedTokenizerBase, row_count: int) -> None
             f"the tokenizer has {token_count} tokens and the text encoder {row_count}: they are not of one model; give "
             "the tokenizer of google/umt5-xxl as --tokenizer"
         )
+
+
+def _check_options(file: Path, content: Mapping[str, Any], remedy: str) -> None:
+    if "auto_map" in content:
+        raise ExportError(f"{file} names code of its own (auto_map), which the exporter does not run; {remedy}")
+    extra = content.get("extra_ids", 0)
+    if not isinstance(extra, int) or not 0 <= extra <= _MAX_EXTRA_TOKENS:
+        raise ExportError(f"{file} has extra_ids {repr(extra)[:50]}, beyond {_MAX_EXTRA_TOKENS}; {remedy}")
 
 
 def _is_there(file: Path) -> bool:

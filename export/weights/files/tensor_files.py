@@ -21,6 +21,7 @@ from export.weights.files.torch_file import read_torch_file
 
 _REMEDY = "download the component again"
 _MAX_TENSORS = 65_536  # a file with every component of both experts in 4-bit form has 20,000
+_MAX_NAME_BYTES = 255
 _MAX_SHARING = 4  # tensors of a file that torch.save wrote may share their bytes
 _MAX_INDEX_BYTES = 4 * 1024 * 1024
 
@@ -77,13 +78,17 @@ def _tensors(file: Path) -> Iterator[tuple[str, StoredTensor]]:
             yield from read_gguf_file(file)
 
 
+def _is_file_name(name: str) -> bool:
+    return len(name.encode(errors="replace")) <= _MAX_NAME_BYTES and "\0" not in name
+
+
 def _indexed(folder: Path, index: Path) -> Sequence[Path]:
     require_file(index)
     try:
         if index.stat().st_size > _MAX_INDEX_BYTES:
             raise ExportError(f"{index} has {index.stat().st_size} bytes, too many for a shard index; {_REMEDY}")
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        is_plain = bool(names) and all(name == Path(name).name for name in names)
+        is_plain = bool(names) and all(name == Path(name).name and _is_file_name(name) for name in names)
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise ExportError(f"{index} is not a shard index; {_REMEDY}") from error
     if not is_plain:

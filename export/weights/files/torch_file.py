@@ -7,6 +7,7 @@ much as its pickle. The tensors are then mapped from the file like those of safe
 
 from __future__ import annotations
 
+import logging
 import pickle
 import struct
 import zipfile
@@ -27,6 +28,7 @@ _LARGE_LOCATOR = struct.Struct("<4sLQL")
 _MAX_DIRECTORY_BYTES = 16 * 1024 * 1024
 _MAX_COMMENT_BYTES = 65_535
 _MAX_NAMED = 3
+_FAKE_TENSOR_LOG = logging.getLogger("torch._subclasses.fake_tensor")
 # Folders of a checkpoint of a training that hold the weights, beside those of the optimiser.
 _NESTS = ("state_dict", "model", "module", "generator_ema", "generator", "ema")
 
@@ -105,6 +107,7 @@ def _check_directory(file: Path) -> None:
 def _state(file: Path) -> Mapping[Any, Any]:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
+    _FAKE_TENSOR_LOG.disabled = True  # the error is told in a sentence; torch would print a stack trace too
     try:
         with FakeTensorMode():  # tensors without storage
             loaded = torch.load(file, map_location="cpu", weights_only=True)
@@ -115,6 +118,8 @@ def _state(file: Path) -> Mapping[Any, Any]:
         ) from error
     except Exception as error:  # torch has many errors for damaged archives
         raise _damaged(file, "is damaged") from error
+    finally:
+        _FAKE_TENSOR_LOG.disabled = False
     while isinstance(loaded, Mapping) and not any(isinstance(item, torch.Tensor) for item in loaded.values()):
         nested = next((loaded[name] for name in _NESTS if isinstance(loaded.get(name), Mapping)), None)
         if nested is None:
