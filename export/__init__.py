@@ -16,12 +16,13 @@ Folders, each importing only from folders below it:
 * ``bundle``: the export itself: plan, check, order of the steps, manifest.
 * ``tracing``: components become ONNX graphs. ``tensorrt``: graphs become engines.
 * ``quantise``: encodings of weights, and the command that measures the inputs of linears.
-* ``weights``: checkpoint, shards, parameters, LoRA adapters.
+* ``weights``: checkpoint in any layout, tensors of its files, parameters, LoRA adapters.
 
 Vocabulary:
 
-* checkpoint: a model in the Diffusers layout; a component is one of its folders.
-* shard: a safetensors file of a component.
+* checkpoint: a model in one of the layouts that people have; its components are the transformers, the VAE and the text
+  encoder.
+* shard: a file of a component, and ``Shards`` the tensors of all of them under the names of Diffusers.
 * weight source: weights by name, read one at a time, from shards or with adapters fused.
 * encoding: how one weight is stored: passed through, or quantised.
 * component weights: the stored weights of a component in the form that its graphs read.
