@@ -210,7 +210,7 @@ OTHER_FILES: dict[str, tuple[Change, str]] = {
         _link("../../blobs/0123"),
         f"{{}}/{TRANSFORMER} is a link to ../../blobs/0123, which is missing; {_AGAIN}",
     ),
-    "folder for a file": (_folder_for_file, f"{{}}/{TRANSFORMER} is a folder; give the file of weights"),
+    "folder for a file": (_folder_for_file, f"{{}}/{TRANSFORMER} is a folder; give a file of weights"),
     "file for a folder": (
         _file_for_folder,
         f"{{}}/vae is of no known format: it has neither a safetensors header nor another known beginning; {_AGAIN}",

@@ -56,7 +56,7 @@ def recognise(file: Path) -> FileFormat:
     return "safetensors"
 
 
-def read_head(file: Path, remedy: str = _GIVE) -> bytes:
+def read_head(file: Path, remedy: str = "give a file of weights") -> bytes:
     """The first bytes of a file. Raises ``ExportError`` for a file that cannot be read."""
     try:
         with file.open("rb") as stream:
