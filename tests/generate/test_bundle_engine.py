@@ -23,6 +23,7 @@ from engine.generate import bundle_engine, loading, opening
 from engine.generate.bundle_engine import BundleEngine, seeded_noise
 from engine.generate.loading import load_bundle
 from engine.memory.plan import BundleMemoryPlan
+from engine.runtime.choice import Choice
 from tests.generate.computed import ComputedRuntime
 from tests.jobs.scripted import prepared
 
@@ -293,7 +294,8 @@ class Opened:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[Any, ...]] = []
-        choice = SimpleNamespace(runtime="the runtime", compute_capability="sm_86", gpu_bytes=24)
+        runtime: Any = "the runtime"
+        choice = Choice(runtime, "sm_86", gpu_bytes=24)
         for name, result in (
             ("parse_manifest", "the manifest"),
             ("choose_runtime", choice),
