@@ -279,7 +279,7 @@ def test_8_bit_floats_without_any_scale_are_accepted_and_told(
 ) -> None:
     without_scale(dtype, keep_others=False)(checkpoint)
     name = {torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2"}[dtype]
-    assert f"{checkpoint / 'transformer'}: diffusers names, F32, {name} without scales" in accepted(checkpoint, capsys)
+    assert f"{checkpoint / 'transformer'}: Diffusers' names, F32, {name} without scales" in accepted(checkpoint, capsys)
 
 
 def test_8_bit_floats_of_which_one_lacks_its_scale(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
