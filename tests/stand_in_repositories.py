@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import io
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,12 +12,12 @@ import torch
 from gguf import GGMLQuantizationType, quantize
 from numpy.typing import NDArray
 from safetensors.torch import save_file
-from sentencepiece import SentencePieceTrainer
 
 from tests.adapters import official_layout
 from tests.checkpoint_layouts import component_state, renamed, write_comfyui, write_official
 from tests.checkpoints import TinyModel, write_checkpoint
 from tests.gguf_files import write_gguf
+from tests.piece_models import piece_model
 
 _SENTENCES = ("a white cat jumps to the left", "the red car drives slowly", "一只白色的猫向左跳", "海豚跃出海面")
 # Heads have 128 channels, as in the official models: single files state no other way to count them.
@@ -82,7 +81,7 @@ class StandIns:
         save_file(renamed(component_state(self._a14b, "vae"), "vae"), files / _VAE)
         state = component_state(self._a14b, "text_encoder")
         save_file(
-            {**state, "spiece_model": torch.frombuffer(bytearray(_piece_model()), dtype=torch.uint8)},
+            {**state, "spiece_model": torch.frombuffer(bytearray(piece_model(_SENTENCES)), dtype=torch.uint8)},
             files / _TEXT_ENCODER,
         )
 
@@ -110,20 +109,3 @@ def _quantised(array: NDArray[np.float32]) -> tuple[NDArray[np.generic], str]:
     if array.ndim == 2 and array.shape[1] % 32 == 0:
         return quantize(array, GGMLQuantizationType.Q8_0), "Q8_0"
     return array, "F32"
-
-
-def _piece_model() -> bytes:
-    """A SentencePiece model with umT5's special pieces, as the text encoders of ComfyUI carry it."""
-    model = io.BytesIO()
-    SentencePieceTrainer.train(
-        sentence_iterator=iter(_SENTENCES * 20),
-        model_writer=model,
-        vocab_size=40,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
-        character_coverage=1.0,
-        minloglevel=2,
-    )
-    return model.getvalue()

@@ -13,6 +13,7 @@ from engine.api.errors import BundleInvalid, DeviceUnavailable
 from engine.api.settings import EngineSettings
 from engine.bundle.folder import MANIFEST_NAME, parse_manifest
 from engine.runtime import cuda
+from engine.runtime.base import GraphNotLoaded
 from engine.runtime.choice import choose_runtime
 from engine.runtime.ort import OrtRuntime
 from engine.runtime.trt import TrtRuntime
@@ -61,7 +62,7 @@ def test_a_bundle_that_only_a_gpu_can_run_names_the_gpu_first(
     """INT4 bundles hold bfloat16, for which ONNX Runtime has no kernels on the CPU."""
 
     def load(*_: object) -> None:
-        raise BundleInvalid("cannot load text_encoder.onnx: no such kernel")
+        raise GraphNotLoaded("cannot load text_encoder.onnx: no such kernel")
 
     monkeypatch.setattr(OrtRuntime, "load", load)
     fake_gpu.present = cudaError_t.cudaErrorNoDevice

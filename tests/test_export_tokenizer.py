@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+from sentencepiece import SentencePieceProcessor
 
 from export.__main__ import main
 from export.errors import ExportError
@@ -20,27 +19,15 @@ from export.weights.layouts.opening import open_checkpoint
 from export.weights.tokenizer import check_vocabulary, load_tokenizer
 from tests.checkpoint_layouts import component_state
 from tests.checkpoints import TinyModel, write_checkpoint
+from tests.piece_models import piece_model
 
 _SENTENCES = ("a white cat jumps to the left", "the red car drives slowly", "一只白色的猫向左跳", "海豚跃出海面")
 _PROMPT = "the white cat 跳, then the red car!"
 
 
 @pytest.fixture(scope="module")
-def piece_model() -> bytes:
-    """A SentencePiece model with umT5's special pieces."""
-    model = io.BytesIO()
-    SentencePieceTrainer.train(
-        sentence_iterator=iter(_SENTENCES * 20),
-        model_writer=model,
-        vocab_size=40,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
-        character_coverage=1.0,
-        minloglevel=2,
-    )
-    return model.getvalue()
+def pieces() -> bytes:
+    return piece_model(_SENTENCES)
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +35,22 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_checkpoint(tmp_path_factory.mktemp("tokenizer") / "checkpoint", TinyModel(layer_count=1))
 
 
-def _expected(piece_model: bytes) -> list[int]:
-    return [*SentencePieceProcessor(model_proto=piece_model).encode(_PROMPT), 1]  # and the end of the sentence
+def _expected(pieces: bytes) -> list[int]:
+    return [*SentencePieceProcessor(model_proto=pieces).encode(_PROMPT), 1]  # and the end of the sentence
 
 
 @pytest.mark.parametrize("name", ["spiece.model", "umt5.model"])
-def test_a_sentencepiece_model(piece_model: bytes, tmp_path: Path, name: str) -> None:
+def test_a_sentencepiece_model(pieces: bytes, tmp_path: Path, name: str) -> None:
     file = tmp_path / name
-    file.write_bytes(piece_model)
+    file.write_bytes(pieces)
     tokenizer = load_tokenizer(file)
-    assert tokenizer(_PROMPT).input_ids == _expected(piece_model)
+    assert tokenizer(_PROMPT).input_ids == _expected(pieces)
     assert (tokenizer.pad_token_id, tokenizer.eos_token_id, len(tokenizer)) == (0, 1, 40)
 
 
-def test_a_folder_with_a_sentencepiece_model(piece_model: bytes, tmp_path: Path) -> None:
-    (tmp_path / "spiece.model").write_bytes(piece_model)
-    assert load_tokenizer(tmp_path)(_PROMPT).input_ids == _expected(piece_model)
+def test_a_folder_with_a_sentencepiece_model(pieces: bytes, tmp_path: Path) -> None:
+    (tmp_path / "spiece.model").write_bytes(pieces)
+    assert load_tokenizer(tmp_path)(_PROMPT).input_ids == _expected(pieces)
 
 
 def test_a_folder_and_its_tokenizer_json_are_one(checkpoint: Path) -> None:
@@ -74,17 +61,17 @@ def test_a_folder_and_its_tokenizer_json_are_one(checkpoint: Path) -> None:
 
 
 def test_the_text_encoder_of_comfyui_carries_its_tokenizer(
-    checkpoint: Path, piece_model: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkpoint: Path, pieces: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = component_state(checkpoint, "text_encoder")
     rows = next(name for name in ("shared.weight", "encoder.embed_tokens.weight") if name in state)
     state[rows] = state[rows][:40].clone()
-    state["spiece_model"] = torch.from_numpy(np.frombuffer(piece_model, np.uint8).copy())
+    state["spiece_model"] = torch.from_numpy(np.frombuffer(pieces, np.uint8).copy())
     save_file(state, tmp_path / "umt5.safetensors")
     without = tmp_path / "checkpoint"
     shutil.copytree(checkpoint, without, ignore=shutil.ignore_patterns("tokenizer"))
     found = open_checkpoint(without, ComponentOptions(text_encoder=tmp_path / "umt5.safetensors"))
-    assert found.tokenizer()(_PROMPT).input_ids == _expected(piece_model)
+    assert found.tokenizer()(_PROMPT).input_ids == _expected(pieces)
     arguments = [str(without), "--out", str(tmp_path / "out"), "--size", "64x48", "--frames", "5", "--dry-run"]
     assert main([*arguments, "--text-encoder", str(tmp_path / "umt5.safetensors")]) == 0
     assert "tokenizer        from the file of the text encoder" in capsys.readouterr().out
@@ -102,9 +89,17 @@ def test_a_tokenizer_that_is_nowhere_is_asked_for() -> None:
 def test_damaged_tokenizers(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     for path in (tmp_path, tmp_path / name):
-        with pytest.raises(ExportError, match=r"cannot load .*; download it again") as refused:
+        with pytest.raises(ExportError) as refused:
             load_tokenizer(path)
-        assert "\n" not in str(refused.value)
+        said = str(refused.value)
+        assert str(tmp_path) in said
+        assert said.endswith(
+            (
+                "; download the file again",
+                "; give the folder google/umt5-xxl of the official checkpoint, or its spiece.model or tokenizer.json",
+            )
+        )
+        assert "\n" not in said
 
 
 def test_folders_without_a_tokenizer(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from engine.api.errors import BundleInvalid
 from engine.bundle.folder import parse_manifest
 from engine.generate.loading import load_bundle
 from engine.memory.plan import default_budget_bytes
+from engine.runtime.base import GraphNotLoaded
 from engine.runtime.choice import choose_runtime
 from engine.runtime.kernel_cache import default_cache_folder
 
@@ -36,7 +37,7 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
         importer.submit(import_module, _ENGINE_MODULE)
         try:
             loaded = load_bundle(bundle, choice.runtime, budget_bytes, choice.compute_capability)
-        except BundleInvalid as error:
+        except GraphNotLoaded as error:
             if choice.gpu_fault is None:
                 raise
             raise BundleInvalid(f"{choice.gpu_fault}; on the CPU: {error}") from error

@@ -8,9 +8,14 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from engine.api.errors import BundleInvalid
 from engine.bundle.graph_spec import GraphSpec, TensorDtype
 
 Array = NDArray[Any]
+
+
+class GraphNotLoaded(BundleInvalid):
+    """A runtime cannot load a graph: the file is damaged, or the runtime lacks a kernel that the graph needs."""
 
 
 class Tensor(Protocol):

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from engine.api.errors import BundleInvalid, GraphFailed, OutOfMemory
+from engine.api.errors import GraphFailed, OutOfMemory
 from engine.bundle.graph_spec import GraphSpec, TensorDtype
-from engine.runtime.base import Array, Tensor
+from engine.runtime.base import Array, GraphNotLoaded, Tensor
 from engine.runtime.process_memory import peak_resident_bytes, resident_bytes
 
 onnxruntime.disable_telemetry_events()  # on Windows; on Linux ``engine.host.libraries`` prevents them
@@ -99,7 +99,7 @@ class OrtRuntime:
                 return onnxruntime.InferenceSession(folder / spec.file, self._options, providers=_PROVIDERS)
             except Exception as error:  # the session raises its own types, none of them public
                 file = folder / spec.file
-                raise BundleInvalid(f"cannot load {file}: {error}; export the checkpoint again") from error
+                raise GraphNotLoaded(f"cannot load {file}: {error}; export the checkpoint again") from error
 
         return OrtGraph(open_session, spec)
 

@@ -14,10 +14,10 @@ from typing import NoReturn
 import torch
 
 from export.errors import ExportError
+from export.weights.eight_bit_weight import EIGHT_BIT_FLOATS, EightBitWeight
 from export.weights.files.safetensors_file import DTYPES
 from export.weights.files.stored_tensor import StoredTensor
 from export.weights.names.layout import FoundNames
-from export.weights.scaled_weight import EIGHT_BIT_FLOATS, ScaledWeight, UnscaledWeight
 from export.weights.shards import Shards
 
 _SCALES = ("scale_weight", "weight_scale", "weight.scale")
@@ -60,9 +60,9 @@ def dequantised(label: str, found: FoundNames, tensors: Mapping[str, StoredTenso
     for stored, name in found.inside.items():
         tensor = tensors[stored]
         if name in scales:
-            tensor = ScaledWeight(tensor, scales.pop(name))
+            tensor = EightBitWeight(tensor, scales.pop(name))
         elif tensor.torch_dtype in EIGHT_BIT_FLOATS and not is_scaled:
-            tensor = UnscaledWeight(tensor)
+            tensor = EightBitWeight(tensor, scale=None)
         elif tensor.torch_dtype in _SCALED:
             raise ExportError(
                 f"{label}: {stored} in {tensor.file.name} is stored as {_type_name(tensor)} without its scale; "

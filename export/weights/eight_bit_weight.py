@@ -1,4 +1,4 @@
-"""Weights that are stored in eight bits with scales, dequantised when they are read.
+"""Weights that are stored in eight bits, most with scales, dequantised when they are read.
 
 ComfyUI, Kijai and LightX2V store ``weight`` in 8-bit floats or integers and one scale for the tensor or for each
 output; the weight is their product. Nothing is written: a weight exists in float32 while its caller holds it.
@@ -19,13 +19,18 @@ EIGHT_BIT_FLOATS = (torch.float8_e4m3fn, torch.float8_e5m2)
 
 
 @dataclass(frozen=True)
-class ScaledWeight:
-    """A weight [outputs, …] and its scale, of one value or of one for each output. A ``StoredTensor`` in float32."""
+class EightBitWeight:
+    """A weight [outputs, …] in eight bits and its scale, of one value or of one for each output: a ``StoredTensor``.
+
+    ``scale`` None: the values count as they are, in bfloat16, which holds every value of both 8-bit floats exactly.
+    """
 
     values: StoredTensor
-    scale: StoredTensor
+    scale: StoredTensor | None
 
     def __post_init__(self) -> None:
+        if self.scale is None:
+            return
         count = math.prod(self.scale.shape)
         is_by_output = bool(self.shape) and count == self.shape[0] and self.scale.shape[:1] in {(count,), ()}
         if count != 1 and not is_by_output:
@@ -47,49 +52,17 @@ class ScaledWeight:
     @property
     def torch_dtype(self) -> torch.dtype:
         """See ``StoredTensor``."""
-        return torch.float32
+        return torch.bfloat16 if self.scale is None else torch.float32
 
     @property
     def byte_count(self) -> int:
         """See ``StoredTensor``."""
-        return self.values.byte_count + self.scale.byte_count
+        return self.values.byte_count + (0 if self.scale is None else self.scale.byte_count)
 
     def read(self) -> torch.Tensor:
-        """The product in float32."""
+        """The product in float32, or the values in bfloat16."""
+        values = self.values.read().to(self.torch_dtype)
+        if self.scale is None:
+            return values
         scale = self.scale.read().to(torch.float32)
-        scale = scale.reshape(-1, *(1 for _ in self.shape[1:])) if scale.numel() > 1 else scale.reshape(())
-        return self.values.read().to(torch.float32).mul_(scale)
-
-
-@dataclass(frozen=True)
-class UnscaledWeight:
-    """A weight in 8-bit floats that have no scales: the values count as they are. A ``StoredTensor`` in bfloat16.
-
-    bfloat16 holds every value of both 8-bit formats exactly.
-    """
-
-    values: StoredTensor
-
-    @property
-    def file(self) -> Path:
-        """See ``StoredTensor``."""
-        return self.values.file
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """See ``StoredTensor``."""
-        return self.values.shape
-
-    @property
-    def torch_dtype(self) -> torch.dtype:
-        """See ``StoredTensor``."""
-        return torch.bfloat16
-
-    @property
-    def byte_count(self) -> int:
-        """See ``StoredTensor``."""
-        return self.values.byte_count
-
-    def read(self) -> torch.Tensor:
-        """The values in bfloat16."""
-        return self.values.read().to(torch.bfloat16)
+        return values.mul_(scale.reshape(-1, *(1 for _ in self.shape[1:])) if scale.numel() > 1 else scale.reshape(()))
