@@ -18,6 +18,7 @@ from benchmarks.device.steps import STEPS, Setting, Step
 _ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.walk
 def test_every_step_leaves_figures_or_a_reason(tmp_path: Path) -> None:
     """One run for all of it: it imports and traces for a minute."""
     file = tmp_path / "device.json"

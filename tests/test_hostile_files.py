@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.checkpoints import TinyModel, write_checkpoint
 from tests.hostile_files import COUNTS, MIB
 
 
+@pytest.mark.walk
 def test_hostile_files_are_read_or_refused_in_bounded_memory(tmp_path: Path) -> None:
     write_checkpoint(
         tmp_path / "checkpoint", TinyModel(head_count=1, head_size=128, ffn_size=32, layer_count=1), scorer=True

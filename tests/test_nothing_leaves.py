@@ -47,6 +47,7 @@ def test_a_server_and_its_worker_contact_nobody_and_write_nothing(
     assert not re.search(r"(?i)warn|error|telemetry", told)
 
 
+@pytest.mark.walk
 def test_an_export_contacts_nobody_and_writes_into_its_folder_only(tmp_path: Path) -> None:
     model = TinyModel(is_5b=True, layer_count=1, head_count=1)
     checkpoint, bundle = write_checkpoint(tmp_path / "checkpoint", model), tmp_path / "bundle"
@@ -60,6 +61,7 @@ def test_an_export_contacts_nobody_and_writes_into_its_folder_only(tmp_path: Pat
     assert list(export.home.iterdir()) == list(export.temporary.iterdir()) == []
 
 
+@pytest.mark.walk
 def test_the_tracer_sees_what_the_switch_prevents(tmp_path: Path) -> None:
     """Without the switch ONNX Runtime writes below the user's folder: the tests above would fail."""
     program = "import os, onnxruntime; onnxruntime.InferenceSession(os.environ['MODEL'])"
