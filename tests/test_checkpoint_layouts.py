@@ -149,6 +149,16 @@ def test_single_files_in_place_of_components_of_a_folder(a14b: Path, tmp_path: P
     _assert_same(open_checkpoint(mixed), open_checkpoint(a14b))
 
 
+def test_a_single_file_beside_a_folder_has_the_configuration_of_the_folder(tmp_path: Path) -> None:
+    """Heads of 12 instead of 128, which no shape shows."""
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", TinyModel(layer_count=1))
+    file = tmp_path / "high.safetensors"
+    save_file(renamed(component_state(checkpoint, "transformer"), "transformer"), file)
+    found = open_checkpoint(checkpoint, ComponentOptions(transformer_high=file))
+    _assert_same(found, open_checkpoint(checkpoint))
+    assert found.transformer("transformer").config.attention_head_dim == 12
+
+
 def test_pickled_weights_of_a_diffusers_folder(a14b: Path, tmp_path: Path) -> None:
     folder = tmp_path / "diffusers"
     shutil.copytree(a14b, folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def open_checkpoint(folder: Path | None, options: ComponentOptions = ComponentOp
     if (folder / _INDEX).is_file() or (folder / _INDEX).is_symlink():
         settings = read_settings(folder, read_json(folder / _INDEX, LAYOUTS))
         found = diffusers_folder(folder, has_two=settings.family is Family.WAN22_I2V_A14B)
-        components = {**found.components, **given}
+        components = {**found.components, **_with_configurations(given, found)}
         _check_experts(settings.family, components)
         return Checkpoint(
             _name(folder),
@@ -79,6 +80,17 @@ def _without_index(
         assumed=tuple(_assumed(name, settings, components)),
         warnings=tuple(_warnings(components)),
     )
+
+
+def _with_configurations(given: Mapping[str, ComponentFiles], found: FoundFolder) -> dict[str, ComponentFiles]:
+    """Gives transformers without a configuration that of the folder: no shape shows the size of a head."""
+    configured = dict(given)
+    for name, part in given.items():
+        replaced = found.components.get(name)
+        file = None if replaced is None else replaced.configuration_file
+        if part.kind == "transformer" and part.configuration_file is None and file is not None and file.is_file():
+            configured[name] = dataclasses.replace(part, configuration_file=file)
+    return configured
 
 
 def _tokenizer(found: FoundFolder, components: Mapping[str, ComponentFiles]) -> Path | None:
