@@ -37,6 +37,7 @@ _A14B = (*_BOTH, "vae_encoder_step", "transformer_high", "transformer_low")
 _5B = (*_BOTH, "transformer")
 
 
+@pytest.mark.walk
 @pytest.mark.parametrize("is_5b", [False, True], ids=["a14b", "5b"])
 def test_every_stage_has_a_plan_in_every_precision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_5b: bool

@@ -81,6 +81,7 @@ def test_bundle_equals_the_stock_pipeline(noise: NDArray[np.float32], engine_fra
     assert np.abs(np.rint(frames * 255.0) - engine_frames).max() <= 2
 
 
+@pytest.mark.walk
 def test_a_new_export_gives_the_same_clip(
     tmp_path: Path, noise: NDArray[np.float32], engine_frames: NDArray[np.uint8]
 ) -> None:
