@@ -27,6 +27,7 @@ from engine.bundle.graph_spec import Precision
 from export.bundle.component_weights import plan_weights
 from export.bundle.exporter import export_bundle
 from export.bundle.plan import ExportPlan
+from export.errors import ExportError
 from export.options import ComponentOptions
 from export.quantise.recipes import recipe_for
 from export.quantise.samples import TransformerSamples, generated_pairs
@@ -133,6 +134,25 @@ def test_files_one_by_one(a14b: Path, tmp_path: Path) -> None:
         a14b / "tokenizer" / "tokenizer.json",
     )
     _assert_same(open_checkpoint(None, options), open_checkpoint(a14b))
+
+
+def test_a_given_transformer_decides_the_family_of_a_folder_of_both(a14b: Path, ti2v: Path, tmp_path: Path) -> None:
+    models = write_comfyui(a14b, tmp_path / "models")
+    shutil.copytree(write_comfyui(ti2v, tmp_path / "5b", is_5b=True), models, dirs_exist_ok=True)
+    files = models / "diffusion_models"
+    with pytest.raises(ExportError, match=r"holds transformers of wan22-i2v-a14b and wan22-ti2v-5b; give the files of"):
+        open_checkpoint(models)
+    single = open_checkpoint(models, ComponentOptions(files / "wan2.2_ti2v_5B_fp16.safetensors"))
+    assert (single.family, single.transformer_names) == (Family.WAN22_TI2V_5B, ("transformer",))
+    assert single.components["vae"].path.name == "wan2.2_vae.safetensors"
+    experts = open_checkpoint(models, ComponentOptions(files / "wan2.2_i2v_high_noise_14B_fp16.safetensors"))
+    assert experts.family is Family.WAN22_I2V_A14B
+    assert [part.path.name for part in experts.components.values()] == [
+        "wan2.2_i2v_high_noise_14B_fp16.safetensors",
+        "wan2.2_i2v_low_noise_14B_fp16.safetensors",
+        "umt5_xxl_fp16.safetensors",
+        "wan_2.1_vae.safetensors",
+    ]
 
 
 def test_single_files_in_place_of_components_of_a_folder(a14b: Path, tmp_path: Path) -> None:

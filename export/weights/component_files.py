@@ -6,6 +6,7 @@ weights are quantised and how. Only headers are read.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,11 @@ class ComponentFiles:
         return weight_files(self.path)
 
     def open(self) -> OpenComponent:
-        """Reads the headers of all files. Raises ``ExportError`` for what the exporter cannot use."""
+        """Reads the headers of all files, once. Raises ``ExportError`` for what the exporter cannot use."""
+        return self._opened
+
+    @functools.cached_property
+    def _opened(self) -> OpenComponent:
         tensors = read_tensors(self.files)
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
         found = find_layout(self.kind, tuple(tensors))

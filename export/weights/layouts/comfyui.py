@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from export.weights.names.layout import ComponentKind
 # Words in names of files, so that not every file of a folder of models is opened.
 _WORDS: dict[ComponentKind, str] = {"transformer": r"wan|i2v|ti2v", "vae": r"vae", "text_encoder": r"umt5|t5"}
 _NOT_WEIGHTS_OF_MODEL = re.compile(r"lora|lightning|distill_.*rank|controlnet|clip_vision", re.IGNORECASE)
+_EXPERTS = {"transformer", "transformer_2"}
 _MAX_FILES = 20_000
 _MAX_NAMED = 4
 _OPTIONS = {
@@ -31,36 +32,42 @@ _OPTIONS = {
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A file that holds a component. ``roles`` are the names under which it can serve."""
+    """A file that holds a transformer. ``roles`` are the names under which it can serve."""
 
     file: Path
+    family: Family
     roles: tuple[str, ...]
 
 
-def single_files_folder(folder: Path, chosen: Sequence[str]) -> FoundFolder:
-    """The components among the files below a folder, without those that options have ``chosen``.
+def single_files_folder(folder: Path, given: Mapping[str, ComponentFiles]) -> FoundFolder:
+    """The components among the files below a folder, without those that options have ``given``, by name.
+
+    A transformer that is given decides the family, else those that the folder holds.
 
     Raises ``ExportError`` where a component is missing, and where several files could be it.
     """
     files = _weight_files(folder)
     if not files:
         raise ExportError(f"{folder} holds no checkpoint{folder_contents(folder)}; {LAYOUTS}")
-    transformers = list(_transformers(files)) if {"transformer", "transformer_2"} - set(chosen) else []
-    families = dict.fromkeys(family for family, _ in transformers)
-    if len(families) > 1 and "transformer" not in chosen:
+    transformers = [] if given.keys() >= _EXPERTS else list(_transformers(files))
+    if "transformer" in given:
+        families = {family_of_transformer(given["transformer"].configuration())}
+    else:
+        families = {item.family for item in transformers}
+    if len(families) > 1:
         raise ExportError(
-            f"{folder} holds transformers of {' and '.join(family.value for family in families)}; give the files of "
-            "one as --transformer-high and --transformer-low"
+            f"{folder} holds transformers of {' and '.join(sorted(family.value for family in families if family))}; "
+            "give the files of one as --transformer-high and --transformer-low"
         )
     found: dict[str, ComponentFiles] = {}
     is_5b = Family.WAN22_TI2V_5B in families
     for name in ("transformer",) if is_5b else ("transformer", "transformer_2"):
-        if name not in chosen:
-            candidates = [item.file for _, item in transformers if name in item.roles]
+        if name not in given:
+            candidates = [item.file for item in transformers if name in item.roles]
             found[name] = ComponentFiles("transformer", _only(folder, name, candidates))
     kinds: tuple[ComponentKind, ...] = ("text_encoder", "vae")
     for kind in kinds:
-        if kind not in chosen:
+        if kind not in given:
             candidates = [file for file in _named(files, kind) if _fits(file, kind, is_5b)]
             found[kind] = ComponentFiles(kind, _only(folder, kind, candidates))
     return FoundFolder(found, None)
@@ -88,17 +95,16 @@ def _named(files: Sequence[Path], kind: ComponentKind) -> Iterator[Path]:
             yield file
 
 
-def _transformers(files: Sequence[Path]) -> Iterator[tuple[Family, _Candidate]]:
-    """Files that hold an image-to-video transformer, with its family. Files of other models are passed over."""
+def _transformers(files: Sequence[Path]) -> Iterator[_Candidate]:
+    """Files that hold an image-to-video transformer. Files of other models are passed over."""
     for file in _named(files, "transformer"):
         try:
             family = family_of_transformer(ComponentFiles("transformer", file).configuration())
         except ExportError:
             continue
         if family is not None:
-            expert = expert_of_name(file)
-            roles = ("transformer", "transformer_2") if expert is None else (expert,)
-            yield family, _Candidate(file, ("transformer",) if family is Family.WAN22_TI2V_5B else roles)
+            expert = "transformer" if family is Family.WAN22_TI2V_5B else expert_of_name(file)
+            yield _Candidate(file, family, tuple(sorted(_EXPERTS)) if expert is None else (expert,))
 
 
 def _fits(file: Path, kind: ComponentKind, is_5b: bool) -> bool:

@@ -25,6 +25,7 @@ _INDEX = "model_index.json"
 _SNAPSHOTS = "snapshots"  # of the hub's cache: models--ORG--NAME/snapshots/REVISION
 _MAX_REVISION = 100
 _MAX_NAMED = 3
+_ORDER = ("transformer", "transformer_2", "text_encoder", "vae")
 _COMPLETE = {"transformer", "vae", "text_encoder"}
 _FAMILY_NAMES = {Family.WAN22_I2V_A14B: "Wan2.2-I2V-A14B", Family.WAN22_TI2V_5B: "Wan2.2-TI2V-5B"}
 
@@ -56,13 +57,14 @@ def open_checkpoint(folder: Path | None, options: ComponentOptions = ComponentOp
     _require_folder(folder)
     if is_official(folder):
         return _without_index(folder, official_folder(folder), given, options)
-    return _without_index(None, single_files_folder(folder, tuple(given)), given, options)
+    return _without_index(None, single_files_folder(folder, given), given, options)
 
 
 def _without_index(
     folder: Path | None, found: FoundFolder, given: Mapping[str, ComponentFiles], options: ComponentOptions
 ) -> Checkpoint:
-    components = {**found.components, **given}
+    parts = {**found.components, **given}
+    components = {name: parts[name] for name in _ORDER if name in parts}
     transformer = components["transformer"]
     transformer.open()  # refuses transformers of other models in a sentence of their own
     family = family_of_transformer(transformer.configuration())
