@@ -1,4 +1,4 @@
-"""How many processors this process may use: of the machine, by affinity, and by the quota of its control groups.
+"""Counts the processors of this process: the cores, limited by affinity and by the quota of its control groups.
 
 A container with a quota sees all processors of its machine. Threads for each of them share the quota: after a fraction
 of each period all of them are stopped until the next.

@@ -24,7 +24,7 @@ _MAX_CHANNEL = 10.0
 
 
 class PicturePreparation(NamedTuple):
-    """How a picture becomes the scorer's input: Pillow's filter, then mean and deviation of each channel."""
+    """The preparation of a picture for the scorer: Pillow's filter, then mean and deviation of each channel."""
 
     resample: int
     mean: tuple[float, float, float]

@@ -117,7 +117,7 @@ def _geometry(size: str, frame_count: int) -> Geometry:
 def _notes(
     adapters: Mapping[str, Sequence[Adapter]], family: Family, options: Mapping[str, Sequence[AdapterOption]]
 ) -> list[str]:
-    """What an export with the same options tells about its adapters."""
+    """Notes on the adapters: the lines that an export with the same options prints."""
     return [
         note
         for component, opened in adapters.items()

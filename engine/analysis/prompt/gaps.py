@@ -1,4 +1,4 @@
-"""What a sentence lacks so that a score could mean something: a subject to look for, or an action to judge.
+"""Finds the gaps of a sentence that cap its score: no subject to look for, or no action to judge.
 
 The gaps follow from findings, so that the report tells each of them.
 """

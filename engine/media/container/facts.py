@@ -10,7 +10,7 @@ from engine.media.colour.conversion import ColourTag
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What a container says about its picture.
+    """Facts that the container of a picture states before the picture is decoded.
 
     ``data`` is what the decoder gets: the file, without chunks that the decoder does not need. ``frame_count`` and
     ``page_count`` stop at ``MOST_FRAMES``. ``bit_count`` is that of a channel, None if the decoder gives 8 bits.

@@ -7,6 +7,7 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Mapping
@@ -58,7 +59,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class GgufHeader:
-    """What the exporter needs of a header. ``architecture`` is that of the converter, ``wan`` or ``t5encoder``."""
+    """The parts of a header that the exporter reads. ``architecture``: ``wan`` or ``t5encoder``."""
 
     architecture: str
     tensors: tuple[TensorInfo, ...]
@@ -154,7 +155,7 @@ class _Header:
         if not isinstance(shape, tuple) or not all(isinstance(length, int) and length > 0 for length in shape):
             self._damaged(f"gives {name} the shape {shape}")
         axes = tuple(int(length) for length in shape)
-        if _product(axes) != _product(stored):
+        if math.prod(axes) != math.prod(stored):
             self._damaged(f"stores {name} as {list(stored)}, which are not the elements of {list(axes)}")
         return TensorInfo(name, axes, self._number("I"), self._number("Q"))
 
@@ -187,10 +188,3 @@ class _Header:
 
     def _damaged(self, fault: str) -> NoReturn:
         raise ExportError(f"{self._name} {fault}; download the file again")
-
-
-def _product(lengths: tuple[int, ...]) -> int:
-    product = 1
-    for length in lengths:
-        product *= length
-    return product

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes, whatever its name says."""
+"""Recognises the format of a file by its first bytes, not by its name."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def check_absent_nouns(draft: Draft) -> Iterator[Issue]:
 
 
 def _replacement(draft: Draft, mark: Mark) -> str | None:
-    """Nothing, or the word of order that says what a mark between two actions says."""
+    """The word of order, such as "then", that replaces a mark between two actions; empty elsewhere."""
     if not mark.divides or mark.replacement != "":
         return None if mark.case == "json" else mark.replacement
     source, text = draft.source, draft.source.given.text
