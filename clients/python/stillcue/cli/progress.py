@@ -11,7 +11,17 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stillcue.cli.preview import PreviewBlocks
 from stillcue.cli.report_view import describe_match, summarise_findings
-from stillcue.events import Accepted, DenoiseProgress, Event, Frame, MatchReport, QueueUpdate, Stage, StageStarted
+from stillcue.events import (
+    Accepted,
+    DenoiseProgress,
+    Event,
+    Frame,
+    MatchReport,
+    QueueUpdate,
+    Stage,
+    StageStarted,
+    VideoChunk,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +51,7 @@ class ProgressDisplay:
         self._task = self._bars.add_task("waiting for the server", total=None, count="")
         self._preview: PreviewBlocks | None = None
         self._total_by_stage: dict[Stage, int] = {}
+        self._encoded_frame_count = 0
         self._redraw()
 
     def show(self, event: Event) -> None:
@@ -67,6 +78,9 @@ class ProgressDisplay:
                     self._preview = PreviewBlocks(event.preview)
             case Frame():
                 self._advance(event.index + 1, self._total_by_stage[Stage.DECODE])
+            case VideoChunk():
+                self._encoded_frame_count += event.frame_count
+                self._advance(self._encoded_frame_count, self._total_by_stage[Stage.DECODE])
         self._redraw()
 
     def _begin(self, label: str, total: int | None = None) -> None:
