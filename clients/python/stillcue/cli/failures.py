@@ -54,6 +54,7 @@ OPTION_BY_FIELD = {
     "frame_count": "--frames",
     "frame_rate": "--fps",
     "guidance_scale": "--guidance",
+    "picture_fit": "--fit",
 }
 _HEADING_BY_ERROR: dict[type[StillcueError], str] = {
     InvalidRequest: "the request is wrong",
