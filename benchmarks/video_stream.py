@@ -5,8 +5,8 @@
 Part 1, at three sizes: a server with the pocket model, exported for the size, makes each clip with and without
 ``stream.video_container``; frames are raw in both. The two take turns and alternate in going first; the first take of
 each is not counted. ``*_ratio`` is the median over pairs, with / without, of the seconds from the request to the last
-event. ``*_share`` is the encoder's time, as the server's metric counts it, divided by the time of the job without the
-file.
+event, ``*_processor_ratio`` the same of the processor seconds of server and worker process. ``*_share`` is the
+encoder's time, as the server's metric counts it, divided by the time of the job without the file.
 
 Pocket is a small model with few steps on a CPU, so on a card the share is another: take part 2 and the time of a job
 there. ``--bundles`` keeps the exported bundles for the next run.
@@ -32,6 +32,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import psutil
 from PIL import Image
 
 import stillcue
@@ -74,6 +75,7 @@ def main() -> None:
 @dataclass(frozen=True)
 class _Take:
     seconds: float
+    processor_seconds: float
     chunk_bytes: int
 
 
@@ -92,19 +94,22 @@ def _bundle(folder: Path, geometry: Geometry) -> Path:
 
 def _cost(bundle: Path, geometry: Geometry, step_count: int, repeat_count: int) -> dict[str, float]:
     pairs = []
-    with _server(bundle) as (client, metrics):
+    with _server(bundle) as server:
         for repeat in range(repeat_count + 1):
             if repeat == 1:
-                before = _encode_seconds(metrics)
+                before = _encode_seconds(server)
             order = (True, False) if repeat % 2 else (False, True)
-            takes = {has_video: _take(client, geometry, step_count, repeat, has_video=has_video) for has_video in order}
+            takes = {has_video: _take(server, geometry, step_count, repeat, has_video=has_video) for has_video in order}
             pairs.append((takes[True], takes[False]))
-        encode_seconds = (_encode_seconds(metrics) - before) / repeat_count
+        encode_seconds = (_encode_seconds(server) - before) / repeat_count
     counted = pairs[1:]
     job_seconds = statistics.median(without.seconds for _, without in counted)
     figures = {
         "job_seconds": job_seconds,
         "ratio": statistics.median(with_video.seconds / without.seconds for with_video, without in counted),
+        "processor_ratio": statistics.median(
+            with_video.processor_seconds / without.processor_seconds for with_video, without in counted
+        ),
         "encode_seconds_per_frame": encode_seconds / geometry.frame_count,
         "share": encode_seconds / job_seconds,
         "bytes_per_frame": counted[0][0].chunk_bytes / geometry.frame_count,
@@ -113,11 +118,23 @@ def _cost(bundle: Path, geometry: Geometry, step_count: int, repeat_count: int) 
     return {f"{_name(geometry)}_{name}": value for name, value in figures.items()}
 
 
-def _take(client: stillcue.Client, geometry: Geometry, step_count: int, seed: int, *, has_video: bool) -> _Take:
+@dataclass(frozen=True)
+class _Server:
+    client: stillcue.Client
+    metrics_url: str
+    process: psutil.Process
+
+    def processor_seconds(self) -> float:
+        """Of the server and its worker process so far."""
+        times = [process.cpu_times() for process in (self.process, *self.process.children(recursive=True))]
+        return float(sum(item.user + item.system for item in times))
+
+
+def _take(server: _Server, geometry: Geometry, step_count: int, seed: int, *, has_video: bool) -> _Take:
     container = stillcue.VideoContainer.FRAGMENTED_MP4 if has_video else None
-    started = time.perf_counter()
+    before, started = server.processor_seconds(), time.perf_counter()
     events = list(
-        client.generate(
+        server.client.generate(
             _PICTURE,
             _PROMPT,
             width_px=geometry.width_px,
@@ -130,27 +147,27 @@ def _take(client: stillcue.Client, geometry: Geometry, step_count: int, seed: in
             video_container=container,
         )
     )
-    seconds = time.perf_counter() - started
+    seconds, processor_seconds = time.perf_counter() - started, server.processor_seconds() - before
     chunks = [event for event in events if isinstance(event, stillcue.VideoChunk)]
     if sum(chunk.frame_count for chunk in chunks) != (geometry.frame_count if has_video else 0):
         raise SystemExit("the file does not hold every frame of the clip")
-    return _Take(seconds, sum(len(chunk.data) for chunk in chunks))
+    return _Take(seconds, processor_seconds, sum(len(chunk.data) for chunk in chunks))
 
 
 @contextmanager
-def _server(bundle: Path) -> Iterator[tuple[stillcue.Client, str]]:
+def _server(bundle: Path) -> Iterator[_Server]:
     process: subprocess.Popen[str] = spawn("server", "--bundle", str(bundle), *_FREE)
     try:
         ready = dict(word.split("=", 1) for word in first_line(process).split() if "=" in word)
         with stillcue.Client(ready["grpc"]) as client:
-            yield client, f"http://{ready['metrics']}/metrics"
+            yield _Server(client, f"http://{ready['metrics']}/metrics", psutil.Process(process.pid))
     finally:
         process.terminate()
         process.communicate()
 
 
-def _encode_seconds(metrics: str) -> float:
-    with urllib.request.urlopen(metrics) as response:
+def _encode_seconds(server: _Server) -> float:
+    with urllib.request.urlopen(server.metrics_url) as response:
         found = re.search(r"^stillcue_video_encode_seconds_sum (\S+)$", response.read().decode(), re.MULTILINE)
     return float(found[1]) if found else 0.0
 
