@@ -38,6 +38,7 @@ OPTION_BY_FIELD = {
     "frame_count": "--frames",
     "frame_rate": "--fps",
     "guidance_scale": "--guidance",
+    "picture_fit": "--fit",
 }
 _REMEDY_BY_ERROR: dict[type[StillcueError], str] = {
     AccessDenied: "give a valid token by --token-file or STILLCUE_TOKEN, or a certificate by --tls-cert and --tls-key",
