@@ -1,0 +1,151 @@
+"""The two example workflows: Wan2.2-I2V-A14B at 832x480, and pocket at 64x64. They differ in values and notes only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scripts.comfyui import notes
+from scripts.comfyui.graph import Group, Link, Node, Note, Workflow
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """What the two workflows differ in."""
+
+    name: str
+    picture: str
+    sentence: str
+    size: str
+    frame_count: int
+    frame_rate: float
+    start: str
+    settings: str
+
+
+_A14B = _Clip(
+    name="wan2.2_i2v_A14B",
+    picture="example.png",
+    sentence="A white cat on a sofa first raises its head, then slowly turns to the window; the camera holds still.",
+    size="832x480",
+    frame_count=81,
+    frame_rate=16.0,
+    start=notes.START_A14B,
+    settings=notes.SETTINGS_A14B,
+)
+_POCKET = _Clip(
+    name="pocket_64x64",
+    picture="demo-picture.png",
+    sentence="A red car slowly rolls to the right, the scene gets darker.",
+    size="64x64",
+    frame_count=17,
+    frame_rate=4.0,
+    start=notes.START_POCKET,
+    settings=notes.SETTINGS_POCKET,
+)
+_MINIMUM_SCORE = 40.0  # The limit between doubtful and poor.
+
+
+def example_workflows() -> tuple[Workflow, ...]:
+    """Both workflows."""
+    return tuple(Workflow(clip.name, _nodes(clip), _notes(clip), _GROUPS) for clip in (_A14B, _POCKET))
+
+
+# Columns of the canvas, left to right: start, picture, sentence and frame, match, generate, result.
+_GROUPS = (
+    Group("1 · Server and picture · 服务器与图片", 400, 0, 400, 700, "#3f789e"),
+    Group("2 · Sentence and frame · 描述与构图", 820, 0, 400, 1020, "#88A"),
+    Group("3 · Match · 匹配", 1240, 0, 420, 1300, "#b58b2a"),
+    Group("4 · Generate · 生成", 1680, 0, 420, 900, "#8A8"),
+    Group("5 · Video and diagnosis · 视频与诊断", 2120, 0, 480, 1000, "#A88"),
+)
+
+
+def _nodes(clip: _Clip) -> tuple[Node, ...]:
+    server, sentence = Link("server", "server"), Link("sentence", "STRING")
+    prepare = {
+        "server": server,
+        "image": Link("picture", "IMAGE"),
+        "prompt": sentence,
+        "size": clip.size,
+        "fit": "crop_subject",
+    }
+    match = {
+        "server": server,
+        "picture": Link("prepare", "picture"),
+        "prompt": sentence,
+        "minimum_score": _MINIMUM_SCORE,
+    }
+    generate = {
+        "server": server,
+        "picture": Link("match", "picture"),
+        "prompt": Link("match", "prompt"),
+        "frames": clip.frame_count,
+        "frame_rate": clip.frame_rate,
+    }
+    save = {
+        "video": Link("generate", "video"),
+        "filename_prefix": f"video/{clip.name}",
+        "format": "auto",
+        "codec": "auto",
+    }
+    return (
+        Node("server", "StillcueServer", 420, 60, 360, 180),
+        Node("picture", "LoadImage", 420, 290, 360, 380, {"image": clip.picture}),
+        Node(
+            "sentence",
+            "PrimitiveStringMultiline",
+            840,
+            60,
+            360,
+            160,
+            {"value": clip.sentence},
+            "Sentence · 描述",
+        ),
+        Node("prepare", "StillcuePreparePicture", 840, 270, 360, 420, prepare),
+        Node(
+            "start",
+            "PreviewImage",
+            840,
+            740,
+            360,
+            260,
+            {"images": Link("prepare", "preview")},
+            "The clip starts from · 视频起始画面",
+        ),
+        Node("match", "StillcueMatchScore", 1260, 60, 380, 560, match),
+        Node(
+            "heat map",
+            "PreviewImage",
+            1260,
+            670,
+            380,
+            260,
+            {"images": Link("match", "heat_map")},
+            "Where the subject is · 主体位置",
+        ),
+        Node(
+            "rewritten",
+            "PreviewAny",
+            1260,
+            980,
+            380,
+            130,
+            {"source": Link("match", "rewritten_prompt")},
+            "The sentence, improved by rules · 按规则改写的描述",
+        ),
+        Node("report", "PreviewAny", 1260, 1150, 380, 130, {"source": Link("match", "report")}, "Report · 报告"),
+        Node("generate", "StillcueGenerateVideo", 1700, 60, 380, 800, generate),
+        Node("save", "SaveVideo", 2140, 60, 440, 480, save),
+        Node("diagnosis", "StillcueDiagnosis", 2140, 590, 440, 380, {"clip": Link("generate", "clip")}),
+    )
+
+
+def _notes(clip: _Clip) -> tuple[Note, ...]:
+    return (
+        Note("Start here · 从这里开始", clip.start, 0, 0, 380, 640),
+        Note("Picture · 图片", notes.PICTURE, 400, 740, 400, 480),
+        Note("Sentence · 描述", notes.SENTENCE, 820, 1060, 400, 620),
+        Note("Match · 匹配", notes.MATCH, 1240, 1340, 420, 420),
+        Note("Settings · 参数", clip.settings, 1680, 940, 420, 620),
+        Note("When a clip fails · 视频不理想时", notes.FAILED, 2120, 1040, 480, 480),
+    )
