@@ -1,7 +1,7 @@
 """Reads the inputs and outputs of ComfyUI nodes: the pack's from its code, the core's from a recorded table.
 
-The table ``core_nodes.json`` holds names and types only; ``python -m scripts.comfyui.definitions URL`` records it from a
-running ComfyUI, and ``make comfyui`` compares it with the real one.
+The table ``core_nodes.json`` holds names and types only. ``python -m scripts.comfyui.definitions URL`` records it from
+a running ComfyUI, and ``make comfyui`` compares it with the real one.
 """
 
 from __future__ import annotations

@@ -50,13 +50,13 @@ def example_workflows() -> tuple[Workflow, ...]:
     return tuple(Workflow(clip.name, _nodes(clip), _notes(clip), _GROUPS) for clip in (_A14B, _POCKET))
 
 
-# Columns of the canvas, left to right: start, picture, sentence and frame, match, generate, result.
+# Columns of the canvas, left to right. Nodes that show a report or a clip grow as they run: room is left below them.
 _GROUPS = (
-    Group("1 · Server and picture · 服务器与图片", 400, 0, 400, 700, "#3f789e"),
-    Group("2 · Sentence and frame · 描述与构图", 820, 0, 400, 1020, "#88A"),
-    Group("3 · Match · 匹配", 1240, 0, 420, 1300, "#b58b2a"),
-    Group("4 · Generate · 生成", 1680, 0, 420, 900, "#8A8"),
-    Group("5 · Video and diagnosis · 视频与诊断", 2120, 0, 480, 1000, "#A88"),
+    Group("1 · Picture · 图片", 400, 0, 400, 640, "#3f789e"),
+    Group("2 · Sentence · 描述", 820, 0, 400, 1090, "#88A"),
+    Group("3 · Match · 匹配", 1240, 0, 420, 1180, "#b58b2a"),
+    Group("4 · Generate · 生成", 1680, 0, 420, 1020, "#8A8"),
+    Group("5 · Video · 视频", 2120, 0, 480, 1090, "#A88"),
 )
 
 
@@ -89,37 +89,37 @@ def _nodes(clip: _Clip) -> tuple[Node, ...]:
         "codec": "auto",
     }
     return (
-        Node("server", "StillcueServer", 420, 60, 360, 180),
-        Node("picture", "LoadImage", 420, 290, 360, 380, {"image": clip.picture}),
+        Node("server", "StillcueServer", 420, 60, 360, 170),
+        Node("picture", "LoadImage", 420, 290, 360, 330, {"image": clip.picture}),
         Node(
             "sentence",
             "PrimitiveStringMultiline",
             840,
             60,
             360,
-            160,
+            140,
             {"value": clip.sentence},
             "Sentence · 描述",
         ),
-        Node("prepare", "StillcuePreparePicture", 840, 270, 360, 420, prepare),
+        Node("prepare", "StillcuePreparePicture", 840, 250, 360, 300, prepare),
         Node(
             "start",
             "PreviewImage",
             840,
-            740,
+            830,
             360,
-            260,
+            240,
             {"images": Link("prepare", "preview")},
             "The clip starts from · 视频起始画面",
         ),
-        Node("match", "StillcueMatchScore", 1260, 60, 380, 560, match),
+        Node("match", "StillcueMatchScore", 1260, 60, 380, 420, match),
         Node(
             "heat map",
             "PreviewImage",
             1260,
-            670,
+            760,
             380,
-            260,
+            240,
             {"images": Link("match", "heat_map")},
             "Where the subject is · 主体位置",
         ),
@@ -127,25 +127,24 @@ def _nodes(clip: _Clip) -> tuple[Node, ...]:
             "rewritten",
             "PreviewAny",
             1260,
-            980,
+            1050,
             380,
-            130,
+            110,
             {"source": Link("match", "rewritten_prompt")},
-            "The sentence, improved by rules · 按规则改写的描述",
+            "Improved by rules · 按规则改写",
         ),
-        Node("report", "PreviewAny", 1260, 1150, 380, 130, {"source": Link("match", "report")}, "Report · 报告"),
-        Node("generate", "StillcueGenerateVideo", 1700, 60, 380, 800, generate),
+        Node("generate", "StillcueGenerateVideo", 1700, 60, 380, 640, generate),
         Node("save", "SaveVideo", 2140, 60, 440, 480, save),
-        Node("diagnosis", "StillcueDiagnosis", 2140, 590, 440, 380, {"clip": Link("generate", "clip")}),
+        Node("diagnosis", "StillcueDiagnosis", 2140, 590, 440, 180, {"clip": Link("generate", "clip")}),
     )
 
 
 def _notes(clip: _Clip) -> tuple[Note, ...]:
     return (
-        Note("Start here · 从这里开始", clip.start, 0, 0, 380, 640),
-        Note("Picture · 图片", notes.PICTURE, 400, 740, 400, 480),
-        Note("Sentence · 描述", notes.SENTENCE, 820, 1060, 400, 620),
-        Note("Match · 匹配", notes.MATCH, 1240, 1340, 420, 420),
-        Note("Settings · 参数", clip.settings, 1680, 940, 420, 620),
-        Note("When a clip fails · 视频不理想时", notes.FAILED, 2120, 1040, 480, 480),
+        Note("Start here · 从这里开始", clip.start, 0, 0, 380, 500),
+        Note("Picture · 图片", notes.PICTURE, 400, 690, 400, 380),
+        Note("Sentence · 描述", notes.SENTENCE, 820, 1140, 400, 440),
+        Note("Match · 匹配", notes.MATCH, 1240, 1230, 420, 380),
+        Note("Settings · 参数", clip.settings, 1680, 1070, 420, 540),
+        Note("When a clip fails · 视频不理想时", notes.FAILED, 2120, 1140, 480, 380),
     )

@@ -17,6 +17,8 @@ _NOTE_COLOURS = {"color": "#432", "bgcolor": "#653"}
 _OPTIONAL_SHAPE = 7  # The front end draws optional inputs as hollow circles.
 _CONTROL = "fixed"
 _FORMAT_VERSION = 0.4
+_FIRST_VIEW_SCALE = 0.7  # Below 0.6 the front end draws no text.
+_FIRST_VIEW_MARGIN_PX = 120
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def interface_form(workflow: Workflow) -> dict[str, Any]:
         "links": links,
         "groups": [_interface_group(group, index) for index, group in enumerate(workflow.groups, 1)],
         "config": {},
-        "extra": {},
+        "extra": {"ds": {"scale": _FIRST_VIEW_SCALE, "offset": [_FIRST_VIEW_MARGIN_PX, _FIRST_VIEW_MARGIN_PX]}},
         "version": _FORMAT_VERSION,
     }
 

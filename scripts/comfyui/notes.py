@@ -76,21 +76,23 @@ clips at 1 to 2, in 79 % at 8, in 50 % at 12. Leave it at 0, and change it last.
 
 - 832x480、81 帧、每秒 16 帧：5 秒。文章建议 4–8 秒；该模型按 5 秒训练，更长的视频容易倒回开头。
 - 0 表示使用服务器的值（见节点底部）。
-- **引导系数**：文章建议 7–9，不超过 10。这里不同：Wan2.2 A14B 自身的值是 3.5，服务器对 7 以上给出警告，10 以上视为错误。\
+- **引导系数**：文章建议 7–9，不超过 10。这里不同：Wan2.2 A14B 自身的值是 3.5，\
+服务器对 7 以上给出警告，10 以上视为错误。\
 在本项目的 pocket 模型上，系数 1–2 时 96% 的视频保住了主体，8 时 79%，12 时 50%。请保持 0，最后才调它。
 - 相同的种子和参数得到相同的帧；*control after generate* 会换种子。
 """
 
 SETTINGS_POCKET = """**Settings**
 
-Pocket makes 64x64 pixels, 17 frames, 4 frames a second. 0 stands for the server's value (see the foot of the node). It \
-knows eight subjects: cat, person, car, dolphin, boat, bird, ball, fish.
+Pocket makes 64x64 pixels, 17 frames, 4 frames a second. 0 stands for the server's value (see the foot of the node). \
+It knows eight subjects: cat, person, car, dolphin, boat, bird, ball, fish.
 
 ---
 
 **参数**
 
-Pocket 生成 64x64 像素、17 帧、每秒 4 帧的视频。0 表示使用服务器的值（见节点底部）。它认识八种主体：猫、人、汽车、海豚、船、鸟、球、鱼。
+Pocket 生成 64x64 像素、17 帧、每秒 4 帧的视频。0 表示使用服务器的值（见节点底部）。\
+它认识八种主体：猫、人、汽车、海豚、船、鸟、球、鱼。
 """
 
 FAILED = """**When a clip fails**, in this order
@@ -100,8 +102,8 @@ FAILED = """**When a clip fails**, in this order
 3. Another picture.
 4. Guidance last.
 
-*Diagnosis* says which of them to try first, from what it measured. Its limits were chosen by judgement; a clip without \
-symptoms is not necessarily good.
+*Diagnosis* says which of them to try first, from what it measured. Its limits were chosen by judgement; a clip \
+without symptoms is not necessarily good.
 
 ---
 
@@ -128,7 +130,8 @@ the model when it answers.
 
 **五步**
 
-1. 启动装有 Wan2.2-I2V-A14B 的服务器（见 `docs/first-clip.md`），在“Stillcue 服务器”节点填写地址；连通后节点底部会显示模型。
+1. 启动装有 Wan2.2-I2V-A14B 的服务器（见 `docs/first-clip.md`），在“Stillcue 服务器”节点填写地址；\
+连通后节点底部会显示模型。
 2. 在“加载图像”上传图片。
 3. 写描述。
 4. 点“运行”。“生成视频”节点显示排队位置、步数和显存，帧逐一出现。“取消”会停止显卡上的任务。
