@@ -99,10 +99,11 @@ def render_heat_map(report: MatchReport) -> bytes:
 
 
 def render_crop(image: Image, report: MatchReport, plan: ClipPlan, capabilities: Capabilities) -> bytes:
-    """The picture as PNG, cut and resized as ``PictureFit.CROP_SUBJECT`` would for the size in ``plan``.
+    """The picture, as PNG, from which a clip of that plan starts; without a fit in the plan, by ``CROP_SUBJECT``.
 
-    ``image`` and ``plan`` must be those that the report was made from.
+    ``image`` and ``plan`` must be those that the report was made from. Raises ``InvalidJob`` where the fit is
+    ``REFUSE`` and the picture has another aspect.
     """
-    from engine.media.rendering import render_crop as render
+    from engine.preparation.fitted_picture import render_crop as render
 
     return render(image, report, plan, capabilities)

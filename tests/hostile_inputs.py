@@ -148,6 +148,8 @@ _any_plans = st.builds(
     frame_count=st.one_of(st.sampled_from([0, 9, 17]), _sizes),
     frame_rate=_numbers,
     guidance_scale=_numbers,
+    include_crop=st.booleans(),
+    picture_fit=st.sampled_from([0, 1, 2, 3, 4, 99]),
 )
 requests = st.one_of(_good_plans, _good_plans, _any_plans)
 

@@ -107,11 +107,13 @@ def test_every_option_of_a_score_reaches_its_field(client: stillcue.Client, serv
         "guidance_scale": 4.0,
         "include_heat_map": True,
         "include_crop": True,
+        "picture_fit": stillcue.PictureFit.PAD,
     }
     assert options.keys() == stillcue.ScoreOptions.__annotations__.keys()
     client.score_match(b"a picture", "A boat.", **options)
+    sent = {**options, "picture_fit": media_pb2.PICTURE_FIT_PAD}
     assert server.requests == [
-        match_pb2.ScoreMatchRequest(image=media_pb2.Image(data=b"a picture"), prompt="A boat.", **options)
+        match_pb2.ScoreMatchRequest(image=media_pb2.Image(data=b"a picture"), prompt="A boat.", **sent)
     ]
     with pytest.raises(TypeError, match="'size'"):
         client.score_match(b"a picture", "A boat.", size=5)  # type: ignore[call-arg]

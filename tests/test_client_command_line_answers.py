@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stillcue.cli import main
-from stillcue.v1 import match_pb2
+from stillcue.v1 import match_pb2, media_pb2
 from tests.command_line import names
 from tests.scripted_server import ScriptedServer
 
@@ -80,12 +80,14 @@ def test_pictures_of_a_score_are_written(
 ) -> None:
     """A server that gives none is no reason to fail, and leaves no empty file."""
     command = ["score", "boat.png", "A boat.", "--heat-map", "heat.png", "--crop", "crop.png", "--size", "832x480"]
+    command += ["--fit", "pad"]
     assert main(command) == 0
     assert "heat.png was not written" in capsys.readouterr().err
     assert names(folder) == {"boat.png"}
     request = server.requests[0]
     assert isinstance(request, match_pb2.ScoreMatchRequest)
     assert (request.include_heat_map, request.include_crop, request.width_px) == (True, True, 832)
+    assert request.picture_fit == media_pb2.PICTURE_FIT_PAD
     server.heat_map_png = server.crop_png = b"a PNG file"
     assert main(command) == 0
     assert {path: (folder / path).read_bytes() for path in ("heat.png", "crop.png")} == {

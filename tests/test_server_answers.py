@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -16,9 +17,10 @@ import server
 from engine.api.capabilities import Family, MemoryPlan, StageMemory
 from engine.api.diagnosis import RemedyKind, SymptomKind
 from engine.api.events import Expert, Stage
-from engine.api.job import MatchMode, PictureFit
+from engine.api.job import Job, MatchMode, PictureFit, VideoSpec
 from engine.api.match_report import MatchBasis, MatchVerdict, SuccessBasis
 from engine.api.media import FrameEncoding, ImageFormat
+from engine.api.media import Image as EngineImage
 from engine.api.prompt_report import ClauseKind, Severity
 from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.rpc.codec import enums
@@ -82,6 +84,31 @@ async def test_pictures_come_where_they_are_asked_for() -> None:
     assert heat_map.getpixel((256, 256)) == 255
     assert heat_map.getpixel((10, 10)) == 0
     assert (crop.format, crop.size, crop.getpixel((24, 16))) == ("PNG", (48, 32), (128, 128, 128))
+
+
+@pytest.mark.parametrize("fit", [PictureFit.CROP_SUBJECT, PictureFit.CROP_CENTER, PictureFit.PAD])
+async def test_the_crop_is_the_picture_that_a_clip_of_the_same_fit_starts_from(fit: PictureFit) -> None:
+    shades = np.arange(90 * 40 * 3, dtype=np.uint8).reshape(40, 90, 3)
+    buffer = io.BytesIO()
+    Image.fromarray(shades).save(buffer, "PNG")
+    request = score_request()
+    request.image.data = buffer.getvalue()
+    request.include_crop, request.picture_fit = True, enums.WIRE_PICTURE_FITS[fit]
+    async with served(FakeEngine()) as running:
+        answer = await running.stub.ScoreMatch(request)
+    job = Job(EngineImage(buffer.getvalue()), PROMPT, video=VideoSpec(picture_fit=fit))
+    expected = FakeEngine().prepare(job).picture
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(answer.crop_png))), expected)
+
+
+async def test_a_picture_that_the_fit_refuses_is_named() -> None:
+    request = score_request()
+    request.image.data = png(90, 40)
+    request.include_crop, request.picture_fit = True, media_pb2.PICTURE_FIT_REFUSE
+    async with served(FakeEngine()) as running:
+        error = await failure_of(running.stub.ScoreMatch(request))
+    ((field, description),) = violations(error)
+    assert (field, description.partition(",")[0]) == ("image.data", "is 90x40 pixels")
 
 
 async def test_wrong_fields_of_a_plan_are_named_as_they_were_sent() -> None:

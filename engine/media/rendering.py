@@ -1,4 +1,4 @@
-"""Renders a match report as pictures: the heat map, and the proposed crop."""
+"""Renders the heat map of a match report as a picture."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ import io
 import numpy as np
 from PIL import Image as Pillow
 
-from engine.api.capabilities import Capabilities, Geometry
-from engine.api.job import ClipPlan
 from engine.api.match_report import MatchReport
-from engine.api.media import FrameEncoding, Image
-from engine.media.encode import encode_frame
-from engine.media.fitting import center_crop, choose_geometry, fit_picture
-from engine.media.picture import decode_picture
 
 _LONGEST_SIDE_PX = 512
 
@@ -30,18 +24,3 @@ def render_heat_map(report: MatchReport) -> bytes:
     buffer = io.BytesIO()
     grey.save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def render_crop(image: Image, report: MatchReport, plan: ClipPlan, capabilities: Capabilities) -> bytes:
-    """The picture as PNG, cut and resized as ``CROP_SUBJECT`` would for the size in ``plan``; centred if no crop fits.
-
-    ``image`` and ``plan`` must be those that the report was made from: they are not checked again.
-    """
-    picture = decode_picture(image, capabilities.limits).upright
-    width, height = plan.video.width_px, plan.video.height_px
-    nearest = choose_geometry(picture, capabilities.geometries)
-    geometry = Geometry(width, height, 1) if width else nearest
-    size = (geometry.width_px, geometry.height_px)
-    center = center_crop(picture, geometry)
-    crop = next((item.crop for item in report.crops if (item.width_px, item.height_px) == size), center)
-    return bytes(encode_frame(fit_picture(picture, crop, geometry), FrameEncoding.PNG))

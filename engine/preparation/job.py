@@ -13,9 +13,9 @@ from engine.api.fields import Field
 from engine.api.job import Job, MatchMode, PictureFit, PreparedJob, Settings
 from engine.api.match_report import MatchReport
 from engine.api.media import Box, Image
-from engine.media.fitting import fit_picture, pad_picture
 from engine.media.picture import DecodedPicture, decode_picture
-from engine.preparation.geometry import resolve_crop, resolve_geometry
+from engine.preparation.fitted_picture import fit_to_clip
+from engine.preparation.geometry import resolve_geometry
 from engine.preparation.rules import check_job
 
 ScoreMatch = Callable[[Image, str], MatchReport]
@@ -41,17 +41,17 @@ def prepare_job(job: Job, capabilities: Capabilities, score_match: ScoreMatch | 
         if score_match is None or not capabilities.match_supported:
             raise ScorerMissing(Field.PICTURE_FIT)
         report = score_match(job.image, job.prompt)
-    crop, fit_warnings = resolve_crop(fit, picture, geometry, report)
-    settings = _resolve_settings(job, geometry, crop, capabilities)
+    fitted = fit_to_clip(picture, fit, geometry, report)
+    settings = _resolve_settings(job, geometry, fitted.crop, capabilities)
     return PreparedJob(
         prompt=job.prompt,
-        picture=pad_picture(picture, geometry) if fit is PictureFit.PAD else fit_picture(picture, crop, geometry),
+        picture=fitted.pixels,
         settings=settings,
         match_mode=match_mode,
         minimum_score=job.match.minimum_score,
         preview_every_step_count=job.preview_every_step_count,
         picture_report=None if match_mode is MatchMode.OFF else report_picture(decoded),
-        warnings=(*fit_warnings, *_warnings(settings, crop, capabilities)),
+        warnings=(*fitted.warnings, *_warnings(settings, fitted.crop, capabilities)),
     )
 
 

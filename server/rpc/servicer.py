@@ -146,10 +146,10 @@ def _score(engine: Engine, call: ScoreCall) -> tuple[MatchReport, match_pb2.Scor
     """Scores a pair, and draws the pictures that the request asks for."""
     try:
         report = engine.score_match(call.image, call.prompt, call.plan)
+        crop = render_crop(call.image, report, call.plan, engine.capabilities()) if call.include_crop else b""
     except (InvalidJob, NotCompiled) as error:
         raise refusal_of(error, SCORE_MATCH_PATHS, call.violations) from error
     if call.violations:
         raise InvalidRequest(*call.violations)
     heat_map = render_heat_map(report) if call.include_heat_map else b""
-    crop = render_crop(call.image, report, call.plan, engine.capabilities()) if call.include_crop else b""
     return report, score_match_response(report, heat_map, crop)

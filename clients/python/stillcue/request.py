@@ -135,7 +135,9 @@ class ScoreOptions(TypedDict, total=False):
     include_heat_map: bool
     """True: the report includes a heat map of the subject as PNG."""
     include_crop: bool
-    """True: the report includes the picture cropped around its subject as PNG."""
+    """True: the report includes the picture from which the intended clip would start, as PNG."""
+    picture_fit: events.PictureFit | None
+    """How that picture is fitted; None: cropped around the subject."""
 
 
 def score_match_request(picture: Picture, prompt: str, options: ScoreOptions) -> match_pb2.ScoreMatchRequest:
@@ -143,7 +145,11 @@ def score_match_request(picture: Picture, prompt: str, options: ScoreOptions) ->
     unknown = options.keys() - ScoreOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"score_match() got an unexpected keyword argument {min(unknown)!r}")
-    fields: dict[str, Any] = {**options, "frame_rate": _frame_rate(options.get("frame_rate"))}
+    fields: dict[str, Any] = {
+        **options,
+        "frame_rate": _frame_rate(options.get("frame_rate")),
+        "picture_fit": _wire_name("PICTURE_FIT", options.get("picture_fit")),
+    }
     return match_pb2.ScoreMatchRequest(image=_image(picture), prompt=prompt, **fields)
 
 

@@ -39,5 +39,6 @@ SCORE_MATCH_PATHS: Mapping[Field, str] = {
     Field.WIDTH: "width_px",
     Field.FRAME_COUNT: "frame_count",
     Field.FRAME_RATE: "frame_rate",
+    Field.PICTURE_FIT: "picture_fit",
     Field.GUIDANCE_SCALE: "guidance_scale",
 }

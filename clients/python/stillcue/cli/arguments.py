@@ -44,8 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     score.add_argument("--json", action="store_true", help="print the report as JSON")
     score.add_argument("--heat-map", type=_output("png"), metavar="FILE.png", help="write the heat map of the subject")
     score.add_argument(
-        "--crop", type=_output("png"), metavar="FILE.png", help="write the picture cropped around the subject"
+        "--crop", type=_output("png"), metavar="FILE.png", help="write the picture that the clip would start from"
     )
+    _add_fit(score, default="crop-subject")
     add_connection(score)
     capabilities = commands.add_parser("capabilities", help="what the server has loaded")
     capabilities.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -59,12 +60,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=_output("mp4"), required=True, metavar="CLIP.mp4", help="replaced if it exists"
     )
     _add_clip(parser)
-    parser.add_argument(
-        "--fit",
-        type=_fit,
-        metavar="HOW",
-        help="crop-subject, crop-center (the default), pad or refuse: how the picture is brought to the size",
-    )
+    _add_fit(parser, default="crop-center")
     parser.add_argument("--steps", type=_integer(1, _LARGEST_INT32), metavar="N", help="denoising steps")
     parser.add_argument("--guidance-low", type=float, metavar="G", help="guidance scale of the low-noise expert")
     parser.add_argument("--shift", type=float, metavar="S", help="shift of the flow schedule")
@@ -102,6 +98,15 @@ def _add_clip(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=_frame_rate, metavar="F", help="frames per second of playback: 24, 24000/1001")
     parser.add_argument("--guidance", type=float, metavar="G", help="guidance scale; 1 switches guidance off")
     parser.add_argument("--negative", type=_text, metavar="TEXT", help="what the clip must not show")
+
+
+def _add_fit(parser: argparse.ArgumentParser, *, default: str) -> None:
+    parser.add_argument(
+        "--fit",
+        type=_fit,
+        metavar="HOW",
+        help=f"crop-subject, crop-center, pad or refuse: how the picture is brought to the size (default: {default})",
+    )
 
 
 def _add_picture_and_prompt(parser: argparse.ArgumentParser) -> None:

@@ -79,6 +79,7 @@ def score(options: argparse.Namespace) -> None:
             guidance_scale=options.guidance,
             include_heat_map=options.heat_map is not None,
             include_crop=options.crop is not None,
+            picture_fit=options.fit,
         )
     console = Console(stderr=True)
     for path, data, name in (

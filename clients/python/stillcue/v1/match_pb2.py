@@ -27,37 +27,37 @@ from stillcue.v1 import picture_report_pb2 as stillcue_dot_v1_dot_picture__repor
 from stillcue.v1 import prompt_report_pb2 as stillcue_dot_v1_dot_prompt__report__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17stillcue/v1/match.proto\x12\x0bstillcue.v1\x1a\x17stillcue/v1/media.proto\x1a stillcue/v1/picture_report.proto\x1a\x1fstillcue/v1/prompt_report.proto\"\xba\x02\n\x11ScoreMatchRequest\x12!\n\x05image\x18\x01 \x01(\x0b\x32\x12.stillcue.v1.Image\x12\x0e\n\x06prompt\x18\x02 \x01(\t\x12\x1c\n\x0fnegative_prompt\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x08width_px\x18\x04 \x01(\x05\x12\x11\n\theight_px\x18\x05 \x01(\x05\x12\x13\n\x0b\x66rame_count\x18\x06 \x01(\x05\x12\x17\n\nframe_rate\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x1b\n\x0eguidance_scale\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x10include_heat_map\x18\t \x01(\x08\x12\x14\n\x0cinclude_crop\x18\n \x01(\x08\x42\x12\n\x10_negative_promptB\r\n\x0b_frame_rateB\x11\n\x0f_guidance_scale\"f\n\x12ScoreMatchResponse\x12(\n\x06report\x18\x01 \x01(\x0b\x32\x18.stillcue.v1.MatchReport\x12\x14\n\x0cheat_map_png\x18\x02 \x01(\x0c\x12\x10\n\x08\x63rop_png\x18\x03 \x01(\x0c\"\x9f\x05\n\x0bMatchReport\x12\r\n\x05score\x18\x01 \x01(\x01\x12*\n\x07verdict\x18\x02 \x01(\x0e\x32\x19.stillcue.v1.MatchVerdict\x12\x12\n\nsimilarity\x18\x03 \x01(\x01\x12\x10\n\x08\x63ontrast\x18\x04 \x01(\x01\x12&\n\x05\x62\x61sis\x18\x05 \x01(\x0e\x32\x17.stillcue.v1.MatchBasis\x12)\n\x07\x63lauses\x18\x06 \x03(\x0b\x32\x18.stillcue.v1.ClauseScore\x12 \n\x13\x61\x63tion_plausibility\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x32\n\x07success\x18\x08 \x01(\x0b\x32\x1c.stillcue.v1.SuccessEstimateH\x01\x88\x01\x01\x12.\n\tgrounding\x18\t \x01(\x0b\x32\x16.stillcue.v1.GroundingH\x02\x88\x01\x01\x12/\n\rmissing_nouns\x18\n \x03(\x0b\x32\x18.stillcue.v1.MissingNoun\x12\x35\n\rprompt_report\x18\x0b \x01(\x0b\x32\x19.stillcue.v1.PromptReportH\x03\x88\x01\x01\x12\x37\n\x0epicture_report\x18\x0c \x01(\x0b\x32\x1a.stillcue.v1.PictureReportH\x04\x88\x01\x01\x12(\n\x05\x63rops\x18\r \x03(\x0b\x32\x19.stillcue.v1.CropProposal\x12\x1e\n\x11\x63\x61libration_error\x18\x0e \x01(\x01H\x05\x88\x01\x01\x42\x16\n\x14_action_plausibilityB\n\n\x08_successB\x0c\n\n_groundingB\x10\n\x0e_prompt_reportB\x11\n\x0f_picture_reportB\x14\n\x12_calibration_error\"\x8a\x02\n\x0b\x43lauseScore\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.stillcue.v1.ClauseKind\x12#\n\x04span\x18\x02 \x01(\x0b\x32\x15.stillcue.v1.TextSpan\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\x05\x12\x18\n\x0bprobability\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11gated_probability\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06weight\x18\x07 \x01(\x01\x12\x15\n\x08\x63ontrast\x18\x08 \x01(\x01H\x02\x88\x01\x01\x42\x0e\n\x0c_probabilityB\x14\n\x12_gated_probabilityB\x0b\n\t_contrast\"\xb0\x01\n\x0fSuccessEstimate\x12\x13\n\x0bprobability\x18\x01 \x01(\x01\x12(\n\x05\x62\x61sis\x18\x02 \x01(\x0e\x32\x19.stillcue.v1.SuccessBasis\x12\x18\n\x0b\x62rier_score\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11\x63\x61libration_error\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x0e\n\x0c_brier_scoreB\x14\n\x12_calibration_error\"\x9d\x01\n\tGrounding\x12\"\n\x03\x62ox\x18\x01 \x01(\x0b\x32\x10.stillcue.v1.BoxH\x00\x88\x01\x01\x12\x10\n\x08\x63overage\x18\x02 \x01(\x01\x12\x17\n\x0fstrict_coverage\x18\x03 \x01(\x01\x12\x10\n\x08\x63\x65nter_x\x18\x04 \x01(\x01\x12\x10\n\x08\x63\x65nter_y\x18\x05 \x01(\x01\x12\x15\n\rcenter_offset\x18\x06 \x01(\x01\x42\x06\n\x04_box\"\xa4\x01\n\x0c\x43ropProposal\x12\x10\n\x08width_px\x18\x01 \x01(\x05\x12\x11\n\theight_px\x18\x02 \x01(\x05\x12\x1e\n\x04\x63rop\x18\x03 \x01(\x0b\x32\x10.stillcue.v1.Box\x12\r\n\x05scale\x18\x04 \x01(\x01\x12\x15\n\rsubject_share\x18\x05 \x01(\x01\x12\x10\n\x08\x63overage\x18\x06 \x01(\x01\x12\x17\n\x0fstrict_coverage\x18\x07 \x01(\x01\"@\n\x0bMissingNoun\x12#\n\x04span\x18\x01 \x01(\x0b\x32\x15.stillcue.v1.TextSpan\x12\x0c\n\x04text\x18\x02 \x01(\t\"J\n\x0bMatchPolicy\x12$\n\x04mode\x18\x01 \x01(\x0e\x32\x16.stillcue.v1.MatchMode\x12\x15\n\rminimum_score\x18\x02 \x01(\x01*j\n\x0cSuccessBasis\x12\x1d\n\x19SUCCESS_BASIS_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSUCCESS_BASIS_ARTICLE_PRIOR\x10\x01\x12\x1a\n\x16SUCCESS_BASIS_MEASURED\x10\x02*y\n\x0cMatchVerdict\x12\x1d\n\x19MATCH_VERDICT_UNSPECIFIED\x10\x00\x12\x16\n\x12MATCH_VERDICT_GOOD\x10\x01\x12\x1a\n\x16MATCH_VERDICT_DOUBTFUL\x10\x02\x12\x16\n\x12MATCH_VERDICT_POOR\x10\x03*c\n\nMatchBasis\x12\x1b\n\x17MATCH_BASIS_UNSPECIFIED\x10\x00\x12\x1c\n\x18MATCH_BASIS_UNCALIBRATED\x10\x01\x12\x1a\n\x16MATCH_BASIS_CALIBRATED\x10\x02*j\n\tMatchMode\x12\x1a\n\x16MATCH_MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0eMATCH_MODE_OFF\x10\x01\x12\x15\n\x11MATCH_MODE_REPORT\x10\x02\x12\x16\n\x12MATCH_MODE_REQUIRE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17stillcue/v1/match.proto\x12\x0bstillcue.v1\x1a\x17stillcue/v1/media.proto\x1a stillcue/v1/picture_report.proto\x1a\x1fstillcue/v1/prompt_report.proto\"\xe8\x02\n\x11ScoreMatchRequest\x12!\n\x05image\x18\x01 \x01(\x0b\x32\x12.stillcue.v1.Image\x12\x0e\n\x06prompt\x18\x02 \x01(\t\x12\x1c\n\x0fnegative_prompt\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x10\n\x08width_px\x18\x04 \x01(\x05\x12\x11\n\theight_px\x18\x05 \x01(\x05\x12\x13\n\x0b\x66rame_count\x18\x06 \x01(\x05\x12\x17\n\nframe_rate\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x1b\n\x0eguidance_scale\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x10include_heat_map\x18\t \x01(\x08\x12\x14\n\x0cinclude_crop\x18\n \x01(\x08\x12,\n\x0bpicture_fit\x18\x0b \x01(\x0e\x32\x17.stillcue.v1.PictureFitB\x12\n\x10_negative_promptB\r\n\x0b_frame_rateB\x11\n\x0f_guidance_scale\"f\n\x12ScoreMatchResponse\x12(\n\x06report\x18\x01 \x01(\x0b\x32\x18.stillcue.v1.MatchReport\x12\x14\n\x0cheat_map_png\x18\x02 \x01(\x0c\x12\x10\n\x08\x63rop_png\x18\x03 \x01(\x0c\"\x9f\x05\n\x0bMatchReport\x12\r\n\x05score\x18\x01 \x01(\x01\x12*\n\x07verdict\x18\x02 \x01(\x0e\x32\x19.stillcue.v1.MatchVerdict\x12\x12\n\nsimilarity\x18\x03 \x01(\x01\x12\x10\n\x08\x63ontrast\x18\x04 \x01(\x01\x12&\n\x05\x62\x61sis\x18\x05 \x01(\x0e\x32\x17.stillcue.v1.MatchBasis\x12)\n\x07\x63lauses\x18\x06 \x03(\x0b\x32\x18.stillcue.v1.ClauseScore\x12 \n\x13\x61\x63tion_plausibility\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x32\n\x07success\x18\x08 \x01(\x0b\x32\x1c.stillcue.v1.SuccessEstimateH\x01\x88\x01\x01\x12.\n\tgrounding\x18\t \x01(\x0b\x32\x16.stillcue.v1.GroundingH\x02\x88\x01\x01\x12/\n\rmissing_nouns\x18\n \x03(\x0b\x32\x18.stillcue.v1.MissingNoun\x12\x35\n\rprompt_report\x18\x0b \x01(\x0b\x32\x19.stillcue.v1.PromptReportH\x03\x88\x01\x01\x12\x37\n\x0epicture_report\x18\x0c \x01(\x0b\x32\x1a.stillcue.v1.PictureReportH\x04\x88\x01\x01\x12(\n\x05\x63rops\x18\r \x03(\x0b\x32\x19.stillcue.v1.CropProposal\x12\x1e\n\x11\x63\x61libration_error\x18\x0e \x01(\x01H\x05\x88\x01\x01\x42\x16\n\x14_action_plausibilityB\n\n\x08_successB\x0c\n\n_groundingB\x10\n\x0e_prompt_reportB\x11\n\x0f_picture_reportB\x14\n\x12_calibration_error\"\x8a\x02\n\x0b\x43lauseScore\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.stillcue.v1.ClauseKind\x12#\n\x04span\x18\x02 \x01(\x0b\x32\x15.stillcue.v1.TextSpan\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\r\n\x05stage\x18\x04 \x01(\x05\x12\x18\n\x0bprobability\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11gated_probability\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x0e\n\x06weight\x18\x07 \x01(\x01\x12\x15\n\x08\x63ontrast\x18\x08 \x01(\x01H\x02\x88\x01\x01\x42\x0e\n\x0c_probabilityB\x14\n\x12_gated_probabilityB\x0b\n\t_contrast\"\xb0\x01\n\x0fSuccessEstimate\x12\x13\n\x0bprobability\x18\x01 \x01(\x01\x12(\n\x05\x62\x61sis\x18\x02 \x01(\x0e\x32\x19.stillcue.v1.SuccessBasis\x12\x18\n\x0b\x62rier_score\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11\x63\x61libration_error\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x0e\n\x0c_brier_scoreB\x14\n\x12_calibration_error\"\x9d\x01\n\tGrounding\x12\"\n\x03\x62ox\x18\x01 \x01(\x0b\x32\x10.stillcue.v1.BoxH\x00\x88\x01\x01\x12\x10\n\x08\x63overage\x18\x02 \x01(\x01\x12\x17\n\x0fstrict_coverage\x18\x03 \x01(\x01\x12\x10\n\x08\x63\x65nter_x\x18\x04 \x01(\x01\x12\x10\n\x08\x63\x65nter_y\x18\x05 \x01(\x01\x12\x15\n\rcenter_offset\x18\x06 \x01(\x01\x42\x06\n\x04_box\"\xa4\x01\n\x0c\x43ropProposal\x12\x10\n\x08width_px\x18\x01 \x01(\x05\x12\x11\n\theight_px\x18\x02 \x01(\x05\x12\x1e\n\x04\x63rop\x18\x03 \x01(\x0b\x32\x10.stillcue.v1.Box\x12\r\n\x05scale\x18\x04 \x01(\x01\x12\x15\n\rsubject_share\x18\x05 \x01(\x01\x12\x10\n\x08\x63overage\x18\x06 \x01(\x01\x12\x17\n\x0fstrict_coverage\x18\x07 \x01(\x01\"@\n\x0bMissingNoun\x12#\n\x04span\x18\x01 \x01(\x0b\x32\x15.stillcue.v1.TextSpan\x12\x0c\n\x04text\x18\x02 \x01(\t\"J\n\x0bMatchPolicy\x12$\n\x04mode\x18\x01 \x01(\x0e\x32\x16.stillcue.v1.MatchMode\x12\x15\n\rminimum_score\x18\x02 \x01(\x01*j\n\x0cSuccessBasis\x12\x1d\n\x19SUCCESS_BASIS_UNSPECIFIED\x10\x00\x12\x1f\n\x1bSUCCESS_BASIS_ARTICLE_PRIOR\x10\x01\x12\x1a\n\x16SUCCESS_BASIS_MEASURED\x10\x02*y\n\x0cMatchVerdict\x12\x1d\n\x19MATCH_VERDICT_UNSPECIFIED\x10\x00\x12\x16\n\x12MATCH_VERDICT_GOOD\x10\x01\x12\x1a\n\x16MATCH_VERDICT_DOUBTFUL\x10\x02\x12\x16\n\x12MATCH_VERDICT_POOR\x10\x03*c\n\nMatchBasis\x12\x1b\n\x17MATCH_BASIS_UNSPECIFIED\x10\x00\x12\x1c\n\x18MATCH_BASIS_UNCALIBRATED\x10\x01\x12\x1a\n\x16MATCH_BASIS_CALIBRATED\x10\x02*j\n\tMatchMode\x12\x1a\n\x16MATCH_MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0eMATCH_MODE_OFF\x10\x01\x12\x15\n\x11MATCH_MODE_REPORT\x10\x02\x12\x16\n\x12MATCH_MODE_REQUIRE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stillcue.v1.match_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUCCESSBASIS']._serialized_start=2144
-  _globals['_SUCCESSBASIS']._serialized_end=2250
-  _globals['_MATCHVERDICT']._serialized_start=2252
-  _globals['_MATCHVERDICT']._serialized_end=2373
-  _globals['_MATCHBASIS']._serialized_start=2375
-  _globals['_MATCHBASIS']._serialized_end=2474
-  _globals['_MATCHMODE']._serialized_start=2476
-  _globals['_MATCHMODE']._serialized_end=2582
+  _globals['_SUCCESSBASIS']._serialized_start=2190
+  _globals['_SUCCESSBASIS']._serialized_end=2296
+  _globals['_MATCHVERDICT']._serialized_start=2298
+  _globals['_MATCHVERDICT']._serialized_end=2419
+  _globals['_MATCHBASIS']._serialized_start=2421
+  _globals['_MATCHBASIS']._serialized_end=2520
+  _globals['_MATCHMODE']._serialized_start=2522
+  _globals['_MATCHMODE']._serialized_end=2628
   _globals['_SCOREMATCHREQUEST']._serialized_start=133
-  _globals['_SCOREMATCHREQUEST']._serialized_end=447
-  _globals['_SCOREMATCHRESPONSE']._serialized_start=449
-  _globals['_SCOREMATCHRESPONSE']._serialized_end=551
-  _globals['_MATCHREPORT']._serialized_start=554
-  _globals['_MATCHREPORT']._serialized_end=1225
-  _globals['_CLAUSESCORE']._serialized_start=1228
-  _globals['_CLAUSESCORE']._serialized_end=1494
-  _globals['_SUCCESSESTIMATE']._serialized_start=1497
-  _globals['_SUCCESSESTIMATE']._serialized_end=1673
-  _globals['_GROUNDING']._serialized_start=1676
-  _globals['_GROUNDING']._serialized_end=1833
-  _globals['_CROPPROPOSAL']._serialized_start=1836
-  _globals['_CROPPROPOSAL']._serialized_end=2000
-  _globals['_MISSINGNOUN']._serialized_start=2002
-  _globals['_MISSINGNOUN']._serialized_end=2066
-  _globals['_MATCHPOLICY']._serialized_start=2068
-  _globals['_MATCHPOLICY']._serialized_end=2142
+  _globals['_SCOREMATCHREQUEST']._serialized_end=493
+  _globals['_SCOREMATCHRESPONSE']._serialized_start=495
+  _globals['_SCOREMATCHRESPONSE']._serialized_end=597
+  _globals['_MATCHREPORT']._serialized_start=600
+  _globals['_MATCHREPORT']._serialized_end=1271
+  _globals['_CLAUSESCORE']._serialized_start=1274
+  _globals['_CLAUSESCORE']._serialized_end=1540
+  _globals['_SUCCESSESTIMATE']._serialized_start=1543
+  _globals['_SUCCESSESTIMATE']._serialized_end=1719
+  _globals['_GROUNDING']._serialized_start=1722
+  _globals['_GROUNDING']._serialized_end=1879
+  _globals['_CROPPROPOSAL']._serialized_start=1882
+  _globals['_CROPPROPOSAL']._serialized_end=2046
+  _globals['_MISSINGNOUN']._serialized_start=2048
+  _globals['_MISSINGNOUN']._serialized_end=2112
+  _globals['_MATCHPOLICY']._serialized_start=2114
+  _globals['_MATCHPOLICY']._serialized_end=2188
 # @@protoc_insertion_point(module_scope)

@@ -51,7 +51,7 @@ MATCH_MODE_REPORT: MatchMode
 MATCH_MODE_REQUIRE: MatchMode
 
 class ScoreMatchRequest(_message.Message):
-    __slots__ = ("image", "prompt", "negative_prompt", "width_px", "height_px", "frame_count", "frame_rate", "guidance_scale", "include_heat_map", "include_crop")
+    __slots__ = ("image", "prompt", "negative_prompt", "width_px", "height_px", "frame_count", "frame_rate", "guidance_scale", "include_heat_map", "include_crop", "picture_fit")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     NEGATIVE_PROMPT_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +62,7 @@ class ScoreMatchRequest(_message.Message):
     GUIDANCE_SCALE_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_HEAT_MAP_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_CROP_FIELD_NUMBER: _ClassVar[int]
+    PICTURE_FIT_FIELD_NUMBER: _ClassVar[int]
     image: _media_pb2.Image
     prompt: str
     negative_prompt: str
@@ -72,7 +73,8 @@ class ScoreMatchRequest(_message.Message):
     guidance_scale: float
     include_heat_map: bool
     include_crop: bool
-    def __init__(self, image: _Optional[_Union[_media_pb2.Image, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., guidance_scale: _Optional[float] = ..., include_heat_map: bool = ..., include_crop: bool = ...) -> None: ...
+    picture_fit: _media_pb2.PictureFit
+    def __init__(self, image: _Optional[_Union[_media_pb2.Image, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., guidance_scale: _Optional[float] = ..., include_heat_map: bool = ..., include_crop: bool = ..., picture_fit: _Optional[_Union[_media_pb2.PictureFit, str]] = ...) -> None: ...
 
 class ScoreMatchResponse(_message.Message):
     __slots__ = ("report", "heat_map_png", "crop_png")
