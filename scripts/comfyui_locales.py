@@ -1,6 +1,6 @@
 """``python -m scripts.comfyui_locales`` writes the English names and tooltips of the ComfyUI pack from its code.
 
-They go into ``clients/comfyui/locales/en/nodeDefs.json``. The Chinese file beside it is written by hand; a test compares
+They go into ``clients/comfyui/locales/en/nodeDefs.json``. The Chinese file is written by hand; a test compares
 the nodes, inputs and outputs of both with the pack's.
 """
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..wheel import require_wheel
 from .types import CATEGORY, CLIP, InputTypes
+
+if TYPE_CHECKING:
+    from stillcue import Summary
 
 
 class Diagnosis:
@@ -33,6 +37,13 @@ class Diagnosis:
             "hidden": {"unique_id": "UNIQUE_ID"},
         }
 
-    def diagnose(self, clip: object, unique_id: str = "") -> dict[str, Any]:
+    def diagnose(self, clip: Summary, unique_id: str = "") -> dict[str, Any]:
         """Returns the report, the outcome, the first remedy, the consistency and the motion."""
-        raise NotImplementedError
+        require_wheel()
+        from .. import host
+        from ..clip_report import clip_report, consistency, first_remedy, motion, outcome
+
+        report = clip_report(clip)
+        host.show_text(report, unique_id)
+        result = (report, outcome(clip), first_remedy(clip), consistency(clip), motion(clip))
+        return {"ui": {"text": (report,)}, "result": result}

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..wheel import NodeError, require_wheel
 from .types import CATEGORY, CLIP, PICTURE, SERVER, InputTypes
 
 if TYPE_CHECKING:
+    from ..connection import ServerLink
     from ..pictures import PreparedPicture
 
 FROM_THE_FRAMES = "from the frames"
 VIDEO_SOURCES = (FROM_THE_FRAMES, "H.264 from the server", "AV1 from the server")
 SERVERS_DEFAULT = "server's default"
 NOTHING = "nothing"
-LARGEST_SEED = 2**64 - 1
+LARGEST_SEED = 2**63 - 1
+FRAMES_SLOT = 1
+NO_FRAMES = "the frames were left out because nothing used them; set video to “from the frames”"
 
 
 class GenerateVideo:
@@ -65,7 +69,7 @@ class GenerateVideo:
                     {
                         "default": 0.0,
                         "min": 0.0,
-                        "max": 1000.0,
+                        "max": 120.0,
                         "step": 0.001,
                         "round": 0.001,
                         "tooltip": "Frames per second at which the video plays; the frames stay the same. 23.976 is "
@@ -86,7 +90,7 @@ class GenerateVideo:
                     {
                         "default": 0.0,
                         "min": 0.0,
-                        "max": 100.0,
+                        "max": 30.0,
                         "step": 0.1,
                         "round": 0.01,
                         "tooltip": "Guidance scale (CFG) of the high-noise expert, or of the only transformer. 1: no "
@@ -98,7 +102,7 @@ class GenerateVideo:
                     {
                         "default": 0.0,
                         "min": 0.0,
-                        "max": 100.0,
+                        "max": 30.0,
                         "step": 0.1,
                         "round": 0.01,
                         "tooltip": "Guidance scale (CFG) of the low-noise expert. 0: the server's default. A model "
@@ -160,9 +164,23 @@ class GenerateVideo:
             return True
         return f"{video!r} is none of {', '.join(VIDEO_SOURCES)}"
 
+    @classmethod
+    def IS_CHANGED(cls, video: str = FROM_THE_FRAMES, unique_id: str = "", **_inputs: object) -> str:  # noqa: N802
+        """Tells apart whether frames are fetched, so that a clip without them is made again when they are linked."""
+        if video == FROM_THE_FRAMES:
+            return "frames"
+        try:
+            require_wheel()
+        except NodeError:
+            return "frames"
+        from .. import host
+        from ..video_source import wants_frames
+
+        return "frames" if wants_frames(host.running_graph(), unique_id, FRAMES_SLOT) else "no frames"
+
     def generate(  # noqa: PLR0917
         self,
-        server: object,
+        server: ServerLink,
         picture: PreparedPicture,
         prompt: str,
         frames: int,
@@ -179,4 +197,23 @@ class GenerateVideo:
         unique_id: str = "",
     ) -> tuple[object, object, object, int]:
         """Returns the video, the frames [count, height, width, 3], the clip's summary and the seed."""
-        raise NotImplementedError
+        require_wheel()
+        from .. import host
+        from ..generation import ClipRequest, generate
+        from ..video_source import video_of, wants_frames
+
+        request = ClipRequest(
+            prompt=prompt,
+            frame_count=frames,
+            frame_rate=frame_rate,
+            step_count=steps,
+            guidance_scale=guidance,
+            guidance_scale_low_noise=guidance_low_noise,
+            seed=seed,
+            negative_prompt=None if not negative_prompt and negative_when_empty == SERVERS_DEFAULT else negative_prompt,
+            shift=shift,
+        )
+        needed = wants_frames(prompt_graph or {}, unique_id, FRAMES_SLOT)
+        clip = generate(server, picture, request, video, wants_frames=needed, node_id=unique_id)
+        images = host.blocked(NO_FRAMES) if clip.images is None else clip.images
+        return video_of(clip), images, clip.summary, clip.summary.settings.seed

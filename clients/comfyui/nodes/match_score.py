@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..wheel import require_wheel
 from .types import CATEGORY, PICTURE, SERVER, InputTypes
 
 if TYPE_CHECKING:
+    from ..connection import ServerLink
     from ..pictures import PreparedPicture
 
 
@@ -25,12 +27,12 @@ class MatchScore:
     OUTPUT_TOOLTIPS = (
         "The picture, if the score reaches the minimum.",
         "The prompt, if the score reaches the minimum.",
-        "The score, 0 to 100.",
+        "The score, 0 to 100. -1: the server's model has no scorer.",
         "good from 70, doubtful from 40, poor below.",
         "Parts of the sentence with their scores, findings, and what to change.",
         "The sentence as rules would improve it; the sentence itself if they find nothing to improve.",
-        "Where in the picture the subject is.",
-        "What the clip starts from.",
+        "Where in the picture the subject is, brighter for more; one black pixel if the scorer cannot tell.",
+        "The picture cropped around the subject of this prompt, for comparison; the clip starts from the picture.",
     )
 
     @classmethod
@@ -75,7 +77,7 @@ class MatchScore:
 
     def score(  # noqa: PLR0917
         self,
-        server: object,
+        server: ServerLink,
         picture: PreparedPicture,
         prompt: str,
         minimum_score: float,
@@ -83,4 +85,27 @@ class MatchScore:
         unique_id: str = "",
     ) -> dict[str, Any]:
         """Returns picture and prompt, score, verdict, report, rewritten prompt, heat map and crop."""
-        raise NotImplementedError
+        require_wheel()
+        from .. import host
+        from ..pictures import blank_image, image_of
+        from ..scoring import NO_SCORER, report_text, score_match
+
+        report = score_match(server, picture, prompt, minimum_score, negative_prompt)
+        if report is None:
+            host.show_text(NO_SCORER, unique_id)
+            nothing = (picture, prompt, -1.0, "unknown", NO_SCORER, prompt, blank_image(), image_of(picture.data))
+            return {"ui": {"text": (NO_SCORER,)}, "result": nothing}
+        text = report_text(report)
+        host.show_text(text, unique_id)
+        better = None if report.prompt_report is None else report.prompt_report.rewritten_prompt
+        result = (
+            picture,
+            prompt,
+            report.score,
+            report.verdict.value,
+            text,
+            prompt if better is None else better,
+            image_of(report.heat_map_png) if report.heat_map_png else blank_image(),
+            image_of(report.crop_png or picture.data),
+        )
+        return {"ui": {"text": (text,)}, "result": result}

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ..wheel import require_wheel
+from .shown_pictures import temporary_picture
 from .types import CATEGORY, PICTURE, SERVER, InputTypes
 
 if TYPE_CHECKING:
     import torch
+
+    from ..connection import ServerLink
 
 BY_THE_PICTURE = "by the picture"
 SIZE_FORM = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
@@ -84,7 +88,7 @@ class PreparePicture:
 
     def prepare(  # noqa: PLR0917
         self,
-        server: object,
+        server: ServerLink,
         image: torch.Tensor,
         prompt: str,
         size: str,
@@ -92,5 +96,15 @@ class PreparePicture:
         large_pictures: str,
         unique_id: str = "",
     ) -> dict[str, Any]:
-        """Returns the picture, its preview [1, height, width, 3] and the report."""
-        raise NotImplementedError
+        """Returns the picture, its preview [1, height, width, 3] and the report. Raises ``NodeError``."""
+        require_wheel()
+        from .. import host
+        from ..pictures import image_of
+        from ..preparation import prepare
+
+        found = SIZE_FORM.fullmatch(size)
+        size_px = None if found is None else (int(found[1]), int(found[2]))
+        made = prepare(server, image, prompt, size=size_px, fit=fit, large_pictures=large_pictures)
+        host.show_text(made.report, unique_id)
+        shown = {"images": [temporary_picture(made.picture.data)], "text": (made.report,)}
+        return {"ui": shown, "result": (made.picture, image_of(made.picture.data), made.report)}

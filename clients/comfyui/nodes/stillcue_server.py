@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
+from ..wheel import NodeError, require_wheel
 from .types import CATEGORY, SERVER, InputTypes
+
+if TYPE_CHECKING:
+    from ..connection import ServerLink
 
 
 class StillcueServer:
@@ -19,7 +23,6 @@ class StillcueServer:
     RETURN_TYPES = (SERVER,)
     RETURN_NAMES = ("server",)
     OUTPUT_TOOLTIPS = ("Link it to the other Stillcue nodes.",)
-    SEARCH_ALIASES: ClassVar = ["wan2.2", "image to video", "i2v"]
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:  # noqa: N802
@@ -41,6 +44,22 @@ class StillcueServer:
             }
         }
 
-    def connect(self, address: str, tls: str) -> tuple[object]:
-        """Returns the server."""
-        raise NotImplementedError
+    @classmethod
+    def IS_CHANGED(cls, address: str = "", tls: str = "auto") -> str:  # noqa: N802
+        """Returns the digest of the server's model, so that a clip is made again when the model is another one."""
+        try:
+            require_wheel()
+        except NodeError:
+            return ""
+        from ..connection import ServerLink, fingerprint
+
+        return fingerprint(ServerLink(address.strip(), tls))
+
+    def connect(self, address: str, tls: str) -> tuple[ServerLink]:
+        """Returns the server; makes no call to it."""
+        require_wheel()
+        from ..connection import ServerLink, client_of
+
+        link = ServerLink(address.strip(), tls)
+        client_of(link)  # a wrong address or servers.toml is told here
+        return (link,)
