@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.comfyui.installation import Installation
+from tests.comfyui.comfy import Comfy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from tests.comfyui.installation import Installation
 
 _READY = "To see the GUI go to: "
+_SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Minimap.Visible": False}
+"""The front end opens with an empty canvas, and nothing covers its lower right corner."""
 _START_SECONDS = 180
 _END_SECONDS = 30
 
 
-@dataclass(frozen=True)
-class RealComfy:
-    """A running ComfyUI."""
+class RealComfy(Comfy):
+    """A running ComfyUI; ``log`` is the file with its output."""
 
-    address: str
-    """``http://127.0.0.1:PORT``."""
-    base: Path
-    """Its folder, with ``custom_nodes/``, ``input/``, ``output/``, ``temp/`` and ``user/``."""
-    log: Path
-    process: subprocess.Popen[str]
+    def __init__(self, url: str, folder: Path, log: Path, process: subprocess.Popen[str]) -> None:
+        super().__init__(url, folder)
+        self.log = log
+        self._process = process
 
     def end(self, with_signal: signal.Signals = signal.SIGTERM) -> None:
         """Ends the process and waits for it; an ended one stays ended."""
-        if self.process.poll() is None:
-            self.process.send_signal(with_signal)
-        self.process.wait(timeout=_END_SECONDS)
+        if self._process.poll() is None:
+            self._process.send_signal(with_signal)
+        self._process.wait(timeout=_END_SECONDS)
 
 
 @contextmanager
@@ -53,6 +57,10 @@ def real_comfy(
         link = base / "custom_nodes" / name
         if not link.exists():
             link.symlink_to(folder, target_is_directory=True)
+    settings = base / "user" / "default" / "comfy.settings.json"
+    if not settings.exists():
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text(json.dumps(_SETTINGS), encoding="utf-8")
     log = base / "comfyui.log"
     command = [str(installation.python), "main.py", "--cpu", "--disable-api-nodes", "--log-stdout"]
     command += ["--port", str(_free_port()), "--base-directory", str(base)]

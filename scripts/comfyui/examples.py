@@ -1,0 +1,150 @@
+"""The two example workflows: Wan2.2-I2V-A14B at 832x480, and pocket at 64x64. They differ in values and notes only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scripts.comfyui import notes
+from scripts.comfyui.graph import Group, Link, Node, Note, Workflow
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """What the two workflows differ in."""
+
+    name: str
+    picture: str
+    sentence: str
+    size: str
+    frame_count: int
+    frame_rate: float
+    start: str
+    settings: str
+
+
+_A14B = _Clip(
+    name="wan2.2_i2v_A14B",
+    picture="example.png",
+    sentence="A white cat on a sofa first raises its head, then slowly turns to the window; the camera holds still.",
+    size="832x480",
+    frame_count=81,
+    frame_rate=16.0,
+    start=notes.START_A14B,
+    settings=notes.SETTINGS_A14B,
+)
+_POCKET = _Clip(
+    name="pocket_64x64",
+    picture="demo-picture.png",
+    sentence="A red car slowly rolls to the right, the scene gets darker.",
+    size="64x64",
+    frame_count=17,
+    frame_rate=4.0,
+    start=notes.START_POCKET,
+    settings=notes.SETTINGS_POCKET,
+)
+_MINIMUM_SCORE = 40.0  # The limit between doubtful and poor.
+
+
+def example_workflows() -> tuple[Workflow, ...]:
+    """Both workflows."""
+    return tuple(Workflow(clip.name, _nodes(clip), _notes(clip), _GROUPS) for clip in (_A14B, _POCKET))
+
+
+# Columns of the canvas, left to right. Nodes that show a report or a clip grow as they run: room is left below them.
+_GROUPS = (
+    Group("1 · Picture · 图片", 400, 0, 400, 640, "#3f789e"),
+    Group("2 · Sentence · 描述", 820, 0, 400, 1090, "#88A"),
+    Group("3 · Match · 匹配", 1240, 0, 420, 1180, "#b58b2a"),
+    Group("4 · Generate · 生成", 1680, 0, 420, 1020, "#8A8"),
+    Group("5 · Video · 视频", 2120, 0, 480, 1090, "#A88"),
+)
+
+
+def _nodes(clip: _Clip) -> tuple[Node, ...]:
+    server, sentence = Link("server", "server"), Link("sentence", "STRING")
+    prepare = {
+        "server": server,
+        "image": Link("picture", "IMAGE"),
+        "prompt": sentence,
+        "size": clip.size,
+        "fit": "crop_subject",
+    }
+    match = {
+        "server": server,
+        "picture": Link("prepare", "picture"),
+        "prompt": sentence,
+        "minimum_score": _MINIMUM_SCORE,
+    }
+    generate = {
+        "server": server,
+        "picture": Link("match", "picture"),
+        "prompt": Link("match", "prompt"),
+        "frames": clip.frame_count,
+        "frame_rate": clip.frame_rate,
+    }
+    save = {
+        "video": Link("generate", "video"),
+        "filename_prefix": f"video/{clip.name}",
+        "format": "auto",
+        "codec": "auto",
+    }
+    return (
+        Node("server", "StillcueServer", 420, 60, 360, 170),
+        Node("picture", "LoadImage", 420, 290, 360, 330, {"image": clip.picture}),
+        Node(
+            "sentence",
+            "PrimitiveStringMultiline",
+            840,
+            60,
+            360,
+            140,
+            {"value": clip.sentence},
+            "Sentence · 描述",
+        ),
+        Node("prepare", "StillcuePreparePicture", 840, 250, 360, 300, prepare),
+        Node(
+            "start",
+            "PreviewImage",
+            840,
+            830,
+            360,
+            240,
+            {"images": Link("prepare", "preview")},
+            "The clip starts from · 视频起始画面",
+        ),
+        Node("match", "StillcueMatchScore", 1260, 60, 380, 420, match),
+        Node(
+            "heat map",
+            "PreviewImage",
+            1260,
+            760,
+            380,
+            240,
+            {"images": Link("match", "heat_map")},
+            "Where the subject is · 主体位置",
+        ),
+        Node(
+            "rewritten",
+            "PreviewAny",
+            1260,
+            1050,
+            380,
+            110,
+            {"source": Link("match", "rewritten_prompt")},
+            "Improved by rules · 按规则改写",
+        ),
+        Node("generate", "StillcueGenerateVideo", 1700, 60, 380, 640, generate),
+        Node("save", "SaveVideo", 2140, 60, 440, 480, save),
+        Node("diagnosis", "StillcueDiagnosis", 2140, 590, 440, 180, {"clip": Link("generate", "clip")}),
+    )
+
+
+def _notes(clip: _Clip) -> tuple[Note, ...]:
+    return (
+        Note("Start here · 从这里开始", clip.start, 0, 0, 380, 500),
+        Note("Picture · 图片", notes.PICTURE, 400, 690, 400, 380),
+        Note("Sentence · 描述", notes.SENTENCE, 820, 1140, 400, 440),
+        Note("Match · 匹配", notes.MATCH, 1240, 1230, 420, 380),
+        Note("Settings · 参数", clip.settings, 1680, 1070, 420, 540),
+        Note("When a clip fails · 视频不理想时", notes.FAILED, 2120, 1140, 480, 380),
+    )
