@@ -45,8 +45,13 @@ class StillcueServer:
         }
 
     @classmethod
-    def IS_CHANGED(cls, address: str = "", tls: str = "auto") -> str:  # noqa: N802
-        """Returns the digest of the server's model, so that a clip is made again when the model is another one."""
+    def IS_CHANGED(cls, address: str | None = None, tls: str | None = None) -> str:  # noqa: N802
+        """Returns the digest of the server's model, so that a clip is made again when the model is another one.
+
+        ComfyUI does not tell here what a link brings: behind one, another model is not noticed.
+        """
+        if address is None or tls is None:
+            return ""
         try:
             require_wheel()
         except NodeError:
