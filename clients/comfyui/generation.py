@@ -11,7 +11,7 @@ from stillcue import Accepted, Frame, FrameEncoding, PictureFit, Summary, VideoC
 from . import host
 from .connection import capabilities_of, client_of
 from .interruption import on_interrupt
-from .node_errors import node_error
+from .node_errors import check_text, node_error
 from .pictures import FrameBatch, frame_pixels
 from .progress import ClipProgress
 from .video_source import VideoSource, video_source
@@ -60,6 +60,7 @@ def generate(
 
     Raises ``NodeError`` with the remedy, and ComfyUI's interrupt after Cancel; the server's job has then ended.
     """
+    check_text(prompt=request.prompt, negative_prompt=request.negative_prompt)
     capabilities = capabilities_of(link)
     if request.guidance_scale_low_noise and capabilities.sampling_defaults.guidance_scale_low_noise is None:
         raise NodeError(

@@ -62,6 +62,16 @@ _REMEDY_BY_ERROR: dict[type[StillcueError], str] = {
 }
 
 
+def check_text(**texts: str | None) -> None:
+    """Raises ``NodeError`` for a text that is no Unicode, such as half of an emoji; names are those of the inputs."""
+    for name, text in texts.items():
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError as error:
+            place = f"character {error.start + 1}"
+            raise NodeError(f"{name} holds half of a character at {place}; delete it and write it again") from None
+
+
 def node_error(error: StillcueError, link: ServerLink) -> NodeError:
     """Returns the error of a node for an error of a call to the linked server."""
     remedies = {kind: remedy.replace("{path}", str(servers_path())) for kind, remedy in _REMEDY_BY_ERROR.items()}

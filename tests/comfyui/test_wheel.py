@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clients.comfyui.node_errors import INPUT_BY_FIELD
 from clients.comfyui.nodes import NODE_CLASS_MAPPINGS
 from clients.comfyui.wheel import REQUIREMENTS, is_supported
-from server.rpc.codec.fields import GENERATE_PATHS, SCORE_MATCH_PATHS
-from stillcue import PictureFit, __version__
-from stillcue.v1 import generate_pb2, match_pb2
+from stillcue import __version__
 from tests.comfyui.conftest import PACKS
-from tests.comfyui.graphs import SERVER, capture, node, prepare_graph
+from tests.comfyui.graphs import SERVER, capture, node
 from tests.comfyui.stub_comfy import stub_comfy
 
 if TYPE_CHECKING:
@@ -80,43 +77,3 @@ def test_versions_in_and_beside_the_range(version: str, is_right: bool) -> None:
 def test_this_repository_is_in_the_range_of_its_pack() -> None:
     assert is_supported(__version__)
     assert REQUIREMENTS.read_text().strip() == "stillcue>=0.1,<0.2"
-
-
-def test_every_field_of_a_request_has_the_name_of_an_input() -> None:
-    # The pack never sends these: Match Score is its gate, and previews come with every step.
-    unsent = {"match.mode", "match.minimum_score", "stream.preview_every_step_count", "frame_count", "frame_rate"}
-    unsent.add("guidance_scale")
-    assert {*GENERATE_PATHS.values(), *SCORE_MATCH_PATHS.values()} - INPUT_BY_FIELD.keys() == unsent
-    for path in INPUT_BY_FIELD:
-        descriptor: Any = generate_pb2.GenerateRequest.DESCRIPTOR
-        if path in match_pb2.ScoreMatchRequest.DESCRIPTOR.fields_by_name:
-            descriptor = match_pb2.ScoreMatchRequest.DESCRIPTOR
-        for name in path.split("."):
-            assert name in descriptor.fields_by_name, path
-            descriptor = descriptor.fields_by_name[name].message_type
-
-
-def test_every_name_of_an_input_exists() -> None:
-    inputs = {"picture"}
-    for kind in NODE_CLASS_MAPPINGS.values():
-        types = kind.INPUT_TYPES()  # type: ignore[attr-defined]
-        inputs |= {*types["required"], *types.get("optional", {})}
-    assert {name.removesuffix(" of Prepare Picture") for name in INPUT_BY_FIELD.values()} <= inputs
-
-
-def test_the_fits_are_those_of_the_contract() -> None:
-    fits = NODE_CLASS_MAPPINGS["StillcuePreparePicture"].INPUT_TYPES()["required"]["fit"][0]  # type: ignore[attr-defined]
-    assert fits == [fit.value for fit in PictureFit if fit is not PictureFit.UNKNOWN]
-
-
-def test_wrong_values_are_refused_before_anything_runs(comfy: Comfy, picture: str) -> None:
-    from tests.comfyui.comfy import Refused
-
-    for name, value, message in (
-        ("size", "large", "'large' is no size; give width x height in pixels, such as 832x480, or 'by the picture'"),
-        ("fit", "stretch", "fit: 'stretch' not in "),
-        ("large_pictures", "cut", "large_pictures: 'cut' not in "),
-    ):
-        with pytest.raises(Refused) as caught:
-            comfy.submit(prepare_graph("127.0.0.1:1", picture, **{name: value}))
-        assert any(message in text for text in caught.value.details("prepare"))
