@@ -38,7 +38,9 @@ class Installation:
             raise InstallationError("COMFYUI is not set: make comfyui COMFYUI=folder, a checkout of ComfyUI")
         folder = Path(named).expanduser().resolve()
         if not (folder / "main.py").is_file() or not (folder / "comfyui_version.py").is_file():
-            raise InstallationError(f"COMFYUI={named} is no checkout of ComfyUI: it has no main.py and comfyui_version.py")
+            raise InstallationError(
+                f"COMFYUI={named} is no checkout of ComfyUI: it has no main.py and comfyui_version.py"
+            )
         return Installation(folder, _python(folder))
 
     @property
