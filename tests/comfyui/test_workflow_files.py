@@ -78,9 +78,9 @@ def test_outputs_and_fields_stand_in_the_order_of_the_definitions(name: str) -> 
 @pytest.mark.parametrize("name", _NAMES)
 def test_both_formats_describe_the_same_graph(name: str) -> None:
     api = json.loads((_API / f"{name}.json").read_text(encoding="utf-8"))
-    assert {key: {"class_type": node["class_type"], "inputs": node["inputs"]} for key, node in api.items()} == _prompt_of(
-        name
-    )
+    assert {
+        key: {"class_type": node["class_type"], "inputs": node["inputs"]} for key, node in api.items()
+    } == _prompt_of(name)
 
 
 def _prompt_of(name: str) -> dict[str, Any]:
