@@ -70,6 +70,16 @@ class Tab:
             [file.name, file.read_text(encoding="utf-8")],
         )
 
+    def error(self) -> str:
+        """Waits for the dialog of a run that failed and returns its text."""
+        dialog = self.page.get_by_role("dialog")
+        dialog.wait_for()
+        return dialog.inner_text()
+
+    def wait_until_idle(self) -> None:
+        """Waits until no node of this tab runs."""
+        self.page.wait_for_function("() => window.app.runningNodeId == null")
+
     def close_dialog(self) -> None:
         """Closes the dialog in front."""
         dialog = self.page.get_by_role("dialog")
