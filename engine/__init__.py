@@ -20,7 +20,7 @@ Folders, top layer first; each imports only from those below it:
 ``analysis/``      rules without a model: findings on prompts and pictures, diagnosis of clips
 ``memory/``        the memory plan: which graphs are loaded when, and what would fit
 ``runtime/``       ONNX Runtime and TensorRT behind one protocol
-``media/``         decoding pictures, cropping, encoding frames
+``media/``         decoding pictures, cropping, encoding frames and video files
 ``bundle/``        the folder that the exporter writes: manifest, digests, tokenizers
 ``api/``           the contract with callers: jobs, events, reports, errors, the ``Engine`` protocol
 ``host/``          processors that the process may use; variables that libraries read as they are imported
@@ -39,13 +39,15 @@ from engine.api.settings import EngineSettings, WorkerSettings
 from engine.host.libraries import configure_libraries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from fractions import Fraction
     from pathlib import Path
 
     from engine.api.capabilities import Capabilities
     from engine.api.engine import Engine
     from engine.api.match_report import MatchReport
     from engine.api.media import FrameEncoding, Image, Pixels
+    from engine.api.video import VideoEncoder, VideoSupport
 
 configure_libraries()  # before any of them is imported
 
@@ -89,6 +91,30 @@ def encode_frame(pixels: Pixels, encoding: FrameEncoding) -> bytes | memoryview:
     from engine.media.encode import encode_frame as encode
 
     return encode(pixels, encoding)
+
+
+def find_video_support(names: Sequence[str]) -> VideoSupport:
+    """Which of these encoders work on this machine, keys of ``engine.api.video.VIDEO_ENCODERS``; each is opened once.
+
+    The first use imports PyAV and takes a few tenths of a second.
+    """
+    from engine.media.video.choice import find_support
+
+    return find_support(names)
+
+
+def check_video(encoder: str, width_px: int, height_px: int, frame_rate: Fraction) -> None:
+    """Raises ``VideoFailed`` where an encoder does not open for clips of this size and rate."""
+    from engine.media.video.choice import check_size
+
+    check_size(encoder, width_px, height_px, frame_rate)
+
+
+def open_video_encoder(encoder: str, width_px: int, height_px: int, frame_rate: Fraction) -> VideoEncoder:
+    """An encoder for one clip, to be closed after its last frame. Raises ``VideoFailed``."""
+    from engine.media.video.choice import open_encoder
+
+    return open_encoder(encoder, width_px, height_px, frame_rate)
 
 
 def render_heat_map(report: MatchReport) -> bytes:

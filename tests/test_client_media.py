@@ -15,9 +15,10 @@ from rich.console import Console
 import stillcue
 from stillcue.cli import sheet
 from stillcue.cli.files import replacing
+from stillcue.cli.frames import Pixels, decode_frame
 from stillcue.cli.preview import PreviewBlocks, can_show_previews
 from stillcue.cli.progress import progress_display
-from stillcue.cli.video import Pixels, decode_frame, open_mp4
+from stillcue.cli.video import open_mp4
 from tests.client_values import CLIP
 from tests.scripted_server import PREVIEW_JPEG
 

@@ -16,7 +16,7 @@ from PIL import Image
 import stillcue
 from engine.testing.fake_engine import FAKE_CAPABILITIES
 from stillcue.cli import main
-from stillcue.cli.video import decode_frame
+from stillcue.cli.frames import decode_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

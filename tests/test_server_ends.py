@@ -13,6 +13,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from engine.api.job import Job, PreparedJob
+from engine.api.video import VideoSupport
 from engine.testing.fake_engine import FakeEngine
 from server.errors.refusals import DeadlinePassed
 from server.observability.metrics import Metrics
@@ -94,7 +95,7 @@ class ContextWithoutTime:
 async def test_a_deadline_that_is_over_is_refused_before_any_work() -> None:
     engine, engine_thread, metrics, settings = FakeEngine(), EngineThread(), Metrics(), Settings(engine="fake")
     gate: ReadinessGate[ServerContext] = ReadinessGate()
-    gate.open(ServerContext.build(engine, engine_thread, settings, metrics, Quotas()))
+    gate.open(ServerContext.build(engine, engine_thread, settings, metrics, Quotas(), video_support=VideoSupport({})))
     context: Any = ContextWithoutTime()
     with pytest.raises(DeadlinePassed):
         await anext(aiter(StillcueServicer(gate, metrics, settings).Generate(generate_request(), context)))

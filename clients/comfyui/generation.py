@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import stillcue
-from stillcue import Accepted, Frame, FrameEncoding, PictureFit, Summary
+from stillcue import Accepted, Frame, FrameEncoding, PictureFit, Summary, VideoChunk
 
 from . import host
 from .connection import capabilities_of, client_of
@@ -14,7 +14,6 @@ from .interruption import on_interrupt
 from .node_errors import node_error
 from .pictures import FrameBatch, frame_pixels
 from .progress import ClipProgress
-from .video_contract import VideoChunk
 from .video_source import VideoSource, video_source
 from .wheel import NodeError
 

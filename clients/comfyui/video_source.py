@@ -6,10 +6,10 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stillcue import VideoCodec, VideoContainer
 from stillcue.frame_rates import exact_frame_rate
 
 from . import host
-from .video_contract import VideoCodec, VideoContainer
 from .wheel import NodeError
 
 if TYPE_CHECKING:
@@ -20,16 +20,14 @@ if TYPE_CHECKING:
     from .generation import Clip
 
 FROM_THE_FRAMES = "from the frames"
-CODEC_BY_CHOICE: dict[str, Any] = (
-    {} if VideoCodec is None else {"H.264 from the server": VideoCodec.H264, "AV1 from the server": VideoCodec.AV1}
-)
+CODEC_BY_CHOICE = {"H.264 from the server": VideoCodec.H264, "AV1 from the server": VideoCodec.AV1}
 
 
 @dataclass(frozen=True)
 class VideoSource:
     """``codec`` None: the frames. Without ``wants_frames`` the server sends the file only."""
 
-    codec: Any
+    codec: VideoCodec | None
     wants_frames: bool
 
     @property
@@ -57,7 +55,7 @@ def video_source(choice: str, *, wants_frames: bool, capabilities: Capabilities,
 
 def offered_choices(capabilities: Capabilities) -> list[str]:
     """Returns the choices of the input ``video`` that a server offers."""
-    codecs = getattr(capabilities, "video_codecs", ())
+    codecs = capabilities.video_codecs
     return [FROM_THE_FRAMES, *(name for name, codec in CODEC_BY_CHOICE.items() if codec in codecs)]
 
 

@@ -11,6 +11,7 @@
     ├── OutOfMemory       the device ran out of memory
     ├── GraphFailed       a graph call failed
     ├── NonFiniteValues   a part of the model computed NaN or infinity
+    ├── VideoFailed       the encoder of the video file failed
     ├── EngineLost        the worker process ended during the job
     │   └── EngineHung    the worker was killed because one graph call took too long
     ├── EngineRestarting  the worker process is being restarted
@@ -122,6 +123,10 @@ class NonFiniteValues(EngineError):
         self.step_count = step_count
         self.precision = precision
         super().__init__(message)
+
+
+class VideoFailed(EngineError):
+    """The encoder of a clip's video file failed or did not open. The message may hold internals of FFmpeg."""
 
 
 class EngineLost(EngineError):

@@ -20,6 +20,7 @@ from engine.api.errors import (
     NonFiniteValues,
     OutOfMemory,
     ScorerMissing,
+    VideoFailed,
 )
 from server.errors.refusals import (
     QUEUE_RETRY_SECONDS,
@@ -191,6 +192,14 @@ RULES: dict[type[BaseException], Rule] = {
         "A part of the model computed NaN or infinity; the message names the part, its precision and the remedy. The "
         "same request fails again.",
     ),
+    VideoFailed: Rule(
+        grpc.StatusCode.INTERNAL,
+        "VIDEO_FAILED",
+        "The encoder of `stream.video_container` failed; details are in the log under the request id. The same request "
+        "without a container does not need it.",
+        public_text="the video encoder failed; send the request again, or without stream.video_container for the "
+        "frames alone; details are in the server's log under this request id",
+    ),
 }
 INTERNAL = Rule(
     grpc.StatusCode.INTERNAL,
@@ -200,7 +209,7 @@ INTERNAL = Rule(
 )
 
 
-_SERVER_FAULTS = (GraphFailed, NonFiniteValues, OutOfMemory, EngineLost, EngineHung)
+_SERVER_FAULTS = (GraphFailed, NonFiniteValues, VideoFailed, OutOfMemory, EngineLost, EngineHung)
 
 
 def all_rules() -> list[Rule]:

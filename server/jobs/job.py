@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from server.jobs.messages import Message, StreamEncoder
     from server.jobs.resume_token import ResumeToken
     from server.jobs.spec import JobSpec
+    from server.jobs.video import EncodedChunk
     from server.jobs.workers import JobWorkers
 
 
@@ -59,11 +60,13 @@ class GenerateJob:
         self._stream = JobStream(
             encoder,
             workers.compressors,
+            spec.prepared.settings,
             max_bytes=workers.max_buffered_bytes,
             run_id=self._run_id,
             arrived_at=spec.arrived_at,
             on_overflow=self._stream_failed,
             on_encoding_error=self.refuse,
+            on_video=self._video_encoded,
         )
         self._queued_at, self._queue_seconds = time.perf_counter(), 0.0
         self._has_waited = False
@@ -139,6 +142,10 @@ class GenerateJob:
         self._life.may_detach = False
         if self._life.is_unread:
             self.give_up(error)
+
+    def _video_encoded(self, encoded: EncodedChunk) -> None:
+        frame_count, byte_count = encoded.chunk.frame_count, len(encoded.chunk.data)
+        self._listeners.tell(lambda listener: listener.video_encoded(frame_count, byte_count, encoded.seconds))
 
     def _stream_failed(self) -> None:
         self._life.finish()

@@ -19,6 +19,9 @@ class JobListener:
     def engine_event(self, event: Event) -> None:
         """The engine reports an event."""
 
+    def video_encoded(self, frame_count: int, byte_count: int, seconds: float) -> None:
+        """A chunk of the video file was encoded, in ``seconds``."""
+
     def retried(self) -> None:
         """The engine was lost under the job, and the next one starts the job from its beginning."""
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from engine.api.events import FrameReady, JobDone, StageStarted, StepDone
+    from engine.api.job import Settings
     from engine.api.match_report import MatchReport
+    from engine.api.video import VideoEncoder
     from server.jobs.spec import JobSpec
 
 
@@ -36,7 +38,19 @@ class Completed:
     queue_seconds: float
 
 
-StreamEvent: TypeAlias = "Accepted | QueueMoved | StageStarted | MatchReport | StepDone | FrameReady | Completed"
+@dataclass(frozen=True, slots=True)
+class VideoChunk:
+    """The next bytes of the video file, which hold ``frame_count`` frames. ``media_type`` is "" after the first."""
+
+    index: int
+    data: bytes
+    frame_count: int
+    media_type: str
+
+
+StreamEvent: TypeAlias = (
+    "Accepted | QueueMoved | StageStarted | MatchReport | StepDone | FrameReady | VideoChunk | Completed"
+)
 
 
 class Message(Protocol):
@@ -56,8 +70,30 @@ class Message(Protocol):
         ...
 
 
+class StreamVideo(Protocol):
+    """The video file that a stream carries."""
+
+    @property
+    def omits_frames(self) -> bool:
+        """The stream carries the file alone, without the frames."""
+        ...
+
+    def check(self, settings: Settings) -> None:
+        """Raises ``InvalidRequest`` where a clip of these settings cannot be encoded. Takes a while."""
+        ...
+
+    def open(self, settings: Settings) -> VideoEncoder:
+        """The encoder of a clip. Raises ``VideoFailed``."""
+        ...
+
+
 class StreamEncoder(Protocol):
     """Encodes the events of one stream."""
+
+    @property
+    def video(self) -> StreamVideo | None:
+        """The video file beside or instead of the frames; None: frames alone."""
+        ...
 
     def pixel_bytes(self, event: StreamEvent) -> int:
         """Bytes of pixels that ``encode`` compresses for this event; 0: ``encode`` is quick."""

@@ -65,7 +65,7 @@ class JobService:
         hold = self._reserve(caller)
         with ExitStack() as unless_enqueued:
             unless_enqueued.push(hold)
-            prepared = await self._prepare(request, deadline)
+            prepared = await self._prepare(request, deadline, encoder)
             if (reading := self._join(key, request, digest)) is not None:
                 return reading  # an equal request was prepared at the same time
             estimate = self.estimates.of(prepared)
@@ -112,11 +112,11 @@ class JobService:
         reservation.enter_context(self.quotas.job(caller))
         return reservation
 
-    async def _prepare(self, request: JobRequest, deadline: Deadline) -> PreparedJob:
+    async def _prepare(self, request: JobRequest, deadline: Deadline, encoder: StreamEncoder) -> PreparedJob:
         """Raises ``DeadlinePassed``, what the queue would refuse with, or what is wrong with the request."""
         deadline.check()
         self.queue.check()
-        return await self.workers.preparers.run(_prepare, self.workers.engine, request)
+        return await self.workers.preparers.run(_prepare, self.workers.engine, request, encoder)
 
     def _enqueue(self, spec: JobSpec, encoder: StreamEncoder, listeners: list[JobListener]) -> GenerateJob:
         """Raises like ``JobQueue.enter``."""
@@ -153,8 +153,8 @@ class _QueueListener(JobListener):
         self._queue.leave(self._job)
 
 
-def _prepare(engine: Engine, request: JobRequest) -> PreparedJob:
-    """Prepares a job. Raises one refusal for the wrong fields that decoding and the engine found."""
+def _prepare(engine: Engine, request: JobRequest, encoder: StreamEncoder) -> PreparedJob:
+    """Prepares a job. Raises one refusal for the wrong fields that decoding, the engine and the encoder found."""
     try:
         prepared = engine.prepare(request.job)
     except (InvalidJob, NotCompiled) as error:
@@ -164,5 +164,7 @@ def _prepare(engine: Engine, request: JobRequest) -> PreparedJob:
             raise
     else:
         if not request.violations:
+            if encoder.video is not None:
+                encoder.video.check(prepared.settings)
             return prepared
     raise InvalidRequest(*request.violations)

@@ -18,6 +18,7 @@ import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from engine import find_video_support
 from server.lifecycle.engine_watch import EngineWatch
 from server.lifecycle.ports import BoundPort, bind_grpc, grpc_options, listen_metrics
 from server.observability.gpus import nvml_gpus
@@ -94,8 +95,17 @@ class Server:
         self._metrics_endpoint = listen_metrics(self._settings.metrics_listen, self._metrics)
         await self._listen_health()
         address = await self._listen_grpc()
-        engine = await asyncio.wrap_future(self._engine_thread.submit(self._open_engine))
-        self._context = ServerContext.build(engine, self._engine_thread, self._settings, self._metrics, self._quotas)
+        opening = asyncio.wrap_future(self._engine_thread.submit(self._open_engine))
+        searching = asyncio.to_thread(find_video_support, self._settings.video_encoders)
+        engine, video_support = await asyncio.gather(opening, searching)
+        self._context = ServerContext.build(
+            engine,
+            self._engine_thread,
+            self._settings,
+            self._metrics,
+            self._quotas,
+            video_support=video_support,
+        )
         self._metrics.describe_build(self._context.capabilities)
         self._gate.open(self._context)
         self._set_serving(True)

@@ -16,6 +16,7 @@ from server.runtime.pools import BoundedPool
 if TYPE_CHECKING:
     from engine.api.capabilities import Capabilities
     from engine.api.engine import Engine
+    from engine.api.video import VideoSupport
     from server.observability.metrics import Metrics
     from server.runtime.engine_thread import EngineThread
     from server.security.quotas import Quotas
@@ -35,10 +36,18 @@ class ServerContext:
     capabilities: Capabilities
     jobs: JobService
     scorers: BoundedPool
+    video_support: VideoSupport
 
     @classmethod
     def build(
-        cls, engine: Engine, engine_thread: EngineThread, settings: Settings, metrics: Metrics, quotas: Quotas
+        cls,
+        engine: Engine,
+        engine_thread: EngineThread,
+        settings: Settings,
+        metrics: Metrics,
+        quotas: Quotas,
+        *,
+        video_support: VideoSupport,
     ) -> ServerContext:
         """Puts the parts together around an open engine."""
         metrics.queue_capacity_jobs.set(settings.queue_capacity)
@@ -57,7 +66,8 @@ class ServerContext:
             estimates=Estimates(capabilities),
             quotas=quotas,
         )
-        return cls(engine, capabilities, jobs, BoundedPool("score", _SCORE_THREAD_COUNT, _WAITING_CAPACITY))
+        scorers = BoundedPool("score", _SCORE_THREAD_COUNT, _WAITING_CAPACITY)
+        return cls(engine, capabilities, jobs, scorers, video_support)
 
     def close(self) -> None:
         """Drops the work that waits for a thread. The engine itself is closed on its own thread."""

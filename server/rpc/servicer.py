@@ -64,12 +64,13 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         with ExitStack() as inside:
             with self._counting_rejections(deadline):
                 server = inside.enter_context(self._gate.enter())
+                job_request, video = call.choose_video(server.video_support)
                 job, first_number = await server.jobs.find_or_admit(
-                    call.request,
+                    job_request,
                     current_caller.get(),
                     deadline,
                     arrived_at=arrived_at,
-                    encoder=StreamCodec(server.capabilities, call.frame_encoding),
+                    encoder=StreamCodec(server.capabilities, call.frame_encoding, video),
                     make_listeners=lambda: self._listeners(context, call.request.request_id, arrived_at),
                 )
             with job.reading(deadline):
@@ -104,7 +105,8 @@ class StillcueServicer(service_pb2_grpc.StillcueServiceServicer):
         context: ServicerContext[Any, Any],  # noqa: ARG002
     ) -> capabilities_pb2.GetCapabilitiesResponse:
         with self._gate.enter() as server:
-            return capabilities_response(server.capabilities, self._settings.queue_capacity)
+            codecs = server.video_support.encoders
+            return capabilities_response(server.capabilities, self._settings.queue_capacity, codecs)
 
     def _listeners(
         self, context: ServicerContext[Any, Any], request_id: str, arrived_at: float

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from engine.api.video import VIDEO_ENCODERS
 from server.settings.values import (
     Address,
     SettingInvalid,
@@ -19,6 +20,7 @@ from server.settings.values import (
     bytes_or_default,
     listen_address,
     listen_address_or_none,
+    names_or_none,
     one_of,
     path,
     permissions,
@@ -159,6 +161,13 @@ class Settings:
     )
     text_cache_entry_count: int = _setting(
         whole_number(0, 100_000), "64", "Encoded prompts that the engine caches for later jobs."
+    )
+    video_encoders: tuple[str, ...] = _setting(
+        names_or_none(*VIDEO_ENCODERS),
+        ",".join(VIDEO_ENCODERS),
+        "Encoders of video files (`stream.video_container`), separated by commas, in order: for each codec the first "
+        "that works on this machine is used, and the codec of the first is the default. `none`: no video files. Needs "
+        "the extra `video`.",
     )
     keepalive_seconds: float = _setting(
         seconds(1, 7_200), "10", "Time without traffic after which the server sends a keepalive ping."

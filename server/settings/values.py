@@ -113,6 +113,20 @@ def one_of(*names: str) -> Callable[[str], str]:
     return parse
 
 
+def names_or_none(*names: str) -> Callable[[str], tuple[str, ...]]:
+    """A parser of some of these names, separated by commas, or of ``none``."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        found = tuple(item.strip() for item in text.split(","))
+        if text.strip() == "none":
+            return ()
+        if any(item not in names for item in found):
+            raise ValueError(f"is neither none nor a list of {', '.join(names)}, separated by commas")
+        return found
+
+    return parse
+
+
 def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     """A parser of whole numbers in a range, ends included."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from engine.api.cancellation import CancelFlag
     from engine.api.events import Event
-    from server.jobs.messages import StreamEvent
+    from server.jobs.messages import StreamEvent, StreamVideo
 
 MATCH, TEXT, DENOISE = (StageStarted(stage) for stage in (Stage.MATCH, Stage.ENCODE_TEXT, Stage.DENOISE))
 DONE = JobDone({}, 1.0, 1.0, 0, 40.0, None, ())
@@ -136,6 +136,8 @@ class PlainMessage:
 
 class PlainEncoder:
     """Every message holds 10 bytes; ``pictures`` are the events that hold so many bytes until they are encoded."""
+
+    video: StreamVideo | None = None
 
     def __init__(self, pictures: dict[Any, int] | None = None) -> None:
         self.pictures = pictures or {}

@@ -10,7 +10,18 @@ import pytest
 from server.errors.refusals import BufferFull, EventsDropped
 from server.jobs.resume_token import ResumeToken
 from server.jobs.stream import JobStream
-from tests.jobs.scripted import DENOISE, MATCH, TEXT, Clock, HandDrivenExecutor, PlainEncoder, PlainMessage, name_of
+from server.jobs.video import EncodedChunk
+from tests.jobs.scripted import (
+    DENOISE,
+    MATCH,
+    TEXT,
+    Clock,
+    HandDrivenExecutor,
+    PlainEncoder,
+    PlainMessage,
+    name_of,
+    prepared,
+)
 
 RUN_ID = b"0123456789abcdef"
 
@@ -26,14 +37,17 @@ class Stream:
         self.executor = HandDrivenExecutor()
         self.overflow_count = 0
         self.errors: list[BaseException] = []
+        self.chunks: list[EncodedChunk] = []
         self.stream = JobStream(
             self.encoder,
             self.executor,
+            prepared().settings,
             max_bytes=100,
             run_id=run_id,
             arrived_at=100.0,
             on_overflow=self._overflow,
             on_encoding_error=self.errors.append,
+            on_video=self.chunks.append,
         )
 
     def _overflow(self) -> None:

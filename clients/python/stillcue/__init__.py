@@ -67,6 +67,9 @@ from stillcue.events import (
     Stage,
     StageStarted,
     Summary,
+    VideoChunk,
+    VideoCodec,
+    VideoContainer,
 )
 from stillcue.match import (
     ClauseKind,
@@ -155,6 +158,9 @@ __all__ = [
     "TextSpan",
     "Unavailable",
     "Unsupported",
+    "VideoChunk",
+    "VideoCodec",
+    "VideoContainer",
     "Violation",
 ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stillcue.events import Expert, FrameEncoding, Stage
+    from stillcue.events import Expert, FrameEncoding, Stage, VideoCodec
 
 
 class ModelFamily(enum.StrEnum):
@@ -101,7 +101,8 @@ class Capabilities:
 
     The first of ``geometries`` is the default. ``match_supported``: the bundle has a scorer. ``notices`` are messages
     that matter for judging results, for example that the weights are random. ``memory_plans`` has one plan for each
-    geometry, within ``memory_budget_bytes``; None: no limit.
+    geometry, within ``memory_budget_bytes``; None: no limit. ``video_codecs`` are those of video files, the default
+    first; empty: the server encodes none.
     """
 
     server_version: str
@@ -114,3 +115,4 @@ class Capabilities:
     notices: tuple[str, ...]
     memory_budget_bytes: int | None = None
     memory_plans: tuple[MemoryPlan, ...] = ()
+    video_codecs: tuple[VideoCodec, ...] = ()

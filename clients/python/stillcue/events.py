@@ -38,6 +38,9 @@ __all__ = [
     "Stage",
     "StageStarted",
     "Summary",
+    "VideoChunk",
+    "VideoCodec",
+    "VideoContainer",
 ]
 
 
@@ -72,6 +75,21 @@ class FrameEncoding(enum.StrEnum):
     PNG = "png"
     JPEG = "jpeg"
     WEBP = "webp"
+
+
+class VideoContainer(enum.StrEnum):
+    """Containers of a clip's video file."""
+
+    UNKNOWN = "unknown"
+    FRAGMENTED_MP4 = "fragmented_mp4"
+
+
+class VideoCodec(enum.StrEnum):
+    """Codecs of a clip's video file: 8 bits, 4:2:0, BT.709 in limited range."""
+
+    UNKNOWN = "unknown"
+    H264 = "h264"
+    AV1 = "av1"
 
 
 class PictureFit(enum.StrEnum):
@@ -183,6 +201,21 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class VideoChunk:
+    """The next part of the clip's video file; it follows the frames that it holds. Chunks arrive in order from index 0.
+
+    The file is the ``data`` of all chunks, one after the other, and is playable from the first chunk on.
+    ``frame_count`` is the number of frames in this chunk. ``media_type``, in the first chunk only, is the file's type
+    with its codec, for example ``video/mp4; codecs="avc1.64001e"``.
+    """
+
+    index: int
+    data: bytes
+    frame_count: int
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FrameMatch:
     """Match score, 0 to 100, of one frame and the prompt."""
 
@@ -216,4 +249,4 @@ class Summary:
     diagnosis: Diagnosis | None = None
 
 
-Event = Accepted | QueueUpdate | StageStarted | MatchReport | DenoiseProgress | Frame | Summary
+Event = Accepted | QueueUpdate | StageStarted | MatchReport | DenoiseProgress | Frame | VideoChunk | Summary

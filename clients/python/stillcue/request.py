@@ -58,6 +58,13 @@ class GenerateOptions(TypedDict, total=False):
     """Number of steps from one preview to the next; 0: no previews."""
     frame_encoding: events.FrameEncoding | None
     """Encoding of the frames; None: PNG."""
+    video_container: events.VideoContainer | None
+    """Container of the clip as a video file, which the server encodes; its chunks come beside the frames. None: no
+    file."""
+    video_codec: events.VideoCodec | None
+    """Codec of the video file; None: the first of the server's ``video_codecs``. Needs ``video_container``."""
+    omit_frames: bool
+    """True: the stream has no frames, only the chunks of the video file. Needs ``video_container``."""
     max_stall_seconds: float | None
     """Seconds that a ready event may wait to be read before the server ends the stream."""
     resume_window_seconds: float | None
@@ -97,6 +104,9 @@ def generate_request(picture: Picture, prompt: str, options: GenerateOptions) ->
     stream = generate_pb2.StreamSpec(
         preview_every_step_count=options.get("preview_every_step_count", 0),
         frame_encoding=_wire_name("FRAME_ENCODING", options.get("frame_encoding")),
+        video_container=_wire_name("VIDEO_CONTAINER", options.get("video_container")),
+        video_codec=_wire_name("VIDEO_CODEC", options.get("video_codec")),
+        omit_frames=options.get("omit_frames", False),
     )
     max_stall_seconds = options.get("max_stall_seconds")
     if max_stall_seconds is not None:

@@ -34,6 +34,9 @@ def decode_event(response: generate_pb2.GenerateResponse) -> events.Event | None
             frame = response.frame
             encoding = _encoding(frame.encoding)
             return events.Frame(frame.index, encoding, frame.data, frame.width_px, frame.height_px)
+        case "video_chunk":
+            chunk = response.video_chunk
+            return events.VideoChunk(chunk.index, chunk.data, chunk.frame_count, chunk.media_type)
         case "summary":
             return _summary(response.summary)
     return None
@@ -73,6 +76,9 @@ def decode_capabilities(message: capabilities_pb2.GetCapabilitiesResponse) -> ca
         notices=tuple(message.notices),
         memory_budget_bytes=message.memory_budget_bytes if message.HasField("memory_budget_bytes") else None,
         memory_plans=tuple(_memory_plan(item) for item in message.memory_plans),
+        video_codecs=tuple(
+            member(events.VideoCodec, media_pb2.VideoCodec, "VIDEO_CODEC", number) for number in message.video_codecs
+        ),
     )
 
 

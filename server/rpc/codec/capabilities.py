@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from engine.api.capabilities import Capabilities, Geometry, MemoryPlan, StageMemory
+from engine.api.video import VideoCodec
 from server import __version__
-from server.rpc.codec.enums import WIRE_EXPERTS, WIRE_FAMILIES, WIRE_FRAME_ENCODINGS, WIRE_STAGES
+from server.rpc.codec.enums import WIRE_EXPERTS, WIRE_FAMILIES, WIRE_FRAME_ENCODINGS, WIRE_STAGES, WIRE_VIDEO_CODECS
 from stillcue.v1 import capabilities_pb2
 
 
-def capabilities_response(capabilities: Capabilities, queue_capacity: int) -> capabilities_pb2.GetCapabilitiesResponse:
+def capabilities_response(
+    capabilities: Capabilities, queue_capacity: int, video_codecs: Iterable[VideoCodec]
+) -> capabilities_pb2.GetCapabilitiesResponse:
     """The answer of GetCapabilities."""
     defaults, limits = capabilities.defaults, capabilities.limits
     return capabilities_pb2.GetCapabilitiesResponse(
@@ -42,6 +47,7 @@ def capabilities_response(capabilities: Capabilities, queue_capacity: int) -> ca
         notices=capabilities.notices,
         memory_budget_bytes=capabilities.memory_budget_bytes,
         memory_plans=[_encode_memory_plan(plan) for plan in capabilities.memory_plans],
+        video_codecs=[WIRE_VIDEO_CODECS[codec] for codec in video_codecs],
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.api.capabilities import Family
 from engine.api.diagnosis import RemedyKind, SymptomKind
@@ -17,9 +17,15 @@ from engine.api.job import MatchMode, PictureFit
 from engine.api.match_report import MatchBasis, MatchVerdict, SuccessBasis
 from engine.api.media import FrameEncoding, ImageFormat
 from engine.api.prompt_report import ClauseKind, Severity
+from engine.api.video import VideoCodec, VideoContainer
+from server.errors.refusals import FieldViolation
 from stillcue.v1 import capabilities_pb2, diagnosis_pb2, generate_pb2, match_pb2, media_pb2, prompt_report_pb2
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _E = TypeVar("_E", bound=enum.Enum)
+_T = TypeVar("_T")
 
 
 def _to_wire(domain: type[_E], contract: Any) -> dict[_E, Any]:
@@ -37,10 +43,13 @@ IMAGE_FORMATS = _from_wire(ImageFormat, media_pb2.ImageFormat, None)
 FRAME_ENCODINGS = _from_wire(FrameEncoding, media_pb2.FrameEncoding, FrameEncoding.PNG)
 MATCH_MODES = _from_wire(MatchMode, match_pb2.MatchMode, None)
 PICTURE_FITS = _from_wire(PictureFit, media_pb2.PictureFit, None)
+VIDEO_CONTAINERS = _from_wire(VideoContainer, media_pb2.VideoContainer, None)
+VIDEO_CODECS = _from_wire(VideoCodec, media_pb2.VideoCodec, None)
 
 WIRE_IMAGE_FORMATS = _to_wire(ImageFormat, media_pb2.ImageFormat)
 WIRE_PICTURE_FITS = _to_wire(PictureFit, media_pb2.PictureFit)
 WIRE_FRAME_ENCODINGS = _to_wire(FrameEncoding, media_pb2.FrameEncoding)
+WIRE_VIDEO_CODECS = _to_wire(VideoCodec, media_pb2.VideoCodec)
 WIRE_CLAUSE_KINDS = _to_wire(ClauseKind, prompt_report_pb2.ClauseKind)
 WIRE_SEVERITIES = _to_wire(Severity, prompt_report_pb2.FindingSeverity)
 WIRE_SUCCESS_BASES = _to_wire(SuccessBasis, match_pb2.SuccessBasis)
@@ -51,3 +60,11 @@ WIRE_EXPERTS = _to_wire(Expert, generate_pb2.Expert)
 WIRE_VERDICTS = _to_wire(MatchVerdict, match_pb2.MatchVerdict)
 WIRE_BASES = _to_wire(MatchBasis, match_pb2.MatchBasis)
 WIRE_FAMILIES = _to_wire(Family, capabilities_pb2.ModelFamily)
+
+
+def decode_enum(table: Mapping[int, _T], number: int, path: str, violations: list[FieldViolation]) -> _T | None:
+    """The member of a number; None, with a violation, for a number that the table lacks."""
+    if number not in table:
+        known = ", ".join(str(item) for item in table)
+        violations.append(FieldViolation(path, f"is {number}; this server knows {known}"))
+    return table.get(number)

@@ -5,25 +5,25 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from engine.api.job import ClipPlan, Job, MatchPolicy, SamplingSpec, VideoSpec
 from engine.api.media import FrameEncoding, Image
 from server.errors.refusals import FieldViolation
 from server.jobs.request import JobRequest
 from server.jobs.resume_token import ResumeToken
-from server.rpc.codec.enums import FRAME_ENCODINGS, IMAGE_FORMATS, MATCH_MODES, PICTURE_FITS
+from server.rpc.codec.enums import FRAME_ENCODINGS, IMAGE_FORMATS, MATCH_MODES, PICTURE_FITS, decode_enum
 from server.rpc.codec.fields import GENERATE_PATHS
+from server.rpc.codec.video import VideoFile, VideoWish, choose_video, decode_video
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from google.protobuf.duration_pb2 import Duration
 
-_T = TypeVar("_T")
+    from engine.api.video import VideoSupport
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -33,7 +33,15 @@ class GenerateCall:
 
     request: JobRequest
     frame_encoding: FrameEncoding
+    video: VideoWish | None
     max_stall_seconds: float
+
+    def choose_video(self, support: VideoSupport) -> tuple[JobRequest, VideoFile | None]:
+        """The request, with one violation more where this machine cannot make its video file, and that file."""
+        chosen = choose_video(self.video, support) if self.video is not None else None
+        if isinstance(chosen, FieldViolation):
+            return replace(self.request, violations=(*self.request.violations, chosen)), None
+        return self.request, chosen
 
 
 def decode_generate(
@@ -50,8 +58,9 @@ def decode_generate(
             )
         )
     image = _decode_image(request.image, violations)
-    mode = _decode_enum(MATCH_MODES, request.match.mode, "match.mode", violations)
-    encoding = _decode_enum(FRAME_ENCODINGS, request.stream.frame_encoding, "stream.frame_encoding", violations)
+    mode = decode_enum(MATCH_MODES, request.match.mode, "match.mode", violations)
+    encoding = decode_enum(FRAME_ENCODINGS, request.stream.frame_encoding, "stream.frame_encoding", violations)
+    video = decode_video(request.stream, violations)
     if request.stream.HasField("max_stall_duration"):
         seconds = _decode_seconds(request.stream.max_stall_duration, "stream.max_stall_duration", violations)
         max_stall_seconds = min(max_stall_seconds, seconds)
@@ -75,7 +84,7 @@ def decode_generate(
         paths=GENERATE_PATHS,
         digest=partial(_digest, request),
     )
-    return GenerateCall(job_request, encoding or FrameEncoding.PNG, max_stall_seconds)
+    return GenerateCall(job_request, encoding or FrameEncoding.PNG, video, max_stall_seconds)
 
 
 def _digest(request: generate_pb2.GenerateRequest) -> bytes:
@@ -115,7 +124,7 @@ def decode_score_match(request: match_pb2.ScoreMatchRequest) -> ScoreCall:
 
 
 def _decode_image(image: media_pb2.Image, violations: list[FieldViolation]) -> Image:
-    return Image(image.data, _decode_enum(IMAGE_FORMATS, image.format, "image.format", violations))
+    return Image(image.data, decode_enum(IMAGE_FORMATS, image.format, "image.format", violations))
 
 
 def _decode_video(video: generate_pb2.VideoSpec, violations: list[FieldViolation]) -> VideoSpec:
@@ -124,20 +133,13 @@ def _decode_video(video: generate_pb2.VideoSpec, violations: list[FieldViolation
         height_px=video.height_px,
         frame_count=video.frame_count,
         frame_rate=video.frame_rate if video.HasField("frame_rate") else None,
-        picture_fit=_decode_enum(PICTURE_FITS, video.picture_fit, "video.picture_fit", violations),
+        picture_fit=decode_enum(PICTURE_FITS, video.picture_fit, "video.picture_fit", violations),
     )
 
 
 def _decode_sampling(sampling: generate_pb2.SamplingSpec) -> SamplingSpec:
     given: dict[str, int | float] = {field.name: value for field, value in sampling.ListFields()}
     return SamplingSpec(**given)  # type: ignore[arg-type]  # the names are the same on both sides
-
-
-def _decode_enum(table: Mapping[int, _T], number: int, field: str, violations: list[FieldViolation]) -> _T | None:
-    if number not in table:
-        known = ", ".join(str(item) for item in table)
-        violations.append(FieldViolation(field, f"is {number}; this server knows {known}"))
-    return table.get(number)
 
 
 def _decode_token(text: str, violations: list[FieldViolation]) -> ResumeToken | None:

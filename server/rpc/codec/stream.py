@@ -10,11 +10,12 @@ from engine.api.events import FrameReady, Stage, StageStarted, StepDone
 from engine.api.job import Settings
 from engine.api.match_report import MatchReport
 from engine.api.media import FrameEncoding
-from server.jobs.messages import Accepted, Completed, QueueMoved, StreamEvent
+from server.jobs.messages import Accepted, Completed, QueueMoved, StreamEvent, VideoChunk
 from server.rpc.codec.durations import encode_duration, encode_known
 from server.rpc.codec.enums import WIRE_EXPERTS, WIRE_FRAME_ENCODINGS, WIRE_PICTURE_FITS, WIRE_STAGES
 from server.rpc.codec.outgoing import Outgoing
 from server.rpc.codec.reports import encode_box, encode_diagnosis, encode_match_report
+from server.rpc.codec.video import VideoFile
 from stillcue.v1 import generate_pb2
 
 
@@ -24,6 +25,7 @@ class StreamCodec:
 
     capabilities: Capabilities
     frame_encoding: FrameEncoding
+    video: VideoFile | None = None
 
     def pixel_bytes(self, event: StreamEvent) -> int:
         """Bytes of pixels that ``encode`` compresses; 0 also for raw frames, which are only copied."""
@@ -55,6 +57,9 @@ class StreamCodec:
                 return response(match_report=encode_match_report(event))
             case StepDone():
                 return response(denoise_progress=_encode_step(event))
+            case VideoChunk(index, data, frame_count, media_type):
+                chunk = generate_pb2.VideoChunk(index=index, data=data, frame_count=frame_count, media_type=media_type)
+                return response(video_chunk=chunk)
             case Completed():
                 return response(summary=_encode_summary(event, self.capabilities))
             case FrameReady():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stillcue import __version__
 from stillcue.cli.connection import add_connection, check_connection
-from stillcue.events import PictureFit
+from stillcue.events import PictureFit, VideoCodec
 from stillcue.frame_rates import read_frame_rate
 
 if TYPE_CHECKING:
@@ -20,11 +21,21 @@ _LARGEST_INT32 = 2**31 - 1
 _LARGEST_INT64 = 2**63 - 1
 
 
+@dataclass(frozen=True)
+class Encoder:
+    """Who encodes the clip. ``codec`` None: the first of the server's."""
+
+    is_server: bool
+    codec: VideoCodec | None = None
+
+
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses and checks a command line. Raises ``SystemExit``: 0 after ``--help``, 2 for a wrong command line."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     check_connection(parser, options)
+    if options.command == "generate" and options.encoder.is_server and (options.lossless or options.crf is not None):
+        parser.error("--encoder server has a quality of its own; leave out --crf and --lossless")
     return options
 
 
@@ -83,6 +94,14 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         help=f"H.264 quality, 0 best to 51 worst (default: {DEFAULT_CRF})",
     )
     quality.add_argument("--lossless", action="store_true", help="H.264 in RGB without loss; not every player reads it")
+    parser.add_argument(
+        "--encoder",
+        type=_encoder,
+        default=Encoder(is_server=False),
+        metavar="WHO",
+        help="client (the default), or server: the server sends the encoded file instead of frames; server:h264 and "
+        "server:av1 choose the codec",
+    )
     parser.add_argument("--json", type=_output("json"), metavar="FILE.json", help="write the summary")
     parser.add_argument("--sheet", type=_output("png"), metavar="FILE.png", help="write a contact sheet")
     parser.add_argument(
@@ -150,6 +169,13 @@ def _fit(text: str) -> PictureFit:
     if text not in names:
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}")
     return PictureFit(text.replace("-", "_"))
+
+
+def _encoder(text: str) -> Encoder:
+    codecs = {f"server:{item.value}": item for item in VideoCodec if item is not VideoCodec.UNKNOWN}
+    if text not in {"client", "server", *codecs}:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of client, server, {', '.join(codecs)}")
+    return Encoder(text != "client", codecs.get(text))
 
 
 def _frame_rate(text: str) -> float:

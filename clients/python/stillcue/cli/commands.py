@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,17 @@ from rich.console import Console
 from stillcue.cli.arguments import DEFAULT_CRF
 from stillcue.cli.connection import connect
 from stillcue.cli.files import replacing
+from stillcue.cli.frames import Pixels, decode_frame
 from stillcue.cli.preview import can_show_previews
 from stillcue.cli.progress import ProgressDisplay, progress_display
+from stillcue.cli.received_video import open_received
 from stillcue.cli.report_view import diagnosis_view, print_match
 from stillcue.cli.sheet import Font, caption_font, sheet_indices, write_sheet
-from stillcue.cli.video import Pixels, decode_frame, open_mp4
-from stillcue.events import Accepted, Frame, MatchMode, Summary
+from stillcue.events import Accepted, Frame, MatchMode, Settings, Summary, VideoChunk, VideoContainer
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from stillcue.capabilities import Capabilities
     from stillcue.client import Client, EventStream
@@ -114,13 +116,46 @@ class _Received:
 
 
 def _receive(stream: EventStream, display: ProgressDisplay, options: argparse.Namespace) -> _Received:
-    """Writes the frames to a temporary mp4 file as they arrive; renames it after the stream ended without error."""
+    """Writes a temporary mp4 file as its parts arrive; renames it after the stream ended without error."""
     accepted = next(stream)
     assert isinstance(accepted, Accepted)  # guaranteed by the stream, which checks the order of events
     display.show(accepted)
     settings = accepted.settings
     wanted = sheet_indices(settings.frame_count)
     sheet_frames: dict[int, Pixels] = {}
+    with _output(options, settings) as clip:
+        for event in stream:
+            display.show(event)
+            match event:
+                case Frame():
+                    pixels = decode_frame(event)
+                    clip.add_frame(pixels)
+                    if event.index in wanted:
+                        sheet_frames[event.index] = pixels
+                case VideoChunk():
+                    clip.add_chunk(event)
+                case Summary():
+                    summary = event
+    return _Received(accepted, summary, sheet_frames)
+
+
+@dataclass(frozen=True)
+class _Output:
+    """The open mp4 file: what is done with each frame, and with each chunk of the server's file."""
+
+    add_frame: Callable[[Pixels], None]
+    add_chunk: Callable[[VideoChunk], None]
+
+
+@contextmanager
+def _output(options: argparse.Namespace, settings: Settings) -> Iterator[_Output]:
+    """Opens the mp4 file; only a file that is encoded here needs PyAV."""
+    if options.encoder.is_server:
+        with open_received(options.output) as add_chunk:
+            yield _Output(lambda _: None, add_chunk)
+        return
+    from stillcue.cli.video import open_mp4
+
     crf = DEFAULT_CRF if options.crf is None else options.crf
     with open_mp4(
         options.output,
@@ -129,17 +164,7 @@ def _receive(stream: EventStream, display: ProgressDisplay, options: argparse.Na
         frame_rate=settings.frame_rate,
         crf=None if options.lossless else crf,
     ) as clip:
-        for event in stream:
-            display.show(event)
-            match event:
-                case Frame():
-                    pixels = decode_frame(event)
-                    clip.add(pixels)
-                    if event.index in wanted:
-                        sheet_frames[event.index] = pixels
-                case Summary():
-                    summary = event
-    return _Received(accepted, summary, sheet_frames)
+        yield _Output(clip.add, lambda _: None)
 
 
 def _start(client: Client, options: argparse.Namespace, console: Console) -> EventStream:
@@ -163,6 +188,9 @@ def _start(client: Client, options: argparse.Namespace, console: Console) -> Eve
         match=match,
         minimum_match_score=options.require_match or 0.0,
         preview_every_step_count=options.previews if can_show_previews(console) else 0,
+        video_container=VideoContainer.FRAGMENTED_MP4 if options.encoder.is_server else None,
+        video_codec=options.encoder.codec,
+        omit_frames=options.encoder.is_server and options.sheet is None,
     )
 
 
@@ -202,6 +230,7 @@ def _describe_capabilities(found: Capabilities) -> str:
         f"{limits.max_step_count} steps, {limits.max_prompt_character_count} characters, "
         f"{limits.queue_capacity} jobs in the queue",
         *_describe_memory(found),
+        f"video      {', '.join(found.video_codecs) or 'not encoded: frames only'}",
         f"match      {'scored' if found.match_supported else 'not scored: this bundle holds no scorer'}",
         *(f"note       {notice}" for notice in found.notices),
     ]

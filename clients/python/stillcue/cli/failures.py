@@ -32,6 +32,8 @@ OPTION_BY_FIELD = {
     "match.mode": "--no-match",
     "match.minimum_score": "--require-match",
     "stream.preview_every_step_count": "--previews",
+    "stream.video_container": "--encoder",
+    "stream.video_codec": "--encoder",
     # Fields of ScoreMatchRequest.
     "width_px": "--size",
     "height_px": "--size",

@@ -11,7 +11,17 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stillcue.cli.preview import PreviewBlocks
 from stillcue.cli.report_view import summarise_findings
-from stillcue.events import Accepted, DenoiseProgress, Event, Frame, MatchReport, QueueUpdate, Stage, StageStarted
+from stillcue.events import (
+    Accepted,
+    DenoiseProgress,
+    Event,
+    Frame,
+    MatchReport,
+    QueueUpdate,
+    Stage,
+    StageStarted,
+    VideoChunk,
+)
 from stillcue.report_text import STAGE_LABELS, describe_match, describe_place
 
 if TYPE_CHECKING:
@@ -34,6 +44,7 @@ class ProgressDisplay:
         self._task = self._bars.add_task("waiting for the server", total=None, count="")
         self._preview: PreviewBlocks | None = None
         self._total_by_stage: dict[Stage, int] = {}
+        self._encoded_frame_count = 0
         self._redraw()
 
     def show(self, event: Event) -> None:
@@ -60,6 +71,9 @@ class ProgressDisplay:
                     self._preview = PreviewBlocks(event.preview)
             case Frame():
                 self._advance(event.index + 1, self._total_by_stage[Stage.DECODE])
+            case VideoChunk():
+                self._encoded_frame_count += event.frame_count
+                self._advance(self._encoded_frame_count, self._total_by_stage[Stage.DECODE])
         self._redraw()
 
     def _begin(self, label: str, total: int | None = None) -> None:

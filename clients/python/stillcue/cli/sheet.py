@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from stillcue.cli.video import Pixels
+    from stillcue.cli.frames import Pixels
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 

@@ -1,19 +1,14 @@
-"""Decodes frames and writes them to an mp4 file (H.264) one by one as they arrive."""
+"""Writes frames to an mp4 file (H.264) one by one as they arrive."""
 
 from __future__ import annotations
 
-import io
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import av
-import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
-from numpy.typing import NDArray
-from PIL import Image
 
 from stillcue.cli.files import replacing
-from stillcue.events import Frame, FrameEncoding
 from stillcue.frame_rates import exact_frame_rate
 
 if TYPE_CHECKING:
@@ -23,18 +18,11 @@ if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.video.stream import VideoStream
 
-Pixels = NDArray[np.uint8]  # [height, width, 3], RGB, rows from the top
+    from stillcue.cli.frames import Pixels
+
 # ITU-T H.273: 1 means the primaries, transfer and matrix of BT.709. Players guess the colours of untagged files, and
 # some guess BT.601, which shifts greens.
 _BT709 = 1
-
-
-def decode_frame(frame: Frame) -> Pixels:
-    """Returns the pixels [height, width, 3] uint8 of a frame in any encoding."""
-    if frame.encoding is FrameEncoding.RAW_RGB:
-        return np.frombuffer(frame.data, dtype=np.uint8).reshape(frame.height_px, frame.width_px, 3)
-    with Image.open(io.BytesIO(frame.data)) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 class Mp4Writer:

@@ -23,7 +23,7 @@ class GetCapabilitiesRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetCapabilitiesResponse(_message.Message):
-    __slots__ = ("server_version", "model", "geometries", "sampling_defaults", "limits", "match_supported", "frame_encodings", "notices", "memory_budget_bytes", "memory_plans")
+    __slots__ = ("server_version", "model", "geometries", "sampling_defaults", "limits", "match_supported", "frame_encodings", "notices", "memory_budget_bytes", "memory_plans", "video_codecs")
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     GEOMETRIES_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +34,7 @@ class GetCapabilitiesResponse(_message.Message):
     NOTICES_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BUDGET_BYTES_FIELD_NUMBER: _ClassVar[int]
     MEMORY_PLANS_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_CODECS_FIELD_NUMBER: _ClassVar[int]
     server_version: str
     model: Model
     geometries: _containers.RepeatedCompositeFieldContainer[Geometry]
@@ -44,7 +45,8 @@ class GetCapabilitiesResponse(_message.Message):
     notices: _containers.RepeatedScalarFieldContainer[str]
     memory_budget_bytes: int
     memory_plans: _containers.RepeatedCompositeFieldContainer[MemoryPlan]
-    def __init__(self, server_version: _Optional[str] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., geometries: _Optional[_Iterable[_Union[Geometry, _Mapping]]] = ..., sampling_defaults: _Optional[_Union[SamplingDefaults, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., match_supported: bool = ..., frame_encodings: _Optional[_Iterable[_Union[_media_pb2.FrameEncoding, str]]] = ..., notices: _Optional[_Iterable[str]] = ..., memory_budget_bytes: _Optional[int] = ..., memory_plans: _Optional[_Iterable[_Union[MemoryPlan, _Mapping]]] = ...) -> None: ...
+    video_codecs: _containers.RepeatedScalarFieldContainer[_media_pb2.VideoCodec]
+    def __init__(self, server_version: _Optional[str] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., geometries: _Optional[_Iterable[_Union[Geometry, _Mapping]]] = ..., sampling_defaults: _Optional[_Union[SamplingDefaults, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., match_supported: bool = ..., frame_encodings: _Optional[_Iterable[_Union[_media_pb2.FrameEncoding, str]]] = ..., notices: _Optional[_Iterable[str]] = ..., memory_budget_bytes: _Optional[int] = ..., memory_plans: _Optional[_Iterable[_Union[MemoryPlan, _Mapping]]] = ..., video_codecs: _Optional[_Iterable[_Union[_media_pb2.VideoCodec, str]]] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("name", "family", "bundle_digest", "checkpoint_digest", "runtime", "license")

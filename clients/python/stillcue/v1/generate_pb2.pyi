@@ -100,19 +100,25 @@ class SamplingSpec(_message.Message):
     def __init__(self, step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ...) -> None: ...
 
 class StreamSpec(_message.Message):
-    __slots__ = ("preview_every_step_count", "frame_encoding", "max_stall_duration", "resume_window")
+    __slots__ = ("preview_every_step_count", "frame_encoding", "max_stall_duration", "resume_window", "video_container", "video_codec", "omit_frames")
     PREVIEW_EVERY_STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
     FRAME_ENCODING_FIELD_NUMBER: _ClassVar[int]
     MAX_STALL_DURATION_FIELD_NUMBER: _ClassVar[int]
     RESUME_WINDOW_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_CODEC_FIELD_NUMBER: _ClassVar[int]
+    OMIT_FRAMES_FIELD_NUMBER: _ClassVar[int]
     preview_every_step_count: int
     frame_encoding: _media_pb2.FrameEncoding
     max_stall_duration: _duration_pb2.Duration
     resume_window: _duration_pb2.Duration
-    def __init__(self, preview_every_step_count: _Optional[int] = ..., frame_encoding: _Optional[_Union[_media_pb2.FrameEncoding, str]] = ..., max_stall_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., resume_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    video_container: _media_pb2.VideoContainer
+    video_codec: _media_pb2.VideoCodec
+    omit_frames: bool
+    def __init__(self, preview_every_step_count: _Optional[int] = ..., frame_encoding: _Optional[_Union[_media_pb2.FrameEncoding, str]] = ..., max_stall_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., resume_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., video_container: _Optional[_Union[_media_pb2.VideoContainer, str]] = ..., video_codec: _Optional[_Union[_media_pb2.VideoCodec, str]] = ..., omit_frames: bool = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("sequence_number", "elapsed", "accepted", "queue_update", "stage_started", "match_report", "denoise_progress", "frame", "summary", "resume_token")
+    __slots__ = ("sequence_number", "elapsed", "accepted", "queue_update", "stage_started", "match_report", "denoise_progress", "frame", "summary", "video_chunk", "resume_token")
     SEQUENCE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     ELAPSED_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
@@ -122,6 +128,7 @@ class GenerateResponse(_message.Message):
     DENOISE_PROGRESS_FIELD_NUMBER: _ClassVar[int]
     FRAME_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    VIDEO_CHUNK_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     sequence_number: int
     elapsed: _duration_pb2.Duration
@@ -132,8 +139,9 @@ class GenerateResponse(_message.Message):
     denoise_progress: DenoiseProgress
     frame: Frame
     summary: Summary
+    video_chunk: VideoChunk
     resume_token: str
-    def __init__(self, sequence_number: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queue_update: _Optional[_Union[QueueUpdate, _Mapping]] = ..., stage_started: _Optional[_Union[StageStarted, _Mapping]] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., denoise_progress: _Optional[_Union[DenoiseProgress, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, sequence_number: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queue_update: _Optional[_Union[QueueUpdate, _Mapping]] = ..., stage_started: _Optional[_Union[StageStarted, _Mapping]] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., denoise_progress: _Optional[_Union[DenoiseProgress, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., video_chunk: _Optional[_Union[VideoChunk, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
 
 class Accepted(_message.Message):
     __slots__ = ("request_id", "settings", "warnings", "resume_window", "estimate")
@@ -238,6 +246,18 @@ class Frame(_message.Message):
     width_px: int
     height_px: int
     def __init__(self, index: _Optional[int] = ..., encoding: _Optional[_Union[_media_pb2.FrameEncoding, str]] = ..., data: _Optional[bytes] = ..., width_px: _Optional[int] = ..., height_px: _Optional[int] = ...) -> None: ...
+
+class VideoChunk(_message.Message):
+    __slots__ = ("index", "data", "frame_count", "media_type")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    FRAME_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_TYPE_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    data: bytes
+    frame_count: int
+    media_type: str
+    def __init__(self, index: _Optional[int] = ..., data: _Optional[bytes] = ..., frame_count: _Optional[int] = ..., media_type: _Optional[str] = ...) -> None: ...
 
 class Summary(_message.Message):
     __slots__ = ("request_id", "settings", "bundle_digest", "checkpoint_digest", "stage_timings", "queue_duration", "work_duration", "first_frame_duration", "peak_memory_bytes", "first_frame_psnr_db", "match_report", "warnings", "frame_matches", "diagnosis")

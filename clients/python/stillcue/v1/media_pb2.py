@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17stillcue/v1/media.proto\x12\x0bstillcue.v1\"?\n\x05Image\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12(\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x18.stillcue.v1.ImageFormat\"K\n\x03\x42ox\x12\x0f\n\x07left_px\x18\x01 \x01(\x05\x12\x0e\n\x06top_px\x18\x02 \x01(\x05\x12\x10\n\x08width_px\x18\x03 \x01(\x05\x12\x11\n\theight_px\x18\x04 \x01(\x05*\xe0\x01\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x15\n\x11IMAGE_FORMAT_JPEG\x10\x02\x12\x15\n\x11IMAGE_FORMAT_WEBP\x10\x03\x12\x14\n\x10IMAGE_FORMAT_GIF\x10\x04\x12\x14\n\x10IMAGE_FORMAT_BMP\x10\x05\x12\x15\n\x11IMAGE_FORMAT_TIFF\x10\x06\x12\x15\n\x11IMAGE_FORMAT_AVIF\x10\x07\x12\x15\n\x11IMAGE_FORMAT_HEIF\x10\x08*\x95\x01\n\rFrameEncoding\x12\x1e\n\x1a\x46RAME_ENCODING_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46RAME_ENCODING_RAW_RGB\x10\x01\x12\x16\n\x12\x46RAME_ENCODING_PNG\x10\x02\x12\x17\n\x13\x46RAME_ENCODING_JPEG\x10\x03\x12\x17\n\x13\x46RAME_ENCODING_WEBP\x10\x04*\x91\x01\n\nPictureFit\x12\x1b\n\x17PICTURE_FIT_UNSPECIFIED\x10\x00\x12\x1c\n\x18PICTURE_FIT_CROP_SUBJECT\x10\x01\x12\x1b\n\x17PICTURE_FIT_CROP_CENTER\x10\x02\x12\x13\n\x0fPICTURE_FIT_PAD\x10\x03\x12\x16\n\x12PICTURE_FIT_REFUSE\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17stillcue/v1/media.proto\x12\x0bstillcue.v1\"?\n\x05Image\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12(\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x18.stillcue.v1.ImageFormat\"K\n\x03\x42ox\x12\x0f\n\x07left_px\x18\x01 \x01(\x05\x12\x0e\n\x06top_px\x18\x02 \x01(\x05\x12\x10\n\x08width_px\x18\x03 \x01(\x05\x12\x11\n\theight_px\x18\x04 \x01(\x05*\xe0\x01\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x15\n\x11IMAGE_FORMAT_JPEG\x10\x02\x12\x15\n\x11IMAGE_FORMAT_WEBP\x10\x03\x12\x14\n\x10IMAGE_FORMAT_GIF\x10\x04\x12\x14\n\x10IMAGE_FORMAT_BMP\x10\x05\x12\x15\n\x11IMAGE_FORMAT_TIFF\x10\x06\x12\x15\n\x11IMAGE_FORMAT_AVIF\x10\x07\x12\x15\n\x11IMAGE_FORMAT_HEIF\x10\x08*\x95\x01\n\rFrameEncoding\x12\x1e\n\x1a\x46RAME_ENCODING_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46RAME_ENCODING_RAW_RGB\x10\x01\x12\x16\n\x12\x46RAME_ENCODING_PNG\x10\x02\x12\x17\n\x13\x46RAME_ENCODING_JPEG\x10\x03\x12\x17\n\x13\x46RAME_ENCODING_WEBP\x10\x04*U\n\x0eVideoContainer\x12\x1f\n\x1bVIDEO_CONTAINER_UNSPECIFIED\x10\x00\x12\"\n\x1eVIDEO_CONTAINER_FRAGMENTED_MP4\x10\x01*T\n\nVideoCodec\x12\x1b\n\x17VIDEO_CODEC_UNSPECIFIED\x10\x00\x12\x14\n\x10VIDEO_CODEC_H264\x10\x01\x12\x13\n\x0fVIDEO_CODEC_AV1\x10\x02*\x91\x01\n\nPictureFit\x12\x1b\n\x17PICTURE_FIT_UNSPECIFIED\x10\x00\x12\x1c\n\x18PICTURE_FIT_CROP_SUBJECT\x10\x01\x12\x1b\n\x17PICTURE_FIT_CROP_CENTER\x10\x02\x12\x13\n\x0fPICTURE_FIT_PAD\x10\x03\x12\x16\n\x12PICTURE_FIT_REFUSE\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMAGEFORMAT']._serialized_end=407
   _globals['_FRAMEENCODING']._serialized_start=410
   _globals['_FRAMEENCODING']._serialized_end=559
-  _globals['_PICTUREFIT']._serialized_start=562
-  _globals['_PICTUREFIT']._serialized_end=707
+  _globals['_VIDEOCONTAINER']._serialized_start=561
+  _globals['_VIDEOCONTAINER']._serialized_end=646
+  _globals['_VIDEOCODEC']._serialized_start=648
+  _globals['_VIDEOCODEC']._serialized_end=732
+  _globals['_PICTUREFIT']._serialized_start=735
+  _globals['_PICTUREFIT']._serialized_end=880
   _globals['_IMAGE']._serialized_start=40
   _globals['_IMAGE']._serialized_end=103
   _globals['_BOX']._serialized_start=105

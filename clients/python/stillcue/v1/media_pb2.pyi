@@ -25,6 +25,17 @@ class FrameEncoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FRAME_ENCODING_JPEG: _ClassVar[FrameEncoding]
     FRAME_ENCODING_WEBP: _ClassVar[FrameEncoding]
 
+class VideoContainer(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VIDEO_CONTAINER_UNSPECIFIED: _ClassVar[VideoContainer]
+    VIDEO_CONTAINER_FRAGMENTED_MP4: _ClassVar[VideoContainer]
+
+class VideoCodec(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VIDEO_CODEC_UNSPECIFIED: _ClassVar[VideoCodec]
+    VIDEO_CODEC_H264: _ClassVar[VideoCodec]
+    VIDEO_CODEC_AV1: _ClassVar[VideoCodec]
+
 class PictureFit(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PICTURE_FIT_UNSPECIFIED: _ClassVar[PictureFit]
@@ -46,6 +57,11 @@ FRAME_ENCODING_RAW_RGB: FrameEncoding
 FRAME_ENCODING_PNG: FrameEncoding
 FRAME_ENCODING_JPEG: FrameEncoding
 FRAME_ENCODING_WEBP: FrameEncoding
+VIDEO_CONTAINER_UNSPECIFIED: VideoContainer
+VIDEO_CONTAINER_FRAGMENTED_MP4: VideoContainer
+VIDEO_CODEC_UNSPECIFIED: VideoCodec
+VIDEO_CODEC_H264: VideoCodec
+VIDEO_CODEC_AV1: VideoCodec
 PICTURE_FIT_UNSPECIFIED: PictureFit
 PICTURE_FIT_CROP_SUBJECT: PictureFit
 PICTURE_FIT_CROP_CENTER: PictureFit
