@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from .choices import CROP_CENTER, PAD, REFUSE_SHAPE
 from .wheel import NodeError
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ def add_bars(picture: Image.Image, size: Size) -> Image.Image:
 def fit_here(picture: Image.Image, size: Size, fit: str) -> Image.Image:
     """Returns the RGB picture at the size of the clip. Raises ``NodeError`` if the fit is not possible."""
     picture = _opaque(picture)
-    if fit == "pad":
+    if fit == PAD:
         return add_bars(picture, size)
-    if fit == "crop_center":
+    if fit == CROP_CENTER:
         return crop_to_center(picture, size)
-    if fit == "refuse":
+    if fit == REFUSE_SHAPE:
         if _is_of_aspect(picture, size):
             return crop_to_center(picture, size)
         raise NodeError(

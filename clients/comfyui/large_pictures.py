@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from .choices import REFUSE, SHRINK
 from .pictures import png_of
 from .wheel import NodeError
 
 if TYPE_CHECKING:
     from stillcue import Limits
 
-SHRINK, REFUSE = "shrink", "refuse"
 # A file shrinks a little more slowly than its area does.
 _SHARE_OF_LIMIT = 0.9
 

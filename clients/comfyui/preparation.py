@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from stillcue import PictureFit
 from stillcue.report_text import describe_crop, picture_lines
 
+from .choices import CROP_SUBJECT
 from .connection import capabilities_of
 from .fitting import Size, fit_here, nearest_size
 from .large_pictures import within_limits
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from .connection import ServerLink
 
-CROP_SUBJECT = "crop_subject"
 # Stands for a sentence where only the picture is asked about.
 _NO_SENTENCE = "a picture"
 

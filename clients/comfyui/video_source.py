@@ -10,6 +10,7 @@ from stillcue import VideoCodec, VideoContainer
 from stillcue.frame_rates import exact_frame_rate
 
 from . import host
+from .choices import AV1, FROM_THE_FRAMES, H264
 from .wheel import NodeError
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from .connection import ServerLink
     from .generation import Clip
 
-FROM_THE_FRAMES = "from the frames"
-CODEC_BY_CHOICE = {"H.264 from the server": VideoCodec.H264, "AV1 from the server": VideoCodec.AV1}
+CODEC_BY_CHOICE = {H264: VideoCodec.H264, AV1: VideoCodec.AV1}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..choices import FROM_THE_FRAMES, SERVERS_DEFAULT, VIDEO_SOURCES, WHEN_EMPTY
 from ..wheel import NodeError, require_wheel
 from .types import CATEGORY, CLIP, PICTURE, SERVER, InputTypes
 
@@ -11,10 +12,6 @@ if TYPE_CHECKING:
     from ..connection import ServerLink
     from ..pictures import PreparedPicture
 
-FROM_THE_FRAMES = "from the frames"
-VIDEO_SOURCES = (FROM_THE_FRAMES, "H.264 from the server", "AV1 from the server")
-SERVERS_DEFAULT = "server's default"
-NOTHING = "nothing"
 LARGEST_SEED = 2**63 - 1
 FRAMES_SLOT = 1
 NO_FRAMES = "the frames were left out because nothing used them; set video to “from the frames”"
@@ -124,7 +121,7 @@ class GenerateVideo:
                     {"default": "", "multiline": True, "tooltip": "What the clip must not show."},
                 ),
                 "negative_when_empty": (
-                    [SERVERS_DEFAULT, NOTHING],
+                    list(WHEN_EMPTY),
                     {
                         "default": SERVERS_DEFAULT,
                         "tooltip": "What an empty negative prompt means: the server's default negative prompt, or no "

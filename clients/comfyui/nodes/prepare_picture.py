@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from ..choices import BY_THE_PICTURE, CROP_CENTER, FITS, LARGE_PICTURES, SHRINK
 from ..wheel import require_wheel
 from .shown_pictures import temporary_picture
 from .types import CATEGORY, PICTURE, SERVER, InputTypes
@@ -14,9 +15,7 @@ if TYPE_CHECKING:
 
     from ..connection import ServerLink
 
-BY_THE_PICTURE = "by the picture"
 SIZE_FORM = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
-FITS = ("crop_subject", "crop_center", "pad", "refuse")
 
 
 class PreparePicture:
@@ -61,16 +60,16 @@ class PreparePicture:
                 "fit": (
                     list(FITS),
                     {
-                        "default": "crop_center",
+                        "default": CROP_CENTER,
                         "tooltip": "How the picture is brought to the shape of the clip; it is never stretched. "
                         "crop_subject: crop around the subject that the prompt names. crop_center: crop around the "
                         "centre. pad: keep the whole picture and add bars. refuse: stop if the shapes differ.",
                     },
                 ),
                 "large_pictures": (
-                    ["shrink", "refuse"],
+                    list(LARGE_PICTURES),
                     {
-                        "default": "shrink",
+                        "default": SHRINK,
                         "tooltip": "What happens to a picture that is larger than the server takes: it is made "
                         "smaller, or refused.",
                     },

@@ -112,7 +112,7 @@ def decode_score_match(request: match_pb2.ScoreMatchRequest) -> ScoreCall:
         height_px=request.height_px,
         frame_count=request.frame_count,
         frame_rate=request.frame_rate if request.HasField("frame_rate") else None,
-        picture_fit=_decode_enum(PICTURE_FITS, request.picture_fit, "picture_fit", violations),
+        picture_fit=decode_enum(PICTURE_FITS, request.picture_fit, "picture_fit", violations),
     )
     plan = ClipPlan(
         video=video,
