@@ -52,7 +52,7 @@ def example_workflows() -> tuple[Workflow, ...]:
 
 # Columns of the canvas, left to right. Nodes have room for the reports and pictures that they show after a run.
 _GROUPS = (
-    Group("1 · Picture · 图片", 400, 0, 400, 640, "#3f789e"),
+    Group("1 · Picture · 图片", 400, 0, 400, 700, "#3f789e"),
     Group("2 · Sentence · 描述", 820, 0, 400, 860, "#88A"),
     Group("3 · Match · 匹配", 1240, 0, 420, 1160, "#b58b2a"),
     Group("4 · Generate · 生成", 1680, 0, 420, 980, "#8A8"),
@@ -89,8 +89,8 @@ def _nodes(clip: _Clip) -> tuple[Node, ...]:
         "codec": "auto",
     }
     return (
-        Node("server", "StillcueServer", 420, 60, 360, 170),
-        Node("picture", "LoadImage", 420, 290, 360, 330, {"image": clip.picture}),
+        Node("server", "StillcueServer", 420, 60, 360, 240),
+        Node("picture", "LoadImage", 420, 350, 360, 330, {"image": clip.picture}),
         Node(
             "sentence",
             "PrimitiveStringMultiline",
@@ -132,7 +132,7 @@ def _nodes(clip: _Clip) -> tuple[Node, ...]:
 def _notes(clip: _Clip) -> tuple[Note, ...]:
     return (
         Note("Start here · 从这里开始", clip.start, 0, 0, 380, 500),
-        Note("Picture · 图片", notes.PICTURE, 400, 690, 400, 380),
+        Note("Picture · 图片", notes.PICTURE, 400, 750, 400, 380),
         Note("Sentence · 描述", notes.SENTENCE, 820, 910, 400, 440),
         Note("Match · 匹配", notes.MATCH, 1240, 1210, 420, 380),
         Note("Settings · 参数", clip.settings, 1680, 1030, 420, 540),
