@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.comfyui.installation import Installation
-from tests.comfyui.server_process import POCKET, ServerProcess, server_process
+from tests.comfyui.serving_process import POCKET, ServingProcess, serving
 from tests.comfyui.walk.chromium import chromium
 from tests.comfyui.walk.tab import Tab
 
@@ -36,8 +36,8 @@ def installation() -> Installation:
 
 
 @pytest.fixture(scope="session")
-def pocket() -> Iterator[ServerProcess]:
-    with server_process("--bundle", str(POCKET)) as running:
+def pocket() -> Iterator[ServingProcess]:
+    with serving("--bundle", str(POCKET)) as running:
         yield running
 
 
@@ -65,7 +65,7 @@ def new_tab(installation: Installation, browser: Browser, comfy: Comfy, tmp_path
 
 
 @pytest.fixture
-def new_pocket_tab(new_tab: Callable[..., Tab], pocket: ServerProcess) -> Callable[..., Tab]:
+def new_pocket_tab(new_tab: Callable[..., Tab], pocket: ServingProcess) -> Callable[..., Tab]:
     """Opens tabs with pocket's template, the running server and the demo picture: all that is left is Run."""
 
     def make(**options: str) -> Tab:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import mimetypes
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -60,14 +62,15 @@ class Tab:
         self.wait_for_node("SaveVideo")
 
     def drop_file(self, file: Path) -> None:
-        """Drops a workflow file on the canvas."""
+        """Drops a file on the canvas: a workflow, or a video that holds one."""
         self.page.evaluate(
-            """async ([name, text]) => {
+            """([name, type, data]) => {
+                const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0))
                 const files = new DataTransfer()
-                files.items.add(new File([text], name, { type: 'application/json' }))
+                files.items.add(new File([bytes], name, { type }))
                 document.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true }))
             }""",
-            [file.name, file.read_text(encoding="utf-8")],
+            [file.name, mimetypes.guess_type(file.name)[0], base64.b64encode(file.read_bytes()).decode()],
         )
 
     def error(self) -> str:

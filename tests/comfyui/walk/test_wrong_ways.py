@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from tests.comfyui.server_process import POCKET, ServerProcess, server_process
+from tests.comfyui.serving_process import POCKET, ServingProcess, serving
 from tests.comfyui.walk.conftest import DEMO_PICTURE
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def test_a_server_that_is_away(new_pocket_tab: Callable[..., Tab]) -> None:
     tab.screenshot("server-away")
 
 
-def test_a_sentence_that_does_not_match(new_pocket_tab: Callable[..., Tab], pocket: ServerProcess) -> None:
+def test_a_sentence_that_does_not_match(new_pocket_tab: Callable[..., Tab], pocket: ServingProcess) -> None:
     tab = new_pocket_tab()
     jobs = pocket.sample('jobs_total{outcome="completed"}')
     tab.text_box(SENTENCE).fill("A white cat slowly walks to the left.")
@@ -62,17 +62,18 @@ def test_a_picture_that_is_too_large(new_pocket_tab: Callable[..., Tab], tmp_pat
     tab.video()
 
 
-def test_cancel_half_way(new_pocket_tab: Callable[..., Tab], comfy: Comfy, pocket: ServerProcess) -> None:
+def test_cancel_half_way(new_pocket_tab: Callable[..., Tab], comfy: Comfy, pocket: ServingProcess) -> None:
     tab = new_pocket_tab()
     cancelled = pocket.sample('jobs_total{outcome="cancelled"}')
     tab.set_widget(GENERATE, "steps", 100)
     tab.set_widget(GENERATE, "seed", 1)
     tab.look_at("StillcueMatchScore", GENERATE)
     tab.run()
-    tab.wait_for_progress(GENERATE, 0.4)
+    tab.wait_for_progress(GENERATE, 0.05)
     tab.cancel()
     pocket.reaches('jobs_total{outcome="cancelled"}', cancelled + 1)
     pocket.reaches("running_jobs", 0)
+    tab.wait_for_sentence("cancelled: the server's job has ended")
     tab.wait_until_idle()
     tab.screenshot("cancelled")
     assert tab.dialogs() == []
@@ -83,7 +84,7 @@ def test_cancel_half_way(new_pocket_tab: Callable[..., Tab], comfy: Comfy, pocke
     tab.video()
 
 
-def test_two_runs_at_once(new_pocket_tab: Callable[..., Tab], comfy: Comfy, pocket: ServerProcess) -> None:
+def test_two_runs_at_once(new_pocket_tab: Callable[..., Tab], comfy: Comfy, pocket: ServingProcess) -> None:
     tabs = [new_pocket_tab(), new_pocket_tab()]
     for number, tab in enumerate(tabs):
         tab.set_widget(GENERATE, "steps", 60)
@@ -101,34 +102,36 @@ def test_two_runs_at_once(new_pocket_tab: Callable[..., Tab], comfy: Comfy, pock
     assert len(digests) == 2
 
 
-def test_the_server_is_busy_with_another_caller(new_pocket_tab: Callable[..., Tab], pocket: ServerProcess) -> None:
+def test_the_server_is_busy_with_another_caller(new_pocket_tab: Callable[..., Tab], pocket: ServingProcess) -> None:
     import stillcue
 
     tab = new_pocket_tab()
     tab.set_widget(GENERATE, "seed", 200)
     tab.look_at("StillcueMatchScore", GENERATE)
-    with stillcue.Client(pocket.address) as client:
-        with client.generate(str(DEMO_PICTURE), SENTENCE, step_count=100, seed=201) as events:
-            next(iter(events))
-            tab.run()
-            assert "queue" in tab.wait_for_sentence("in the queue")
-            tab.screenshot("waiting-in-the-queue")
+    with (
+        stillcue.Client(pocket.address) as client,
+        client.generate(str(DEMO_PICTURE), SENTENCE, step_count=100, seed=201) as events,
+    ):
+        next(iter(events))
+        tab.run()
+        assert "1 ahead" in tab.wait_for_sentence("in the queue")
+        tab.screenshot("waiting-in-the-queue")
     tab.video()
 
 
 @pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[tuple[ServerProcess, str]]:
+def guarded(tmp_path: Path) -> Iterator[tuple[ServingProcess, str]]:
     """A server that asks for a token, and the token."""
     token = "a-token-for-the-walk-that-is-long-enough"
     callers = tmp_path / "callers"
     digest = hashlib.sha256(token.encode()).hexdigest()
     callers.write_text(f"studio sha256:{digest}\n", encoding="utf-8")
-    with server_process("--bundle", str(POCKET), "--callers", str(callers)) as running:
+    with serving("--bundle", str(POCKET), "--callers", str(callers)) as running:
         yield running, token
 
 
 def test_a_token_that_is_missing(
-    new_pocket_tab: Callable[..., Tab], comfy: Comfy, guarded: tuple[ServerProcess, str]
+    new_pocket_tab: Callable[..., Tab], comfy: Comfy, guarded: tuple[ServingProcess, str]
 ) -> None:
     server, token = guarded
     tab = new_pocket_tab()

@@ -20,7 +20,7 @@ POCKET = ROOT / "pocket" / "model"
 _END_SECONDS = 30
 
 
-class ServerProcess:
+class ServingProcess:
     """``address`` is that of the gRPC service, HOST:PORT."""
 
     def __init__(self, process: subprocess.Popen[str], address: str, metrics: str) -> None:
@@ -60,7 +60,7 @@ class ServerProcess:
 
 
 @contextmanager
-def server_process(*flags: str, module: str = "server", port: int = 0) -> Iterator[ServerProcess]:
+def serving(*flags: str, module: str = "server", port: int = 0) -> Iterator[ServingProcess]:
     """Starts ``python -m module FLAG...`` and ends it after the block."""
     command = [sys.executable, "-m", module, "--listen", f"127.0.0.1:{port}", "--metrics-listen", "127.0.0.1:0"]
     command += ["--log-level", "error", *flags]
@@ -73,7 +73,7 @@ def server_process(*flags: str, module: str = "server", port: int = 0) -> Iterat
             ready = process.stdout.readline().split()
             assert ready[:2] == ["stillcue", "ready"], f"{' '.join(command)} did not start: {ready}"
             addresses = dict(word.split("=", 1) for word in ready[2:])
-            yield ServerProcess(process, addresses["grpc"], addresses["metrics"])
+            yield ServingProcess(process, addresses["grpc"], addresses["metrics"])
         finally:
             process.terminate()
             try:
