@@ -151,6 +151,22 @@ class Tab:
         """Presses Run."""
         self.page.get_by_test_id("queue-button").get_by_role("button", name="Run").click()
 
+    def run_to_the_end(self) -> None:
+        """Presses Run and waits until the run has succeeded, which it does at once if nothing changed."""
+        self.page.evaluate(
+            """() => {
+                window.succeeded = new Promise((done) => {
+                    window.app.api.addEventListener('execution_success', () => done(true), { once: true })
+                })
+            }"""
+        )
+        self.run()
+        self.page.evaluate("() => window.succeeded")
+
+    def delete(self, node_type: str) -> None:
+        """Deletes a node."""
+        self.page.evaluate(f"(type) => window.app.graph.remove(({_NODE})(type))", node_type)
+
     def cancel(self) -> None:
         """Presses the cross that cancels the current run."""
         self.page.get_by_role("button", name="Cancel current run").click()
