@@ -97,12 +97,14 @@ test("a value that the server does not offer stays, and the node says so", async
 })
 
 test("a value that comes through a link is not judged", async () => {
-  const [origin, clip] = [server("pocket:1"), generate(81)]
-  clip.inputs.push({ name: "frames", type: "INT", link: null })
-  const number = app.graph.add(new Node("PrimitiveInt"))
-  app.graph.link(origin, 0, clip, "server")
-  app.graph.link(number, 0, clip, "frames")
+  const [origin, picture, clip] = [server("pocket:1"), prepare("832x480"), generate(81)]
+  for (const [node, name] of [[picture, "size"], [clip, "frames"]]) {
+    node.inputs.push({ name, type: "*", link: null })
+    app.graph.link(origin, 0, node, "server")
+    app.graph.link(app.graph.add(new Node("Primitive")), 0, node, name)
+  }
   await settle()
+  assert.equal(picture.foot("hint"), "")
   assert.match(clip.foot("hint"), /^0 stands for/)
 })
 
