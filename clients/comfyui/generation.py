@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import stillcue
 from stillcue import Accepted, Frame, FrameEncoding, PictureFit, Summary, VideoChunk
 
-from . import host
 from .connection import capabilities_of, client_of
 from .interruption import on_interrupt
 from .node_errors import check_text, node_error
@@ -75,7 +74,7 @@ def generate(
         with stream, on_interrupt(stream.cancel):
             return _collect(stream, source, progress)
     except stillcue.StillcueError as error:
-        host.raise_if_interrupted()
+        progress.raise_if_cancelled()
         raise node_error(error, link) from error
 
 

@@ -20,7 +20,9 @@ from . import host
 from .pictures import Pixels
 from .progress_text import accepted_lines, end_line, frame_line, stage_line, step_line, waiting_line
 
-PREVIEW_SIDE_PX = 512
+# The longest side of a preview: smaller ones, such as latents have, are scaled up to be seen, larger ones down.
+PREVIEW_SIDES_PX = 256, 512
+CANCELLED = "cancelled: the server's job has ended"
 
 
 class ClipProgress:
@@ -62,12 +64,24 @@ class ClipProgress:
 
     def _move(self, value: int, picture: Image.Image | None) -> None:
         if self._bar is not None:
-            side = None if picture is None or max(picture.size) <= PREVIEW_SIDE_PX else PREVIEW_SIDE_PX
-            self._bar.update_absolute(value, preview=None if picture is None else ("JPEG", picture, side))
+            self._bar.update_absolute(value, preview=None if picture is None else ("JPEG", picture, _side(picture)))
+
+    def raise_if_cancelled(self) -> None:
+        """Raises ComfyUI's interrupt after Cancel, and says so in the node."""
+        if host.is_interrupted():
+            host.show_text(CANCELLED, self._node_id)
+            host.raise_if_interrupted()
 
     def _say(self, *lines: str) -> None:
-        host.raise_if_interrupted()
+        self.raise_if_cancelled()
         host.show_text("\n".join(lines), self._node_id)
+
+
+def _side(picture: Image.Image) -> int | None:
+    """The side in pixels to which a preview is scaled; None if it may stay as it is."""
+    smallest, largest = PREVIEW_SIDES_PX
+    side = max(picture.size)
+    return None if smallest <= side <= largest else min(max(side, smallest), largest)
 
 
 def _picture(data: bytes) -> Image.Image | None:

@@ -1,4 +1,4 @@
-"""The text in the node while a clip is generated."""
+"""The text in the node while a clip is generated: short lines, for the front end breaks long ones within words."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def step_line(event: DenoiseProgress, estimate: Estimate) -> str:
     left = (event.step_count - event.completed_step_count) * event.step_seconds
     expert = "" if event.expert.value in {"single", "unknown"} else f", {event.expert.value.replace('_', '-')} expert"
     return (
-        f"denoising{expert}: step {event.completed_step_count} of {event.step_count}, {event.step_seconds:.2f} s a step"
-        f", {left:.0f} s left{_planned(estimate)}"
+        f"denoising{expert}: step {event.completed_step_count} of {event.step_count}\n"
+        f"{event.step_seconds:.2f} s a step, {left:.0f} s left{_planned(estimate)}"
     )
 
 
@@ -59,4 +59,4 @@ def gibibytes(count: int) -> str:
 
 def _planned(estimate: Estimate) -> str:
     planned = estimate.peak_memory_bytes
-    return "" if planned is None else f" (planned memory {gibibytes(planned)})"
+    return "" if planned is None else f"\nplanned memory {gibibytes(planned)}"

@@ -50,13 +50,13 @@ def example_workflows() -> tuple[Workflow, ...]:
     return tuple(Workflow(clip.name, _nodes(clip), _notes(clip), _GROUPS) for clip in (_A14B, _POCKET))
 
 
-# Columns of the canvas, left to right. Nodes that show a report or a clip grow as they run: room is left below them.
+# Columns of the canvas, left to right. Nodes have room for the reports and pictures that they show after a run.
 _GROUPS = (
-    Group("1 · Picture · 图片", 400, 0, 400, 640, "#3f789e"),
-    Group("2 · Sentence · 描述", 820, 0, 400, 1090, "#88A"),
-    Group("3 · Match · 匹配", 1240, 0, 420, 1180, "#b58b2a"),
-    Group("4 · Generate · 生成", 1680, 0, 420, 1020, "#8A8"),
-    Group("5 · Video · 视频", 2120, 0, 480, 1090, "#A88"),
+    Group("1 · Picture · 图片", 400, 0, 400, 700, "#3f789e"),
+    Group("2 · Sentence · 描述", 820, 0, 400, 860, "#88A"),
+    Group("3 · Match · 匹配", 1240, 0, 420, 1160, "#b58b2a"),
+    Group("4 · Generate · 生成", 1680, 0, 420, 980, "#8A8"),
+    Group("5 · Video · 视频", 2120, 0, 480, 1030, "#A88"),
 )
 
 
@@ -89,8 +89,8 @@ def _nodes(clip: _Clip) -> tuple[Node, ...]:
         "codec": "auto",
     }
     return (
-        Node("server", "StillcueServer", 420, 60, 360, 170),
-        Node("picture", "LoadImage", 420, 290, 360, 330, {"image": clip.picture}),
+        Node("server", "StillcueServer", 420, 60, 360, 240),
+        Node("picture", "LoadImage", 420, 350, 360, 330, {"image": clip.picture}),
         Node(
             "sentence",
             "PrimitiveStringMultiline",
@@ -101,25 +101,15 @@ def _nodes(clip: _Clip) -> tuple[Node, ...]:
             {"value": clip.sentence},
             "Sentence · 描述",
         ),
-        Node("prepare", "StillcuePreparePicture", 840, 250, 360, 300, prepare),
-        Node(
-            "start",
-            "PreviewImage",
-            840,
-            830,
-            360,
-            240,
-            {"images": Link("prepare", "preview")},
-            "The clip starts from · 视频起始画面",
-        ),
-        Node("match", "StillcueMatchScore", 1260, 60, 380, 420, match),
+        Node("prepare", "StillcuePreparePicture", 840, 250, 360, 580, prepare),
+        Node("match", "StillcueMatchScore", 1260, 60, 380, 590, match),
         Node(
             "heat map",
             "PreviewImage",
             1260,
-            760,
+            700,
             380,
-            240,
+            280,
             {"images": Link("match", "heat_map")},
             "Where the subject is · 主体位置",
         ),
@@ -127,24 +117,24 @@ def _nodes(clip: _Clip) -> tuple[Node, ...]:
             "rewritten",
             "PreviewAny",
             1260,
-            1050,
+            1030,
             380,
             110,
             {"source": Link("match", "rewritten_prompt")},
             "Improved by rules · 按规则改写",
         ),
-        Node("generate", "StillcueGenerateVideo", 1700, 60, 380, 640, generate),
-        Node("save", "SaveVideo", 2140, 60, 440, 480, save),
-        Node("diagnosis", "StillcueDiagnosis", 2140, 590, 440, 180, {"clip": Link("generate", "clip")}),
+        Node("generate", "StillcueGenerateVideo", 1700, 60, 380, 900, generate),
+        Node("save", "SaveVideo", 2140, 60, 440, 560, save),
+        Node("diagnosis", "StillcueDiagnosis", 2140, 670, 440, 340, {"clip": Link("generate", "clip")}),
     )
 
 
 def _notes(clip: _Clip) -> tuple[Note, ...]:
     return (
         Note("Start here · 从这里开始", clip.start, 0, 0, 380, 500),
-        Note("Picture · 图片", notes.PICTURE, 400, 690, 400, 380),
-        Note("Sentence · 描述", notes.SENTENCE, 820, 1140, 400, 440),
-        Note("Match · 匹配", notes.MATCH, 1240, 1230, 420, 380),
-        Note("Settings · 参数", clip.settings, 1680, 1070, 420, 540),
-        Note("When a clip fails · 视频不理想时", notes.FAILED, 2120, 1140, 480, 380),
+        Note("Picture · 图片", notes.PICTURE, 400, 750, 400, 380),
+        Note("Sentence · 描述", notes.SENTENCE, 820, 910, 400, 440),
+        Note("Match · 匹配", notes.MATCH, 1240, 1210, 420, 380),
+        Note("Settings · 参数", clip.settings, 1680, 1030, 420, 540),
+        Note("When a clip fails · 视频不理想时", notes.FAILED, 2120, 1080, 480, 380),
     )

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SITE = _ROOT / "build" / "comfyui"
 """Where ``make comfyui`` installs what the wheel needs, so that ComfyUI's own environment stays as it is."""
-_REMEDY = "see docs/comfyui.md"
 
 
 class InstallationError(Exception):
@@ -50,17 +50,26 @@ class Installation:
 
     def check(self) -> None:
         """Raises ``InstallationError`` if the interpreter cannot import what ComfyUI and the pack need."""
-        for module, remedy in (
-            ("torch", f"{self.python} -m pip install -r {self.folder / 'requirements.txt'}"),
-            ("comfyui_frontend_package", f"{self.python} -m pip install -r {self.folder / 'requirements.txt'}"),
-            ("stillcue", f"{self.python} -m pip install --target {_SITE} ."),
-        ):
-            environment = {**os.environ, "PYTHONPATH": self.python_path}
-            command = [str(self.python), "-c", f"import {module}"]
-            answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            if answer.returncode:
-                error = answer.stderr.strip().rpartition("\n")[2]
-                raise InstallationError(f"{self.python} cannot import {module} ({error}): {remedy}")
+        requirements = f"{self.python} -m pip install -r {self.folder / 'requirements.txt'}"
+        for module in ("torch", "comfyui_frontend_package"):
+            if error := self._import_error(module):
+                raise InstallationError(f"{self.python} cannot import {module} ({error}): {requirements}")
+        if error := self._import_error("stillcue"):
+            raise InstallationError(f"{self.python} cannot import stillcue ({error}): python -m tests.comfyui.installation")
+
+    def install_requirements(self) -> None:
+        """Installs what the wheel needs for this interpreter, unless ``stillcue`` can be imported already."""
+        if self._import_error("stillcue"):
+            with (_ROOT / "pyproject.toml").open("rb") as file:
+                requirements = tomllib.load(file)["project"]["dependencies"]
+            command = [str(self.python), "-m", "pip", "install", "--quiet", "--target", str(_SITE), *requirements]
+            subprocess.run(command, check=True)
+
+    def _import_error(self, module: str) -> str:
+        environment = {**os.environ, "PYTHONPATH": self.python_path}
+        command = [str(self.python), "-c", f"import {module}"]
+        answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return answer.stderr.strip().rpartition("\n")[2] if answer.returncode else ""
 
 
 def _python(folder: Path) -> Path:
@@ -75,3 +84,17 @@ def _python(folder: Path) -> Path:
         if python.is_file():
             return python
     return Path(sys.executable)
+
+
+def main() -> None:
+    """Prepares the installation for the tests. Raises ``SystemExit`` with what is missing."""
+    try:
+        installation = Installation.from_environment()
+        installation.install_requirements()
+        installation.check()
+    except (InstallationError, subprocess.CalledProcessError) as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -52,10 +52,10 @@ def test_chinese_texts_are_chinese() -> None:
 
 def test_both_languages_name_the_category_and_the_types_of_links() -> None:
     types = {
-        entry.type
+        output.type
         for definition in pack_definitions().values()
-        for entry in (*definition.inputs, *definition.outputs)
-        if entry.type.startswith("STILLCUE_")
+        for output in definition.outputs
+        if output.type.startswith("STILLCUE_")
     }
     categories = {definition.category for definition in pack_definitions().values()}
     for language in _LANGUAGES:

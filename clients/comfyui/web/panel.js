@@ -1,6 +1,7 @@
 // A line or a page of text at the foot of a node. It is saved neither in the workflow nor in the prompt.
 
 const PREFIX = "stillcue_"
+const PROGRESS_TEXT = "$$node-text-preview"
 const STYLE = {
   boxSizing: "border-box",
   width: "100%",
@@ -18,6 +19,7 @@ const STYLE = {
 }
 const MARGIN_PX = 10
 const LINE_PX = 16
+const PADDING_PX = 5
 const CHARACTER_PX = 6
 
 /** Shows `text` in the panel `name` of a node; "" hides the panel. `tone` is "plain" or "warning". */
@@ -33,9 +35,12 @@ export function showPanel(node, name, text, { tone = "plain", lineLimit = 8 } = 
   node.setDirtyCanvas?.(true, true)
 }
 
-/** The text that the panel `name` of a node shows; "" if there is none. */
-export function panelText(node, name) {
-  return node.widgets?.find((widget) => widget.name === PREFIX + name)?.element.textContent ?? ""
+/** Removes ComfyUI's progress text from a node: it shows two lines, which a report would repeat. */
+export function removeProgressText(node) {
+  const index = node.widgets?.findIndex((widget) => widget.name === PROGRESS_TEXT) ?? -1
+  if (index < 0) return
+  node.widgets[index].onRemove?.()
+  node.widgets.splice(index, 1)
 }
 
 function addPanel(node, name) {
@@ -57,11 +62,11 @@ function addPanel(node, name) {
 // Wide characters take two columns.
 function neededHeight(node, widget) {
   if (!widget?.element.textContent) return 0
-  const columns = Math.max(20, Math.floor((node.size[0] - 2 * MARGIN_PX - 16) / CHARACTER_PX))
+  const columns = Math.max(20, Math.floor((node.size[0] - 2 * MARGIN_PX - 16) / CHARACTER_PX)) // 16: padding, scroll bar
   const lines = widget.element.textContent
     .split("\n")
     .reduce((sum, line) => sum + Math.max(1, Math.ceil(widthOf(line) / columns)), 0)
-  return Math.min(lines, widget.lineLimit ?? 8) * LINE_PX + 2 * MARGIN_PX
+  return Math.min(lines, widget.lineLimit ?? 8) * LINE_PX + 2 * (MARGIN_PX + PADDING_PX)
 }
 
 function widthOf(line) {

@@ -9,7 +9,7 @@ import { app } from "../../scripts/app.js"
 import { askCapabilities } from "./capabilities.js"
 import { showOffer, showServerState } from "./choices.js"
 import { allNodes, SERVER_NODE, serverNodeOf } from "./links.js"
-import { showPanel } from "./panel.js"
+import { removeProgressText, showPanel } from "./panel.js"
 import { words } from "./words.js"
 
 const LINKED_NODES = ["StillcuePreparePicture", "StillcueMatchScore", "StillcueGenerateVideo"]
@@ -91,8 +91,9 @@ app.registerExtension({
     if (!OUR_NODES.includes(nodeData.name)) return
     chain(nodeType.prototype, "onConnectionsChange", () => refreshSoon())
     chain(nodeType.prototype, "onExecuted", function (output) {
-      const text = output?.text
-      if (text) showPanel(this, "report", Array.isArray(text) ? text.join("\n") : String(text), { lineLimit: REPORT_LINES })
+      if (!output?.text) return
+      removeProgressText(this)
+      showPanel(this, "report", [output.text].flat().join("\n"), { lineLimit: REPORT_LINES })
     })
   },
   nodeCreated(node) {

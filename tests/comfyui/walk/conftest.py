@@ -1,4 +1,4 @@
-"""A real ComfyUI with the pack, a real Stillcue server with pocket, and a browser."""
+"""A real ComfyUI with the pack (the folder above starts it), a real Stillcue server with pocket, and a browser."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.comfyui.installation import Installation
-from tests.comfyui.real_comfy import RealComfy, real_comfy
-from tests.comfyui.serving_process import POCKET, ROOT, ServingProcess, serving
+from tests.comfyui.serving_process import POCKET, ServingProcess, serving
 from tests.comfyui.walk.chromium import chromium
 from tests.comfyui.walk.tab import Tab
 
@@ -19,29 +18,21 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-PACK = ROOT / "clients" / "comfyui"
+    from tests.comfyui.comfy import Comfy
+
+_HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test of this folder needs a real ComfyUI."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if _HERE in item.path.parents:
             item.add_marker(pytest.mark.comfyui)
 
 
 @pytest.fixture(scope="session")
 def installation() -> Installation:
-    found = Installation.from_environment()
-    found.check()
-    return found
-
-
-@pytest.fixture(scope="session")
-def comfy(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealComfy]:
-    folder = tmp_path_factory.mktemp("comfyui")
-    variables = {"STILLCUE_SERVERS_FILE": str(folder / "servers.toml")}
-    with real_comfy(installation, folder, {"stillcue": PACK}, variables) as running:
-        yield running
+    return Installation.from_environment()
 
 
 @pytest.fixture(scope="session")
@@ -57,13 +48,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def new_tab(browser: Browser, comfy: RealComfy, tmp_path: Path) -> Iterator[Callable[..., Tab]]:
+def new_tab(installation: Installation, browser: Browser, comfy: Comfy, tmp_path: Path) -> Iterator[Callable[..., Tab]]:
     """Opens tabs: ``new_tab(language="zh-CN")``. Pictures go to the folder of ``COMFYUI_PICTURES``, if it is set."""
     pictures = Path(os.environ.get("COMFYUI_PICTURES") or tmp_path)
     tabs: list[Tab] = []
 
-    def make(language: str = "en") -> Tab:
-        tab = Tab(browser, comfy.url, pictures, language)
+    def make(language: str = "en", url: str = comfy.url) -> Tab:
+        tab = Tab(browser, url, pictures, language)
         tabs.append(tab)
         tab.open()
         return tab
@@ -74,9 +65,17 @@ def new_tab(browser: Browser, comfy: RealComfy, tmp_path: Path) -> Iterator[Call
 
 
 @pytest.fixture
-def tab(new_tab: Callable[..., Tab], pocket: ServingProcess) -> Tab:
-    """A tab with pocket's template, whose server is the running one and whose picture is still missing."""
-    opened = new_tab()
-    opened.open_template("Stillcue", "pocket_64x64")
-    opened.set_widget("StillcueServer", "address", pocket.address)
-    return opened
+def new_pocket_tab(new_tab: Callable[..., Tab], pocket: ServingProcess) -> Callable[..., Tab]:
+    """Opens tabs with pocket's template, the running server and the demo picture: all that is left is Run."""
+
+    def make(**options: str) -> Tab:
+        tab = new_tab(**options)
+        tab.open_template("pocket_64x64")
+        tab.set_widget("StillcueServer", "address", pocket.address)
+        tab.upload(DEMO_PICTURE)
+        return tab
+
+    return make
+
+
+DEMO_PICTURE = _HERE.parents[2] / "scripts" / "demo-picture.png"

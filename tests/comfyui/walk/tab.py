@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import mimetypes
+import re
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image as Pillow
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
 
 _SIZE_PX = (1400, 900)
+_PACK = re.compile("^Stillcue")
 _PATIENCE_MS = 60_000
 _NODE = "(type) => window.app.graph.nodes.find((node) => node.type === type)"
 _UPLOAD_BUTTON = f"""(type) => {{
@@ -41,31 +45,61 @@ class Tab:
         self.page.wait_for_function("() => window.app?.vueAppReady && window.app.graph")
         self.page.get_by_test_id("queue-button").wait_for()
 
-    def open_template(self, pack: str, name: str) -> None:
-        """Opens a workflow from the template browser."""
+    def show_template(self, name: str) -> Locator:
+        """Opens the template browser at the pack's templates; returns the card of one."""
         dialog = self.page.get_by_role("dialog")
         if not dialog.is_visible():
-            self.page.get_by_role("button", name="Templates").click()
-        dialog.get_by_text(pack, exact=True).first.click()
-        self.page.get_by_test_id(f"template-workflow-{name}").click()
-        dialog.wait_for(state="hidden")
+            self.page.locator(".templates-tab-button").click()
+        dialog.get_by_text(_PACK).last.click()
+        card = self.page.get_by_test_id(f"template-workflow-{name}")
+        card.wait_for()
+        return card
+
+    def open_template(self, name: str) -> None:
+        """Opens a workflow of the pack from the template browser."""
+        self.show_template(name).click()
+        self.page.get_by_test_id(f"template-workflow-{name}").wait_for(state="detached")
+        self.wait_for_node("SaveVideo")
 
     def drop_file(self, file: Path) -> None:
-        """Drops a workflow file on the canvas."""
+        """Drops a file on the canvas: a workflow, or a video that holds one."""
         self.page.evaluate(
-            """async ([name, text]) => {
+            """([name, type, data]) => {
+                const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0))
                 const files = new DataTransfer()
-                files.items.add(new File([text], name, { type: 'application/json' }))
+                files.items.add(new File([bytes], name, { type }))
                 document.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true }))
             }""",
-            [file.name, file.read_text(encoding="utf-8")],
+            [file.name, mimetypes.guess_type(file.name)[0], base64.b64encode(file.read_bytes()).decode()],
         )
+
+    def error(self) -> str:
+        """Waits for the dialog of a run that failed and returns its text."""
+        dialog = self.page.get_by_role("dialog")
+        dialog.wait_for()
+        return dialog.inner_text()
+
+    def wait_until_idle(self) -> None:
+        """Waits until no node of this tab runs."""
+        self.page.wait_for_function("() => window.app.runningNodeId == null")
 
     def close_dialog(self) -> None:
         """Closes the dialog in front."""
         dialog = self.page.get_by_role("dialog")
         dialog.locator(".p-dialog-close-button").click()
         dialog.wait_for(state="hidden")
+
+    def dialogs(self) -> list[str]:
+        """Returns the texts of open dialogs."""
+        return self.page.get_by_role("dialog").all_inner_texts()
+
+    def wait_for_node(self, node_type: str) -> None:
+        """Waits until a node is on the canvas."""
+        self.page.wait_for_function(f"(type) => ({_NODE})(type) !== undefined", arg=node_type)
+
+    def known_types(self) -> set[str]:
+        """Returns the types that the front end can make."""
+        return set(self.page.evaluate("() => Object.keys(window.LiteGraph.registered_node_types)"))
 
     def node_types(self) -> list[str]:
         """Returns the types of the nodes on the canvas."""
@@ -117,6 +151,22 @@ class Tab:
         """Presses Run."""
         self.page.get_by_test_id("queue-button").get_by_role("button", name="Run").click()
 
+    def run_to_the_end(self) -> None:
+        """Presses Run and waits until the run has succeeded, which it does at once if nothing changed."""
+        self.page.evaluate(
+            """() => {
+                window.succeeded = new Promise((done) => {
+                    window.app.api.addEventListener('execution_success', () => done(true), { once: true })
+                })
+            }"""
+        )
+        self.run()
+        self.page.evaluate("() => window.succeeded")
+
+    def delete(self, node_type: str) -> None:
+        """Deletes a node."""
+        self.page.evaluate(f"(type) => window.app.graph.remove(({_NODE})(type))", node_type)
+
     def cancel(self) -> None:
         """Presses the cross that cancels the current run."""
         self.page.get_by_role("button", name="Cancel current run").click()
@@ -132,6 +182,10 @@ class Tab:
             f"([type, share]) => (({_NODE})(type).progress ?? 0) >= share", arg=[node_type, share]
         )
 
+    def wait_for_preview(self, node_type: str) -> None:
+        """Waits until a node shows a picture."""
+        self.page.wait_for_function(f"(type) => ({_NODE})(type).imgs?.length > 0", arg=node_type)
+
     def wait_for_sentence(self, part: str) -> str:
         """Waits until the page shows a text with this part; returns the whole text."""
         found = self.page.get_by_text(part).first
@@ -140,14 +194,36 @@ class Tab:
 
     def video(self) -> Locator:
         """Waits for the player of the Save Video node."""
+        self.look_at("SaveVideo")
         player = self.page.locator("video").last
         player.wait_for()
         return player
 
+    def wait_for_player(self, player: Locator, condition: str) -> None:
+        """Waits until a condition of ``video``, an expression of JavaScript, holds."""
+        self.page.wait_for_function(f"(video) => {condition}", arg=player.element_handle())
+
+    def look_at(self, *node_types: str) -> None:
+        """Moves the canvas so that these nodes fill it; without any, all nodes."""
+        self.page.evaluate(
+            """(types) => {
+                const { canvas, graph } = window.app
+                const nodes = graph.nodes.filter((node) => !types.length || types.includes(node.type))
+                const left = Math.min(...nodes.map((node) => node.pos[0]))
+                const top = Math.min(...nodes.map((node) => node.pos[1] - 40))
+                const right = Math.max(...nodes.map((node) => node.pos[0] + node.size[0]))
+                const bottom = Math.max(...nodes.map((node) => node.pos[1] + node.size[1]))
+                canvas.ds.fitToBounds([left, top, right - left, bottom - top], { zoom: 0.94 })
+                canvas.setDirty(true, true)
+            }""",
+            list(node_types),
+        )
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
     def screenshot(self, name: str) -> Path:
-        """Writes the page as ``NAME.png`` with 256 colours and returns the file."""
+        """Writes the page as ``NAME.png`` and returns the file."""
         file = self._pictures / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         with Pillow.open(io.BytesIO(self.page.screenshot())) as picture:
-            picture.convert("RGB").quantize(256, dither=Pillow.Dither.NONE).save(file, optimize=True)
+            picture.convert("RGB").save(file, optimize=True)
         return file
