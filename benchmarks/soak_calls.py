@@ -64,6 +64,24 @@ async def _read_all(draw: random.Random, channel: grpc.aio.Channel) -> str:
     return "complete" if frames == [bytes(colour) * pixel_count for colour in colours] else "wrong frames"
 
 
+async def _read_video(draw: random.Random, channel: grpc.aio.Channel) -> str:
+    """Reads the chunks of a video file, all or some."""
+    wanted = draw.choice((1, 3))
+    frame_count = chunk_count = 0
+    call = _call(channel, SMALL, has_video=True)
+    try:
+        async for message in call:
+            if message.HasField("video_chunk"):
+                frame_count += message.video_chunk.frame_count
+                chunk_count += 1
+            if chunk_count == wanted == 1:
+                call.cancel()
+                return "cancelled"
+    except grpc.aio.AioRpcError as error:
+        return _end_of(error)
+    return "complete" if frame_count == SMALL.frame_count else "wrong frames"
+
+
 async def _cancel(draw: random.Random, channel: grpc.aio.Channel) -> str:
     call = _call(channel, SMALL)
     try:
@@ -113,7 +131,14 @@ def _end_of(error: grpc.aio.AioRpcError) -> str:
 
 
 # Each behaviour with its weight out of 100.
-_PARTS: dict[_Part, int] = {_read_all: 55, _cancel: 20, _disconnect: 10, _run_out_of_time: 8, _stall: 7}
+_PARTS: dict[_Part, int] = {
+    _read_all: 45,
+    _read_video: 10,
+    _cancel: 20,
+    _disconnect: 10,
+    _run_out_of_time: 8,
+    _stall: 7,
+}
 
 
 def _call(
@@ -123,6 +148,7 @@ def _call(
     seed: int = 0,
     timeout: float = _HANG_SECONDS,
     stall: Duration | None = None,
+    has_video: bool = False,
 ) -> Any:
     request = generate_pb2.GenerateRequest(
         request_id=str(uuid.uuid4()),
@@ -131,7 +157,11 @@ def _call(
         video=generate_pb2.VideoSpec(width_px=size.width_px, height_px=size.height_px, frame_count=size.frame_count),
         sampling=generate_pb2.SamplingSpec(seed=seed),
         stream=generate_pb2.StreamSpec(
-            frame_encoding=media_pb2.FRAME_ENCODING_RAW_RGB, max_stall_duration=stall, preview_every_step_count=2
+            frame_encoding=media_pb2.FRAME_ENCODING_RAW_RGB,
+            max_stall_duration=stall,
+            preview_every_step_count=2,
+            video_container=media_pb2.VIDEO_CONTAINER_FRAGMENTED_MP4 if has_video else None,
+            omit_frames=has_video,
         ),
     )
     anything: Any = channel

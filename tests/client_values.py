@@ -70,6 +70,7 @@ CAPABILITIES = stillcue.Capabilities(
     match_supported=True,
     frame_encodings=(stillcue.FrameEncoding.RAW_RGB, stillcue.FrameEncoding.PNG),
     notices=("plain colours",),
+    video_codecs=(stillcue.VideoCodec.AV1, stillcue.VideoCodec.H264),
     memory_budget_bytes=24_159_191_040,
     memory_plans=(
         stillcue.MemoryPlan(

@@ -74,6 +74,7 @@ CAPABILITIES = capabilities_pb2.GetCapabilitiesResponse(
     match_supported=True,
     frame_encodings=[media_pb2.FRAME_ENCODING_RAW_RGB, media_pb2.FRAME_ENCODING_PNG],
     notices=["plain colours"],
+    video_codecs=[media_pb2.VIDEO_CODEC_AV1, media_pb2.VIDEO_CODEC_H264],
     memory_budget_bytes=24_159_191_040,
     memory_plans=[
         capabilities_pb2.MemoryPlan(
@@ -134,6 +135,17 @@ def frame(index: int) -> Response:
     return Response(frame=message)
 
 
+def video_chunk(index: int) -> Response:
+    """Returns the response with a chunk of a file of which only the order matters."""
+    message = generate_pb2.VideoChunk(
+        index=index,
+        data=f"chunk {index};".encode(),
+        frame_count=4 if index else 1,
+        media_type="" if index else 'video/mp4; codecs="none"',
+    )
+    return Response(video_chunk=message)
+
+
 def summary(request: generate_pb2.GenerateRequest, *warnings: str) -> Response:
     message = generate_pb2.Summary(
         request_id=request.request_id,
@@ -177,7 +189,10 @@ def a_clip(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Resp
         )
     yield stage(generate_pb2.STAGE_DECODE)
     for index in range(FRAME_COUNT):
-        yield frame(index)
+        if not request.stream.omit_frames:
+            yield frame(index)
+        if request.stream.video_container and index % 4 == 0:
+            yield video_chunk(index // 4)
     yield summary(request, "soft picture", "dark frames")
 
 

@@ -25,6 +25,18 @@ def test_every_event_is_decoded_exactly(client: stillcue.Client) -> None:
     assert list(stream) == []
 
 
+@pytest.mark.parametrize("omit_frames", [False, True])
+def test_chunks_of_a_video_file(client: stillcue.Client, server: ScriptedServer, omit_frames: bool) -> None:
+    container = stillcue.VideoContainer.FRAGMENTED_MP4
+    events = list(client.generate(b"a picture", "A boat.", video_container=container, omit_frames=omit_frames))
+    frames = [] if omit_frames else [event for event in CLIP if isinstance(event, stillcue.Frame)]
+    chunks = [
+        stillcue.VideoChunk(0, b"chunk 0;", 1, 'video/mp4; codecs="none"'),
+        stillcue.VideoChunk(1, b"chunk 1;", 4),
+    ]
+    assert events[-len(frames) - 3 : -1] == [*frames[:1], chunks[0], *frames[1:], chunks[1]]
+
+
 async def test_every_event_is_decoded_exactly_by_the_asynchronous_client(server: ScriptedServer) -> None:
     async with stillcue.AsyncClient(server.target) as client:
         stream = client.generate(b"a picture", "A boat.", request_id="an-id", preview_every_step_count=1)
@@ -68,6 +80,9 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
         "minimum_match_score": 60.0,
         "preview_every_step_count": 2,
         "frame_encoding": stillcue.FrameEncoding.RAW_RGB,
+        "video_container": stillcue.VideoContainer.FRAGMENTED_MP4,
+        "video_codec": stillcue.VideoCodec.AV1,
+        "omit_frames": True,
         "max_stall_seconds": 2.5,
         "resume_window_seconds": 12.5,
         "request_id": "an-id",
@@ -90,7 +105,13 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
             step_count=20, guidance_scale=4.0, guidance_scale_low_noise=3.0, seed=0, shift=5.0
         ),
         match=match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REQUIRE, minimum_score=60.0),
-        stream=generate_pb2.StreamSpec(preview_every_step_count=2, frame_encoding=media_pb2.FRAME_ENCODING_RAW_RGB),
+        stream=generate_pb2.StreamSpec(
+            preview_every_step_count=2,
+            frame_encoding=media_pb2.FRAME_ENCODING_RAW_RGB,
+            video_container=media_pb2.VIDEO_CONTAINER_FRAGMENTED_MP4,
+            video_codec=media_pb2.VIDEO_CODEC_AV1,
+            omit_frames=True,
+        ),
     )
     request.stream.max_stall_duration.FromMilliseconds(2500)
     request.stream.resume_window.FromMilliseconds(12_500)
@@ -180,6 +201,8 @@ def test_what_only_newer_servers_know_is_unknown_or_left_out(client: stillcue.Cl
         (stillcue.Stage, generate_pb2.Stage, "STAGE_"),
         (stillcue.Expert, generate_pb2.Expert, "EXPERT_"),
         (stillcue.FrameEncoding, media_pb2.FrameEncoding, "FRAME_ENCODING_"),
+        (stillcue.VideoContainer, media_pb2.VideoContainer, "VIDEO_CONTAINER_"),
+        (stillcue.VideoCodec, media_pb2.VideoCodec, "VIDEO_CODEC_"),
         (stillcue.MatchVerdict, match_pb2.MatchVerdict, "MATCH_VERDICT_"),
         (stillcue.MatchBasis, match_pb2.MatchBasis, "MATCH_BASIS_"),
         (stillcue.MatchMode, match_pb2.MatchMode, "MATCH_MODE_"),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -15,7 +18,7 @@ from stillcue.cli import main
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.command_line import names, run
 from tests.scripted_report import DIAGNOSIS, REPORT
-from tests.scripted_server import FRAME_COUNT, HEIGHT_PX, WIDTH_PX, ScriptedServer
+from tests.scripted_server import FRAME_COUNT, HEIGHT_PX, WIDTH_PX, Response, ScriptedServer, a_clip
 
 CLIP_LINE = "5 frames of 48x32 at 8 frames/s, seed 7, 3.00 s of work"
 
@@ -74,6 +77,48 @@ def test_generate_writes_clip_summary_and_sheet(folder: Path, server: ScriptedSe
         "frame_matches": [{"frame_index": 4, "score": 50.0}],
         "diagnosis": json.loads(json.dumps(asdict(DIAGNOSIS))),
     }
+
+
+@pytest.mark.parametrize("has_sheet", [False, True], ids=["file alone", "with a sheet"])
+def test_the_server_encodes_the_clip(folder: Path, server: ScriptedServer, has_sheet: bool) -> None:
+    sheet = ("--sheet", "clip.png") if has_sheet else ()
+    done = run("generate", "boat.png", "A boat leaves.", "-o", "clip.mp4", "--encoder", "server:av1", *sheet)
+    assert (done.returncode, done.stdout) == (0, f"clip.mp4: {CLIP_LINE}\n")
+    assert Path("clip.mp4").read_bytes() == b"chunk 0;chunk 1;"
+    request = server.requests[0]
+    assert isinstance(request, generate_pb2.GenerateRequest)
+    assert request.stream == generate_pb2.StreamSpec(
+        resume_window=Duration(seconds=30),
+        video_container=media_pb2.VIDEO_CONTAINER_FRAGMENTED_MP4,
+        video_codec=media_pb2.VIDEO_CODEC_AV1,
+        omit_frames=not has_sheet,
+    )
+    assert names(folder) == {"boat.png", "clip.mp4", "clip.png"} - ({"clip.png"} - set(sheet))
+
+
+def test_a_file_that_the_server_encodes_needs_no_pyav_here(
+    folder: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.delitem(sys.modules, "stillcue.cli.video", raising=False)
+    assert main(["generate", "boat.png", "A boat.", "-o", "clip.mp4", "--encoder", "server"]) == 0
+    assert main(["generate", "boat.png", "A boat.", "-o", "other.mp4"]) == 1
+    assert names(folder) == {"boat.png", "clip.mp4"}
+
+
+def test_an_older_server_that_knows_no_video(
+    folder: Path, server: ScriptedServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ignore_the_container(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
+        request.ClearField("stream")
+        yield from a_clip(request, context)
+
+    server.generate = ignore_the_container
+    assert main(["generate", "boat.png", "A boat.", "-o", "clip.mp4", "--encoder", "server"]) == 1
+    assert "the server sent no video file: it is older than this client; leave out --encoder server" in (
+        capsys.readouterr().err
+    )
+    assert names(folder) == {"boat.png"}
 
 
 def test_every_option_reaches_its_field(

@@ -87,6 +87,9 @@ PUBLIC_NAMES = [
     "TextSpan",
     "Unavailable",
     "Unsupported",
+    "VideoChunk",
+    "VideoCodec",
+    "VideoContainer",
     "Violation",
 ]
 ONLY_BASE_DEPENDENCIES = """

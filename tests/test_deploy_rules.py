@@ -105,6 +105,7 @@ def test_every_reason_is_a_fault_a_refusal_or_the_callers_own() -> None:
         "INTERNAL",
         "GRAPH_FAILED",
         "NON_FINITE_VALUES",
+        "VIDEO_FAILED",
         "OUT_OF_MEMORY",
         "ENGINE_LOST",
         "ENGINE_HUNG",

@@ -186,6 +186,7 @@ async def test_capabilities() -> None:
             media_pb2.FRAME_ENCODING_WEBP,
         ],
         notices=["This is the fake engine: its frames are plain colours."],
+        video_codecs=[media_pb2.VIDEO_CODEC_H264, media_pb2.VIDEO_CODEC_AV1],
     )
 
 

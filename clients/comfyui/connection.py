@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CALL_SECONDS = 10.0
 FINGERPRINT_SECONDS = 2.0
 # A server that starts again is back within this time; gRPC waits up to 2 s between two attempts.
-AWAY_SECONDS = 4.0
+AWAY_SECONDS = 2.5
 _TLS = {"auto": None, "on": True, "off": False}
 
 

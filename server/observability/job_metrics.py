@@ -52,6 +52,11 @@ class JobMetrics(JobListener):
                     self._metrics.stage_seconds.labels(stage.value).observe(seconds, self._exemplar)
                 self._metrics.memory_peak_bytes.set(event.peak_memory_bytes)
 
+    def video_encoded(self, frame_count: int, byte_count: int, seconds: float) -> None:  # noqa: ARG002
+        """See ``JobListener``."""
+        self._metrics.video_encode_seconds.observe(seconds, self._exemplar)
+        self._metrics.video_bytes.inc(byte_count)
+
     def retried(self) -> None:
         """See ``JobListener``."""
         self._metrics.jobs_begun_again.inc()

@@ -120,6 +120,11 @@ class Metrics:
         self.frame_interval_seconds = self._histogram(
             "stillcue_frame_interval_seconds", "Time from one decoded frame of a clip to the next."
         )
+        self.video_encode_seconds = self._histogram(
+            "stillcue_video_encode_seconds",
+            "Time to encode one chunk of a video file: frame 0 with the opening of the encoder, or four frames.",
+        )
+        self.video_bytes = self._counter("stillcue_video_bytes_total", "Bytes of video files that were encoded.")
         self.denoise_step_seconds = self._histogram(
             "stillcue_denoise_step_seconds", "Duration of a denoising step.", ("expert",)
         )

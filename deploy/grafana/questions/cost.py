@@ -56,6 +56,20 @@ COST = Question(
             unit="s",
         ),
         Lines(
+            "Time to encode a chunk of video",
+            "`stillcue_video_encode_seconds`: four frames by the CPU, or by NVENC where `--video-encoders` names it. "
+            "Above the time from frame to frame the file comes later than its frames.",
+            quantiles("stillcue_video_encode_seconds"),
+            unit="s",
+            has_exemplars=True,
+        ),
+        Lines(
+            "Bytes of video",
+            "`stillcue_video_bytes_total`: bytes a second of the video files that `stream.video_container` asks for.",
+            (Query(f"sum(rate(stillcue_video_bytes_total{{{SERVER}}}[$__rate_interval]))", "encoded"),),
+            unit="Bps",
+        ),
+        Lines(
             "GPU utilisation",
             "`stillcue_gpu_utilization_ratio`: low while jobs run: the GPU waits for the host. Empty: no GPU, or the "
             "extra `tensorrt` is missing.",

@@ -6,6 +6,7 @@ rate as a fraction. ``StillcueTestImage`` reads ``NAME.npy`` of the input folder
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib import import_module
 from pathlib import Path
@@ -60,9 +61,16 @@ class TestImage:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"name": ("STRING", {"default": "image"})}}
 
+    @classmethod
+    def IS_CHANGED(cls, name: str) -> str:
+        return hashlib.sha256(_input(name).read_bytes()).hexdigest()
+
     def read(self, name: str) -> tuple[torch.Tensor]:
-        folder = Path(import_module("folder_paths").get_input_directory())
-        return (torch.from_numpy(np.load(folder / f"{name}.npy")),)
+        return (torch.from_numpy(np.load(_input(name))),)
+
+
+def _input(name: str) -> Path:
+    return Path(import_module("folder_paths").get_input_directory()) / f"{name}.npy"
 
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {"StillcueTestCapture": Capture, "StillcueTestImage": TestImage}
