@@ -103,16 +103,8 @@ def _nodes(clip: _Clip) -> tuple[Node, ...]:
         ),
         Node("prepare", "StillcuePreparePicture", 840, 250, 360, 580, prepare),
         Node("match", "StillcueMatchScore", 1260, 60, 380, 590, match),
-        Node(
-            "heat map",
-            "PreviewImage",
-            1260,
-            700,
-            380,
-            280,
-            {"images": Link("match", "heat_map")},
-            "Where the subject is · 主体位置",
-        ),
+        Node("heat map", "PreviewImage", 1260, 700, 185, 280, {"images": Link("match", "heat_map")}, "Subject · 主体"),
+        Node("crop", "PreviewImage", 1455, 700, 185, 280, {"images": Link("match", "crop")}, "Crop · 裁剪"),
         Node(
             "rewritten",
             "PreviewAny",
