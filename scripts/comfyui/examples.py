@@ -89,8 +89,8 @@ def _nodes(clip: _Clip) -> tuple[Node, ...]:
         "codec": "auto",
     }
     return (
-        Node("server", "StillcueServer", 420, 60, 360, 240),
-        Node("picture", "LoadImage", 420, 350, 360, 330, {"image": clip.picture}),
+        Node("server", "StillcueServer", 420, 60, 360, 270),
+        Node("picture", "LoadImage", 420, 380, 360, 300, {"image": clip.picture}),
         Node(
             "sentence",
             "PrimitiveStringMultiline",
