@@ -103,6 +103,10 @@ def _collect(events: Iterable[Event], source: VideoSource, progress: ClipProgres
             case Summary():
                 if source.wants_frames and done != frame_count:
                     raise NodeError(f"the server sent {done} of {frame_count} frames; run again, or tell its operator")
+                if source.codec is not None and encoded_count != frame_count:
+                    raise NodeError(
+                        f"the server's video has {encoded_count} of {frame_count} frames; run again, or tell its operator"
+                    )
                 progress.show(event)
                 file = b"".join(chunks) if source.codec is not None else None
                 return Clip(event, None if batch is None else batch.images, file)
