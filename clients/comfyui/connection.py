@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import atexit
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import stillcue
-from stillcue.channel import is_loopback
 
 from .interruption import interruptible
 from .node_errors import node_error
+from .server_link import ServerLink
 from .servers_file import Secrets, secrets_for, servers_path
 from .wheel import NodeError, check_server_version
 
@@ -21,19 +20,6 @@ if TYPE_CHECKING:
 CALL_SECONDS = 10.0
 FINGERPRINT_SECONDS = 2.0
 _TLS = {"auto": None, "on": True, "off": False}
-
-
-@dataclass(frozen=True)
-class ServerLink:
-    """The server that a Stillcue Server node names: what is in the workflow, and no secret."""
-
-    address: str
-    tls: str
-
-    @property
-    def is_this_machine(self) -> bool:
-        """True for an address on this machine."""
-        return is_loopback(self.address)
 
 
 _clients: dict[tuple[ServerLink, Secrets], Client] = {}

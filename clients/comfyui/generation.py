@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import stillcue
 from stillcue import Accepted, Frame, FrameEncoding, PictureFit, Summary, VideoChunk
 
+from .clip import Clip
 from .connection import capabilities_of, client_of
 from .interruption import on_interrupt
 from .node_errors import check_text, node_error
@@ -19,13 +20,11 @@ from .wheel import NodeError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import torch
-
     from stillcue import Capabilities, Event
     from stillcue.request import GenerateOptions
 
-    from .connection import ServerLink
     from .pictures import PreparedPicture
+    from .server_link import ServerLink
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,6 @@ class ClipRequest:
     seed: int
     negative_prompt: str | None
     shift: float
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A generated clip: frames [count, height, width, 3] and the video file, each only where it was asked for."""
-
-    summary: Summary
-    images: torch.Tensor | None
-    file: bytes | None
 
 
 def generate(

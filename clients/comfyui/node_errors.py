@@ -22,7 +22,7 @@ from .servers_file import servers_path
 from .wheel import NodeError
 
 if TYPE_CHECKING:
-    from .connection import ServerLink
+    from .server_link import ServerLink
 
 # Inputs of the nodes by the path of the field in the requests of Generate and ScoreMatch.
 INPUT_BY_FIELD = {

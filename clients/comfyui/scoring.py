@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from stillcue import MatchReport
     from stillcue.request import ScoreOptions
 
-    from .connection import ServerLink
     from .pictures import PreparedPicture
+    from .server_link import ServerLink
 
 SCORE_SECONDS = 300.0
 NO_SCORER = "the server's model has no scorer: picture and sentence go on unscored"

@@ -8,8 +8,8 @@ from ..wheel import require_wheel
 from .types import CATEGORY, PICTURE, SERVER, InputTypes
 
 if TYPE_CHECKING:
-    from ..connection import ServerLink
     from ..pictures import PreparedPicture
+    from ..server_link import ServerLink
 
 
 class MatchScore:

@@ -13,7 +13,7 @@ from .types import CATEGORY, PICTURE, SERVER, InputTypes
 if TYPE_CHECKING:
     import torch
 
-    from ..connection import ServerLink
+    from ..server_link import ServerLink
 
 SIZE_FORM = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 

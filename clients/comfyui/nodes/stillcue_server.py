@@ -8,7 +8,7 @@ from ..wheel import NodeError, require_wheel
 from .types import CATEGORY, SERVER, InputTypes
 
 if TYPE_CHECKING:
-    from ..connection import ServerLink
+    from ..server_link import ServerLink
 
 
 class StillcueServer:
@@ -56,14 +56,16 @@ class StillcueServer:
             require_wheel()
         except NodeError:
             return ""
-        from ..connection import ServerLink, fingerprint
+        from ..connection import fingerprint
+        from ..server_link import ServerLink
 
         return fingerprint(ServerLink(address.strip(), tls))
 
     def connect(self, address: str, tls: str) -> tuple[ServerLink]:
         """Returns the server; makes no call to it."""
         require_wheel()
-        from ..connection import ServerLink, client_of
+        from ..connection import client_of
+        from ..server_link import ServerLink
 
         link = ServerLink(address.strip(), tls)
         client_of(link)  # a wrong address or servers.toml is told here
