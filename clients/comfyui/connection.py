@@ -21,7 +21,6 @@ CALL_SECONDS = 10.0
 FINGERPRINT_SECONDS = 2.0
 _TLS = {"auto": None, "on": True, "off": False}
 
-
 _clients: dict[tuple[ServerLink, Secrets], Client] = {}
 _last_digests: dict[ServerLink, str] = {}
 _lock = threading.Lock()

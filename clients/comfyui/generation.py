@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import stillcue
 from stillcue import Accepted, Frame, FrameEncoding, PictureFit, Summary, VideoChunk
 
+from . import host
 from .clip import Clip
 from .connection import capabilities_of, client_of
 from .interruption import on_interrupt
@@ -60,12 +61,13 @@ def generate(
     progress = ClipProgress(node_id)
     options = _options(request, picture, _lossless(link, capabilities), source)
     stream = client_of(link).generate(picture.data, request.prompt, **options)
-    try:
-        with stream, on_interrupt(stream.cancel):
-            return _collect(stream, source, progress)
-    except stillcue.StillcueError as error:
-        progress.raise_if_cancelled()
-        raise node_error(error, link) from error
+    with progress.tells_cancel():
+        try:
+            with stream, on_interrupt(stream.cancel):
+                return _collect(stream, source, progress)
+        except stillcue.StillcueError as error:
+            host.raise_if_interrupted()
+            raise node_error(error, link) from error
 
 
 def _collect(events: Iterable[Event], source: VideoSource, progress: ClipProgress) -> Clip:

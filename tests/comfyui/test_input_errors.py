@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,23 @@ from server.rpc.codec.fields import GENERATE_PATHS, SCORE_MATCH_PATHS
 from stillcue import PictureFit
 from stillcue.v1 import generate_pb2, match_pb2
 from tests.comfyui.comfy import Refused
-from tests.comfyui.graphs import GENERATE, PREPARE, clip_graph, match_node, prepare_graph
+from tests.comfyui.graphs import (
+    DIAGNOSIS,
+    GENERATE,
+    MATCH,
+    PREPARE,
+    capture,
+    clip_graph,
+    match_node,
+    node,
+    prepare_graph,
+)
 from tests.comfyui.stillcue_server import ServerThread, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.comfyui.comfy import Comfy
+    from tests.comfyui.comfy import Comfy, Graph
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +151,36 @@ def test_a_model_with_one_transformer_has_no_second_guidance(comfy: Comfy, pictu
         refused = comfy.run(clip_graph(server.address, picture, guidance_low_noise=3.0)).error
         assert comfy.run(clip_graph(server.address, picture)).error == ""
     assert refused == ("guidance_low_noise is 3, but the model fake has one transformer; set it to 0, and use guidance")
+
+
+@pytest.mark.parametrize(
+    ("node_id", "name", "source"),
+    [
+        (PREPARE, "server", "Stillcue Server"),
+        (GENERATE, "picture", "Prepare Picture"),
+        (MATCH, "picture", "Prepare Picture"),
+        (DIAGNOSIS, "clip", "Generate Video"),
+    ],
+)
+def test_a_text_in_place_of_a_link_is_told(
+    comfy: Comfy, server: ServerThread, picture: str, node_id: str, name: str, source: str
+) -> None:
+    graph = {
+        **clip_graph(server.address, picture),
+        **match_node(),
+        DIAGNOSIS: node("StillcueDiagnosis", clip=[GENERATE, 2]),
+    }
+    # ComfyUI takes a constant for an input of any type of its own; the stub refuses it, so a text node brings it.
+    graph[node_id]["inputs"][name] = "a text" if "COMFYUI" in os.environ else ["text", 0]
+    if "COMFYUI" not in os.environ:
+        graph["text"] = node("StillcueTestText", value="a text")
+    only = {key: value for key, value in graph.items() if key in _needed(graph, node_id)}
+    if node_id == GENERATE:
+        only |= capture("frames", GENERATE, 1)
+    assert comfy.run(only).error == f"{name} is 'a text' instead of a link; link it from a {source} node"
+
+
+def _needed(graph: Graph, node_id: str) -> set[str]:
+    """Returns a node and all before it."""
+    links = [value[0] for value in graph[node_id]["inputs"].values() if isinstance(value, list)]
+    return {node_id}.union(*(_needed(graph, link) for link in links))

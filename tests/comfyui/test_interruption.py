@@ -69,6 +69,7 @@ def test_cancel_ends_the_job_with_the_call_in_progress(comfy: Comfy, picture: st
         comfy.interrupt()
         finished = comfy.wait(prompt_id, listener)
         assert (finished.is_interrupted, finished.error) == (True, "")
+        assert [item.data["text"] for item in listener.messages if item.kind == "text"][-1].startswith("cancelled")
         gate.release()  # the call in progress ends
         server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
         server.reaches("stillcue_running_jobs", 0)

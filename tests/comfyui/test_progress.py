@@ -38,7 +38,7 @@ def test_the_bar_counts_steps_and_frames_each_with_a_picture(comfy: Comfy, pictu
     kinds = [item.kind for item in messages if item.kind in {"progress", "preview"}]
     pictures = [Image.open(io.BytesIO(item.data["image"])) for item in messages if item.kind == "preview"]
     assert sorted(kinds) == ["preview"] * 13 + ["progress"] * 14
-    assert [item.size for item in pictures] == [(6, 4)] * 4 + [(48, 32)] * 9
+    assert [item.size for item in pictures] == [(256, 171)] * 13  # scaled up to be seen
     # Step k is k in all channels; frame i of seed 7 is (7 + i, i, 24).
     assert [item.convert("RGB").getpixel((0, 0)) for item in pictures[:4]] == [(k, k, k) for k in (1, 2, 3, 4)]
     for index, item in enumerate(pictures[4:]):
@@ -58,10 +58,10 @@ def test_the_text_tells_stage_expert_step_and_time(comfy: Comfy, picture: str) -
         "reading the sentence",
         "reading the picture",
         "denoising",
-        "denoising, high-noise expert: step 1 of 4, 1.00 s a step, 3 s left",
-        "denoising, high-noise expert: step 2 of 4, 1.00 s a step, 2 s left",
-        "denoising, low-noise expert: step 3 of 4, 1.00 s a step, 1 s left",
-        "denoising, low-noise expert: step 4 of 4, 1.00 s a step, 0 s left",
+        "denoising, high-noise expert: step 1 of 4\n1.00 s a step, 3 s left",
+        "denoising, high-noise expert: step 2 of 4\n1.00 s a step, 2 s left",
+        "denoising, low-noise expert: step 3 of 4\n1.00 s a step, 1 s left",
+        "denoising, low-noise expert: step 4 of 4\n1.00 s a step, 0 s left",
         "decoding frames",
         *(f"decoding frames: {count} of 9" for count in range(1, 10)),
         "done in 5.0 s, peak memory 0.00 GiB",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..choices import FROM_THE_FRAMES, SERVERS_DEFAULT, VIDEO_SOURCES
 from ..wheel import NodeError, require_wheel
 from .generate_inputs import generate_inputs
+from .links import check_links
 from .types import CATEGORY, CLIP, InputTypes
 
 if TYPE_CHECKING:
@@ -84,8 +85,13 @@ class GenerateVideo:
         from .. import host
         from ..clip import video_of
         from ..generation import ClipRequest, generate
+        from ..pictures import PreparedPicture
+        from ..server_link import ServerLink
         from ..video_source import wants_frames
 
+        check_links(
+            server=(server, ServerLink, "Stillcue Server"), picture=(picture, PreparedPicture, "Prepare Picture")
+        )
         request = ClipRequest(
             prompt=prompt,
             frame_count=frames,
