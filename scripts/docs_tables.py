@@ -16,6 +16,7 @@ from engine.media.formats import HEIF_MISSING, READ_FORMATS
 from engine.media.refused_files import REFUSED_FILES
 from export.weights.lora.forms import ACCEPTED, REFUSED
 from scripts.caller_tables import address_rows, frame_rate_rows
+from scripts.comfyui.page import INPUT_HEADS, OUTPUT_HEADS, node_rows
 from server.errors.rules import all_rules
 from server.observability.metrics import Metrics
 from server.rpc.codec.fields import GENERATE_PATHS
@@ -147,6 +148,14 @@ def refused_files_table() -> str:
     return _table(("file", "sentence"), [("HEIC without the extra", f"`image.data` {HEIF_MISSING}"), *rows])
 
 
+def comfyui_nodes_sections() -> str:
+    """One section for each node of the ComfyUI pack: what it does, its inputs, its outputs."""
+    return "\n".join(
+        f"### {title}\n\n{text}\n\n{_table(INPUT_HEADS, inputs)}\n{_table(OUTPUT_HEADS, outputs)}"
+        for title, text, inputs, outputs in node_rows()
+    )
+
+
 # Page, name and content of each table.
 TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("settings.md", "settings", settings_table),
@@ -161,6 +170,7 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("inputs.md", "adapter forms", adapter_forms_table),
     ("inputs.md", "picture formats", picture_formats_table),
     ("inputs.md", "refused files", refused_files_table),
+    ("comfyui.md", "nodes", comfyui_nodes_sections),
 )
 
 

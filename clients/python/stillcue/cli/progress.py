@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stillcue.cli.preview import PreviewBlocks
-from stillcue.cli.report_view import describe_match, summarise_findings
+from stillcue.cli.report_view import summarise_findings
 from stillcue.events import (
     Accepted,
     DenoiseProgress,
@@ -22,17 +22,10 @@ from stillcue.events import (
     StageStarted,
     VideoChunk,
 )
+from stillcue.report_text import STAGE_LABELS, describe_match, describe_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-STAGE_LABELS = {
-    Stage.MATCH: "matching picture and sentence",
-    Stage.ENCODE_TEXT: "reading the sentence",
-    Stage.ENCODE_IMAGE: "reading the picture",
-    Stage.DENOISE: "denoising",
-    Stage.DECODE: "decoding frames",
-}
 
 
 class ProgressDisplay:
@@ -63,7 +56,7 @@ class ProgressDisplay:
                 for warning in event.warnings:
                     self._console.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
             case QueueUpdate():
-                self._begin(_describe_place(event))
+                self._begin(describe_place(event))
             case StageStarted():
                 label = STAGE_LABELS.get(event.stage, event.stage.value)
                 self._begin(label, self._total_by_stage.get(event.stage))
@@ -104,10 +97,3 @@ def progress_display(console: Console) -> Iterator[ProgressDisplay]:
         return
     with Live(console=console, refresh_per_second=10, transient=True) as live:
         yield ProgressDisplay(console, live)
-
-
-def _describe_place(update: QueueUpdate) -> str:
-    if update.position == 0:
-        return "next in the queue"
-    wait = "" if update.wait_seconds is None else f", about {update.wait_seconds:.0f} s"
-    return f"in the queue, {update.position} ahead{wait}"

@@ -11,7 +11,20 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from stillcue.match import ClauseKind, FindingSeverity, MatchVerdict, SuccessBasis
+from stillcue.match import FindingSeverity, MatchVerdict
+from stillcue.report_text import (
+    NOTHING_TO_SHOW,
+    clause_kind,
+    describe_crop,
+    describe_match,
+    describe_motion,
+    describe_picture,
+    describe_subject,
+    diagnosis_lines,
+    finding_head,
+    missing_words,
+    numbered_remedies,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +36,6 @@ if TYPE_CHECKING:
         ClauseScore,
         MatchReport,
         PictureFinding,
-        PictureReport,
         PromptFinding,
         PromptReport,
         TextSpan,
@@ -39,11 +51,6 @@ _BAR_CELLS = 10
 _LONGEST_SENTENCE = 600  # characters; longer prompts are cut for display
 
 
-def describe_match(report: MatchReport) -> str:
-    """Returns a match report in one line."""
-    return f"match {report.score:.0f} of 100, {report.verdict} ({report.basis} score){_success(report)}"
-
-
 def print_match(console: Console, report: MatchReport, prompt: str) -> None:
     """Prints a match report: score, prompt, clauses, findings, picture, crops.
 
@@ -56,10 +63,10 @@ def print_match(console: Console, report: MatchReport, prompt: str) -> None:
     if report.clauses:
         parts += ["", _clause_table(report.clauses)]
     parts += _indented("not in the picture", _missing(report))
-    parts += _indented("sentence", [line for item in findings for line in _finding(item, item.code)])
+    parts += _indented("sentence", [line for item in findings for line in _finding(item)])
     parts += _rewritten(report.prompt_report)
     parts += _indented("picture", _picture(report))
-    parts += _indented("crops", _crops(report))
+    parts += _indented("crops", [Text(describe_crop(item)) for item in report.crops])
     for part in parts:
         if isinstance(part, Padding) and not console.is_terminal:
             console.print(Text.assemble(" " * part.left, part.renderable), highlight=False, soft_wrap=True)  # type: ignore[arg-type]
@@ -69,16 +76,13 @@ def print_match(console: Console, report: MatchReport, prompt: str) -> None:
 
 def diagnosis_view(diagnosis: Diagnosis) -> RenderableType:
     """Returns the symptoms of a clip and the remedies, first the most promising; one line without symptoms."""
-    metrics = diagnosis.metrics
-    drift = "" if metrics.subject_drift is None else f", subject drift {100 * metrics.subject_drift:.0f} %"
-    figures = f"{100 * metrics.vbench_like_dynamic_degree:.0f} % of the clip moves{drift}"
     if not diagnosis.symptoms:
-        return Text(f"clip: nothing was noticed ({figures})", style="green")
-    lines = [Text(f"clip: {figures}", style="yellow")]
+        return Text("\n".join(diagnosis_lines(diagnosis)), style="green")
+    lines = [Text(f"clip: {describe_motion(diagnosis)}", style="yellow")]
     lines += [Text.assemble("  ", ("! ", "yellow"), item.message) for item in diagnosis.symptoms]
-    for number, remedy in enumerate(diagnosis.remedies, start=1):
-        heads = "try first: " if number == 1 else f"then ({number}): "
-        lines.append(Text.assemble("  ", (heads, "bold" if number == 1 else "dim"), remedy.message))
+    for head, message in numbered_remedies(diagnosis):
+        style = "bold" if len(lines) == 1 + len(diagnosis.symptoms) else "dim"
+        lines.append(Text.assemble("  ", (head, style), message))
     return Group(*lines)
 
 
@@ -90,14 +94,6 @@ def summarise_findings(report: MatchReport) -> Iterator[Text]:
     for finding in findings:
         if finding.severity in {FindingSeverity.ERROR, FindingSeverity.WARNING}:
             yield Text.assemble((f"{finding.code} ", _SEVERITY_STYLES[finding.severity]), finding.message)
-
-
-def _success(report: MatchReport) -> str:
-    if report.success is None:
-        return ""
-    bases = {SuccessBasis.ARTICLE_PRIOR: "published figures, not measured here", SuccessBasis.MEASURED: "measured"}
-    basis = bases.get(report.success.basis, report.success.basis)
-    return f", a clip succeeds with {100 * report.success.probability:.0f} % ({basis})"
 
 
 def _sentence(prompt: str, report: MatchReport, findings: tuple[PromptFinding, ...]) -> Text:
@@ -128,15 +124,14 @@ def _clause_table(clauses: tuple[ClauseScore, ...]) -> Table:
     table.add_column("fits the picture", no_wrap=True)
     table.add_column("counts", justify="right")
     for clause in clauses:
-        kind = f"action {clause.stage}" if clause.kind is ClauseKind.ACTION else clause.kind.value
         counts = f"{100 * clause.weight:.0f} %" if clause.weight else ""
-        table.add_row(Text(f"  {clause.text}"), kind, _bar(clause.gated_probability), counts)
+        table.add_row(Text(f"  {clause.text}"), clause_kind(clause), _bar(clause.gated_probability), counts)
     return table
 
 
 def _bar(probability: float | None) -> Text:
     if probability is None:
-        return Text("a still cannot show it", style="dim")
+        return Text(NOTHING_TO_SHOW, style="dim")
     filled = round(_BAR_CELLS * probability)
     return Text.assemble(
         ("█" * filled, _fit_style(probability)), ("·" * (_BAR_CELLS - filled), "dim"), f" {100 * probability:3.0f} %"
@@ -148,13 +143,13 @@ def _fit_style(probability: float) -> str:
 
 
 def _missing(report: MatchReport) -> list[Text]:
-    words = dict.fromkeys(noun.text for noun in report.missing_nouns)
-    return [Text(", ".join(words), style="red")] if words else []
+    words = missing_words(report)
+    return [Text(words, style="red")] if words else []
 
 
-def _finding(finding: PromptFinding | PictureFinding, code: str) -> Iterator[Text]:
+def _finding(finding: PromptFinding | PictureFinding) -> Iterator[Text]:
     style = _SEVERITY_STYLES.get(finding.severity, "")
-    yield Text.assemble((f"{code} {finding.severity.value}", style), f"  {finding.message}")
+    yield Text.assemble((finding_head(finding), style), f"  {finding.message}")
     yield Text(f"→ {finding.suggestion}", style="dim")
 
 
@@ -168,34 +163,11 @@ def _rewritten(report: PromptReport | None) -> list[RenderableType]:
 
 
 def _picture(report: MatchReport) -> list[Text]:
-    lines = [] if report.picture_report is None else [_picture_line(report.picture_report)]
-    grounding = report.grounding
-    if grounding is not None and grounding.box is not None:
-        place = grounding.box
-        lines.append(
-            Text(
-                f"subject at {place.left_px},{place.top_px}, {place.width_px}x{place.height_px} px: "
-                f"{100 * grounding.coverage:.0f} % of a side, {100 * grounding.center_offset:.0f} % off the middle"
-            )
-        )
+    lines = [] if report.picture_report is None else [Text(describe_picture(report.picture_report))]
+    if place := describe_subject(report.grounding):
+        lines.append(Text(place))
     findings = report.picture_report.findings if report.picture_report is not None else ()
-    return lines + [line for item in findings for line in _finding(item, item.code)]
-
-
-def _picture_line(report: PictureReport) -> Text:
-    figures = f"sharpness {report.sharpness:.0f}, blockiness {report.blockiness:.2f}"
-    return Text(f"{report.format} {report.width_px}x{report.height_px}, {figures}")
-
-
-def _crops(report: MatchReport) -> list[Text]:
-    return [
-        Text(
-            f"{item.width_px}x{item.height_px}: {item.crop.width_px}x{item.crop.height_px} px at "
-            f"{item.crop.left_px},{item.crop.top_px}, scaled by {item.scale:.2f}, "
-            f"subject {100 * item.coverage:.0f} % of a side"
-        )
-        for item in report.crops
-    ]
+    return lines + [line for item in findings for line in _finding(item)]
 
 
 def _indented(heading: str, lines: list[Text]) -> list[RenderableType]:

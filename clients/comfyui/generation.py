@@ -1,0 +1,133 @@
+"""What Generate Video does: one call, whose events become progress, frames and a video file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import stillcue
+from stillcue import Accepted, Frame, FrameEncoding, PictureFit, Summary, VideoChunk
+
+from . import host
+from .clip import Clip
+from .connection import capabilities_of, client_of
+from .interruption import on_interrupt
+from .node_errors import check_text, node_error
+from .pictures import FrameBatch, frame_pixels
+from .progress import ClipProgress
+from .video_source import VideoSource, video_source
+from .wheel import NodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from stillcue import Capabilities, Event
+    from stillcue.request import GenerateOptions
+
+    from .pictures import PreparedPicture
+    from .server_link import ServerLink
+
+
+@dataclass(frozen=True)
+class ClipRequest:
+    """The inputs of Generate Video; 0 and None: the server's default."""
+
+    prompt: str
+    frame_count: int
+    frame_rate: float
+    step_count: int
+    guidance_scale: float
+    guidance_scale_low_noise: float
+    seed: int
+    negative_prompt: str | None
+    shift: float
+
+
+def generate(
+    link: ServerLink, picture: PreparedPicture, request: ClipRequest, choice: str, *, wants_frames: bool, node_id: str
+) -> Clip:
+    """Generates a clip. ``choice`` is that of the node's input ``video``.
+
+    Raises ``NodeError`` with the remedy, and ComfyUI's interrupt after Cancel; the server's job has then ended.
+    """
+    check_text(prompt=request.prompt, negative_prompt=request.negative_prompt)
+    capabilities = capabilities_of(link)
+    if request.guidance_scale_low_noise and capabilities.sampling_defaults.guidance_scale_low_noise is None:
+        raise NodeError(
+            f"guidance_low_noise is {request.guidance_scale_low_noise:g}, but the model {capabilities.model.name} has "
+            "one transformer; set it to 0, and use guidance"
+        )
+    source = video_source(choice, wants_frames=wants_frames, capabilities=capabilities, link=link)
+    progress = ClipProgress(node_id)
+    options = _options(request, picture, _lossless(link, capabilities), source)
+    stream = client_of(link).generate(picture.data, request.prompt, **options)
+    with progress.tells_cancel():
+        try:
+            with stream, on_interrupt(stream.cancel):
+                return _collect(stream, source, progress)
+        except stillcue.StillcueError as error:
+            host.raise_if_interrupted()
+            raise node_error(error, link) from error
+
+
+def _collect(events: Iterable[Event], source: VideoSource, progress: ClipProgress) -> Clip:
+    batch: FrameBatch | None = None
+    chunks: list[bytes] = []
+    encoded_count = frame_count = done = 0
+    for event in events:
+        match event:
+            case Accepted():
+                settings = event.settings
+                frame_count = settings.frame_count
+                if source.wants_frames:
+                    batch = FrameBatch(frame_count, settings.width_px, settings.height_px)
+                progress.show(event)
+            case Frame() if batch is not None:
+                pixels = frame_pixels(event)
+                batch.put(event.index, pixels)
+                done += 1
+                progress.show_frames(done, pixels)
+            case VideoChunk():
+                chunks.append(event.data)
+                encoded_count += event.frame_count
+                if batch is None:
+                    progress.show_frames(min(encoded_count, frame_count), None)
+            case Summary():
+                if source.wants_frames and done != frame_count:
+                    raise NodeError(f"the server sent {done} of {frame_count} frames; run again, or tell its operator")
+                if source.codec is not None and encoded_count != frame_count:
+                    count = f"{encoded_count} of {frame_count} frames"
+                    raise NodeError(f"the server's video has {count}; run again, or tell its operator")
+                progress.show(event)
+                file = b"".join(chunks) if source.codec is not None else None
+                return Clip(event, None if batch is None else batch.images, file)
+            case _:
+                progress.show(event)
+    raise NodeError("the server's stream ended without a summary; run again, or tell its operator")
+
+
+def _options(
+    request: ClipRequest, picture: PreparedPicture, encoding: FrameEncoding, source: VideoSource
+) -> GenerateOptions:
+    return {
+        "width_px": picture.width_px,
+        "height_px": picture.height_px,
+        "picture_fit": PictureFit.CROP_CENTER,
+        "frame_count": request.frame_count,
+        "frame_rate": request.frame_rate or None,
+        "step_count": request.step_count or None,
+        "guidance_scale": request.guidance_scale or None,
+        "guidance_scale_low_noise": request.guidance_scale_low_noise or None,
+        "seed": request.seed,
+        "shift": request.shift or None,
+        "negative_prompt": request.negative_prompt,
+        "preview_every_step_count": 1,
+        "frame_encoding": encoding,
+        **source.options,
+    }
+
+
+def _lossless(link: ServerLink, capabilities: Capabilities) -> FrameEncoding:
+    """Raw pixels within this machine, which cost no encoding; PNG across a network."""
+    raw = FrameEncoding.RAW_RGB
+    return raw if link.is_this_machine and raw in capabilities.frame_encodings else FrameEncoding.PNG
