@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from scripts.comfyui.api_form import api_form
 from scripts.comfyui.definitions import PACK
 from scripts.comfyui.examples import example_workflows
-from scripts.comfyui.graph import api_form, interface_form
+from scripts.comfyui.interface_form import interface_form
 
 
 def workflow_files() -> dict[Path, str]:

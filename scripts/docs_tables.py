@@ -16,8 +16,7 @@ from engine.media.formats import HEIF_MISSING, READ_FORMATS
 from engine.media.refused_files import REFUSED_FILES
 from export.weights.lora.forms import ACCEPTED, REFUSED
 from scripts.caller_tables import address_rows, frame_rate_rows
-from scripts.comfyui.definitions import pack_definitions
-from scripts.comfyui.page import input_rows, output_rows
+from scripts.comfyui.page import INPUT_HEADS, OUTPUT_HEADS, node_rows
 from server.errors.rules import all_rules
 from server.observability.metrics import Metrics
 from server.rpc.codec.fields import GENERATE_PATHS
@@ -152,10 +151,8 @@ def refused_files_table() -> str:
 def comfyui_nodes_sections() -> str:
     """One section for each node of the ComfyUI pack: what it does, its inputs, its outputs."""
     return "\n".join(
-        f"### {node.display_name}\n\n{node.description}\n\n"
-        f"{_table(('input', 'type or choices', 'default', 'meaning'), input_rows(node))}\n"
-        f"{_table(('output', 'type', 'meaning'), output_rows(node))}"
-        for node in pack_definitions().values()
+        f"### {title}\n\n{text}\n\n{_table(INPUT_HEADS, inputs)}\n{_table(OUTPUT_HEADS, outputs)}"
+        for title, text, inputs, outputs in node_rows()
     )
 
 

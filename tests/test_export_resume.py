@@ -45,6 +45,7 @@ def _steps(out: Path) -> list[str]:
         return []
 
 
+@pytest.mark.walk
 def test_an_export_that_is_killed_ends_like_one_that_is_not(tiny_bundle: Path, tmp_path: Path) -> None:
     checkpoint, out = tiny_bundle.parent / "checkpoint", tmp_path / "bundle"
     draw = random.Random(os.urandom(8))

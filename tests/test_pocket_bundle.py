@@ -100,6 +100,7 @@ def test_card_tells_the_measured_figures() -> None:
     assert pocket.card.with_figures(card, pocket.card.EVALUATION) == card
 
 
+@pytest.mark.walk
 def test_evaluation_measures_and_draws(tmp_path: Path) -> None:
     sheet, report = tmp_path / "sheet.png", tmp_path / "figures.json"
     options = ["--clips", "4", "--seed", "2", "--json", str(report), "--sheet", str(sheet), "--mismatched", "1"]

@@ -28,8 +28,9 @@ async def answer(query: dict[str, str]) -> dict[str, Any]:
 def _offered(address: str, tls: str) -> dict[str, Any]:
     import stillcue
 
-    from .connection import FINGERPRINT_SECONDS, ServerLink, new_client
+    from .connection import FINGERPRINT_SECONDS, new_client
     from .node_errors import node_error
+    from .server_link import ServerLink
     from .video_source import offered_choices
     from .wheel import check_server_version
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import atexit
 import threading
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import stillcue
-from stillcue.channel import is_loopback
 
-from .interruption import interruptible, pause
+from .interruption import interruptible
 from .node_errors import node_error
+from .server_link import ServerLink
 from .servers_file import Secrets, secrets_for, servers_path
 from .wheel import NodeError, check_server_version
 
@@ -21,23 +19,7 @@ if TYPE_CHECKING:
 
 CALL_SECONDS = 10.0
 FINGERPRINT_SECONDS = 2.0
-# A server that starts again is back within this time; gRPC waits up to 2 s between two attempts.
-AWAY_SECONDS = 2.5
 _TLS = {"auto": None, "on": True, "off": False}
-
-
-@dataclass(frozen=True)
-class ServerLink:
-    """The server that a Stillcue Server node names: what is in the workflow, and no secret."""
-
-    address: str
-    tls: str
-
-    @property
-    def is_this_machine(self) -> bool:
-        """True for an address on this machine."""
-        return is_loopback(self.address)
-
 
 _clients: dict[tuple[ServerLink, Secrets], Client] = {}
 _last_digests: dict[ServerLink, str] = {}
@@ -71,38 +53,46 @@ atexit.register(close_all)
 
 
 def capabilities_of(link: ServerLink) -> Capabilities:
-    """Returns what a server has loaded, and waits a little for one that starts again.
-
-    Raises ``NodeError`` with the remedy, and ComfyUI's interrupt after Cancel.
-    """
-    client = client_of(link)
-    gives_up_at = time.monotonic() + AWAY_SECONDS
-    while True:
-        try:
-            found = interruptible(lambda: client.capabilities(timeout_seconds=CALL_SECONDS))
-        except stillcue.Unavailable as error:
-            if time.monotonic() >= gives_up_at:
-                raise node_error(error, link) from error
-            pause(0.2)
-        except stillcue.StillcueError as error:
-            raise node_error(error, link) from error
-        else:
-            check_server_version(found.server_version, link.address)
-            with _lock:
-                _last_digests[link] = found.model.bundle_digest
-            return found
+    """Returns what a server has loaded. Raises ``NodeError`` with the remedy, and ComfyUI's interrupt after Cancel."""
+    try:
+        found = interruptible(lambda: _ask(link, CALL_SECONDS))
+    except stillcue.StillcueError as error:
+        raise node_error(error, link) from error
+    check_server_version(found.server_version, link.address)
+    return found
 
 
 def fingerprint(link: ServerLink) -> str:
     """Returns the digest of the model that a server has loaded; the last known one, or nothing, if it is away."""
     try:
-        digest = client_of(link).capabilities(timeout_seconds=FINGERPRINT_SECONDS).model.bundle_digest
+        return _ask(link, FINGERPRINT_SECONDS).model.bundle_digest
     except (stillcue.StillcueError, NodeError):
         with _lock:
             return _last_digests.get(link, "")
+
+
+def _ask(link: ServerLink, timeout_seconds: float) -> Capabilities:
+    """Returns what a server has loaded, on a new connection if the kept one does not answer.
+
+    gRPC waits up to 2 s between two attempts of one connection; the server may be back in that time.
+    """
+    try:
+        found = client_of(link).capabilities(timeout_seconds=timeout_seconds)
+    except stillcue.Unavailable:
+        found = _renewed_client(link).capabilities(timeout_seconds=timeout_seconds)
     with _lock:
-        _last_digests[link] = digest
-    return digest
+        _last_digests[link] = found.model.bundle_digest
+    return found
+
+
+def _renewed_client(link: ServerLink) -> Client:
+    key = link, secrets_for(link.address)
+    fresh = _open(*key)
+    with _lock:
+        stale, _clients[key] = _clients.get(key), fresh
+    if stale is not None:
+        stale.close()
+    return fresh
 
 
 def _open(link: ServerLink, secrets: Secrets) -> Client:

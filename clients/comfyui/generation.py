@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import stillcue
 from stillcue import Accepted, Frame, FrameEncoding, PictureFit, Summary, VideoChunk
 
+from . import host
+from .clip import Clip
 from .connection import capabilities_of, client_of
 from .interruption import on_interrupt
-from .node_errors import node_error
+from .node_errors import check_text, node_error
 from .pictures import FrameBatch, frame_pixels
 from .progress import ClipProgress
 from .video_source import VideoSource, video_source
@@ -19,13 +21,11 @@ from .wheel import NodeError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import torch
-
     from stillcue import Capabilities, Event
     from stillcue.request import GenerateOptions
 
-    from .connection import ServerLink
     from .pictures import PreparedPicture
+    from .server_link import ServerLink
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,6 @@ class ClipRequest:
     shift: float
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A generated clip: frames [count, height, width, 3] and the video file, each only where it was asked for."""
-
-    summary: Summary
-    images: torch.Tensor | None
-    file: bytes | None
-
-
 def generate(
     link: ServerLink, picture: PreparedPicture, request: ClipRequest, choice: str, *, wants_frames: bool, node_id: str
 ) -> Clip:
@@ -59,6 +50,7 @@ def generate(
 
     Raises ``NodeError`` with the remedy, and ComfyUI's interrupt after Cancel; the server's job has then ended.
     """
+    check_text(prompt=request.prompt, negative_prompt=request.negative_prompt)
     capabilities = capabilities_of(link)
     if request.guidance_scale_low_noise and capabilities.sampling_defaults.guidance_scale_low_noise is None:
         raise NodeError(
@@ -69,12 +61,13 @@ def generate(
     progress = ClipProgress(node_id)
     options = _options(request, picture, _lossless(link, capabilities), source)
     stream = client_of(link).generate(picture.data, request.prompt, **options)
-    try:
-        with stream, on_interrupt(stream.cancel):
-            return _collect(stream, source, progress)
-    except stillcue.StillcueError as error:
-        progress.raise_if_cancelled()
-        raise node_error(error, link) from error
+    with progress.tells_cancel():
+        try:
+            with stream, on_interrupt(stream.cancel):
+                return _collect(stream, source, progress)
+        except stillcue.StillcueError as error:
+            host.raise_if_interrupted()
+            raise node_error(error, link) from error
 
 
 def _collect(events: Iterable[Event], source: VideoSource, progress: ClipProgress) -> Clip:
@@ -102,6 +95,9 @@ def _collect(events: Iterable[Event], source: VideoSource, progress: ClipProgres
             case Summary():
                 if source.wants_frames and done != frame_count:
                     raise NodeError(f"the server sent {done} of {frame_count} frames; run again, or tell its operator")
+                if source.codec is not None and encoded_count != frame_count:
+                    count = f"{encoded_count} of {frame_count} frames"
+                    raise NodeError(f"the server's video has {count}; run again, or tell its operator")
                 progress.show(event)
                 file = b"".join(chunks) if source.codec is not None else None
                 return Clip(event, None if batch is None else batch.images, file)

@@ -43,6 +43,11 @@ def raise_if_interrupted() -> None:
     import_module("comfy.model_management").throw_exception_if_processing_interrupted()
 
 
+def interrupt() -> type[Exception]:
+    """Returns the class of ComfyUI's interrupt."""
+    return cast("type[Exception]", import_module("comfy.model_management").InterruptProcessingException)
+
+
 def show_text(text: str, node_id: str) -> None:
     """Shows a text in a node, if a front end started the run."""
     server = _prompt_server()

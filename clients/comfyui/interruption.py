@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -59,11 +58,3 @@ def interruptible(call: Callable[[], _T], cancel: Callable[[], None] = lambda: N
                     host.raise_if_interrupted()
     finally:
         pool.shutdown(wait=False)
-
-
-def pause(seconds: float) -> None:
-    """Waits. Raises ComfyUI's interrupt after Cancel."""
-    ends_at = time.monotonic() + seconds
-    while (left := ends_at - time.monotonic()) > 0:
-        host.raise_if_interrupted()
-        time.sleep(min(left, POLL_SECONDS))

@@ -22,7 +22,7 @@ from .servers_file import servers_path
 from .wheel import NodeError
 
 if TYPE_CHECKING:
-    from .connection import ServerLink
+    from .server_link import ServerLink
 
 # Inputs of the nodes by the path of the field in the requests of Generate and ScoreMatch.
 INPUT_BY_FIELD = {
@@ -60,6 +60,16 @@ _REMEDY_BY_ERROR: dict[type[StillcueError], str] = {
     Unsupported: "is {server} a Stillcue server of this version?",
     ServerError: "tell its operator the request id",
 }
+
+
+def check_text(**texts: str | None) -> None:
+    """Raises ``NodeError`` for a text that is no Unicode, such as half of an emoji; names are those of the inputs."""
+    for name, text in texts.items():
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError as error:
+            place = f"character {error.start + 1}"
+            raise NodeError(f"{name} holds half of a character at {place}; delete it and write it again") from None
 
 
 def node_error(error: StillcueError, link: ServerLink) -> NodeError:

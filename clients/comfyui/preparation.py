@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from stillcue import Capabilities, MatchReport
 
-    from .connection import ServerLink
+    from .server_link import ServerLink
 
 # Stands for a sentence where only the picture is asked about.
 _NO_SENTENCE = "a picture"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
 
@@ -62,18 +64,21 @@ class ClipProgress:
         self._say(frame_line(done, self._frame_count, self._estimate))
         self._move(self._step_count + done, None if pixels is None else Image.fromarray(pixels))
 
+    @contextmanager
+    def tells_cancel(self) -> Iterator[None]:
+        """Says in the node that the run was cancelled, if the block ends with ComfyUI's interrupt."""
+        try:
+            yield
+        except host.interrupt():
+            host.show_text(CANCELLED, self._node_id)
+            raise
+
     def _move(self, value: int, picture: Image.Image | None) -> None:
         if self._bar is not None:
             self._bar.update_absolute(value, preview=None if picture is None else ("JPEG", picture, _side(picture)))
 
-    def raise_if_cancelled(self) -> None:
-        """Raises ComfyUI's interrupt after Cancel, and says so in the node."""
-        if host.is_interrupted():
-            host.show_text(CANCELLED, self._node_id)
-            host.raise_if_interrupted()
-
     def _say(self, *lines: str) -> None:
-        self.raise_if_cancelled()
+        host.raise_if_interrupted()
         host.show_text("\n".join(lines), self._node_id)
 
 

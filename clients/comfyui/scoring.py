@@ -11,15 +11,15 @@ from stillcue.report_text import match_lines, picture_lines
 from . import host
 from .connection import capabilities_of, new_client
 from .interruption import interruptible
-from .node_errors import node_error
+from .node_errors import check_text, node_error
 from .wheel import NodeError
 
 if TYPE_CHECKING:
     from stillcue import MatchReport
     from stillcue.request import ScoreOptions
 
-    from .connection import ServerLink
     from .pictures import PreparedPicture
+    from .server_link import ServerLink
 
 SCORE_SECONDS = 300.0
 NO_SCORER = "the server's model has no scorer: picture and sentence go on unscored"
@@ -30,6 +30,7 @@ def score_picture(link: ServerLink, data: bytes, prompt: str, **options: Unpack[
 
     Raises ``NodeError`` with the remedy. After Cancel ends the call and raises ComfyUI's interrupt.
     """
+    check_text(prompt=prompt, negative_prompt=options.get("negative_prompt"))
     client = new_client(link)
     try:
         return interruptible(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stillcue import VideoCodec, VideoContainer
-from stillcue.frame_rates import exact_frame_rate
 
-from . import host
 from .choices import AV1, FROM_THE_FRAMES, H264
 from .wheel import NodeError
 
@@ -17,8 +14,7 @@ if TYPE_CHECKING:
     from stillcue import Capabilities
     from stillcue.request import GenerateOptions
 
-    from .connection import ServerLink
-    from .generation import Clip
+    from .server_link import ServerLink
 
 CODEC_BY_CHOICE = {H264: VideoCodec.H264, AV1: VideoCodec.AV1}
 
@@ -57,14 +53,6 @@ def offered_choices(capabilities: Capabilities) -> list[str]:
     """Returns the choices of the input ``video`` that a server offers."""
     codecs = capabilities.video_codecs
     return [FROM_THE_FRAMES, *(name for name, codec in CODEC_BY_CHOICE.items() if codec in codecs)]
-
-
-def video_of(clip: Clip) -> object:
-    """Returns ComfyUI's VIDEO of a clip."""
-    if clip.file is not None:
-        return host.video_of_file(io.BytesIO(clip.file))
-    assert clip.images is not None  # a clip without a file has frames
-    return host.video_of_frames(clip.images, exact_frame_rate(clip.summary.settings.frame_rate))
 
 
 def wants_frames(graph: dict[str, Any], node_id: str, frames_slot: int) -> bool:

@@ -89,8 +89,8 @@ def _nodes(clip: _Clip) -> tuple[Node, ...]:
         "codec": "auto",
     }
     return (
-        Node("server", "StillcueServer", 420, 60, 360, 240),
-        Node("picture", "LoadImage", 420, 350, 360, 330, {"image": clip.picture}),
+        Node("server", "StillcueServer", 420, 60, 360, 270),
+        Node("picture", "LoadImage", 420, 380, 360, 300, {"image": clip.picture}),
         Node(
             "sentence",
             "PrimitiveStringMultiline",
@@ -103,16 +103,8 @@ def _nodes(clip: _Clip) -> tuple[Node, ...]:
         ),
         Node("prepare", "StillcuePreparePicture", 840, 250, 360, 580, prepare),
         Node("match", "StillcueMatchScore", 1260, 60, 380, 590, match),
-        Node(
-            "heat map",
-            "PreviewImage",
-            1260,
-            700,
-            380,
-            280,
-            {"images": Link("match", "heat_map")},
-            "Where the subject is · 主体位置",
-        ),
+        Node("heat map", "PreviewImage", 1260, 700, 185, 280, {"images": Link("match", "heat_map")}, "Subject · 主体"),
+        Node("crop", "PreviewImage", 1455, 700, 185, 280, {"images": Link("match", "crop")}, "Crop · 裁剪"),
         Node(
             "rewritten",
             "PreviewAny",

@@ -55,7 +55,9 @@ class Installation:
             if error := self._import_error(module):
                 raise InstallationError(f"{self.python} cannot import {module} ({error}): {requirements}")
         if error := self._import_error("stillcue"):
-            raise InstallationError(f"{self.python} cannot import stillcue ({error}): python -m tests.comfyui.installation")
+            raise InstallationError(
+                f"{self.python} cannot import stillcue ({error}): python -m tests.comfyui.installation"
+            )
 
     def install_requirements(self) -> None:
         """Installs what the wheel needs for this interpreter, unless ``stillcue`` can be imported already."""

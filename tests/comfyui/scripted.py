@@ -10,7 +10,7 @@ from tests.comfyui.conftest import gradient_png
 from tests.scripted_server import CAPABILITIES, HEIGHT_PX, WIDTH_PX, ScriptedServer
 
 if TYPE_CHECKING:
-    from stillcue.v1 import capabilities_pb2
+    from stillcue.v1 import capabilities_pb2, media_pb2
 
 
 @dataclass
@@ -19,6 +19,7 @@ class PackServer(ScriptedServer):
 
     crop_png: bytes = field(default_factory=lambda: gradient_png(WIDTH_PX, HEIGHT_PX))
     capability_changes: dict[str, Any] = field(default_factory=dict)
+    video_codecs: list[media_pb2.VideoCodec] = field(default_factory=list)
 
     def GetCapabilities(
         self, request: capabilities_pb2.GetCapabilitiesRequest, context: Any
@@ -27,6 +28,8 @@ class PackServer(ScriptedServer):
         answer = type(CAPABILITIES)()
         answer.CopyFrom(CAPABILITIES)
         answer.server_version = __version__
+        del answer.video_codecs[:]
+        answer.video_codecs.extend(self.video_codecs)
         for name, value in self.capability_changes.items():
             if hasattr(value, "DESCRIPTOR"):
                 getattr(answer, name).MergeFrom(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -43,6 +44,12 @@ def test_no_text_has_signs_that_the_front_end_reads_as_its_own(language: str, fi
     # vue-i18n: {name} is a value, @:key a link, | a plural.
     for text in _texts(_names(language, file)):
         assert not set("{}@|") & set(text), text
+
+
+def test_both_languages_give_the_same_numbers() -> None:
+    english, chinese = (_texts(_names(language, "nodeDefs.json")) for language in _LANGUAGES)
+    for text, translated in zip(english, chinese, strict=True):
+        assert set(re.findall(r"\d+", text)) == set(re.findall(r"\d+", translated)), f"{text} / {translated}"
 
 
 def test_chinese_texts_are_chinese() -> None:

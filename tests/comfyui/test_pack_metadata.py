@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+import server
 import stillcue
 from scripts.comfyui.definitions import PACK
 
@@ -20,12 +21,13 @@ def _pyproject() -> dict[str, Any]:
     return tomllib.loads((PACK / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def test_the_pack_has_the_version_of_the_wheel_and_requires_it() -> None:
+def test_the_pack_has_the_version_of_the_wheel_and_works_with_it_and_this_server() -> None:
     project = _pyproject()["project"]
     requirement = Requirement(project["dependencies"][0])
     assert project["version"] == stillcue.__version__
     assert requirement.name == "stillcue"
     assert requirement.specifier.contains(stillcue.__version__)
+    assert requirement.specifier.contains(server.__version__)
     # A new minor version may change what the pack relies on: the range ends before it.
     major, minor, _ = stillcue.__version__.split(".")
     assert not requirement.specifier.contains(f"{major}.{int(minor) + 1}.0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..wheel import require_wheel
+from .links import check_links
 from .types import CATEGORY, CLIP, InputTypes
 
 if TYPE_CHECKING:
@@ -40,9 +41,12 @@ class Diagnosis:
     def diagnose(self, clip: Summary, unique_id: str = "") -> dict[str, Any]:
         """Returns the report, the outcome, the first remedy, the consistency and the motion."""
         require_wheel()
+        from stillcue import Summary
+
         from .. import host
         from ..clip_report import clip_report, consistency, first_remedy, motion, outcome
 
+        check_links(clip=(clip, Summary, "Generate Video"))
         report = clip_report(clip)
         host.show_text(report, unique_id)
         result = (report, outcome(clip), first_remedy(clip), consistency(clip), motion(clip))

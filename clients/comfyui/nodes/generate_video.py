@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..choices import FROM_THE_FRAMES, SERVERS_DEFAULT, VIDEO_SOURCES, WHEN_EMPTY
+from ..choices import FROM_THE_FRAMES, SERVERS_DEFAULT, VIDEO_SOURCES
 from ..wheel import NodeError, require_wheel
-from .types import CATEGORY, CLIP, PICTURE, SERVER, InputTypes
+from .generate_inputs import generate_inputs
+from .links import check_links
+from .types import CATEGORY, CLIP, InputTypes
 
 if TYPE_CHECKING:
-    from ..connection import ServerLink
     from ..pictures import PreparedPicture
+    from ..server_link import ServerLink
 
-LARGEST_SEED = 2**63 - 1
 FRAMES_SLOT = 1
 NO_FRAMES = "the frames were left out because nothing used them; set video to “from the frames”"
 
@@ -38,121 +39,7 @@ class GenerateVideo:
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:  # noqa: N802
         """Returns the inputs of the node."""
-        return {
-            "required": {
-                "server": (SERVER, {"tooltip": "From a Stillcue Server node."}),
-                "picture": (PICTURE, {"tooltip": "From Prepare Picture, or through Match Score."}),
-                "prompt": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "multiline": True,
-                        "tooltip": "The sentence: the subject as the picture shows it, then one or two actions, the "
-                        "place, the camera.",
-                    },
-                ),
-                "frames": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 1_000_001,
-                        "tooltip": "Number of frames: 1 more than a multiple of 4, of those that the server offers. "
-                        "0: the server's default.",
-                    },
-                ),
-                "frame_rate": (
-                    "FLOAT",
-                    {
-                        "default": 0.0,
-                        "min": 0.0,
-                        "max": 120.0,
-                        "step": 0.001,
-                        "round": 0.001,
-                        "tooltip": "Frames per second at which the video plays; the frames stay the same. 23.976 is "
-                        "24000/1001. 0: the model's own rate.",
-                    },
-                ),
-                "steps": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": 10_000,
-                        "tooltip": "Number of denoising steps. 0: the server's default.",
-                    },
-                ),
-                "guidance": (
-                    "FLOAT",
-                    {
-                        "default": 0.0,
-                        "min": 0.0,
-                        "max": 30.0,
-                        "step": 0.1,
-                        "round": 0.01,
-                        "tooltip": "Guidance scale (CFG) of the high-noise expert, or of the only transformer. 1: no "
-                        "guidance, and the negative prompt has no effect. 0: the server's default.",
-                    },
-                ),
-                "guidance_low_noise": (
-                    "FLOAT",
-                    {
-                        "default": 0.0,
-                        "min": 0.0,
-                        "max": 30.0,
-                        "step": 0.1,
-                        "round": 0.01,
-                        "tooltip": "Guidance scale (CFG) of the low-noise expert. 0: the server's default. A model "
-                        "with one transformer has no low-noise expert and takes 0 only.",
-                    },
-                ),
-                "seed": (
-                    "INT",
-                    {
-                        "default": 0,
-                        "min": 0,
-                        "max": LARGEST_SEED,
-                        "control_after_generate": True,
-                        "tooltip": "Seed of the noise. The same seed and settings give the same frames.",
-                    },
-                ),
-                "negative_prompt": (
-                    "STRING",
-                    {"default": "", "multiline": True, "tooltip": "What the clip must not show."},
-                ),
-                "negative_when_empty": (
-                    list(WHEN_EMPTY),
-                    {
-                        "default": SERVERS_DEFAULT,
-                        "tooltip": "What an empty negative prompt means: the server's default negative prompt, or no "
-                        "negative prompt.",
-                    },
-                ),
-                "video": (
-                    list(VIDEO_SOURCES),
-                    {
-                        "default": FROM_THE_FRAMES,
-                        "tooltip": f"{FROM_THE_FRAMES}: ComfyUI encodes the exact frames when it saves them. From the "
-                        "server: the server encodes while it decodes, and less crosses the network; frames are then "
-                        "fetched only if the output frames is linked.",
-                    },
-                ),
-            },
-            "optional": {
-                "shift": (
-                    "FLOAT",
-                    {
-                        "default": 0.0,
-                        "min": 0.0,
-                        "max": 100.0,
-                        "step": 0.1,
-                        "round": 0.01,
-                        "tooltip": "Shift of the flow schedule. 0: the server's default.",
-                    },
-                ),
-            },
-            "hidden": {"prompt_graph": "PROMPT", "unique_id": "UNIQUE_ID"},
-        }
+        return generate_inputs()
 
     @classmethod
     def VALIDATE_INPUTS(cls, video: str | None = None) -> bool | str:  # noqa: N802
@@ -196,9 +83,15 @@ class GenerateVideo:
         """Returns the video, the frames [count, height, width, 3], the clip's summary and the seed."""
         require_wheel()
         from .. import host
+        from ..clip import video_of
         from ..generation import ClipRequest, generate
-        from ..video_source import video_of, wants_frames
+        from ..pictures import PreparedPicture
+        from ..server_link import ServerLink
+        from ..video_source import wants_frames
 
+        check_links(
+            server=(server, ServerLink, "Stillcue Server"), picture=(picture, PreparedPicture, "Prepare Picture")
+        )
         request = ClipRequest(
             prompt=prompt,
             frame_count=frames,

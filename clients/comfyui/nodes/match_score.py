@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..wheel import require_wheel
+from .links import check_links
 from .types import CATEGORY, PICTURE, SERVER, InputTypes
 
 if TYPE_CHECKING:
-    from ..connection import ServerLink
     from ..pictures import PreparedPicture
+    from ..server_link import ServerLink
 
 
 class MatchScore:
@@ -87,9 +88,13 @@ class MatchScore:
         """Returns picture and prompt, score, verdict, report, rewritten prompt, heat map and crop."""
         require_wheel()
         from .. import host
-        from ..pictures import blank_image, image_of
+        from ..pictures import PreparedPicture, blank_image, image_of
         from ..scoring import NO_SCORER, report_text, score_match
+        from ..server_link import ServerLink
 
+        check_links(
+            server=(server, ServerLink, "Stillcue Server"), picture=(picture, PreparedPicture, "Prepare Picture")
+        )
         report = score_match(server, picture, prompt, minimum_score, negative_prompt)
         if report is None:
             host.show_text(NO_SCORER, unique_id)

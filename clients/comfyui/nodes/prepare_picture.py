@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..choices import BY_THE_PICTURE, CROP_CENTER, FITS, LARGE_PICTURES, SHRINK
 from ..wheel import require_wheel
+from .links import check_links
 from .shown_pictures import temporary_picture
 from .types import CATEGORY, PICTURE, SERVER, InputTypes
 
 if TYPE_CHECKING:
     import torch
 
-    from ..connection import ServerLink
+    from ..server_link import ServerLink
 
 SIZE_FORM = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
@@ -100,7 +101,9 @@ class PreparePicture:
         from .. import host
         from ..pictures import image_of
         from ..preparation import prepare
+        from ..server_link import ServerLink
 
+        check_links(server=(server, ServerLink, "Stillcue Server"))
         found = SIZE_FORM.fullmatch(size)
         size_px = None if found is None else (int(found[1]), int(found[2]))
         made = prepare(server, image, prompt, size=size_px, fit=fit, large_pictures=large_pictures)

@@ -8,7 +8,7 @@ from ..wheel import NodeError, require_wheel
 from .types import CATEGORY, SERVER, InputTypes
 
 if TYPE_CHECKING:
-    from ..connection import ServerLink
+    from ..server_link import ServerLink
 
 
 class StillcueServer:
@@ -45,20 +45,27 @@ class StillcueServer:
         }
 
     @classmethod
-    def IS_CHANGED(cls, address: str = "", tls: str = "auto") -> str:  # noqa: N802
-        """Returns the digest of the server's model, so that a clip is made again when the model is another one."""
+    def IS_CHANGED(cls, address: str | None = None, tls: str | None = None) -> str:  # noqa: N802
+        """Returns the digest of the server's model, so that a clip is made again when the model is another one.
+
+        ComfyUI does not tell here what a link brings: behind one, another model is not noticed.
+        """
+        if address is None or tls is None:
+            return ""
         try:
             require_wheel()
         except NodeError:
             return ""
-        from ..connection import ServerLink, fingerprint
+        from ..connection import fingerprint
+        from ..server_link import ServerLink
 
         return fingerprint(ServerLink(address.strip(), tls))
 
     def connect(self, address: str, tls: str) -> tuple[ServerLink]:
         """Returns the server; makes no call to it."""
         require_wheel()
-        from ..connection import ServerLink, client_of
+        from ..connection import client_of
+        from ..server_link import ServerLink
 
         link = ServerLink(address.strip(), tls)
         client_of(link)  # a wrong address or servers.toml is told here

@@ -26,6 +26,8 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
     ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
     ("grpc.max_reconnect_backoff_ms", LONGEST_RECONNECT_SECONDS * 1000),
+    # Clients would otherwise share connections to one address, and with them the wait after a failed attempt.
+    ("grpc.use_local_subchannel_pool", 1),
 )
 
 

@@ -69,8 +69,28 @@ class TestImage:
         return (torch.from_numpy(np.load(_input(name))),)
 
 
+class TestText:
+    """Gives a text as an output of any type."""
+
+    CATEGORY = "Stillcue tests"
+    FUNCTION = "give"
+    RETURN_TYPES = (_AnyType("*"),)
+    __test__ = False
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"value": ("STRING", {"default": ""})}}
+
+    def give(self, value: str) -> tuple[str]:
+        return (value,)
+
+
 def _input(name: str) -> Path:
     return Path(import_module("folder_paths").get_input_directory()) / f"{name}.npy"
 
 
-NODE_CLASS_MAPPINGS: dict[str, type] = {"StillcueTestCapture": Capture, "StillcueTestImage": TestImage}
+NODE_CLASS_MAPPINGS: dict[str, type] = {
+    "StillcueTestCapture": Capture,
+    "StillcueTestImage": TestImage,
+    "StillcueTestText": TestText,
+}

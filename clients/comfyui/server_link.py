@@ -1,0 +1,20 @@
+"""The server that a Stillcue Server node names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stillcue.channel import is_loopback
+
+
+@dataclass(frozen=True)
+class ServerLink:
+    """What is in the workflow about a server, and no secret; ``tls`` is ``auto``, ``on`` or ``off``."""
+
+    address: str
+    tls: str
+
+    @property
+    def is_this_machine(self) -> bool:
+        """True for an address on this machine."""
+        return is_loopback(self.address)
