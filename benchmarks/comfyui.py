@@ -56,7 +56,7 @@ class Case:
 CASES = (
     Case("pocket_64x64x17", 64, 64, 17, 20),
     Case("random_256x256x33", 256, 256, 33, 8, TinyModel()),
-    Case("random_832x480x17", 832, 480, 17, 4, TinyModel()),
+    Case("random_480x272x17", 480, 272, 17, 6, TinyModel()),
 )
 
 

@@ -26,7 +26,7 @@ from tests.comfyui.serving_process import ServingProcess, serving
 
 CASES = (
     Case("pocket_64x64x17", 64, 64, 17, 100),
-    Case("random_832x480x17", 832, 480, 17, 12, TinyModel()),
+    Case("random_480x272x17", 480, 272, 17, 12, TinyModel()),
 )
 _TARGET_CALLS = 1
 _FRAMES_OF_A_CALL = 4
