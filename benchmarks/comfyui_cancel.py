@@ -26,7 +26,7 @@ from tests.comfyui.serving_process import ServingProcess, serving
 
 CASES = (
     Case("pocket_64x64x17", 64, 64, 17, 100),
-    Case("random_832x480x17", 832, 480, 17, 12, TinyModel()),
+    Case("random_480x272x17", 480, 272, 17, 12, TinyModel()),
 )
 _TARGET_CALLS = 1
 _FRAMES_OF_A_CALL = 4
@@ -81,6 +81,8 @@ def _cancel_at(comfy: Comfy, server: ServingProcess, graph: dict[str, object], p
 
         def is_there(message: Message) -> bool:
             data = message.data
+            if message.kind == "execution_error":
+                raise SystemExit(f"ComfyUI's run failed: {data['exception_message']}")
             return message.kind == "progress" and data["prompt_id"] == prompt_id and data["value"] >= place
 
         listener.wait_for(is_there, timeout_seconds=600)

@@ -6,6 +6,7 @@ import inspect
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -17,7 +18,9 @@ from stillcue.cli.arguments import parse_arguments
 from tests.scripted_server import ScriptedServer, serving
 
 GUIDE = (Path(__file__).parents[1] / "docs" / "client.md").read_text(encoding="utf-8")
-PYTHON_BLOCKS = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+VIDEO_PAGE = (Path(__file__).parents[1] / "docs" / "video.md").read_text(encoding="utf-8")
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PYTHON_BLOCKS = [*PYTHON.findall(GUIDE), PYTHON.findall(VIDEO_PAGE)[0]]
 COMMANDS = [line for line in GUIDE.splitlines() if line.startswith("stillcue ")]
 
 
@@ -34,6 +37,14 @@ def test_python_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with serving(ScriptedServer()) as server:
         exec(compile(block.replace("localhost:50051", server.target), "docs/client.md", "exec"), {})
     assert server.requests
+
+
+async def test_the_body_of_a_response_is_the_file() -> None:
+    names: dict[str, Any] = {}
+    exec(compile(PYTHON.findall(VIDEO_PAGE)[1], "docs/video.md", "exec"), names)
+    with serving(ScriptedServer()) as server:
+        async with stillcue.AsyncClient(server.target) as client:
+            assert [part async for part in names["body"](client, b"a picture", "A boat.")] == [b"chunk 0;", b"chunk 1;"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import stillcue
 from engine.testing.fake_engine import FAKE_CAPABILITIES
 from stillcue.cli import main
 from stillcue.cli.frames import decode_frame
+from tests.video_files import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,6 +93,15 @@ async def test_a_clip(target: str, picture: Path, encoding: stillcue.FrameEncodi
         check_clip([event async for event in asynchronous.generate(picture, PROMPT, **options)])
 
 
+def test_a_clip_that_the_server_encodes(target: str, picture: Path, tmp_path: Path) -> None:
+    for codec in ("h264", "av1"):
+        path = tmp_path / f"{codec}.mp4"
+        arguments = ("generate", str(picture), PROMPT, "-o", str(path), "--encoder", f"server:{codec}")
+        assert main([*arguments, "--server", target, "--fps", "23.976"]) == 0
+        clip = decode(path.read_bytes())
+        assert (len(clip.frames), clip.rate) == (9, Fraction(24_000, 1001))
+
+
 def test_capabilities(target: str) -> None:
     with stillcue.Client(target) as client:
         capabilities = client.capabilities()
@@ -99,6 +110,7 @@ def test_capabilities(target: str) -> None:
         (item.width_px, item.height_px, item.frame_count) for item in FAKE_CAPABILITIES.geometries
     ]
     assert capabilities.notices == FAKE_CAPABILITIES.notices
+    assert capabilities.video_codecs == (stillcue.VideoCodec.H264, stillcue.VideoCodec.AV1)
     assert set(capabilities.frame_encodings) == set(stillcue.FrameEncoding) - {stillcue.FrameEncoding.UNKNOWN}
 
 

@@ -57,6 +57,19 @@ def test_permissions_of_sockets(text: str, permissions: int) -> None:
     assert Settings.load([*FAKE, "--socket-permissions", text], {}).socket_permissions == permissions
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("none", ()),
+        ("libx264", ("libx264",)),
+        ("h264_nvenc, libx264,libsvtav1", ("h264_nvenc", "libx264", "libsvtav1")),
+        ("", ("libx264", "libsvtav1", "h264_nvenc", "av1_nvenc")),
+    ],
+)
+def test_video_encoders(text: str, names: tuple[str, ...]) -> None:
+    assert Settings.load(FAKE, {"STILLCUE_VIDEO_ENCODERS": text}).video_encoders == names
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         Settings(engine="fake").queue_capacity = 1  # type: ignore[misc]
@@ -97,6 +110,14 @@ def test_the_switch_for_plain_text() -> None:
         (
             ["--listen", "h:65536"],
             "--listen 'h:65536' has the port '65536', which is not a number from 0 to 65535",
+        ),
+        *(
+            (
+                ["--video-encoders", text],
+                f"--video-encoders {text!r} is neither none nor a list of libx264, libsvtav1, h264_nvenc, av1_nvenc, "
+                "separated by commas",
+            )
+            for text in ("", "libx265", "libx264,none", "libx264,")
         ),
         (["--queue-capacity", "-1"], "--queue-capacity '-1' is not a whole number from 0 to 10000"),
         (["--max-stall-seconds", "nan"], "--max-stall-seconds 'nan' is not a number of seconds from 0.01 to 3600"),

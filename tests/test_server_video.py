@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from threading import Semaphore
 from typing import Any
@@ -15,15 +15,15 @@ import pytest
 
 import engine.media.video.choice as encoder_choice
 from engine.api.cancellation import CancelFlag
-from engine.api.capabilities import Geometry
 from engine.api.errors import EngineLost, VideoFailed
 from engine.api.events import Event, FrameReady
 from engine.api.job import PreparedJob
 from engine.api.media import Pixels
 from engine.api.video import VideoEncoder
-from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
+from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
 from tests.fake_job import GRAPH_CALL_COUNT, expected_stream, without_clocks
+from tests.painting_engine import PaintingEngine, gradient
 from tests.resuming import going_on, raw, read_and_break, read_bytes
 from tests.serving import (
     PATIENCE_SECONDS,
@@ -44,21 +44,6 @@ SECRET = "/srv/ffmpeg"
 FIRST_CHUNK_NUMBER = 12  # of the events, after frame 0
 CODECS = pytest.mark.parametrize("codec", [H264, AV1], ids=["h264", "av1"])
 PRIMARIES = [(red, green, blue) for red in (0, 255) for green in (0, 255) for blue in (0, 255)]
-
-
-class PaintingEngine(FakeEngine):
-    """A fake engine whose frames are given, in turn, for clips of their size."""
-
-    def __init__(self, frames: Sequence[Pixels], **options: Any) -> None:
-        height_px, width_px, _ = frames[0].shape
-        geometry = Geometry(width_px, height_px, 9)
-        super().__init__(capabilities=replace(FAKE_CAPABILITIES, geometries=(geometry,)), **options)
-        self._frames = frames
-
-    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
-        for event in super().generate(job, cancel):
-            is_frame = isinstance(event, FrameReady)
-            yield FrameReady(event.index, self._frames[event.index % len(self._frames)]) if is_frame else event
 
 
 @CODECS
@@ -100,6 +85,15 @@ async def test_every_prefix_plays_at_the_exact_rate(codec: media_pb2.VideoCodec,
     assert clip.codec == {H264: "h264", AV1: "libdav1d"}[codec]
 
 
+async def test_chunks_of_large_frames_keep_within_a_message() -> None:
+    """Noise takes the most bytes; two frames of 2 million pixels take fewer than one of them in RGB."""
+    noise = np.random.default_rng(0).integers(0, 256, (1088, 1920, 3), np.uint8)
+    async with served(PaintingEngine([noise])) as server:
+        chunks = chunks_of(await read_all(server.stub.Generate(video_request(omit_frames=True))))
+    assert [chunk.frame_count for chunk in chunks] == [1, 2, 2, 2, 2]
+    assert max(len(chunk.data) for chunk in chunks) < noise.nbytes
+
+
 @CODECS
 async def test_colours_of_flat_frames(codec: media_pb2.VideoCodec) -> None:
     flat = [np.full((64, 96, 3), colour, np.uint8) for colour in PRIMARIES]
@@ -113,13 +107,12 @@ async def test_colours_of_flat_frames(codec: media_pb2.VideoCodec) -> None:
 
 @CODECS
 async def test_a_gradient_stays_itself(codec: media_pb2.VideoCodec) -> None:
-    across, down = np.meshgrid(np.linspace(0, 255, 192), np.linspace(0, 255, 128))
-    gradient = np.stack((across, down, 255 - across), -1).round().astype(np.uint8)
-    async with served(PaintingEngine([gradient])) as server:
+    pixels = gradient(192, 128)
+    async with served(PaintingEngine([pixels])) as server:
         clip = decode(file_of(await read_all(server.stub.Generate(video_request(codec)))))
     assert len(clip.frames) == 9
     for frame in clip.frames:
-        error = np.abs(frame.astype(float) - gradient)
+        error = np.abs(frame.astype(float) - pixels)
         assert error.mean() < 2.0
         assert error.max() < 16
 
@@ -216,11 +209,15 @@ async def test_the_metrics_of_a_file() -> None:
 
 
 class CountingEncoder:
-    """Wraps an encoder; ``fail_at`` is the number of the call of ``encode`` that fails, from 1."""
+    """Wraps an encoder; ``fail_at`` is the number of the call of ``encode`` that fails, from 1.
 
-    def __init__(self, encoder: VideoEncoder, fail_at: int | None) -> None:
+    ``encode`` waits for ``go_on``.
+    """
+
+    def __init__(self, encoder: VideoEncoder, fail_at: int | None, go_on: threading.Event | None) -> None:
         self._encoder = encoder
         self._fail_at = fail_at
+        self._go_on = go_on
         self.call_count = 0
         self.is_closed = False
         self.media_type = encoder.media_type
@@ -228,6 +225,8 @@ class CountingEncoder:
     def encode(self, frames: Sequence[Pixels]) -> bytes:
         assert not self.is_closed
         self.call_count += 1
+        if self._go_on is not None:
+            self._go_on.wait(PATIENCE_SECONDS)
         if self.call_count == self._fail_at:
             raise VideoFailed(SECRET)
         return self._encoder.encode(frames)
@@ -240,15 +239,21 @@ class CountingEncoder:
 class Encoders:
     """Every encoder that a server opened for a clip."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, fail_at: int | None = None) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        fail_at: int | None = None,
+        go_on: threading.Event | None = None,
+        size_px: int = 32,
+    ) -> None:
         self.opened: list[CountingEncoder] = []
         real = encoder_choice.open_encoder
 
         def open_encoder(*arguments: Any) -> CountingEncoder:
-            self.opened.append(CountingEncoder(real(*arguments), fail_at))
+            self.opened.append(CountingEncoder(real(*arguments), fail_at, go_on))
             return self.opened[-1]
 
-        encoder_choice.check_size("libx264", 32, 32, Fraction(8))  # which opens one, the first time
+        encoder_choice.check_size("libx264", size_px, size_px, Fraction(8))  # which opens one, the first time
         monkeypatch.setattr(encoder_choice, "open_encoder", open_encoder)
 
     async def all_closed(self) -> None:
@@ -339,12 +344,14 @@ async def test_a_lost_engine_leaves_no_seam_in_the_file() -> None:
     assert file_of(with_a_loss) == file_of(without)
 
 
-async def test_a_reader_that_is_too_slow_costs_the_encoder_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clip of more bytes than the log may hold, which nobody reads."""
-    noise = [np.random.default_rng(index).integers(0, 256, (1280, 1280, 3), np.uint8) for index in range(9)]
-    async with served(PaintingEngine(noise), max_buffered_bytes=16 * 2**20) as server:
-        encoders = Encoders(monkeypatch)
+async def test_frames_that_wait_for_the_encoder_count_and_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder that stands still: the frames that wait fill the buffer of the job."""
+    go_on = threading.Event()
+    frame = np.zeros((1280, 1280, 3), np.uint8)
+    async with served(PaintingEngine([frame]), max_buffered_bytes=16 * 2**20) as server:
+        encoders = Encoders(monkeypatch, go_on=go_on, size_px=1280)
         call = server.stub.Generate(video_request(omit_frames=True))
         assert reason(await failure_of(call)) == "BUFFER_FULL"
+        go_on.set()
         await encoders.all_closed()
-        assert len(encoders.opened) == 1
+    assert [encoder.call_count for encoder in encoders.opened] == [1]

@@ -40,7 +40,7 @@ print(codecs, refusal)
 """
 
 
-def test_a_clip_without_training_libraries_and_without_pyav(
+def test_a_clip_without_training_libraries_and_pyav(
     tmp_path: Path, tiny_bundle: Path, png: Callable[..., bytes]
 ) -> None:
     libraries = tmp_path / "libraries"

@@ -69,7 +69,7 @@ class Decoded:
 
 
 def decode(data: bytes) -> Decoded:
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         stream = container.streams.video[0]
         found = list(container.decode(stream))
         assert stream.duration is not None
@@ -77,7 +77,7 @@ def decode(data: bytes) -> Decoded:
         assert stream.average_rate is not None
         context = stream.codec_context
         return Decoded(
-            [frame.to_ndarray(format="rgb24") for frame in found],
+            [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in found],
             [[_plane(plane) for plane in frame.planes] for frame in found],
             [Fraction(frame.pts or 0) * Fraction(frame.time_base or 0) for frame in found],
             stream.average_rate,

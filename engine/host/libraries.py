@@ -20,7 +20,6 @@ SWITCHES = {
     "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "DO_NOT_TRACK": "1",
-    "SVT_LOG": "1",  # SVT-AV1 writes its settings to stderr for each clip; 1: errors only
 }
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from engine.api.video import VideoEncoder
 
 _FRAMES_OF_A_LATENT_FRAME = 4
+# A response has at most 8 MiB. No encoder writes more bytes than 4:2:0 has, which is half of RGB; frames of more than
+# 1.2 million pixels therefore come two in a chunk.
+_MAX_CHUNK_BYTES = 7 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ class VideoTrack:
     def take(self, frame: FrameReady) -> Sequence[Pixels]:
         """Takes the next frame; returns the frames of the chunk that it completes, none where it completes none."""
         self._gathered.append(frame.pixels)
-        if frame.index % _FRAMES_OF_A_LATENT_FRAME:
+        has_room = (len(self._gathered) + 1) * frame.pixels.nbytes // 2 <= _MAX_CHUNK_BYTES
+        if frame.index % _FRAMES_OF_A_LATENT_FRAME and has_room:
             return ()
         frames, self._gathered = self._gathered, []
         return frames

@@ -106,6 +106,8 @@ class Server:
             self._quotas,
             video_support=video_support,
         )
+        encoders = {codec.value: encoder for codec, encoder in video_support.encoders.items()}
+        _logger.info("video encoders", extra={"fields": {"encoders": encoders, "absence": video_support.absence}})
         self._metrics.describe_build(self._context.capabilities)
         self._gate.open(self._context)
         self._set_serving(True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def open_encoder(name: str, width_px: int, height_px: int, frame_rate: Fraction)
     return FragmentedMp4(name, width_px, height_px, frame_rate)
 
 
-@cache  # of sizes that work; an exception is not cached
+@lru_cache(maxsize=128)  # of sizes that work; an exception is not cached
 def check_size(name: str, width_px: int, height_px: int, frame_rate: Fraction) -> None:
     """Raises ``VideoFailed`` where the encoder does not open for clips of this size and rate."""
     open_encoder(name, width_px, height_px, frame_rate).close()

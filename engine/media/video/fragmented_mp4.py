@@ -8,6 +8,7 @@ muxer ends a fragment by itself only when the frame after it comes. So each frag
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -32,6 +33,7 @@ _MUXER_OPTIONS = {
     "avoid_negative_ts": "disabled",  # otherwise each muxer would begin at time 0
 }
 _FRAGMENT = b"moof"
+os.environ.setdefault("SVT_LOG", "1")  # errors only: SVT-AV1 writes its settings to stderr for each clip otherwise
 
 
 class FragmentedMp4:
