@@ -52,13 +52,9 @@ test: $(VENV)/.ready ## every test, on all cores
 walks: $(VENV)/.ready ## the tests that go the whole way through real parts, minutes each
 	$(BIN)/python -m pytest -m walk -n auto --dist worksteal
 
-comfyui: $(VENV)/.ready-comfyui ## the pack's tests and the walk in a browser, against the ComfyUI in COMFYUI=folder
+comfyui: $(VENV)/.ready ## the pack's tests and the walk in a browser, against the ComfyUI in COMFYUI=folder
 	$(BIN)/python -m tests.comfyui.installation
 	$(BIN)/python -m pytest -m "comfyui or not walk" tests/comfyui
-
-$(VENV)/.ready-comfyui: $(VENV)/.ready
-	$(BIN)/python $(PIP) install -c constraints.txt --group comfyui
-	touch $@
 
 gpu-test: $(VENV)/.ready ## run what needs an NVIDIA card, and write out/gpu.json, worth sending back
 	$(BIN)/python -m tests.gpu --json out/gpu.json

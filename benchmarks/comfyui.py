@@ -83,13 +83,12 @@ def running_comfy() -> Iterator[Comfy]:
         installation.check()
     except InstallationError as error:
         raise SystemExit(str(error)) from error
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        real_comfy(
-            installation, Path(folder), {"stillcue": PACK}, {"STILLCUE_SERVERS_FILE": f"{folder}/none"}
-        ) as comfy,
-    ):
-        yield comfy
+    with tempfile.TemporaryDirectory() as folder:
+        servers = Path(folder) / "servers.toml"
+        servers.touch()
+        variables = {"STILLCUE_SERVERS_FILE": str(servers)}
+        with real_comfy(installation, Path(folder), {"stillcue": PACK}, variables) as comfy:
+            yield comfy
 
 
 @contextmanager

@@ -81,6 +81,8 @@ def _cancel_at(comfy: Comfy, server: ServingProcess, graph: dict[str, object], p
 
         def is_there(message: Message) -> bool:
             data = message.data
+            if message.kind == "execution_error":
+                raise SystemExit(f"ComfyUI's run failed: {data['exception_message']}")
             return message.kind == "progress" and data["prompt_id"] == prompt_id and data["value"] >= place
 
         listener.wait_for(is_there, timeout_seconds=600)

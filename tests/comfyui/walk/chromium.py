@@ -7,6 +7,8 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from playwright.sync_api import sync_playwright
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -17,16 +19,12 @@ _SECONDS = 60
 
 
 class BrowserMissing(Exception):
-    """Chromium or Playwright is not installed; the message says how to install it."""
+    """Chromium is not installed; the message says how to install it."""
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Starts Chromium without a window. Raises ``BrowserMissing``."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise BrowserMissing(f"the walk needs Playwright ({error}): pip install --group comfyui") from error
     program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
         raise BrowserMissing("the walk needs Chromium: apt-get install chromium, or CHROMIUM=program")

@@ -24,16 +24,17 @@ def test_a_picture_and_a_sentence_become_a_video(
     new_tab: Callable[..., Tab], comfy: Comfy, pocket: ServingProcess
 ) -> None:
     tab = new_tab()
-    tab.show_template("pocket_64x64")
-    tab.screenshot("1-template")
     tab.open_template("pocket_64x64")
     tab.set_widget("StillcueServer", "address", pocket.address)
-    assert "pocket" in tab.wait_for_sentence("Serves pocket")
+    assert "64x64" in tab.wait_for_sentence("Serves pocket")
+    tab.screenshot("1-load")
 
-    name = tab.upload(DEMO_PICTURE)
+    assert tab.upload(DEMO_PICTURE) == "demo-picture.png"
+    tab.wait_for_preview("LoadImage")
+    tab.screenshot("2-picture")
+
     tab.text_box("A red car slowly rolls to the right, the scene gets darker.").fill(SENTENCE)
-    tab.screenshot("2-picture-and-sentence")
-    assert name == "demo-picture.png"
+    tab.screenshot("3-sentence")
 
     tab.set_widget("StillcueGenerateVideo", "steps", 100)
     tab.look_at("StillcueMatchScore", "StillcueGenerateVideo")
@@ -41,7 +42,7 @@ def test_a_picture_and_a_sentence_become_a_video(
     tab.wait_for_progress("StillcueGenerateVideo", 0.3)
     assert "of 100" in tab.wait_for_sentence("denoising")
     tab.wait_for_preview("StillcueGenerateVideo")
-    tab.screenshot("3-running")
+    tab.screenshot("4-running")
 
     player = tab.video()
     tab.look_at("StillcueGenerateVideo", "StillcueDiagnosis", "SaveVideo")
@@ -49,7 +50,7 @@ def test_a_picture_and_a_sentence_become_a_video(
     tab.wait_for_player(player, "video.currentTime > 1")
     assert player.evaluate("(video) => [video.videoWidth, video.videoHeight, video.error]") == [64, 64, None]
     assert player.evaluate("(video) => video.duration") == pytest.approx(17 / 4, abs=0.01)
-    tab.screenshot("4-video")
+    tab.screenshot("5-video")
 
     (saved,) = (comfy.folder / "output" / "video").glob("pocket_64x64_*.mp4")
     with av.open(str(saved)) as file:
@@ -64,7 +65,6 @@ def test_a_workflow_loads_without_missing_nodes(new_tab: Callable[..., Tab], wor
     tab.open_template(workflow)
     assert tab.dialogs() == []
     assert set(tab.node_types()) <= tab.known_types()
-    tab.screenshot(f"{workflow}-{language}")
 
 
 def test_a_workflow_file_can_be_dropped(new_tab: Callable[..., Tab]) -> None:

@@ -52,7 +52,6 @@ def test_a_workflow_without_its_server_node(new_pocket_tab: Callable[..., Tab]) 
     tab.run()
     error = tab.error()
     assert "Required input is missing: server" in error
-    tab.screenshot("server-node-deleted")
 
 
 @pytest.mark.parametrize(

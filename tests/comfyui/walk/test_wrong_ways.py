@@ -30,7 +30,7 @@ def test_a_server_that_is_away(new_pocket_tab: Callable[..., Tab]) -> None:
     error = tab.error()
     assert "no answer from the server" in error
     assert "is it running at 127.0.0.1:9? Start it, or correct the address in the Stillcue Server node" in error
-    tab.screenshot("server-away")
+    tab.screenshot("wrong-server-away")
 
 
 def test_a_sentence_that_does_not_match(new_pocket_tab: Callable[..., Tab], pocket: ServingProcess) -> None:
@@ -41,7 +41,7 @@ def test_a_sentence_that_does_not_match(new_pocket_tab: Callable[..., Tab], pock
     error = tab.error()
     assert "the match score is 0.0, below the minimum_score of 40; no clip was made" in error
     assert "Name what the picture shows" in error
-    tab.screenshot("mismatched-sentence")
+    tab.screenshot("wrong-sentence")
     assert pocket.sample('jobs_total{outcome="completed"}') == jobs
 
 
@@ -54,7 +54,7 @@ def test_a_picture_that_is_too_large(new_pocket_tab: Callable[..., Tab], tmp_pat
     assert "the picture is too large: 8000x6300 px" in error
     assert "this server takes up to 50 million pixels" in error
     assert "Set large_pictures to “shrink”" in error
-    tab.screenshot("picture-too-large")
+    tab.screenshot("wrong-picture-too-large")
 
     tab.close_dialog()
     tab.set_widget("StillcuePreparePicture", "large_pictures", "shrink")
@@ -75,7 +75,7 @@ def test_cancel_half_way(new_pocket_tab: Callable[..., Tab], comfy: Comfy, pocke
     pocket.reaches("running_jobs", 0)
     tab.wait_for_sentence("cancelled: the server's job has ended")
     tab.wait_until_idle()
-    tab.screenshot("cancelled")
+    tab.screenshot("wrong-cancelled")
     assert tab.dialogs() == []
     assert comfy.queue() == ([], [])
 
@@ -95,7 +95,7 @@ def test_two_runs_at_once(new_pocket_tab: Callable[..., Tab], comfy: Comfy, pock
     first, second = tabs
     first.wait_for_progress(GENERATE, 0.2)
     assert len(comfy.queue()[1]) == 1
-    second.screenshot("second-run-waits")
+    second.screenshot("wrong-two-runs")
     assert first.video().get_attribute("src") != second.video().get_attribute("src")
     folder = comfy.folder / "output" / "video"
     digests = {hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.glob("run-*.mp4")}
@@ -115,7 +115,7 @@ def test_the_server_is_busy_with_another_caller(new_pocket_tab: Callable[..., Ta
         next(iter(events))
         tab.run()
         assert "1 ahead" in tab.wait_for_sentence("in the queue")
-        tab.screenshot("waiting-in-the-queue")
+        tab.screenshot("wrong-server-busy")
     tab.video()
 
 
@@ -141,7 +141,7 @@ def test_a_token_that_is_missing(
     assert "put a valid token_file" in error
     assert f"“{server.address}”" in error
     assert "servers.toml" in error
-    tab.screenshot("token-missing")
+    tab.screenshot("wrong-token-missing")
 
     tab.close_dialog()
     (comfy.folder / "studio.token").write_text(token, encoding="utf-8")
