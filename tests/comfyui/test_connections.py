@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -200,7 +201,7 @@ def test_a_server_of_another_version_is_told(comfy: Comfy, picture: str, version
 
 
 def test_something_that_is_no_stillcue_server_is_told(comfy: Comfy, picture: str) -> None:
-    other: Any = grpc.server(__import__("concurrent.futures").futures.ThreadPoolExecutor(1))
+    other: Any = grpc.server(ThreadPoolExecutor(1))
     port = other.add_insecure_port("127.0.0.1:0")
     other.start()
     try:

@@ -58,20 +58,18 @@ def test_at_the_minimum_the_graph_goes_on(comfy: Comfy, picture: str) -> None:
 def test_a_sentence_without_words_is_told_by_the_name_of_the_input(comfy: Comfy, picture: str) -> None:
     with serving(FakeEngine()) as server:
         finished = comfy.run({**prepare_graph(server.address, picture), **match_node(prompt=" ")})
-    assert finished.error == (
-        "the request is wrong:\n  prompt is empty; name the subject of the picture and what it does"
-    ) or finished.error.startswith(
-        "the request is wrong:\n  prompt is empty; name the subject of the picture and what it does\n  request id: "
-    )
+    assert finished.error.splitlines()[:2] == [
+        "the request is wrong:",
+        "  prompt is empty; name the subject of the picture and what it does",
+    ]
 
 
 def test_without_a_scorer_the_graph_goes_on_unscored(
     comfy: Comfy, picture: str, captured: Callable[[str], Any]
 ) -> None:
-    graph_of = gated_graph
     with serving(FakeEngine(capabilities=WITHOUT_SCORER)) as server:
         graph = {
-            **graph_of(server.address, picture),
+            **gated_graph(server.address, picture),
             **capture("score", MATCH, 2),
             **capture("verdict", MATCH, 3),
             **capture("report", MATCH, 4),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,44 +15,28 @@ from tests.comfyui.graphs import SERVER, capture, node
 from tests.comfyui.stub_comfy import stub_comfy
 
 if TYPE_CHECKING:
-    from tests.comfyui.comfy import Comfy
+    from pathlib import Path
 
-_BROKEN = 'raise ImportError("this package is broken")\n'
-_TOO_NEW = '__version__ = "0.2.0"\n'
-
-
-@pytest.fixture
-def stub_with(tmp_path: Path) -> Any:
-    """Starts a stub whose package ``stillcue`` has the given content."""
-
-    def start(content: str) -> Any:
-        package = tmp_path / "packages" / "stillcue"
-        package.mkdir(parents=True)
-        (package / "__init__.py").write_text(content)
-        return stub_comfy(tmp_path / "comfyui", PACKS, {"PYTHONPATH": str(package.parent)})
-
-    return start
+_COMMAND = r'run: "[^"]+" -m pip install -r "[^"]+/requirements\.txt" and start ComfyUI again'
+# What the package holds, and what the nodes then say; the last one stays imported.
+_PACKAGES = {
+    'raise ImportError("this package is broken")': r"cannot be imported \(this package is broken\)",
+    '__version__ = "0.2.0"': "has version 0.2.0, this pack needs >=0.1,<0.2",
+}
 
 
-def _error_of_server_node(comfy: Comfy) -> str:
+def test_a_wrong_package_is_told_by_each_node_and_the_start_goes_on(tmp_path: Path) -> None:
+    package = tmp_path / "packages" / "stillcue" / "__init__.py"
+    package.parent.mkdir(parents=True)
+    package.write_text("raise ImportError\n")
     graph = {SERVER: node("StillcueServer", address="127.0.0.1:1", tls="auto"), **capture("server", SERVER, 0)}
-    return comfy.run(graph).error
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (_BROKEN, r"the package stillcue cannot be imported \(this package is broken\); "),
-        (_TOO_NEW, "the package stillcue has version 0.2.0, this pack needs >=0.1,<0.2; "),
-    ],
-    ids=["broken", "too new"],
-)
-def test_a_wrong_package_is_told_by_each_node_and_the_start_goes_on(stub_with: Any, content: str, reason: str) -> None:
-    with stub_with(content) as comfy:
+    with stub_comfy(tmp_path / "comfyui", PACKS, {"PYTHONPATH": str(package.parents[1])}) as comfy:
         assert NODE_CLASS_MAPPINGS.keys() <= comfy.object_info().keys()
-        command = r'run: "[^"]+" -m pip install -r "[^"]+/requirements\.txt" and start ComfyUI again'
-        assert re.fullmatch(reason + command, _error_of_server_node(comfy))
-        assert re.fullmatch(reason + command, comfy.get("/stillcue/capabilities", address="a:1")["error"])
+        for content, reason in _PACKAGES.items():
+            package.write_text(content)  # a module that cannot be imported is looked for again
+            expected = f"the package stillcue {reason}; {_COMMAND}"
+            assert re.fullmatch(expected, comfy.run(graph).error)
+            assert re.fullmatch(expected, comfy.get("/stillcue/capabilities", address="a:1")["error"])
 
 
 @pytest.mark.parametrize(
