@@ -12,7 +12,7 @@ from . import host
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.005
 _T = TypeVar("_T")
 
 
