@@ -149,7 +149,7 @@ class Tab:
 
     def run(self) -> None:
         """Presses Run."""
-        self.page.get_by_test_id("queue-button").get_by_role("button", name="Run").click()
+        self.page.get_by_test_id("queue-button").get_by_role("button").first.click()
 
     def run_to_the_end(self) -> None:
         """Presses Run and waits until the run has succeeded, which it does at once if nothing changed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.comfyui.conftest import PACKS
+from tests.comfyui.conftest import PACKS, gradient_png
 from tests.comfyui.graphs import GENERATE, generate_node, node, prepare_graph
 from tests.comfyui.real_comfy import RealComfy, real_comfy
 from tests.comfyui.serving_process import POCKET, ServingProcess, serving
@@ -43,16 +43,33 @@ def own_comfy(installation: Installation, tmp_path: Path) -> Iterator[RealComfy]
         yield running
 
 
-@pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_comfyui_ends_during_a_run(own_comfy: RealComfy, pocket: ServingProcess, with_signal: signal.Signals) -> None:
+def test_comfyui_is_stopped_during_a_run(own_comfy: RealComfy, pocket: ServingProcess) -> None:
     picture = own_comfy.put_picture("demo.png", DEMO_PICTURE.read_bytes())
     cancelled = pocket.sample('jobs_total{outcome="cancelled"}')
     with own_comfy.listen() as listener:
         own_comfy.submit(long_graph(pocket.address, picture, 400), client_id=listener.client_id)
         listener.wait_for(has_begun)
-        own_comfy.end(with_signal)
+        own_comfy.end(signal.SIGINT)
     pocket.reaches('jobs_total{outcome="cancelled"}', cancelled + 1)
     pocket.reaches("running_jobs", 0)
+
+
+def test_comfyui_is_killed_during_a_run(own_comfy: RealComfy) -> None:
+    picture = own_comfy.put_picture("demo.png", gradient_png(48, 32))
+    with serving("--engine", "fake", module="tests.gated_server") as gated:
+        with own_comfy.listen() as listener:
+            graph = {
+                **prepare_graph(gated.address, picture),
+                **generate_node(),
+                "shown": node("PreviewAny", source=[GENERATE, 1]),
+            }
+            own_comfy.submit(graph, client_id=listener.client_id)
+            assert gated.permit(4)[-1] == "denoise 1"
+            listener.wait_for(lambda message: message.kind == "progress")
+            own_comfy.end(signal.SIGKILL)
+        # The connection may be back within the resume window, so the job waits that long and no longer.
+        gated.reaches("detached_jobs", 1)
+        gated.reaches('jobs_total{outcome="cancelled"}', 1, within_seconds=60)
 
 
 def test_the_server_is_killed_during_a_run_and_started_again(comfy: Comfy) -> None:
@@ -63,6 +80,7 @@ def test_the_server_is_killed_during_a_run_and_started_again(comfy: Comfy) -> No
         first.kill()
         finished = comfy.wait(prompt_id, listener)
     assert finished.status == "error"
-    assert "is it running at" in finished.error
+    assert "the connection broke" in finished.error
+    assert "the clip is lost; run again" in finished.error
     with serving("--bundle", str(POCKET), port=int(first.address.rpartition(":")[2])):
         assert comfy.run(long_graph(first.address, picture, 401)).status == "success"

@@ -30,6 +30,7 @@ def test_equal_inputs_are_generated_once_and_another_sentence_anew(
     jobs = pocket.sample(COMPLETED)
     tab.run_to_the_end()
     assert pocket.sample(COMPLETED) == jobs
+    tab.look_at("PrimitiveStringMultiline")
     tab.text_box(SENTENCE).fill("A red car slowly rolls to the left.")
     tab.run_to_the_end()
     assert pocket.sample(COMPLETED) == jobs + 1
