@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
+_CLIENT = "stillcue.client"  # imports grpc, which ``stillcue`` alone does not
 _SITE = _ROOT / "build" / "comfyui"
 """Where ``make comfyui`` installs what the wheel needs, so that ComfyUI's own environment stays as it is."""
 
@@ -54,14 +55,14 @@ class Installation:
         for module in ("torch", "comfyui_frontend_package"):
             if error := self._import_error(module):
                 raise InstallationError(f"{self.python} cannot import {module} ({error}): {requirements}")
-        if error := self._import_error("stillcue"):
+        if error := self._import_error(_CLIENT):
             raise InstallationError(
-                f"{self.python} cannot import stillcue ({error}): python -m tests.comfyui.installation"
+                f"{self.python} cannot import {_CLIENT} ({error}): python -m tests.comfyui.installation"
             )
 
     def install_requirements(self) -> None:
-        """Installs what the wheel needs for this interpreter, unless ``stillcue`` can be imported already."""
-        if self._import_error("stillcue"):
+        """Installs what the wheel needs for this interpreter, unless the client can be imported already."""
+        if self._import_error(_CLIENT):
             with (_ROOT / "pyproject.toml").open("rb") as file:
                 requirements = tomllib.load(file)["project"]["dependencies"]
             command = [str(self.python), "-m", "pip", "install", "--quiet", "--target", str(_SITE), *requirements]
