@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.comfyui import Case, graph_of, picture_of, running_comfy, served_bundle
 from benchmarks.report import Report
 from tests.checkpoints import TinyModel
-from tests.comfyui.comfy import Comfy
+from tests.comfyui.comfy import Comfy, Graph
 from tests.comfyui.listener import Message
 from tests.comfyui.serving_process import ServingProcess, serving
 
@@ -73,7 +73,7 @@ def _measure(comfy: Comfy, case: Case, cancel_count: int) -> dict[str, float]:
     }
 
 
-def _cancel_at(comfy: Comfy, server: ServingProcess, graph: dict[str, object], place: float) -> tuple[float, float]:
+def _cancel_at(comfy: Comfy, server: ServingProcess, graph: Graph, place: float) -> tuple[float, float]:
     """Returns the graph calls that ended after the click, and the seconds from the click to the idle engine."""
     ended = server.sample('jobs_total{outcome="cancelled"}')
     with comfy.listen() as listener:
