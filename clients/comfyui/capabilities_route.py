@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from . import host
-from .wheel import NodeError, require_wheel
+from .errors import NodeError
+from .wheel import require_wheel
 
 PATH = "/stillcue/capabilities"
 

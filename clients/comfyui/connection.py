@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import stillcue
 
+from .errors import NodeError
 from .interruption import interruptible
 from .node_errors import node_error
 from .server_link import ServerLink
-from .servers_file import Secrets, secrets_for, servers_path
-from .wheel import NodeError, check_server_version
+from .servers_file import Secrets, secrets_for, servers_path, shown_path
+from .wheel import check_server_version
 
 if TYPE_CHECKING:
     from stillcue import Capabilities, Client
@@ -100,8 +101,8 @@ def _open(link: ServerLink, secrets: Secrets) -> Client:
         raise NodeError(f"tls is {link.tls!r}; choose {', '.join(_TLS)}")
     if link.tls == "off" and secrets.tls_names:
         raise NodeError(
-            f"tls is off, but {servers_path()} names {secrets.tls_names} for “{link.address}”; choose auto or on, or "
-            "take them out of the file"
+            f"tls is off, but {shown_path(servers_path())} names {secrets.tls_names} for “{link.address}”; choose auto "
+            "or on, or take them out of the file"
         )
     if link.tls == "off" and secrets.token is not None and not link.is_this_machine:
         raise NodeError(

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from .choices import CROP_CENTER, PAD, REFUSE_SHAPE
-from .wheel import NodeError
+from .errors import NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

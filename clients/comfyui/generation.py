@@ -11,12 +11,12 @@ from stillcue import Accepted, Frame, FrameEncoding, PictureFit, Summary, VideoC
 from . import host
 from .clip import Clip
 from .connection import capabilities_of, client_of
+from .errors import NodeError
 from .interruption import on_interrupt
 from .node_errors import check_text, node_error
 from .pictures import FrameBatch, frame_pixels
 from .progress import ClipProgress
 from .video_source import VideoSource, video_source
-from .wheel import NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from .choices import REFUSE, SHRINK
+from .errors import NodeError
 from .pictures import png_of
-from .wheel import NodeError
 
 if TYPE_CHECKING:
     from stillcue import Limits

@@ -18,8 +18,8 @@ from stillcue.errors import (
     Unsupported,
 )
 
-from .servers_file import servers_path
-from .wheel import NodeError
+from .errors import NodeError
+from .servers_file import servers_path, shown_path
 
 if TYPE_CHECKING:
     from .server_link import ServerLink
@@ -74,7 +74,7 @@ def check_text(**texts: str | None) -> None:
 
 def node_error(error: StillcueError, link: ServerLink) -> NodeError:
     """Returns the error of a node for an error of a call to the linked server."""
-    remedies = {kind: remedy.replace("{path}", str(servers_path())) for kind, remedy in _REMEDY_BY_ERROR.items()}
+    remedies = {kind: remedy.replace("{path}", shown_path(servers_path())) for kind, remedy in _REMEDY_BY_ERROR.items()}
     return NodeError(
         describe_error(error, server=link.address, input_by_field=INPUT_BY_FIELD, remedy_by_error=remedies)
     )

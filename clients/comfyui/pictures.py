@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from .wheel import NodeError
+from .errors import NodeError
 
 if TYPE_CHECKING:
     from stillcue import Frame

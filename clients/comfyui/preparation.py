@@ -14,11 +14,11 @@ from stillcue.report_text import describe_crop, picture_lines
 
 from .choices import CROP_SUBJECT
 from .connection import capabilities_of
+from .errors import NodeError
 from .fitting import Size, fit_here, nearest_size
 from .large_pictures import within_limits
 from .pictures import PreparedPicture, picture_of, pixels_of, png_of
 from .scoring import score_picture
-from .wheel import NodeError
 
 if TYPE_CHECKING:
     import torch

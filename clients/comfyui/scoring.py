@@ -10,9 +10,9 @@ from stillcue.report_text import match_lines, picture_lines
 
 from . import host
 from .connection import capabilities_of, new_client
+from .errors import NodeError
 from .interruption import interruptible
 from .node_errors import check_text, node_error
-from .wheel import NodeError
 
 if TYPE_CHECKING:
     from stillcue import MatchReport

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .wheel import NodeError
+from .errors import NodeError
 
 VARIABLE = "STILLCUE_SERVERS_FILE"
 _KEYS = ("token_file", "tls_ca", "tls_cert", "tls_key")
@@ -50,6 +50,11 @@ def servers_path() -> Path:
     return Path(os.environ.get(VARIABLE, "").strip() or "~/.config/stillcue/servers.toml").expanduser()
 
 
+def shown_path(path: Path) -> str:
+    """Returns a path for a message, with the user's folder as ``~``."""
+    return str(Path("~") / path.relative_to(Path.home())) if path.is_relative_to(Path.home()) else str(path)
+
+
 def secrets_for(address: str) -> Secrets:
     """Returns the secrets listed for exactly this address; empty ones if it is not listed.
 
@@ -58,16 +63,18 @@ def secrets_for(address: str) -> Secrets:
     path = servers_path()
     table = _tables(path).get(address, {})
     if not isinstance(table, dict):
-        raise NodeError(f'{path}: “{address}” is no table; write ["{address}"] on a line of its own')
+        raise NodeError(f'{shown_path(path)}: “{address}” is no table; write ["{address}"] on a line of its own')
     for key, value in table.items():
         if key not in _KEYS:
-            raise NodeError(f"{path}: “{address}” has the unknown key {key!r}; known are {', '.join(_KEYS)}")
+            raise NodeError(
+                f"{shown_path(path)}: “{address}” has the unknown key {key!r}; known are {', '.join(_KEYS)}"
+            )
         if not isinstance(value, str):
-            raise NodeError(f"{path}: {key} of “{address}” is no text; name a file")
+            raise NodeError(f"{shown_path(path)}: {key} of “{address}” is no text; name a file")
     contents = {key: _content(path, address, key, table[key]) for key in _KEYS if key in table}
     token = contents.get("token_file")
     if ("tls_cert" in contents) != ("tls_key" in contents):
-        raise NodeError(f"{path}: tls_cert and tls_key of “{address}” go together; give both, or neither")
+        raise NodeError(f"{shown_path(path)}: tls_cert and tls_key of “{address}” go together; give both, or neither")
     return Secrets(
         token=None if token is None else _token(token, path, address, table["token_file"]),
         tls_ca=contents.get("tls_ca"),
@@ -82,11 +89,15 @@ def _tables(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         if not os.environ.get(VARIABLE, "").strip():
             return {}
-        raise NodeError(f"{path}, named by {VARIABLE}, does not exist; create it, or unset the variable") from None
+        raise NodeError(
+            f"{shown_path(path)}, named by {VARIABLE}, does not exist; create it, or unset the variable"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise NodeError(f"{path} cannot be read ({_reason(error)}); correct its permissions or its content") from None
+        raise NodeError(
+            f"{shown_path(path)} cannot be read ({_reason(error)}); correct its permissions or its content"
+        ) from None
     except tomllib.TOMLDecodeError as error:
-        raise NodeError(f"{path} is no valid TOML ({error}); correct it") from None
+        raise NodeError(f"{shown_path(path)} is no valid TOML ({error}); correct it") from None
 
 
 def _content(path: Path, address: str, key: str, name: str) -> bytes:
@@ -94,7 +105,7 @@ def _content(path: Path, address: str, key: str, name: str) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        where = f"{path}: {key} of “{address}” names {file}"
+        where = f"{shown_path(path)}: {key} of “{address}” names {shown_path(file)}"
         raise NodeError(
             f"{where}, which cannot be read ({_reason(error)}); correct the path or its permissions"
         ) from None
@@ -105,7 +116,9 @@ def _token(content: bytes, path: Path, address: str, name: str) -> str:
 
     token = content.decode(errors="replace").strip()
     if not is_token(token):
-        raise NodeError(f"{path}: token_file of “{address}”, {name}, does not hold one token and nothing else")
+        raise NodeError(
+            f"{shown_path(path)}: token_file of “{address}”, {name}, does not hold one token and nothing else"
+        )
     return token
 
 

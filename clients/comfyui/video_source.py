@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stillcue import VideoCodec, VideoContainer
 
 from .choices import AV1, FROM_THE_FRAMES, H264
-from .wheel import NodeError
+from .errors import NodeError
 
 if TYPE_CHECKING:
     from stillcue import Capabilities

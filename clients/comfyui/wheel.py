@@ -8,12 +8,10 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from .errors import NodeError
+
 _REQUIREMENT = re.compile(r"stillcue>=([0-9.]+),<([0-9.]+)")
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-
-
-class NodeError(Exception):
-    """A node cannot do its work; the message says why and what to do."""
 
 
 def require_wheel() -> None:

@@ -27,7 +27,7 @@ PACKS = {"stillcue": _ROOT / "clients" / "comfyui", "capture": Path(__file__).wi
 def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     """A running ComfyUI with the pack and the test pack; its ``servers.toml`` is in its folder."""
     base = tmp_path_factory.mktemp("comfyui")
-    variables = {"STILLCUE_SERVERS_FILE": str(base / "servers.toml")}
+    variables = {"STILLCUE_SERVERS_FILE": str(base / "servers.toml"), "HOME": str(base)}
     (base / "servers.toml").write_text("", encoding="utf-8")
     if "COMFYUI" in os.environ:
         from tests.comfyui.installation import Installation

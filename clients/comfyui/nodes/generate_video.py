@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..choices import FROM_THE_FRAMES, SERVERS_DEFAULT, VIDEO_SOURCES
-from ..wheel import NodeError, require_wheel
+from ..errors import NodeError
+from ..wheel import require_wheel
 from .generate_inputs import generate_inputs
 from .links import check_links
 from .types import CATEGORY, CLIP, InputTypes

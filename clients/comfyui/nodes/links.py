@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..wheel import NodeError
+from ..errors import NodeError
 
 
 def check_links(**links: tuple[object, type, str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..wheel import NodeError, require_wheel
+from ..errors import NodeError
+from ..wheel import require_wheel
 from .types import CATEGORY, SERVER, InputTypes
 
 if TYPE_CHECKING:
