@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -63,7 +64,10 @@ def _measure(comfy: Comfy, case: Case, cancel_count: int) -> dict[str, float]:
             after, until_idle = _cancel_at(comfy, server, graph, place)
             calls.append(after)
             seconds.append(until_idle)
-        step_seconds = _of_both_experts(server, "denoise_step_seconds_sum") / _steps(server)
+        last = server.samples()
+        step_seconds = _of_both_experts(last, "denoise_step_seconds_sum") / _of_both_experts(
+            last, "denoise_step_seconds_count"
+        )
     return {
         f"{case.name}_most_calls_after": max(calls),
         f"{case.name}_mean_calls_after": statistics.mean(calls),
@@ -86,28 +90,26 @@ def _cancel_at(comfy: Comfy, server: ServingProcess, graph: Graph, place: float)
             return message.kind == "progress" and data["prompt_id"] == prompt_id and data["value"] >= place
 
         listener.wait_for(is_there, timeout_seconds=600)
-        before = _calls(server)
+        before = _calls(server.samples())
         clicked = time.perf_counter()
         comfy.interrupt()
-        server.reaches('jobs_total{outcome="cancelled"}', ended + 1, within_seconds=60)
-        server.reaches("running_jobs", 0, within_seconds=60)
+        server.reaches('jobs_total{outcome="cancelled"}', ended + 1)
+        server.reaches("running_jobs", 0)
         seconds = time.perf_counter() - clicked
         if not comfy.wait(prompt_id, listener).is_interrupted:
             raise SystemExit("ComfyUI's run was not interrupted")
-    return _calls(server) - before, seconds
+    return _calls(server.samples()) - before, seconds
 
 
-def _calls(server: ServingProcess) -> float:
+def _calls(samples: Mapping[str, float]) -> float:
     # The first frame is decoded by a call of its own; it is sent before the decode that this counts.
-    return _steps(server) + server.sample("frame_interval_seconds_count") / _FRAMES_OF_A_CALL
+    return _of_both_experts(samples, "denoise_step_seconds_count") + (
+        samples["frame_interval_seconds_count"] / _FRAMES_OF_A_CALL
+    )
 
 
-def _steps(server: ServingProcess) -> float:
-    return _of_both_experts(server, "denoise_step_seconds_count")
-
-
-def _of_both_experts(server: ServingProcess, name: str) -> float:
-    return sum(server.sample(f'{name}{{expert="{expert}"}}') for expert in _EXPERTS)
+def _of_both_experts(samples: Mapping[str, float], name: str) -> float:
+    return sum(samples.get(f'{name}{{expert="{expert}"}}', 0.0) for expert in _EXPERTS)
 
 
 if __name__ == "__main__":

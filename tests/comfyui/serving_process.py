@@ -28,13 +28,17 @@ class ServingProcess:
         self._process = process
         self._metrics = metrics
 
-    def sample(self, name: str) -> float:
-        """Returns the value of a metric, the labels being part of the name: ``jobs_total{outcome="completed"}``."""
+    def samples(self) -> dict[str, float]:
+        """Returns all metrics at one moment, without ``stillcue_``: ``jobs_total{outcome="completed"}``."""
         with urllib.request.urlopen(f"http://{self._metrics}/metrics", timeout=10) as response:
-            found = re.search(rf"^stillcue_{re.escape(name)} (\S+)$", response.read().decode(), re.MULTILINE)
-        return float(found[1]) if found else 0.0
+            found = re.findall(r"^stillcue_(\S+) (\S+)$", response.read().decode(), re.MULTILINE)
+        return {name: float(value) for name, value in found}
 
-    def reaches(self, name: str, value: float, within_seconds: float = 30.0) -> None:
+    def sample(self, name: str) -> float:
+        """Returns one metric; 0 if there is none of that name."""
+        return self.samples().get(name, 0.0)
+
+    def reaches(self, name: str, value: float, within_seconds: float = 120.0) -> None:
         """Waits until a metric has a value. Raises ``TimeoutError`` with the last one."""
         deadline = time.monotonic() + within_seconds
         while (last := self.sample(name)) != value:
