@@ -137,7 +137,8 @@ async def _ready(url: str, process: asyncio.subprocess.Process, log: Path) -> No
 
 async def round_of_calls(stub: Any) -> None:
     """Calls that end in every way: completed, failed, refused, cancelled, out of time."""
-    stream = generate_pb2.StreamSpec(preview_every_step_count=1)
+    container = media_pb2.VIDEO_CONTAINER_FRAGMENTED_MP4
+    stream = generate_pb2.StreamSpec(preview_every_step_count=1, video_container=container)
     await read_all(stub.Generate(generate_request(stream=stream)))
     await stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=media_pb2.Image(data=png()), prompt=PROMPT))
     await stub.GetCapabilities(capabilities_pb2.GetCapabilitiesRequest())

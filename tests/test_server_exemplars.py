@@ -40,13 +40,14 @@ async def exemplars(server: Served) -> dict[str, set[str]]:
 
 
 async def test_every_histogram_names_the_request() -> None:
-    stream = generate_pb2.StreamSpec(preview_every_step_count=1)
+    container = media_pb2.VIDEO_CONTAINER_FRAGMENTED_MP4
+    stream = generate_pb2.StreamSpec(preview_every_step_count=1, video_container=container)
     async with served(FakeEngine()) as server:
         await read_all(server.stub.Generate(generate_request(stream=stream)))
         found = await exemplars(server)
     assert found.pop("stillcue_cancel_latency_seconds") == set()
     assert found.pop("stillcue_worker_down_seconds") == set()  # of no request
-    assert len(found) == 10
+    assert len(found) == 11
     assert all(ids == {REQUEST_ID} for ids in found.values()), found
 
 
