@@ -1,7 +1,7 @@
 """The inputs of Generate Video."""
 
 from ..choices import FROM_THE_FRAMES, SERVERS_DEFAULT, VIDEO_SOURCES, WHEN_EMPTY
-from .types import PICTURE, SERVER, InputTypes
+from .types import PICTURE, SENTENCE_INPUT, SERVER_INPUT, InputTypes
 
 LARGEST_SEED = 2**63 - 1
 
@@ -10,17 +10,9 @@ def generate_inputs() -> InputTypes:
     """Returns every input with its range and tooltip; ranges are those of the server."""
     return {
         "required": {
-            "server": (SERVER, {"tooltip": "From a Stillcue Server node."}),
+            "server": SERVER_INPUT,
             "picture": (PICTURE, {"tooltip": "From Prepare Picture, or through Match Score."}),
-            "prompt": (
-                "STRING",
-                {
-                    "default": "",
-                    "multiline": True,
-                    "tooltip": "The sentence: the subject as the picture shows it, then one or two actions, the "
-                    "place, the camera.",
-                },
-            ),
+            "prompt": SENTENCE_INPUT,
             "frames": (
                 "INT",
                 {

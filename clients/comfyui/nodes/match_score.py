@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..wheel import require_wheel
 from .links import check_links
-from .types import CATEGORY, PICTURE, SERVER, InputTypes
+from .types import CATEGORY, PICTURE, SENTENCE_INPUT, SERVER_INPUT, InputTypes
 
 if TYPE_CHECKING:
     from ..pictures import PreparedPicture
@@ -41,17 +41,9 @@ class MatchScore:
         """Returns the inputs of the node."""
         return {
             "required": {
-                "server": (SERVER, {"tooltip": "From a Stillcue Server node."}),
+                "server": SERVER_INPUT,
                 "picture": (PICTURE, {"tooltip": "From a Prepare Picture node."}),
-                "prompt": (
-                    "STRING",
-                    {
-                        "default": "",
-                        "multiline": True,
-                        "tooltip": "The sentence: the subject as the picture shows it, then one or two actions, the "
-                        "place, the camera.",
-                    },
-                ),
+                "prompt": SENTENCE_INPUT,
                 "minimum_score": (
                     "FLOAT",
                     {

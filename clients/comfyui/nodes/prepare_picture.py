@@ -9,7 +9,7 @@ from ..choices import BY_THE_PICTURE, CROP_CENTER, FITS, LARGE_PICTURES, SHRINK
 from ..wheel import require_wheel
 from .links import check_links
 from .shown_pictures import temporary_picture
-from .types import CATEGORY, PICTURE, SERVER, InputTypes
+from .types import CATEGORY, PICTURE, SERVER_INPUT, InputTypes
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +39,7 @@ class PreparePicture:
         """Returns the inputs of the node."""
         return {
             "required": {
-                "server": (SERVER, {"tooltip": "From a Stillcue Server node."}),
+                "server": SERVER_INPUT,
                 "image": ("IMAGE", {"tooltip": "One picture. A batch of more pictures is refused."}),
                 "prompt": (
                     "STRING",
