@@ -65,6 +65,8 @@ def real_comfy(
     command = [str(installation.python), "main.py", "--cpu", "--disable-api-nodes", "--log-stdout"]
     command += ["--port", str(_free_port()), "--base-directory", str(base)]
     command += ["--database-url", f"sqlite:///{base / 'user' / 'comfyui.db'}"]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job; ComfyUI would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     environment = {**os.environ, "PYTHONPATH": installation.python_path, "PYTHONUNBUFFERED": "1", **(variables or {})}
     with subprocess.Popen(
         command,
