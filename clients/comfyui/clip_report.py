@@ -1,4 +1,4 @@
-"""What Diagnosis tells about a clip, in words."""
+"""Formats the summary of a clip as the report and the values of the Diagnosis node."""
 
 from __future__ import annotations
 

@@ -76,11 +76,11 @@ def _largest_part(picture: Image.Image, size: Size) -> Size:
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
-    """The picture without transparency: on white, as paper is."""
+    """The picture composited on white."""
     if picture.mode != "RGBA":
         return picture.convert("RGB")
-    paper = Image.new("RGB", picture.size, "white")
-    return Image.composite(picture.convert("RGB"), paper, picture.getchannel("A"))
+    white = Image.new("RGB", picture.size, "white")
+    return Image.composite(picture.convert("RGB"), white, picture.getchannel("A"))
 
 
 def _resized(picture: Image.Image, edges: tuple[int, int, int, int], size: Size) -> Image.Image:

@@ -1,4 +1,4 @@
-"""What Generate Video does: one call, whose events become progress, frames and a video file."""
+"""Generates a clip for the Generate Video node: events of one call become progress, frames and a video file."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def within_limits(picture: Image.Image, limits: Limits, policy: str) -> tuple[by
 
 
 def _excess(picture: Image.Image, data: bytes, limits: Limits) -> float:
-    """How many times too large a picture is; up to 1 it is not."""
+    """The larger ratio of the picture to the limits, in pixels or in bytes; above 1 the picture is too large."""
     pixels = picture.width * picture.height / max(limits.max_image_pixel_count, 1)
     return max(pixels, len(data) / max(limits.max_image_bytes, 1))
 

@@ -101,7 +101,7 @@ class FrameBatch:
 
     @property
     def images(self) -> torch.Tensor:
-        """The batch; frames that were not set hold anything."""
+        """The batch; frames that were not set are uninitialised."""
         return self._images
 
 

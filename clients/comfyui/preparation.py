@@ -1,4 +1,4 @@
-"""What Prepare Picture does: brings a picture to the size of the clip.
+"""Fits a picture to the size of the clip, for the Prepare Picture node.
 
 The result is the picture from which the clip starts, pixel for pixel: Generate Video sends it, and the server has
 nothing left to crop or to resize, whatever sentence comes with it.

@@ -1,4 +1,4 @@
-"""What Match Score does: scores picture and sentence, and stops the graph below a minimum."""
+"""Scores picture and sentence for the Match Score node, and stops the graph below a minimum score."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from stillcue.channel import is_loopback
 
 @dataclass(frozen=True)
 class ServerLink:
-    """What is in the workflow about a server, and no secret; ``tls`` is ``auto``, ``on`` or ``off``."""
+    """Address of a server and its ``tls`` mode (``auto``, ``on``, ``off``), as the workflow holds them."""
 
     address: str
     tls: str

@@ -28,7 +28,7 @@ _KEYS = ("token_file", "tls_ca", "tls_cert", "tls_key")
 
 @dataclass(frozen=True)
 class Secrets:
-    """What a server asks for: a bearer token, root certificates, and this client's certificate and key (PEM)."""
+    """Credentials for one server: bearer token, root certificates, and the client's certificate and key (PEM)."""
 
     token: str | None = None
     tls_ca: bytes | None = None

@@ -23,6 +23,7 @@ from stillcue.errors import (
     Unavailable,
     Unsupported,
 )
+from stillcue.report_text import missing_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -81,6 +82,6 @@ def _describe_refused_match(report: MatchReport) -> Iterator[str]:
         if clause.gated_probability is not None and clause.gated_probability < 0.5:
             yield f"{clause.kind.value} “{clause.text}” fits with {100 * clause.gated_probability:.0f} %"
     if report.missing_nouns:
-        yield f"not in the picture: {', '.join(dict.fromkeys(noun.text for noun in report.missing_nouns))}"
+        yield f"not in the picture: {missing_words(report)}"
     if report.prompt_report is not None and report.prompt_report.rewritten_prompt is not None:
         yield f"better: {report.prompt_report.rewritten_prompt}"

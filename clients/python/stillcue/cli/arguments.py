@@ -23,7 +23,7 @@ _LARGEST_INT64 = 2**63 - 1
 
 @dataclass(frozen=True)
 class Encoder:
-    """Who encodes the clip. ``codec`` None: the first of the server's."""
+    """The encoder of the mp4 file, the client's or the server's. ``codec`` None: the first that the server offers."""
 
     is_server: bool
     codec: VideoCodec | None = None
