@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stillcue import Frame
 
 Pixels = NDArray[np.uint8]  # [height, width, 3], RGB, rows from the top
+_WHITE = np.float32(255)
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -58,7 +59,8 @@ def png_of(picture: Image.Image) -> bytes:
 
 def image_of(data: bytes) -> torch.Tensor:
     """Returns an encoded picture as IMAGE [1, height, width, 3]."""
-    return torch.from_numpy(_to_unit(pixels_of(data)))[None]
+    pixels = pixels_of(data)
+    return torch.from_numpy(np.divide(pixels, _WHITE, dtype=np.float32))[None]
 
 
 def blank_image() -> torch.Tensor:
@@ -90,20 +92,17 @@ class FrameBatch:
     """Collects the frames of a clip into an IMAGE batch [count, height, width, 3], float32, 0 to 1."""
 
     def __init__(self, frame_count: int, width_px: int, height_px: int) -> None:
-        self._images = torch.empty((frame_count, height_px, width_px, 3))
+        # numpy divides in the calling thread; torch would start threads, which a server on this machine needs.
+        self._images = np.empty((frame_count, height_px, width_px, 3), np.float32)
 
     def put(self, index: int, pixels: Pixels) -> None:
         """Sets a frame. Raises ``NodeError`` for one of another size or beyond the end."""
-        expected = tuple(self._images.shape)
+        expected = self._images.shape
         if index >= expected[0] or pixels.shape != expected[1:]:
             raise NodeError(f"the server sent frame {index} of shape {pixels.shape} in a clip of {expected}")
-        self._images[index] = torch.from_numpy(_to_unit(pixels))
+        np.divide(pixels, _WHITE, out=self._images[index], dtype=np.float32)
 
     @property
     def images(self) -> torch.Tensor:
         """The batch; frames that were not set are uninitialised."""
-        return self._images
-
-
-def _to_unit(pixels: Pixels) -> NDArray[np.float32]:
-    return pixels.astype(np.float32) / np.float32(255)
+        return torch.from_numpy(self._images)
