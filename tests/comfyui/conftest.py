@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.testing.fake_engine import FakeEngine
+from tests.comfyui.stillcue_server import ServerThread, serving
 from tests.comfyui.stub_comfy import stub_comfy
 
 if TYPE_CHECKING:
@@ -46,6 +48,13 @@ def servers_file(comfy: Comfy) -> Iterator[Path]:
     path = comfy.folder / "servers.toml"
     yield path
     path.write_text("", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerThread]:
+    """A Stillcue server with the fake engine; modules with other needs have a fixture of their own."""
+    with serving(FakeEngine()) as running:
+        yield running
 
 
 @pytest.fixture

@@ -30,15 +30,7 @@ from tests.comfyui.graphs import (
 from tests.comfyui.stillcue_server import ServerThread, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.comfyui.comfy import Comfy, Graph
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ServerThread]:
-    with serving(FakeEngine()) as running:
-        yield running
 
 
 def test_every_field_of_a_request_has_the_name_of_an_input() -> None:

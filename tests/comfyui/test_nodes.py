@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import stillcue
-from engine.testing.fake_engine import FakeEngine
 from tests.comfyui.conftest import gradient, gradient_png
 from tests.comfyui.graphs import (
     DIAGNOSIS,
@@ -24,18 +23,12 @@ from tests.comfyui.graphs import (
     node,
     prepare_graph,
 )
-from tests.comfyui.stillcue_server import ServerThread, serving
+from tests.comfyui.stillcue_server import ServerThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.comfyui.comfy import Comfy
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ServerThread]:
-    with serving(FakeEngine()) as running:
-        yield running
 
 
 def test_every_node_is_listed_with_its_inputs_and_names(comfy: Comfy) -> None:

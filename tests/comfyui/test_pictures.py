@@ -21,17 +21,11 @@ from tests.comfyui.stillcue_server import ServerThread, serving
 from tests.scripted_server import serving as serving_script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.comfyui.comfy import Comfy, Graph
 
 WITHOUT_SCORER = replace(FAKE_CAPABILITIES, match_supported=False)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ServerThread]:
-    with serving(FakeEngine()) as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 
 from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import generate_pb2, media_pb2
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
 
 H264 = "H.264 from the server"
 COLOURS = [[7 + index, index, 24] for index in range(9)]  # of the fake engine's frames with seed 7
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ServerThread]:
-    with serving(FakeEngine()) as running:
-        yield running
 
 
 def video_graph(address: str, picture: str, video: str = H264) -> Graph:
