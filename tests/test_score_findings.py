@@ -28,7 +28,7 @@ from pocket.world import render_still, sample_spec
 
 _FOLDER = Path("pocket/model")
 _CAR = sample_spec(4, held_out=True, subject="car")
-_CLIP = ClipSettings(Geometry(64, 64, 81), 16.0, 3.5, "")
+_CLIP = ClipSettings(Geometry(64, 64, 81), 16.0, 3.5, "", 40)
 _SUBJECT, _MOTION = frozenset({Gap.SUBJECT}), frozenset({Gap.MOTION})
 _BOTH = _SUBJECT | _MOTION
 # The article's examples, bad and good, with what each of them lacks.

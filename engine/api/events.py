@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.api.diagnosis import Diagnosis
-from engine.api.match_report import MatchReport
+from engine.api.match_report import MatchReport, SuccessEstimate
 from engine.api.media import Pixels
 
 
@@ -67,7 +67,8 @@ class FrameMatch:
 class JobDone:
     """Summary of a complete clip. ``first_frame_psnr_db`` compares the first frame with the prepared picture.
 
-    ``frame_matches`` holds the scores of some frames, in order; empty if the job was not scored.
+    ``frame_matches`` holds the scores of some frames, in order; empty if the job was not scored. ``success`` is the
+    probability that the clip came out well, by figures of the clip; None if the bundle has no fit for that.
     """
 
     stage_seconds: Mapping[Stage, float]
@@ -79,6 +80,7 @@ class JobDone:
     warnings: tuple[str, ...]
     frame_matches: tuple[FrameMatch, ...] = ()
     diagnosis: Diagnosis | None = None
+    success: SuccessEstimate | None = None
 
 
 Event = StageStarted | MatchReport | StepDone | FrameReady | JobDone

@@ -58,8 +58,21 @@ class ClauseScore:
 
 
 @dataclass(frozen=True, slots=True)
+class SuccessFactor:
+    """A figure that the probability of success depends on, and what it adds to the log odds, by natural logarithm.
+
+    ``log_odds`` is counted from the figure's value for a faultless pair or clip, so that it is 0 without a fault; it is
+    0 for figures that the estimate does not use.
+    """
+
+    name: str
+    value: float
+    log_odds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class SuccessEstimate:
-    """Probability, 0..1, that a clip of this pair succeeds.
+    """Probability, 0..1, that a clip of this pair succeeds, or, after the clip, that the clip did.
 
     ``brier_score`` and ``calibration_error`` were measured on held-out outcomes; both are None for ``ARTICLE_PRIOR``.
     """
@@ -68,6 +81,7 @@ class SuccessEstimate:
     basis: SuccessBasis
     brier_score: float | None = None
     calibration_error: float | None = None
+    factors: tuple[SuccessFactor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,17 +85,50 @@ class VerdictSpec(ManifestPart, frozen=True, kw_only=True):
     doubtful_score: float = 40.0
 
 
-class SuccessSpec(ManifestPart, frozen=True, kw_only=True):
-    """Log odds of a good clip: offset + slope · score / 100, fitted on measured outcomes.
+LabelSource = Literal["truth", "ratings", "thresholds"]
 
-    ``outcome_count`` is their number; ``brier_score`` and ``calibration_error`` were measured on held-out outcomes.
+
+class FactorSpec(ManifestPart, frozen=True, kw_only=True):
+    """What one unit of a figure adds to the log odds of success."""
+
+    name: str
+    weight: float
+
+
+class SuccessSpec(ManifestPart, frozen=True, kw_only=True):
+    """Log odds of a good clip before the clip is made: offset + slope · score / 100 + Σ weight · figure.
+
+    Fitted on ``outcome_count`` outcomes; ``brier_score`` and ``calibration_error`` were measured on held-out outcomes.
+    ``factors`` name figures of ``engine.matching.success_factors``; fits of earlier versions have the score alone.
+    ``label_source`` says what told good clips from bad ones: the drawn clip, people's ratings, or thresholds on
+    figures of the clip; None: not stated.
     """
 
-    slope: float
     offset: float
+    slope: float = 0.0
+    factors: tuple[FactorSpec, ...] = ()
     outcome_count: int
     brier_score: float
     calibration_error: float
+    label_source: LabelSource | None = None
+
+
+class ClipSuccessSpec(ManifestPart, frozen=True, kw_only=True):
+    """Log odds that a finished clip is good: offset + Σ weight · figure, with figures of pair and clip.
+
+    ``factors`` name figures of ``engine.matching.success_factors`` and ``engine.analysis.diagnosis.clip_factors``. A
+    clip is accepted from the probability ``accept_from`` on. ``area_under_curve``, like the errors, was measured on
+    held-out outcomes.
+    """
+
+    offset: float
+    factors: tuple[FactorSpec, ...]
+    accept_from: Annotated[float, Meta(ge=0, le=1)]
+    outcome_count: int
+    area_under_curve: float
+    brier_score: float
+    calibration_error: float
+    label_source: LabelSource | None = None
 
 
 class ScorerSpec(ManifestPart, frozen=True, kw_only=True):
@@ -123,3 +156,4 @@ class ScorerSpec(ManifestPart, frozen=True, kw_only=True):
     grounding: GroundingSpec = GroundingSpec()
     verdicts: VerdictSpec = VerdictSpec()
     success: SuccessSpec | None = None
+    clip_success: ClipSuccessSpec | None = None

@@ -53,7 +53,8 @@ class BundleEngine:
             both = graphs.get("scorer_image", anywhere), graphs.get("scorer_text", anywhere)
             self._scorer = Scorer(folder, self._manifest.scorer, both, bundle.runtime, bundle.plan.geometries)
         self._picture_reports: BoundedCache[bytes, PictureReport] = BoundedCache(_PICTURE_REPORT_COUNT)
-        self._context = EnrichmentContext.of(self._capabilities, prompts.token_count)
+        fitted = self._manifest.scorer.success if self._manifest.scorer is not None else None
+        self._context = EnrichmentContext.of(self._capabilities, prompts.token_count, fitted)
         self._pipeline: Pipeline | None = Pipeline(self._manifest, graphs, prompts, self._scorer, self._context)
 
     def capabilities(self) -> Capabilities:

@@ -188,7 +188,8 @@ class Pipeline:
         self, job: PreparedJob, match: _Match, decoded: _Decoded, execution: Execution, stopwatch: Stopwatch
     ) -> JobDone:
         """The summary, with the diagnosis of the clip."""
-        frame_matches, diagnosis = review_clip(
+        scorer_spec = self._manifest.scorer
+        review = review_clip(
             decoded.watch,
             job,
             self._scorer,
@@ -197,6 +198,7 @@ class Pipeline:
             subject=match.subject,
             first_frame_psnr_db=decoded.first_frame_psnr_db,
             default_guidance_scale=self._manifest.guidance.scale,
+            fitted=scorer_spec.clip_success if scorer_spec is not None else None,
         )
         return JobDone(
             stage_seconds=stopwatch.stage_seconds,
@@ -206,8 +208,9 @@ class Pipeline:
             first_frame_psnr_db=decoded.first_frame_psnr_db,
             match_report=match.report,
             warnings=job.warnings,
-            frame_matches=frame_matches,
-            diagnosis=diagnosis,
+            frame_matches=review.frame_matches,
+            diagnosis=review.diagnosis,
+            success=review.success,
         )
 
     def _graph(self, job: PreparedJob, name: GraphName) -> Graph:

@@ -11,7 +11,10 @@ from engine.api.capabilities import Capabilities, Family
 from engine.api.match_report import MatchReport
 from engine.api.picture_report import PictureReport
 from engine.api.prompt_report import ModelRange
+from engine.bundle.scorer_spec import SuccessSpec
 from engine.matching.score import lowered
+from engine.matching.success import pair_success
+from engine.matching.success_factors import pair_factors
 from engine.preparation.score_request import ClipSettings
 
 # Length of the clips that each family was trained on: frames / frame rate, from the model cards.
@@ -23,17 +26,27 @@ class EnrichmentContext:
     """Facts about a bundle that the prompt rules use.
 
     ``count_tokens`` counts the tokens of a prompt as the text encoder does; None leaves the length unjudged.
+    ``success`` is the bundle's fit of the probability of success, None without one.
     """
 
     model: ModelRange
+    default_step_count: int = 40
     count_tokens: Callable[[str], int] | None = None
+    success: SuccessSpec | None = None
 
     @classmethod
-    def of(cls, capabilities: Capabilities, count_tokens: Callable[[str], int] | None = None) -> EnrichmentContext:
+    def of(
+        cls,
+        capabilities: Capabilities,
+        count_tokens: Callable[[str], int] | None = None,
+        success: SuccessSpec | None = None,
+    ) -> EnrichmentContext:
         """The context of a loaded bundle."""
         longest_seconds = max(item.frame_count for item in capabilities.geometries) / capabilities.defaults.frame_rate
         native_seconds = _NATIVE_SECONDS[capabilities.family]
-        return cls(ModelRange(capabilities.defaults.guidance_scale, native_seconds, longest_seconds), count_tokens)
+        defaults = capabilities.defaults
+        model = ModelRange(defaults.guidance_scale, native_seconds, longest_seconds)
+        return cls(model, defaults.step_count, count_tokens, success)
 
 
 def enriched(
@@ -43,10 +56,7 @@ def enriched(
     clip: ClipSettings,
     context: EnrichmentContext,
 ) -> MatchReport:
-    """A copy of the match report with the prompt report and ``picture_report``, which gets its findings.
-
-    Findings on the wording lower the probability of success.
-    """
+    """A copy of the match report with prompt report, ``picture_report`` with its findings, and chance of success."""
     prompt_report = report_prompt(
         prompt,
         guidance_scale=clip.guidance_scale,
@@ -59,5 +69,10 @@ def enriched(
     if picture_report is not None:
         findings = picture_findings(picture_report, report.grounding, prompt_report.language, clip.geometry)
         picture_report = replace(picture_report, findings=findings)
-    success = None if report.success is None else lowered(report.success, prompt_report.findings)
-    return replace(report, success=success, prompt_report=prompt_report, picture_report=picture_report)
+    report = replace(report, prompt_report=prompt_report, picture_report=picture_report)
+    if report.success is None:
+        return report
+    default_scale = context.model.default_guidance_scale or clip.guidance_scale
+    figures = pair_factors(report, clip, default_scale, context.default_step_count)
+    prior = lowered(report.success, prompt_report.findings)
+    return replace(report, success=pair_success(prior, figures, context.success))

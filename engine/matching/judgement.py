@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.api.match_report import ClauseScore, Grounding, MatchBasis, MatchReport, SuccessBasis, SuccessEstimate
+from engine.api.match_report import ClauseScore, Grounding, MatchBasis, MatchReport
 from engine.api.prompt_report import Clause, ClauseKind, Language, Noun
 from engine.bundle.scorer_spec import ScorerSpec
 from engine.matching.contrast import Contrasts, Logits, log_mean_exp
@@ -59,7 +59,7 @@ class Judge:
             MatchBasis.CALIBRATED if spec.calibration is not None else MatchBasis.UNCALIBRATED,
             clauses=tuple(replace(item, span=self._question.source.in_prompt(item.span)) for item in scored),
             plausibility=min((item for item in actions if item is not None), default=None),
-            success=self._success(score),
+            success=success_prior(score),
             calibration_error=None if spec.calibration is None else spec.calibration.expected_calibration_error,
             grounding=grounding,
             missing_nouns=tuple(
@@ -155,13 +155,6 @@ class Judge:
         if logistic(margin, 1.0, 0.0) >= _THERE:
             return True
         return presence_of(self._heat(text, clause.language)) >= self._spec.grounding.absent_below
-
-    def _success(self, score: float) -> SuccessEstimate:
-        fitted = self._spec.success
-        if fitted is None:
-            return success_prior(score)
-        probability = logistic(score / 100.0, fitted.slope, fitted.offset)
-        return SuccessEstimate(probability, SuccessBasis.MEASURED, fitted.brier_score, fitted.calibration_error)
 
 
 def _lacks(statement: Statement, absent: Sequence[tuple[Clause, Noun]]) -> int:

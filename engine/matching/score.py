@@ -62,12 +62,7 @@ def score_limit(gaps: Collection[Gap], good_score: float = GOOD_SCORE, doubtful_
 
 
 def lowered(success: SuccessEstimate, findings: Iterable[Finding]) -> SuccessEstimate:
-    """The prior less ``LOGIT_LOSS`` for each kind of finding on the wording; a measured probability as it is.
-
-    A measured line was fitted on scores alone, and its errors hold for it alone.
-    """
-    if success.basis is SuccessBasis.MEASURED:
-        return success
+    """The prior less ``LOGIT_LOSS`` for each kind of finding on the wording."""
     kinds = {(item.code, item.case): item.severity for item in findings if is_about_wording(item.code)}
     loss = sum(LOGIT_LOSS[severity] for severity in kinds.values())
     if not loss:

@@ -17,12 +17,13 @@ from engine.preparation.rules import MAX_GUIDANCE_SCALE, check_length, check_pro
 
 @dataclass(frozen=True, slots=True)
 class ClipSettings:
-    """Settings of a clip that the prompt report judges, resolved."""
+    """Settings of a clip that prompt report and chance of success depend on, resolved."""
 
     geometry: Geometry
     frame_rate: float
     guidance_scale: float
     negative_prompt: str
+    step_count: int
 
     @property
     def seconds(self) -> float:
@@ -31,8 +32,14 @@ class ClipSettings:
 
 
 def clip_settings_of(settings: Settings) -> ClipSettings:
-    """The part of a job's settings that the prompt report judges."""
-    return ClipSettings(settings.geometry, settings.frame_rate, settings.guidance_scale, settings.negative_prompt)
+    """The part of a job's settings that prompt report and chance of success depend on."""
+    return ClipSettings(
+        settings.geometry,
+        settings.frame_rate,
+        settings.guidance_scale,
+        settings.negative_prompt,
+        settings.step_count,
+    )
 
 
 def prepare_score_request(
@@ -55,6 +62,7 @@ def prepare_score_request(
         frame_rate=defaults.frame_rate if plan.video.frame_rate is None else plan.video.frame_rate,
         guidance_scale=defaults.guidance_scale if plan.guidance_scale is None else plan.guidance_scale,
         negative_prompt=defaults.negative_prompt if plan.negative_prompt is None else plan.negative_prompt,
+        step_count=defaults.step_count,
     )
 
 
