@@ -17,6 +17,7 @@ class SymptomKind(enum.Enum):
     BURNT_COLOURS = "burnt_colours"
     FIRST_FRAME = "first_frame"
     POOR_MATCH = "poor_match"
+    LIKELY_FAILED = "likely_failed"
 
 
 class RemedyKind(enum.Enum):
