@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.api.diagnosis import ClipMetrics
 
-_CLEAN_PSNR_DB = 40.0
+CLEAN_PSNR_DB = 40.0
 _HIGHEST_ODDS = 7.0
 
 FLAWLESS: Mapping[str, float] = {
@@ -58,7 +58,7 @@ def clip_factors(metrics: ClipMetrics, frame_scores: Sequence[float], first_fram
         "last_score": scores[-1],
         "last_odds": _log_odds(scores[-1]),
         "lowest_score": min(scores),
-        "first_frame_noise": max(_CLEAN_PSNR_DB - first_frame_psnr_db, 0.0) / 10.0,
+        "first_frame_noise": max(CLEAN_PSNR_DB - first_frame_psnr_db, 0.0) / 10.0,
     }
 
 
