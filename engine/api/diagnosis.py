@@ -17,7 +17,7 @@ class SymptomKind(enum.Enum):
     BURNT_COLOURS = "burnt_colours"
     FIRST_FRAME = "first_frame"
     POOR_MATCH = "poor_match"
-    LIKELY_FAILED = "likely_failed"
+    LOW_CHANCE = "low_chance"
 
 
 class RemedyKind(enum.Enum):

@@ -14,8 +14,8 @@ class DiagnosisSpec(ManifestPart, frozen=True, kw_only=True):
 
     ``cut_above``, ``drift_above``, ``flicker_above`` and ``burnt_above`` are shares; a cut exceeds ``cut_factor`` times
     the mean change. ``match_loss_above`` and ``poor_match_below`` are scores of 0..1. ``still_below`` is the
-    dynamic degree below which a clip counts as still. A clip whose judged success is below ``likely_failed_below``
-    probably failed; None: no such symptom. ``outcome_count`` is the number of clips of the fit, 0 without one.
+    dynamic degree below which a clip counts as still. ``low_chance_below``: judged success; None: it tells no
+    symptom. ``outcome_count`` is the number of clips of the fit, 0 without one.
     """
 
     cut_above: float = 0.12
@@ -27,5 +27,5 @@ class DiagnosisSpec(ManifestPart, frozen=True, kw_only=True):
     burnt_above: float = 0.05
     first_frame_below_db: float = 20.0
     poor_match_below: float = 0.4
-    likely_failed_below: Annotated[float, Meta(ge=0, le=1)] | None = None
+    low_chance_below: Annotated[float, Meta(ge=0, le=1)] | None = None
     outcome_count: Annotated[int, Meta(ge=0)] = 0

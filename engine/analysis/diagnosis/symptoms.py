@@ -33,5 +33,5 @@ def symptom_kinds(
         yield SymptomKind.FIRST_FRAME
     if figures.get("score", 1.0) < spec.poor_match_below:
         yield SymptomKind.POOR_MATCH
-    if chance is not None and spec.likely_failed_below is not None and chance < spec.likely_failed_below:
-        yield SymptomKind.LIKELY_FAILED
+    if chance is not None and spec.low_chance_below is not None and chance < spec.low_chance_below:
+        yield SymptomKind.LOW_CHANCE
