@@ -1,4 +1,4 @@
-"""``python -m evaluation run --bundle B --plan PLAN.toml --out FOLDER [--server HOST:PORT]``, then ``... report FOLDER``."""
+"""``python -m evaluation run --bundle B --plan PLAN.toml --out FOLDER [--server HOST:PORT]``, then ``report FOLDER``."""
 
 from __future__ import annotations
 
