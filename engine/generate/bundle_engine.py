@@ -25,6 +25,7 @@ from engine.generate.pipeline import Pipeline
 from engine.generate.prompt_encoder import PromptEncoder
 from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.scorer import Scorer
+from engine.matching.success import check_factors
 from engine.media.picture import DecodedPicture
 from engine.memory.plan import BundleMemoryPlan
 from engine.preparation.job import prepare_job
@@ -50,6 +51,7 @@ class BundleEngine:
         )
         self._scorer: Scorer | None = None
         if self._manifest.scorer is not None:
+            check_factors(self._manifest.scorer)
             both = graphs.get("scorer_image", anywhere), graphs.get("scorer_text", anywhere)
             self._scorer = Scorer(folder, self._manifest.scorer, both, bundle.runtime, bundle.plan.geometries)
         self._picture_reports: BoundedCache[bytes, PictureReport] = BoundedCache(_PICTURE_REPORT_COUNT)

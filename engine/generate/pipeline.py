@@ -210,7 +210,6 @@ class Pipeline:
         self, job: PreparedJob, match: _Match, decoded: _Decoded, execution: Execution, stopwatch: Stopwatch
     ) -> JobDone:
         """The summary, with the diagnosis of the clip."""
-        scorer_spec = self._manifest.scorer
         review = review_clip(
             decoded.watch,
             job,
@@ -220,7 +219,7 @@ class Pipeline:
             subject=match.subject,
             first_frame_psnr_db=decoded.first_frame_psnr_db,
             default_guidance_scale=self._manifest.guidance.scale,
-            fitted=scorer_spec.clip_success if scorer_spec is not None else None,
+            spec=self._manifest.scorer,
         )
         return JobDone(
             stage_seconds=stopwatch.stage_seconds,
