@@ -12,8 +12,6 @@ from matplotlib.figure import Figure
 from evaluation.report.section import Picture, Section
 from export.atomic_file import replacing, write_text
 
-# Element ids of an SVG are hashes with this salt instead of random ones.
-_STYLE = {"svg.hashsalt": "stillcue", "svg.fonttype": "none"}
 _PNG_DOTS_PER_INCH = 110
 
 
@@ -38,7 +36,8 @@ def _shown(picture: Picture, folder: str) -> str:
 
 
 def _write_drawing(file: Path, drawing: Figure) -> None:
+    """Writes without a date, and with element ids that are hashes with a fixed salt, so that bytes repeat."""
     kind = file.suffix.removeprefix(".")
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    with replacing(file) as partial, mpl.rc_context(_STYLE):
+    with replacing(file) as partial, mpl.rc_context({"svg.hashsalt": "stillcue", "svg.fonttype": "none"}):
         drawing.savefig(partial, format=kind, metadata=metadata, dpi=_PNG_DOTS_PER_INCH)

@@ -18,8 +18,8 @@ class RemedyEffect:
     """A remedy for the failed clips of an arm.
 
     ``mended`` and ``control`` are the shares that the remedy and the new seed alone mended. ``only_remedy`` and
-    ``only_control`` count clips that were made again both ways and were mended by one of them; ``p`` is McNemar's exact,
-    corrected for all remedies of a page. Without clips of the control ``p`` is 1.
+    ``only_control`` count clips that were made again both ways and were mended by one of them; ``p`` is that of
+    McNemar's exact test, corrected for all remedies of a page. Without clips of the control ``p`` is 1.
     """
 
     base: Arm

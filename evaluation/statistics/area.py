@@ -65,7 +65,8 @@ class Clusters:
         wins = self._wins(values, positive, negative)
         won = ((self._weights @ wins) * self._weights).sum(1)
         total = (self._weights @ self._counts(positive)) * (self._weights @ self._counts(negative))
-        return np.divide(won, total, out=np.full(len(won), np.nan), where=total > 0)
+        areas: NDArray[np.float64] = np.divide(won, total, out=np.full(len(won), np.nan), where=total > 0)
+        return areas
 
     def _wins(
         self, values: NDArray[np.float64], positive: NDArray[np.bool_], negative: NDArray[np.bool_]

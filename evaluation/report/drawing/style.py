@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+Corner = Literal["lower left", "lower right", "upper left"]
 # Colours that colour-blind readers can tell apart (M. Okabe and K. Ito, "Color universal design", 2008).
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#5F6B76"
 INK = "#24292F"
@@ -32,6 +35,6 @@ def title(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=10, color=INK)
 
 
-def legend(axes: Axes, location: str = "best") -> None:
+def legend(axes: Axes, location: Corner) -> None:
     """A legend without a frame that hides nothing."""
     axes.legend(loc=location, fontsize=8, framealpha=0.85, edgecolor="none", labelcolor=INK)

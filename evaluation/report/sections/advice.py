@@ -42,9 +42,10 @@ def advice_section(
     """One row for each advice of the article, then one for each other that the plan names."""
     text = (
         "An advice *holds* if a condition that breaks it has significantly less success than the one that keeps it "
-        "(p below 0.05 after Holm's correction), or if the remedy that applies it mends significantly more failed clips "
-        f"than a new seed. It *does not hold* if every interval excludes a gain of more than {100 * MATTERS:.0f} points. "
-        "Otherwise it *cannot be told here*. Gain: success with the advice less success without, in points.\n\n"
+        "(p below 0.05 after Holm's correction), or if the remedy that applies it mends significantly more failed "
+        "clips than a new seed. It *does not hold* if every interval excludes a gain of more than "
+        f"{100 * MATTERS:.0f} points. Otherwise it *cannot be told here*. Gain: success with the advice less "
+        "success without, in points, with Newcombe's interval; * marks significant ones.\n\n"
     )
     listed = {item.id for item in ADVICE}
     named = dict.fromkeys(arm.advice for arm in evidence.arms if arm.advice is not None and arm.advice not in listed)

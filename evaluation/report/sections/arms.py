@@ -28,9 +28,9 @@ def arms_section(evidence: Evidence, comparisons: Mapping[str, Comparison]) -> S
     """Two tables for each group of arms, and the success of all arms as a picture."""
     count = len(comparisons)
     text = (
-        "Rates with 95 % intervals by Wilson. Difference: success less that of the arm without the fault, in points, with "
-        "Newcombe's interval; h is Cohen's size of the effect (0.2 small, 0.5 medium, 0.8 large); p by Fisher's exact "
-        f"test, corrected by Holm's method for the {count} comparisons of this page. The intervals count clips as "
+        "Rates with 95 % intervals by Wilson. Difference: success less that of the arm without the fault, in points, "
+        "with Newcombe's interval; h is Cohen's size of the effect (0.2 small, 0.5 medium, 0.8 large); p by Fisher's "
+        f"exact test, corrected by Holm's method for the {count} comparisons of this page. The intervals count clips as "
         "independent, though arms share pairs. Consistency stands beside the dynamic degree, because a frozen clip has "
         "the highest consistency; all three are means of figures that need no truth ([diagnosis.md](diagnosis.md)).\n"
     )
@@ -39,7 +39,7 @@ def arms_section(evidence: Evidence, comparisons: Mapping[str, Comparison]) -> S
         text += f"\n### {_GROUP_TITLES.get(group, group)}\n\n"
         text += table(
             ["arm", "clips", *ROWS, "en", "zh"],
-            [_rates(arm, evidence.of(arm.id)) for arm in arms],
+            [_rates(arm, evidence) for arm in arms],
         )
         text += "\n" + table(
             [
@@ -63,7 +63,8 @@ def mean_figure(clips: Sequence[ClipRecord], name: str) -> float | None:
     return fmean(values) if values else None
 
 
-def _rates(arm: Arm, clips: Sequence[ClipRecord]) -> list[str]:
+def _rates(arm: Arm, evidence: Evidence) -> list[str]:
+    clips = evidence.of(arm.id)
     languages = [rate_text(evidence.share(clip for clip in clips if clip.language == code)) for code in ("en", "zh")]
     return [arm.title, str(len(clips)), *(share_text(evidence.share(clips, row)) for row in ROWS), *languages]
 

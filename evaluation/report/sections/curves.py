@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from evaluation.plan.model import Arm
 from evaluation.report.drawing.curve import draw_curve
@@ -17,85 +18,69 @@ _SHARES = (SUCCESS, "subject stable", "motion plausible")
 _ADVISED_GUIDANCE = (7.0, 9.0)
 
 
+@dataclass(frozen=True)
+class _Curve:
+    """A setting that differs between arms: the name of its picture, its label, and its value in an arm."""
+
+    name: str
+    label: str
+    value_of: Callable[[Arm], float]
+    own_value: float
+    advised: tuple[float, float] | None = None
+
+
 def guidance_section(evidence: Evidence) -> Section:
     """The guidance curve, with the bundle's own scale and the range that the article advises."""
-    arms = _judged(evidence, guidance_arms(evidence))
     own = evidence.plan.default_guidance_scale
+    curve = _Curve(
+        "guidance", "guidance scale", lambda arm: guidance_of(evidence, arm), own_value=own, advised=_ADVISED_GUIDANCE
+    )
     text = (
         f"The same pictures, sentences and seeds at other guidance scales. The bundle's own is {own:g}; the article "
         "advises 7 to 9, and never above 10."
     )
-    return _section(
-        "Guidance", text, "guidance", evidence, arms, lambda arm: guidance_of(evidence, arm), own, _ADVISED_GUIDANCE
-    )
+    return _section("Guidance", text, evidence, guidance_arms(evidence), curve)
 
 
 def steps_section(evidence: Evidence) -> Section:
     """The steps curve, with the bundle's own number."""
     own = evidence.plan.default_step_count
+
+    def steps_of(arm: Arm) -> float:
+        return evidence.of(arm.id)[0].settings.step_count
+
     arms = [*evidence.in_group("steps"), *([evidence.matched] if evidence.matched is not None else [])]
-    arms = sorted(_judged(evidence, arms), key=lambda arm: evidence.of(arm.id)[0].settings.step_count)
     text = f"The same pictures, sentences and seeds with other numbers of steps. The bundle's own is {own}."
-    return _section(
-        "Steps", text, "steps", evidence, arms, lambda arm: evidence.of(arm.id)[0].settings.step_count, own, None
-    )
+    curve = _Curve("steps", "number of steps", steps_of, own_value=own)
+    return _section("Steps", text, evidence, sorted(arms, key=steps_of), curve)
 
 
-def curve_table(
-    evidence: Evidence, arms: Sequence[Arm], value: Callable[[Arm], float], head: str, rows: Sequence[str]
-) -> str:
-    """One row for each arm of a curve: rows of the article's table, then consistency and dynamic degree."""
-    names = [name.replace("_", " ") for name in _FIGURES]
-    return table(
-        [head, "clips", *rows, *names],
+def _section(title: str, text: str, evidence: Evidence, arms: Sequence[Arm], curve: _Curve) -> Section:
+    judged = [arm for arm in arms if evidence.success(arm.id).count]
+    if len(judged) < 2:
+        return missing(title, f"fewer than two arms with clips differ in {curve.label}.")
+    return Section(title, f"{text}\n\n{_table(evidence, judged, curve)}", [_picture(evidence, judged, curve)])
+
+
+def _table(evidence: Evidence, arms: Sequence[Arm], curve: _Curve) -> str:
+    rows = [
         [
-            [
-                f"{value(arm):g}",
-                str(evidence.success(arm.id).count),
-                *(share_text(evidence.share(evidence.of(arm.id), row)) for row in rows),
-                *(number(mean_figure(evidence.of(arm.id), name), 3) for name in _FIGURES),
-            ]
-            for arm in arms
-        ],
-    )
+            f"{curve.value_of(arm):g}",
+            str(evidence.success(arm.id).count),
+            *(share_text(evidence.share(evidence.of(arm.id), row)) for row in ROWS),
+            *(number(mean_figure(evidence.of(arm.id), name), 3) for name in _FIGURES),
+        ]
+        for arm in arms
+    ]
+    return table([curve.label, "clips", *ROWS, *(name.replace("_", " ") for name in _FIGURES)], rows)
 
 
-def curve_picture(
-    evidence: Evidence,
-    arms: Sequence[Arm],
-    value: Callable[[Arm], float],
-    name: str,
-    label: str,
-    *,
-    own_value: float | None = None,
-    advised: tuple[float, float] | None = None,
-) -> Picture:
-    """The curve of arms with a truth as a picture."""
-    shares = {row: [evidence.share(evidence.of(arm.id), row) for arm in arms] for row in _SHARES}
-    figures: Mapping[str, Sequence[float]] = {
-        figure.replace("_", " "): [mean_figure(evidence.of(arm.id), figure) or 0.0 for arm in arms]
-        for figure in _FIGURES
+def _picture(evidence: Evidence, arms: Sequence[Arm], curve: _Curve) -> Picture:
+    rows = {row: [evidence.share(evidence.of(arm.id), row) for arm in arms] for row in _SHARES}
+    shares = {row: listed for row, listed in rows.items() if all(share.count for share in listed)}
+    figures = {
+        name.replace("_", " "): [mean_figure(evidence.of(arm.id), name) or 0.0 for arm in arms] for name in _FIGURES
     }
-    drawing = draw_curve([value(arm) for arm in arms], shares, figures, label, own_value=own_value, advised=advised)
-    return Picture(name, f"Success, consistency and dynamic degree over {label}", drawing)
-
-
-def _section(
-    title: str,
-    text: str,
-    name: str,
-    evidence: Evidence,
-    arms: Sequence[Arm],
-    value: Callable[[Arm], float],
-    own_value: float,
-    advised: tuple[float, float] | None,
-) -> Section:
-    label = {"guidance": "guidance scale", "steps": "number of steps"}[name]
-    if len(arms) < 2:
-        return missing(title, f"fewer than two arms with clips differ in {label}.")
-    picture = curve_picture(evidence, arms, value, name, label, own_value=own_value, advised=advised)
-    return Section(title, f"{text}\n\n{curve_table(evidence, arms, value, label, tuple(ROWS))}", [picture])
-
-
-def _judged(evidence: Evidence, arms: Sequence[Arm]) -> list[Arm]:
-    return [arm for arm in arms if evidence.success(arm.id).count]
+    values = [curve.value_of(arm) for arm in arms]
+    drawing = draw_curve(values, shares, figures, curve.label, own_value=curve.own_value, advised=curve.advised)
+    return Picture(curve.name, f"Success, consistency and dynamic degree over {curve.label}", drawing)

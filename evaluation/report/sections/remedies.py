@@ -1,4 +1,4 @@
-"""Does the remedy mend what failed, and more than another seed does?"""
+"""Whether a remedy mends what failed, and more than another seed does."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def remedies_section(evidence: Evidence, effects: Sequence[RemedyEffect]) -> Sec
     text = (
         "Every failed clip of an arm was made again: with a remedy, and, as a control, with the next seed alone. A "
         "remedy counts as better than a new seed if McNemar's exact test on the clips that were made again both ways "
-        f"says so, corrected by Holm's method for {len(effects)} remedies. Bold: the remedy that undoes the fault of the "
-        "arm.\n\n"
+        f"says so, corrected by Holm's method for {len(effects)} remedies. Bold: the remedy that undoes the fault of "
+        "the arm.\n\n"
     )
     heads = ["failed clips of", "failed", "remedy", "mended", "mended by a new seed", "gain", "p", "better"]
     text += table(heads, map(_row, effects))
