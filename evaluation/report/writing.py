@@ -34,7 +34,7 @@ def write_report(folder: Path, page: Path, pictures: Path) -> None:
     evidence = Evidence.read(folder)
     comparisons, effects, fits = compare_arms(evidence), remedy_effects(evidence), fit(evidence)
     sections = [
-        claim_section(evidence, comparisons),
+        claim_section(evidence),
         advice_section(evidence, comparisons, effects),
         arms_section(evidence, comparisons),
         guidance_section(evidence),

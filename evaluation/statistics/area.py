@@ -46,27 +46,24 @@ class Clusters:
 
     def area(self, figures: Sequence[float]) -> Area | None:
         """The area over all clips; None if all succeeded or all failed."""
-        return _summary(self._areas(np.array(figures, np.float64), np.ones(len(self._labels), bool)))
+        return self._area(figures, [np.ones(len(self._labels), bool)])
 
     def area_within(self, figures: Sequence[float]) -> Area | None:
-        """The mean of the areas in each arm that has both outcomes; None if no arm has."""
-        values = np.array(figures, np.float64)
-        arms = [self._areas(values, self._strata == name) for name in np.unique(self._strata)]
-        both = [areas for areas in arms if not np.isnan(areas[0])]
-        if not both:
-            return None
-        stacked = np.stack(both)
-        seen = ~np.isnan(stacked)  # a draw can lack an arm's failures
-        return _summary(np.where(seen, stacked, 0.0).sum(0) / np.maximum(seen.sum(0), 1))
+        """The area if only clips of the same arm are compared; None if no arm has both outcomes."""
+        return self._area(figures, [self._strata == name for name in np.unique(self._strata)])
 
-    def _areas(self, values: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The area of the clips and of each draw [draws + 1]; NaN where an outcome is missing."""
-        positive, negative = chosen & self._labels, chosen & ~self._labels
-        wins = self._wins(values, positive, negative)
-        won = ((self._weights @ wins) * self._weights).sum(1)
-        total = (self._weights @ self._counts(positive)) * (self._weights @ self._counts(negative))
-        areas: NDArray[np.float64] = np.divide(won, total, out=np.full(len(won), np.nan), where=total > 0)
-        return areas
+    def _area(self, figures: Sequence[float], strata: Sequence[NDArray[np.bool_]]) -> Area | None:
+        values = np.array(figures, np.float64)
+        won, total = np.zeros(len(self._weights)), np.zeros(len(self._weights))
+        for chosen in strata:
+            positive, negative = chosen & self._labels, chosen & ~self._labels
+            won += ((self._weights @ self._wins(values, positive, negative)) * self._weights).sum(1)
+            total += (self._weights @ self._counts(positive)) * (self._weights @ self._counts(negative))
+        if not total[0]:
+            return None
+        areas = won[total > 0] / total[total > 0]  # a draw can lack an outcome
+        low, high = np.percentile(areas, (_LOW_PERCENT, _HIGH_PERCENT))
+        return Area(float(areas[0]), float(low), float(high))
 
     def _wins(
         self, values: NDArray[np.float64], positive: NDArray[np.bool_], negative: NDArray[np.bool_]
@@ -83,10 +80,3 @@ class Clusters:
 
     def _counts(self, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         return np.bincount(self._groups[chosen], minlength=self._group_count).astype(np.float64)
-
-
-def _summary(areas: NDArray[np.float64]) -> Area | None:
-    if not len(areas) or np.isnan(areas[0]):
-        return None
-    low, high = np.nanpercentile(areas[1:], (_LOW_PERCENT, _HIGH_PERCENT)) if len(areas) > 1 else (0.0, 1.0)
-    return Area(float(areas[0]), float(low), float(high))

@@ -27,10 +27,20 @@ def draw_arms(rows: Sequence[tuple[str, Share, bool]]) -> Figure:
             [rate - low for rate, (low, _) in zip(rates, limits, strict=True)],
             [high - rate for rate, (_, high) in zip(rates, limits, strict=True)],
         ]
-        axes.errorbar(rates, [row for row, _ in chosen], xerr=errors, fmt="o", ms=4, lw=1.2, color=colour, label=label)
+        axes.errorbar(
+            rates,
+            [row for row, _ in chosen],
+            xerr=errors,
+            fmt="o",
+            ms=4,
+            lw=1.2,
+            color=colour,
+            label=label,
+            clip_on=False,
+        )
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 101)
     axes.set_xlabel("clips that succeed, %, with 95 % intervals")
-    legend(axes, "lower left")
+    legend(figure, axes, 4)
     return figure

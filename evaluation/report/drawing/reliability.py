@@ -32,5 +32,5 @@ def draw_reliability(curves: Mapping[str, Sequence[Bin]]) -> Figure:
     axes.set_ylim(0, 103)
     axes.set_xlabel("stated chance, %")
     axes.set_ylabel("clips that succeed, %")
-    legend(axes, "upper left")
+    legend(figure, axes, 2)
     return figure

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-Corner = Literal["lower left", "lower right", "upper left"]
 # Colours that colour-blind readers can tell apart (M. Okabe and K. Ito, "Color universal design", 2008).
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#5F6B76"
 INK = "#24292F"
@@ -30,11 +27,7 @@ def canvas(width_inches: float, height_inches: float, columns: int = 1) -> tuple
     return figure, axes
 
 
-def title(axes: Axes, text: str) -> None:
-    """A title above the left end of the axes."""
-    axes.set_title(text, loc="left", fontsize=10, color=INK)
-
-
-def legend(axes: Axes, location: Corner) -> None:
-    """A legend without a frame that hides nothing."""
-    axes.legend(loc=location, fontsize=8, framealpha=0.85, edgecolor="none", labelcolor=INK)
+def legend(figure: Figure, axes: Axes, columns: int) -> None:
+    """A legend of the labels in ``axes`` above the whole figure, where it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns, fontsize=8, frameon=False, labelcolor=INK)

@@ -45,7 +45,7 @@ def advice_section(
         "(p below 0.05 after Holm's correction), or if the remedy that applies it mends significantly more failed "
         "clips than a new seed. It *does not hold* if every interval excludes a gain of more than "
         f"{100 * MATTERS:.0f} points. Otherwise it *cannot be told here*. Gain: success with the advice less "
-        "success without, in points, with Newcombe's interval; * marks significant ones.\n\n"
+        "success without, in points, with Newcombe's interval; bold: significant.\n\n"
     )
     listed = {item.id for item in ADVICE}
     named = dict.fromkeys(arm.advice for arm in evidence.arms if arm.advice is not None and arm.advice not in listed)
@@ -69,7 +69,7 @@ def _row(
     told = [*_of_arms(advice, arms, comparisons), *_of_remedy(advice, effects)]
     verdict = verdict_of([(item.gain, item.is_significant) for item in told])
     untold = [_untold(arm, comparisons) for arm in arms if arm.untold is not None]
-    figures = [f"{item.name}: {points_text(item.gain)}{' *' if item.is_significant else ''}" for item in told]
+    figures = [f"{item.name}: {_marked(points_text(item.gain), item.is_significant)}" for item in told]
     return [advice.title, verdict.value, "<br>".join(figures), "<br>".join([*untold, *_remarks(advice, evidence)])]
 
 
@@ -107,6 +107,10 @@ def _remarks(advice: Advice, evidence: Evidence) -> list[str]:
     if len(seconds) == 1:
         return [f"all clips last {seconds[0]:g} s"]
     return [f"clips last {seconds[0]:g} to {seconds[-1]:g} s"]
+
+
+def _marked(text: str, is_significant: bool) -> str:
+    return f"**{text}**" if is_significant else text
 
 
 def _reversed(loss: Difference) -> Difference:

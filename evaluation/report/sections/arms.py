@@ -30,8 +30,8 @@ def arms_section(evidence: Evidence, comparisons: Mapping[str, Comparison]) -> S
     text = (
         "Rates with 95 % intervals by Wilson. Difference: success less that of the arm without the fault, in points, "
         "with Newcombe's interval; h is Cohen's size of the effect (0.2 small, 0.5 medium, 0.8 large); p by Fisher's "
-        f"exact test, corrected by Holm's method for the {count} comparisons of this page. The intervals count clips as "
-        "independent, though arms share pairs. Consistency stands beside the dynamic degree, because a frozen clip has "
+        f"exact test, corrected by Holm's method for the {count} comparisons of this page. The intervals count clips "
+        "as independent, though arms share pairs. Consistency stands beside the dynamic degree, because a frozen clip has "
         "the highest consistency; all three are means of figures that need no truth ([diagnosis.md](diagnosis.md)).\n"
     )
     for group in dict.fromkeys(arm.group for arm in evidence.arms):

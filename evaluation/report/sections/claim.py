@@ -22,7 +22,7 @@ _ARTICLE = {
 }
 
 
-def claim_section(evidence: Evidence, comparisons: Mapping[str, Comparison]) -> Section:
+def claim_section(evidence: Evidence) -> Section:
     """The article's four rows: matched, mismatched, and each kind of mismatch."""
     name = "The article's table"
     if evidence.matched is None or not evidence.mismatched:
@@ -38,7 +38,7 @@ def claim_section(evidence: Evidence, comparisons: Mapping[str, Comparison]) -> 
     ]
     counts = ["clips", "", _count(evidence, [evidence.matched]), "", _count(evidence, evidence.mismatched)]
     rows.append([*counts, *(_count(evidence, [arm]) for arm in evidence.mismatched)])
-    return Section(name, f"{claim_sentence(evidence, comparisons)}\n\n{table(heads, rows)}")
+    return Section(name, f"Rates with 95 % intervals by Wilson.\n\n{table(heads, rows)}")
 
 
 def claim_sentence(evidence: Evidence, comparisons: Mapping[str, Comparison]) -> str:

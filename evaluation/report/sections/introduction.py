@@ -29,7 +29,7 @@ def introduction(evidence: Evidence, comparisons: Mapping[str, Comparison]) -> s
     text = (
         f"{len(clips)} clips of {len({clip.pair for clip in clips})} pairs of picture and sentence ({spoken}) in "
         f"{len(evidence.arms)} arms, and {again} of them in {len(redone)} further arms that make failed clips again "
-        f"with a remedy. Bundle `{plan.bundle_name}` ({plan.bundle_digest[:12]}), runtime {plan.runtime}, plan "
+        f"with a remedy. Bundle `{plan.bundle_name}` ({plan.bundle_digest[:12]}), plan "
         f"`{plan.plan.name}`, first seed {plan.plan.seed}; guidance {plan.default_guidance_scale:g} and "
         f"{plan.default_step_count} steps, unless an arm says otherwise. {_SOURCES[evidence.labels.source]}"
     )

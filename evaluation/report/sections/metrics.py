@@ -48,11 +48,11 @@ def metrics_section(evidence: Evidence, fits: Fits | None) -> Section:
         for title, chances in (("figures before the clip", fits.pair), ("all figures", fits.clip))
     ]  # fmt: skip
     text = _introduction(clips, labels) + _conclusion(combined)
-    heads = ["figure", "known", "area, all clips", "area, mean within arms"]
+    heads = ["figure", "known", "area, all clips", "area, clips of the same arm"]
     text += table(
         heads, [[row.name, row.kind, area_text(row.area), area_text(row.within)] for row in (*combined, *rows)]
     )
-    drawn = [(row.name.strip("*"), row.kind, row.area) for row in (*combined, *rows) if row.area is not None]
+    drawn = [(row.name.strip("*`"), row.kind, row.area) for row in (*combined, *rows) if row.area is not None]
     drawing = draw_areas(drawn[:_DRAWN_COUNT], WANTED_AREA)
     return Section(name, text, [Picture("areas", "Areas under the curve of figures for success", drawing)])
 
@@ -61,8 +61,8 @@ def _introduction(clips: Sequence[ClipRecord], labels: Sequence[bool]) -> str:
     return (
         "The area under the curve is the probability that a good clip has the better figure than a failed one: 0.5 is "
         f"chance, 1 is perfect; better means nearer to the figure of a faultless pair or clip. {len(clips)} clips, "
-        f"{labels.count(False)} of them failed. Over all clips, the figures also tell arms apart; within arms, they "
-        "tell clips of the same condition apart. Intervals: bootstrap of whole pairs. Formulas of the figures: "
+        f"{labels.count(False)} of them failed. Over all clips a figure can tell arms apart; among clips "
+        "of the same arm it can only tell clips of one condition apart. Intervals: bootstrap of whole pairs. Formulas: "
         "`engine/matching/success_factors.py` and `engine/analysis/diagnosis/clip_factors.py`. Combinations are "
         "logistic models whose chances are held out by pair.\n\n"
     )

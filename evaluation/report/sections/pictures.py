@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from evaluation.plan.model import Arm
 from evaluation.report.comparison import Comparison
 from evaluation.report.drawing.curve import draw_shares
-from evaluation.report.evidence import Evidence
+from evaluation.report.evidence import MATCHED, Evidence
 from evaluation.report.section import Picture, Section, missing
 from evaluation.report.wording import NO_FIGURE, points_text, share_text, table
 from evaluation.statistics.share import Share
@@ -61,5 +61,8 @@ def _size_picture(evidence: Evidence, arms: list[Arm]) -> Picture:
         "judge on the drawn clip": [ceiling_of(evidence, arm) for arm in arms],
     }
     shares = {name: listed for name, listed in shares.items() if all(share.count for share in listed)}
+    reference = evidence.success(MATCHED)
     sizes = [100 * (arm.picture.size or 0.0) for arm in arms]
-    return Picture("size", "Success over the size of the subject", draw_shares(sizes, shares, "subject, % of the side"))
+    return Picture(
+        "size", "Success over the size of the subject", draw_shares(sizes, shares, "subject, % of the side", reference)
+    )
