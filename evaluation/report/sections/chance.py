@@ -13,11 +13,12 @@ from evaluation.report.drawing.reliability import draw_reliability
 from evaluation.report.evidence import Evidence
 from evaluation.report.fits import Fits
 from evaluation.report.section import Picture, Section, missing
-from evaluation.report.wording import NO_FIGURE, percent, rate_text, share_text, table
+from evaluation.report.wording import NO_FIGURE, listed, percent, rate_text, share_text, table
 from evaluation.statistics.share import Share
 from export.calibrate.statistics import brier_score, expected_calibration_error, reliability
 
 _GOOD = "good"
+TOO_LOW, TOO_HIGH = "too low", "too high"
 
 
 def chance_section(evidence: Evidence, fits: Fits | None) -> Section:
@@ -60,19 +61,13 @@ def _by_arm(evidence: Evidence, fits: Fits | None) -> str:
     held_out: Mapping[tuple[str, int], float] = (
         {} if fits is None else dict(zip((clip.key for clip in evidence.judged), fits.pair, strict=True))
     )
-    heads = [
-        "arm",
-        "verdict good",
-        "stated chance",
-        "prior",
-        "held-out fit",
-        "success",
-        "stated chance of good verdicts",
-    ]
+    rows = [_arm_row(arm, evidence, held_out) for arm in evidence.arms]
+    low = [row[0] for row in rows if row[-1].endswith(TOO_LOW)]
+    defect = f"It is {TOO_LOW} in {len(low)} arms: {listed(low)}." if low else f"It is {TOO_LOW} in no arm."
+    heads = ["arm", "verdict good", "stated chance", "prior", "held-out fit", "success", "chance stated with good"]
     return (
-        "Means for each arm. The last column compares the stated chance of clips with the verdict *good* with the "
-        "interval of the arm's success: *too low* there would be a defect.\n\n"
-        + table(heads, [_arm_row(arm, evidence, held_out) for arm in evidence.arms])
+        "Means for each arm. The last column compares the chance that was stated with the verdict *good* with the "
+        f"interval of the arm's success; one that is {TOO_LOW} is a defect. {defect}\n\n{table(heads, rows)}"
     )
 
 
@@ -97,8 +92,8 @@ def judgement_of(chances: Sequence[float], success: Share) -> str:
         return NO_FIGURE
     mean, (low, high) = fmean(chances), success.interval
     if mean < low:
-        return f"{percent(mean)}, too low"
-    return f"{percent(mean)}, too high" if mean > high else f"{percent(mean)}, in the interval"
+        return f"{percent(mean)}, {TOO_LOW}"
+    return f"{percent(mean)}, {TOO_HIGH if mean > high else 'in the interval'}"
 
 
 def _error(value: float) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 from evaluation.report.comparison import Comparison
 from evaluation.report.evidence import REMEDY_GROUP, Evidence
 from evaluation.report.sections.claim import claim_sentence
 from evaluation.report.wording import listed
 
+_PLANS = Path(__file__).parents[2] / "plans"
 _LANGUAGES = {"en": "English", "zh": "Chinese"}
 _SOURCES = {
     "truth": "A clip counts as good if it shows what the drawn clip of its pair shows: subject, motion, and scene.",
@@ -39,7 +41,13 @@ def introduction(evidence: Evidence, comparisons: Mapping[str, Comparison]) -> s
         f"<!-- Written by python -m evaluation report. -->\n\n{claim_sentence(evidence, comparisons)}\n\n{text} "
         "The same clips give the same page:\n\n"
         "```console\n"
-        f"$ python -m evaluation run --bundle BUNDLE --plan {plan.plan.name}.toml --out FOLDER\n"
+        f"$ python -m evaluation run --bundle BUNDLE --plan {_file_of(plan.plan.name)} --out FOLDER\n"
         "$ python -m evaluation report FOLDER\n"
         "```\n"
     )
+
+
+def _file_of(plan_name: str) -> str:
+    """The plan of this name in the repository, or a placeholder."""
+    known = _PLANS / f"{plan_name}.toml"
+    return known.relative_to(_PLANS.parent.parent).as_posix() if known.is_file() else "PLAN.toml"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from engine.analysis.diagnosis.clip_factors import FLAWLESS
 from engine.matching.success_factors import FAULTLESS
 from evaluation.record import ClipRecord
@@ -14,6 +16,7 @@ from evaluation.report.fits import Fits
 from evaluation.report.section import Picture, Section, missing
 from evaluation.report.wording import area_text, table
 from evaluation.statistics.area import Area, Clusters
+from export.calibrate.statistics import brier_score, expected_calibration_error
 
 WANTED_AREA = 0.85
 _BEFORE, _OF_CLIP, _COMBINED = KINDS
@@ -47,7 +50,7 @@ def metrics_section(evidence: Evidence, fits: Fits | None) -> Section:
         _Row(f"**{title}**", _COMBINED, clusters.area(chances), clusters.area_within(chances))
         for title, chances in (("figures before the clip", fits.pair), ("all figures", fits.clip))
     ]  # fmt: skip
-    text = _introduction(clips, labels) + _conclusion(combined)
+    text = _introduction(clips, labels) + _conclusion(combined, fits, labels)
     heads = ["figure", "known", "area, all clips", "area, clips of the same arm"]
     text += table(
         heads, [[row.name, row.kind, area_text(row.area), area_text(row.within)] for row in (*combined, *rows)]
@@ -68,13 +71,18 @@ def _introduction(clips: Sequence[ClipRecord], labels: Sequence[bool]) -> str:
     )
 
 
-def _conclusion(combined: Sequence[_Row]) -> str:
+def _conclusion(combined: Sequence[_Row], fits: Fits | None, labels: Sequence[bool]) -> str:
     areas = [row.area for row in combined if row.area is not None]
-    if not areas:
+    if not areas or fits is None:
         return "The combinations were not fitted: there are too few clips, or too few failed ones.\n\n"
     best = max(areas, key=lambda area: area.value)
     reached = "reaches" if best.value >= WANTED_AREA else "does not reach"
-    return f"The best combination has an area of {area_text(best)}; it {reached} the wanted {WANTED_AREA:g}.\n\n"
+    chances, outcomes = np.array(fits.clip), np.array(labels)
+    return (
+        f"The best combination has an area of {area_text(best)}; it {reached} the wanted {WANTED_AREA:g}. The chance "
+        f"by all figures has a Brier score of {brier_score(chances, outcomes):.3f} and a calibration error of "
+        f"{expected_calibration_error(chances, outcomes):.3f}.\n\n"
+    )
 
 
 def _figure_rows(
