@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from stillcue.v1 import match_pb2 as stillcue_dot_v1_dot_match__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astillcue/v1/attempts.proto\x12\x0bstillcue.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17stillcue/v1/match.proto\"m\n\x08\x41ttempts\x12\x15\n\rmaximum_count\x18\x01 \x01(\x05\x12\x13\n\x06\x61\x63\x63\x65pt\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12*\n\x06\x66rames\x18\x03 \x01(\x0e\x32\x1a.stillcue.v1.AttemptFramesB\t\n\x07_accept\"\xa0\x01\n\rAttemptResult\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0c\n\x04seed\x18\x02 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x08\x12-\n\x07success\x18\x04 \x01(\x0b\x32\x1c.stillcue.v1.SuccessEstimate\x12\x30\n\rwork_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"<\n\x0e\x41ttemptSupport\x12\x13\n\x0b\x61\x63\x63\x65pt_from\x18\x01 \x01(\x01\x12\x15\n\rmaximum_count\x18\x02 \x01(\x05*d\n\rAttemptFrames\x12\x1e\n\x1a\x41TTEMPT_FRAMES_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41TTEMPT_FRAMES_ALL\x10\x01\x12\x1b\n\x17\x41TTEMPT_FRAMES_ACCEPTED\x10\x02*\x99\x01\n\x0b\x41ttemptsEnd\x12\x1c\n\x18\x41TTEMPTS_END_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41TTEMPTS_END_ACCEPTED\x10\x01\x12\x1e\n\x1a\x41TTEMPTS_END_MAXIMUM_COUNT\x10\x02\x12\x19\n\x15\x41TTEMPTS_END_DEADLINE\x10\x03\x12\x16\n\x12\x41TTEMPTS_END_QUOTA\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astillcue/v1/attempts.proto\x12\x0bstillcue.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x17stillcue/v1/match.proto\"m\n\x08\x41ttempts\x12\x15\n\rmaximum_count\x18\x01 \x01(\x05\x12\x13\n\x06\x61\x63\x63\x65pt\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12*\n\x06\x66rames\x18\x03 \x01(\x0e\x32\x1a.stillcue.v1.AttemptFramesB\t\n\x07_accept\"\xa0\x01\n\rAttemptResult\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0c\n\x04seed\x18\x02 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x08\x12-\n\x07success\x18\x04 \x01(\x0b\x32\x1c.stillcue.v1.SuccessEstimate\x12\x30\n\rwork_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"<\n\x0e\x41ttemptSupport\x12\x13\n\x0b\x61\x63\x63\x65pt_from\x18\x01 \x01(\x01\x12\x15\n\rmaximum_count\x18\x02 \x01(\x05*d\n\rAttemptFrames\x12\x1e\n\x1a\x41TTEMPT_FRAMES_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41TTEMPT_FRAMES_ALL\x10\x01\x12\x1b\n\x17\x41TTEMPT_FRAMES_ACCEPTED\x10\x02*\xb4\x01\n\x0b\x41ttemptsEnd\x12\x1c\n\x18\x41TTEMPTS_END_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41TTEMPTS_END_ACCEPTED\x10\x01\x12\x1e\n\x1a\x41TTEMPTS_END_MAXIMUM_COUNT\x10\x02\x12\x19\n\x15\x41TTEMPTS_END_DEADLINE\x10\x03\x12\x16\n\x12\x41TTEMPTS_END_QUOTA\x10\x04\x12\x19\n\x15\x41TTEMPTS_END_DRAINING\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ATTEMPTFRAMES']._serialized_start=436
   _globals['_ATTEMPTFRAMES']._serialized_end=536
   _globals['_ATTEMPTSEND']._serialized_start=539
-  _globals['_ATTEMPTSEND']._serialized_end=692
+  _globals['_ATTEMPTSEND']._serialized_end=719
   _globals['_ATTEMPTS']._serialized_start=100
   _globals['_ATTEMPTS']._serialized_end=209
   _globals['_ATTEMPTRESULT']._serialized_start=212

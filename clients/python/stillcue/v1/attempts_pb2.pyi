@@ -23,6 +23,7 @@ class AttemptsEnd(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ATTEMPTS_END_MAXIMUM_COUNT: _ClassVar[AttemptsEnd]
     ATTEMPTS_END_DEADLINE: _ClassVar[AttemptsEnd]
     ATTEMPTS_END_QUOTA: _ClassVar[AttemptsEnd]
+    ATTEMPTS_END_DRAINING: _ClassVar[AttemptsEnd]
 ATTEMPT_FRAMES_UNSPECIFIED: AttemptFrames
 ATTEMPT_FRAMES_ALL: AttemptFrames
 ATTEMPT_FRAMES_ACCEPTED: AttemptFrames
@@ -31,6 +32,7 @@ ATTEMPTS_END_ACCEPTED: AttemptsEnd
 ATTEMPTS_END_MAXIMUM_COUNT: AttemptsEnd
 ATTEMPTS_END_DEADLINE: AttemptsEnd
 ATTEMPTS_END_QUOTA: AttemptsEnd
+ATTEMPTS_END_DRAINING: AttemptsEnd
 
 class Attempts(_message.Message):
     __slots__ = ("maximum_count", "accept", "frames")
