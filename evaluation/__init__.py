@@ -1,0 +1,1 @@
+"""Measures whether the match of picture and sentence decides the quality of clips."""
