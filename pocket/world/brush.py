@@ -29,19 +29,16 @@ def shade(colour: Rgb, amount: float) -> Rgb:
 
 def smooth(points: Sequence[Point], steps: int = 6) -> list[Point]:
     """Close `points` into a smooth outline (Catmull-Rom, `steps` pieces for each side)."""
-    knots = np.asarray(points)  # [n, 2]
-    outline: list[Point] = []
-    for index in range(len(knots)):
-        before, start, end, after = (knots[(index + k) % len(knots)] for k in (-1, 0, 1, 2))
-        for u in np.arange(steps) / steps:
-            point = 0.5 * (
-                2 * start
-                + (end - before) * u
-                + (2 * before - 5 * start + 4 * end - after) * u**2
-                + (3 * start - before - 3 * end + after) * u**3
-            )
-            outline.append((float(point[0]), float(point[1])))
-    return outline
+    start = np.asarray(points)[:, None]  # [n, 1, 2]
+    before, end, after = (np.roll(start, -k, axis=0) for k in (-1, 1, 2))
+    u = (np.arange(steps) / steps)[:, None]  # [steps, 1]
+    outline = 0.5 * (
+        2 * start
+        + (end - before) * u
+        + (2 * before - 5 * start + 4 * end - after) * u**2
+        + (3 * start - before - 3 * end + after) * u**3
+    )  # [n, steps, 2]
+    return [(x, y) for x, y in outline.reshape(-1, 2).tolist()]
 
 
 class Brush:
