@@ -21,7 +21,9 @@ POWER = 0.9
 
 _NORMAL = NormalDist()
 _TABLE_COUNTS = (25, 50, 100, 200, 400)
-_MOST_FOR_EXACT_POWER = 2000  # beyond it the normal approximation is close, and every pair of counts takes too much memory
+_MOST_FOR_EXACT_POWER = (
+    2000  # beyond it the normal approximation is close, and every pair of counts takes too much memory
+)
 
 
 def clips_per_arm(first: float, second: float, *, power: float = POWER, alpha: float = ALPHA) -> int:
@@ -56,7 +58,9 @@ def exact_power(first: float, second: float, clip_count: int, *, alpha: float = 
     return float(weights[rejects].sum())
 
 
-def lowest_rate_told_apart(first: float, clip_count: int, *, power: float = POWER, alpha: float = ALPHA) -> float | None:
+def lowest_rate_told_apart(
+    first: float, clip_count: int, *, power: float = POWER, alpha: float = ALPHA
+) -> float | None:
     """The nearest rate below ``first`` that ``clip_count`` clips an arm tell from it; None if there is none above 0."""
     low, high = 1e-9, first - 1e-9
     if power_of(first, low, clip_count, alpha=alpha) < power:
@@ -91,7 +95,7 @@ def _binomial(count: int, rate: float) -> NDArray[np.float64]:
         + k * math.log(rate) + (count - k) * math.log(1.0 - rate)
         for k in range(count + 1)
     ]  # fmt: skip
-    return np.exp(np.asarray(logs))
+    return np.exp(np.asarray(logs, dtype=np.float64))
 
 
 def _lines(first: float, second: float, power: float, alpha: float) -> Iterator[str]:

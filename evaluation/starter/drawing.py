@@ -1,4 +1,4 @@
-"""Draws the pictures that no photograph gives, at 832 x 480 or 480 x 832 pixels, with the painters of pocket's world."""
+"""Draws the pictures that no photograph gives, 832 x 480 or 480 x 832 pixels, with the painters of pocket's world."""
 
 from __future__ import annotations
 
