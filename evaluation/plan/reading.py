@@ -22,7 +22,6 @@ class RunPlan(BaseModel):
     plan: Plan
     bundle_name: str
     bundle_digest: str
-    runtime: str
     default_guidance_scale: float
     default_step_count: int
 

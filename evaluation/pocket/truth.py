@@ -27,8 +27,8 @@ _SCENE_KEPT_DB = 30.0  # what the autoencoder alone is asked to keep of drawn cl
 def judge(frames: Frames, spec: ClipSpec, told: Told, first_frame_psnr_db: float, *, with_ceiling: bool) -> Truth:
     """The truth of a clip. ``spec`` is the picture's; ``with_ceiling`` judges the drawn clip too.
 
-    With a single action the drawn clip shows the end of the motion, so that the last frame must show the subject's shape
-    and colour. Without one, or with several, no drawn clip tells where the subject ends: only its name counts.
+    With a single action the drawn clip shows the end of the motion, so that the last frame must show the subject's
+    shape and colour. Without one, or with several, no drawn clip tells where the subject ends: only its name counts.
     """
     drawn = render_clip(replace(spec, action=_reference_action(spec, told), light=told.light or "steady"))
     made_track, drawn_track = track_subject(frames, spec), track_subject(drawn.frames, spec)
