@@ -123,6 +123,7 @@ def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
 
 
 def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, plan: BundleMemoryPlan) -> Capabilities:
+    fitted = manifest.scorer.clip_success if manifest.scorer is not None else None
     return Capabilities(
         model_name=manifest.name,
         family=manifest.family,
@@ -144,4 +145,5 @@ def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, pla
         notices=(*manifest.notices, *(f"Not served here: {refusal}." for refusal in plan.refusals)),
         memory_budget_bytes=plan.budget_bytes,
         memory_plans=plan.plans,
+        accept_from=fitted.accept_from if fitted is not None else None,
     )

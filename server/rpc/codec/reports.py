@@ -35,7 +35,7 @@ def encode_match_report(report: MatchReport) -> match_pb2.MatchReport:
         basis=WIRE_BASES[report.basis],
         clauses=[_encode_clause(item) for item in report.clauses],
         action_plausibility=report.plausibility,
-        success=_encode_success(report.success) if report.success is not None else None,
+        success=encode_success(report.success) if report.success is not None else None,
         grounding=_encode_grounding(report.grounding) if report.grounding is not None else None,
         missing_nouns=[
             match_pb2.MissingNoun(span=_encode_span(noun.span), text=noun.text) for noun in report.missing_nouns
@@ -104,12 +104,17 @@ def _encode_clause(clause: ClauseScore) -> match_pb2.ClauseScore:
     )
 
 
-def _encode_success(success: SuccessEstimate) -> match_pb2.SuccessEstimate:
+def encode_success(success: SuccessEstimate) -> match_pb2.SuccessEstimate:
+    """A probability of success, with the figures that it depends on."""
     return match_pb2.SuccessEstimate(
         probability=success.probability,
         basis=WIRE_SUCCESS_BASES[success.basis],
         brier_score=success.brier_score,
         calibration_error=success.calibration_error,
+        factors=[
+            match_pb2.SuccessFactor(name=item.name, value=item.value, log_odds=item.log_odds)
+            for item in success.factors
+        ],
     )
 
 
