@@ -59,7 +59,7 @@ class JobMetrics(JobListener):
         """See ``JobListener``."""
         self._metrics.attempts.labels(ACCEPTED if result.is_accepted else REJECTED).inc()
         if end is not None:
-            self._metrics.attempts_ends.labels(end.value).inc()
+            self._metrics.attempts_stopped.labels(end.value).inc()
 
     def attempt_started(self, number: int) -> None:  # noqa: ARG002
         """See ``JobListener``."""

@@ -159,7 +159,7 @@ class Metrics:
         )
         self.clip_success = self._histogram(
             "stillcue_clip_success",
-            "Judged success of complete clips, a probability, of every attempt. Only where the bundle has a fit for it.",
+            "Judged success of complete clips, a probability, of each attempt. Only where the bundle has a fit for it.",
             buckets=_PROBABILITIES,
         )
         self.attempts = self._counter(
@@ -168,8 +168,8 @@ class Metrics:
             ("outcome",),
             (ACCEPTED, REJECTED),
         )
-        self.attempts_ends = self._counter(
-            "stillcue_attempts_ends_total",
+        self.attempts_stopped = self._counter(
+            "stillcue_attempts_stopped_total",
             "Jobs whose request allows several attempts, by the reason why no further one was made.",
             ("reason",),
             tuple(end.value for end in AttemptsEnd),

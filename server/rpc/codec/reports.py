@@ -57,8 +57,9 @@ def score_match_response(
 
 
 def shortened(report: match_pb2.MatchReport, max_byte_count: int) -> match_pb2.MatchReport:
-    """A report that keeps within a size: without the rewritten prompt, then without the last findings and clauses."""
+    """A report that keeps within a size: without factors and rewritten prompt, then without the last of each list."""
     if report.ByteSize() > max_byte_count:
+        report.success.ClearField("factors")
         report.prompt_report.ClearField("rewritten_prompt")
         report.prompt_report.ClearField("negative_prompt_additions")
     for items in (report.picture_report.findings, report.prompt_report.findings, report.missing_nouns, report.clauses):
@@ -112,7 +113,7 @@ def encode_success(success: SuccessEstimate) -> match_pb2.SuccessEstimate:
         brier_score=success.brier_score,
         calibration_error=success.calibration_error,
         factors=[
-            match_pb2.SuccessFactor(name=item.name, value=item.value, log_odds=item.log_odds)
+            match_pb2.SuccessFactor(name=item.name, value=item.value + 0.0, log_odds=item.log_odds + 0.0)  # no -0
             for item in success.factors
         ],
     )
