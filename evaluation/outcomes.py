@@ -1,5 +1,7 @@
-"""Writes the outcomes of a run for ``python -m export.calibrate --outcomes``: figures of each clip, and whether it is
-good."""
+"""Writes the outcomes of a run for ``python -m export.calibrate --outcomes``.
+
+An outcome holds the figures of a clip, and whether the clip is good.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.matching.score import LOGIT_LOSS, logistic
 from engine.api.prompt_report import Severity
+from engine.matching.score import LOGIT_LOSS, logistic
 from evaluation.labels import label
 from evaluation.plan.model import Arm
 from evaluation.plan.reading import RunPlan

@@ -19,10 +19,11 @@ RemedyName = Literal["match", "shorten", "picture", "guidance", "seed"]
 class Truth(BaseModel):
     """Comparison of a clip with the drawn clip of its pair.
 
-    ``subject``: the pictured subject is there in the last frame, with its shape and colour. ``motion``: the asked action
-    happened. ``light``: the asked change of light happened. ``scene``: the light is right and the scene beside the
-    subject is kept. ``found``: subject/colour recognised in the last frame; ``told_found``: it is the one that a wrong
-    sentence names, None for right ones. ``judge_ceiling``: ``subject`` of the drawn clip itself, where it was measured.
+    ``subject``: the pictured subject is there in the last frame, with its shape and colour. ``motion``: the asked
+    action happened. ``light``: the asked change of light happened. ``scene``: the light is right and the scene beside
+    the subject is kept. ``found``: subject/colour recognised in the last frame; ``told_found``: it is the one that a
+    wrong sentence names, None for right ones. ``judge_ceiling``: ``subject`` of the drawn clip itself, where it was
+    measured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,9 +63,10 @@ class ClipSettings(BaseModel):
 class ClipRecord(BaseModel):
     """One clip.
 
-    ``arm`` and ``index`` identify it. ``pair`` names what is pictured and asked for, equal for clips that must not be on
-    both sides of a held-out split. ``score``, ``verdict``, ``chance`` and ``pair_factors`` were known before the clip;
-    ``clip_factors``, ``clip_chance``, ``symptoms`` and ``remedies`` after it. ``redo_of``: arm and index of the failed clip that this one makes again with ``remedy``.
+    ``arm`` and ``index`` identify it. ``pair`` names what is pictured and asked for, equal for clips that must not be
+    on both sides of a held-out split. ``score``, ``verdict``, ``chance`` and ``pair_factors`` were known before the
+    clip; ``clip_factors``, ``clip_chance``, ``symptoms`` and ``remedies`` after it. ``redo_of``: arm and index of the
+    failed clip that this one makes again with ``remedy``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from engine.analysis.picture.report import report_picture
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities, Limits, SamplingDefaults
 from engine.api.errors import ScorerMissing
-from engine.api.events import Event
+from engine.api.events import Event, JobDone
 from engine.api.fields import Field
 from engine.api.job import ClipPlan, Job, PreparedJob, Settings
 from engine.api.match_report import MatchReport
-from engine.api.media import Image
+from engine.api.media import Image, Pixels
 from engine.api.picture_report import PictureReport
 from engine.bundle.manifest import Manifest
 from engine.cache import BoundedCache
@@ -77,6 +77,15 @@ class BundleEngine:
             raise RuntimeError("the engine is closed")
         return self._pipeline.generate(job, noise, Execution(self._runtime, cancel))
 
+    def review(self, job: PreparedJob, frames: Iterable[Pixels]) -> JobDone:
+        """Scores a job's pair and judges a clip of it that was made before, frames uint8 [H, W, 3] in order.
+
+        The result is that of ``generate`` but for times and memory; bundles whose fits changed judge anew with it.
+        """
+        if self._pipeline is None:
+            raise RuntimeError("the engine is closed")
+        return self._pipeline.review(job, frames, Execution(self._runtime, CancelFlag()))
+
     def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         """See ``Engine.score_match``."""
         if self._scorer is None:
@@ -125,6 +134,7 @@ def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
 
 
 def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, plan: BundleMemoryPlan) -> Capabilities:
+    fitted = manifest.scorer.clip_success if manifest.scorer is not None else None
     return Capabilities(
         model_name=manifest.name,
         family=manifest.family,
@@ -146,4 +156,5 @@ def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, pla
         notices=(*manifest.notices, *(f"Not served here: {refusal}." for refusal in plan.refusals)),
         memory_budget_bytes=plan.budget_bytes,
         memory_plans=plan.plans,
+        accept_from=fitted.accept_from if fitted is not None else None,
     )

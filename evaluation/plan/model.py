@@ -30,10 +30,10 @@ _STRICT = ConfigDict(frozen=True, extra="forbid")
 class PictureChange(BaseModel):
     """What is changed of the pictures of an arm.
 
-    For every source: ``jpeg_quality`` 1..100 stores the picture as JPEG; ``stretched`` or ``cropped`` bring a 3:2 part of
-    it to the clip's shape. For drawn pictures alone: ``size``, the subject's side as a share of the picture's;
-    ``off_centre``, the distance of the subject's centre from the middle as a share of the width; ``distractor``, a second
-    subject; ``lettering``, words on the scene.
+    For every source: ``jpeg_quality`` 1..100 stores the picture as JPEG; ``stretched`` or ``cropped`` bring a 3:2 part
+    of it to the clip's shape. For drawn pictures alone: ``size``, the subject's side as a share of the picture's;
+    ``off_centre``, the distance of the subject's centre from the middle as a share of the width; ``distractor``, a
+    second subject; ``lettering``, words on the scene.
     """
 
     model_config = _STRICT
@@ -60,8 +60,8 @@ class Arm(BaseModel):
     """One condition.
 
     ``sentence``: the kind of sentence for drawn pictures, or the ``arm`` of the pairs in a file. ``count``: number of
-    pairs; ``seeds``: clips of each pair with seeds one apart. ``right_remedy`` undoes what the arm does wrong; None: the
-    arm is not wrong. ``compare_with``: the arm without the fault. ``advice``: the advice that the arm breaks.
+    pairs; ``seeds``: clips of each pair with seeds one apart. ``right_remedy`` undoes what the arm does wrong; None:
+    the arm is not wrong. ``compare_with``: the arm without the fault. ``advice``: the advice that the arm breaks.
     ``untold``: why the model of this plan cannot tell about that advice. ``redo_of`` and ``remedy``: the arm makes the
     failed clips of another arm again.
     """

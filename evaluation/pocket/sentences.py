@@ -33,8 +33,8 @@ _MANY = 4
 class Told:
     """A sentence and what it asks for.
 
-    ``actions``: all of them must happen; empty: any motion will do. ``light`` None: the sentence does not tell. ``spec``:
-    the described clip, which differs from the pictured one for a sentence that does not match.
+    ``actions``: all of them must happen; empty: any motion will do. ``light`` None: the sentence does not tell.
+    ``spec``: the described clip, which differs from the pictured one for a sentence that does not match.
     """
 
     sentence: str
@@ -44,7 +44,7 @@ class Told:
 
 
 def tell(spec: ClipSpec, kind: SentenceKind, language: str, seed: int) -> Told | None:
-    """A sentence of this kind for the picture of ``spec``; None where the world has none. The seed picks the wording."""
+    """A sentence of this kind for the picture of ``spec``, None where the world has none. The seed picks the words."""
     if kind == "matched":
         return _captioned(spec, language, seed)
     if kind in _MISMATCHES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from pocket.evaluation.judgement import (
 )
 from pocket.evaluation.naming import name_subject
 from pocket.evaluation.tracking import Track, track_subject
-from pocket.world import ClipSpec, render_clip
+from pocket.world import Clip, ClipSpec, render_clip
 
 _SCENE_KEPT_DB = 30.0  # what the autoencoder alone is asked to keep of drawn clips (pocket/model/README.md)
 
@@ -27,11 +28,11 @@ _SCENE_KEPT_DB = 30.0  # what the autoencoder alone is asked to keep of drawn cl
 def judge(frames: Frames, spec: ClipSpec, told: Told, first_frame_psnr_db: float, *, with_ceiling: bool) -> Truth:
     """The truth of a clip. ``spec`` is the picture's; ``with_ceiling`` judges the drawn clip too.
 
-    With a single action the drawn clip shows the end of the motion, so that the last frame must show the subject's shape
-    and colour. Without one, or with several, no drawn clip tells where the subject ends: only its name counts.
+    With a single action the drawn clip shows the end of the motion, so that the last frame must show the subject's
+    shape and colour. Without one, or with several, no drawn clip tells where the subject ends: only its name counts.
     """
-    drawn = render_clip(replace(spec, action=_reference_action(spec, told), light=told.light or "steady"))
-    made_track, drawn_track = track_subject(frames, spec), track_subject(drawn.frames, spec)
+    drawn, drawn_track = _drawn(replace(spec, action=_reference_action(spec, told), light=told.light or "steady"))
+    made_track = track_subject(frames, spec)
     is_single = len(told.actions) == 1
     found = name_subject(frames[-1], made_track, spec)
     named = found == (spec.subject, spec.colour)
@@ -56,6 +57,13 @@ def judge(frames: Frames, spec: ClipSpec, told: Told, first_frame_psnr_db: float
     )
 
 
+@lru_cache(maxsize=16)
+def _drawn(spec: ClipSpec) -> tuple[Clip, Track]:
+    """The drawn clip of a spec and its track; the arms of a plan ask for the same ones again and again."""
+    clip = render_clip(spec)
+    return clip, track_subject(clip.frames, spec)
+
+
 def _reference_action(spec: ClipSpec, told: Told) -> str:
     return told.actions[0] if len(told.actions) == 1 else spec.action
 
@@ -63,8 +71,7 @@ def _reference_action(spec: ClipSpec, told: Told) -> str:
 def _is_done(action: str, spec: ClipSpec, made: Track, drawn: Track, *, is_single: bool) -> bool:
     if is_single:
         return is_motion_followed(made, drawn, action)
-    alone = render_clip(replace(spec, action=action, light="steady"))
-    return happened(action, made, track_subject(alone.frames, spec))
+    return happened(action, made, _drawn(replace(spec, action=action, light="steady"))[1])
 
 
 def _is_recognised(frames: Frames, track: Track, spec: ClipSpec) -> bool:

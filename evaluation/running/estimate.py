@@ -15,9 +15,9 @@ _DEFAULT_STEPS = 20
 class Estimate:
     """Time of the clips that are left. A clip takes time for its steps and for the rest; both are fitted."""
 
-    def __init__(self, plan: Plan, first: Sequence[Task], process_count: int) -> None:
+    def __init__(self, plan: Plan, first_count: int, process_count: int) -> None:
         self._remedy_count = sum(len(item.of) * len(item.remedies) for item in plan.remedy)
-        self._first_count = len(first)
+        self._first_count = first_count
         self._process_count = process_count
 
     def text(self, made: Sequence[ClipRecord], todo: Sequence[Task]) -> str:

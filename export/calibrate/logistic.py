@@ -1,7 +1,8 @@
-"""Logistic regression with an L2 penalty and signs that the weights must have, by SciPy's L-BFGS-B.
+"""Logistic regression with an L2 penalty and signs that the weights must have, by SciPy's truncated Newton method.
 
-With the penalty the problem is strictly convex, so that there is one optimum. Products are numpy's own, not those of a
-BLAS, whose threads sum in another order on another machine and wait for each other on a busy one.
+With the penalty the problem is strictly convex, so that there is one optimum. Neither the method nor the products use a
+BLAS: its threads sum in another order on another machine, and on a busy one they wait for each other, which made
+L-BFGS-B ten times as slow.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ def fit_signed_logistic(values: Values, labels: Labels, signs: Signs, penalty: f
         loss_and_gradient,
         np.zeros(design.shape[1]),
         jac=True,
-        method="L-BFGS-B",
+        method="TNC",
         bounds=[_BOUNDS[sign] for sign in (*signs.tolist(), 0)],
-        options={"maxiter": 2000, "ftol": 1e-13, "gtol": 1e-7},
+        options={"maxfun": 5000, "ftol": 1e-9, "gtol": 1e-6, "xtol": 1e-7},
     )
     weights = np.where(varies, found.x[:-1] / spread, 0.0)
     return LogisticModel(float(found.x[-1] - weights @ centre), weights)

@@ -28,7 +28,7 @@ class Distractor:
 
 @dataclass(frozen=True)
 class Framing:
-    """The part of the drawing that fills the picture, as fractions of its side; a part of another shape is stretched."""
+    """The part of the drawing that fills the picture, as fractions of its side. Stretches a part that is no square."""
 
     left: float = 0.0
     top: float = 0.0
