@@ -190,20 +190,20 @@ def test_what_lowers_a_chance_is_told_worst_first_and_in_words() -> None:
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
-        (stillcue.AttemptsEnd.DEADLINE, "another attempt would have taken longer than the call may"),
-        (stillcue.AttemptsEnd.QUOTA, "the requests per minute were used up"),
-        (stillcue.AttemptsEnd.DRAINING, "the server was shutting down"),
+        (attempts_pb2.ATTEMPTS_END_DEADLINE, "another attempt would have taken longer than the call may"),
+        (attempts_pb2.ATTEMPTS_END_QUOTA, "the requests per minute were used up"),
+        (attempts_pb2.ATTEMPTS_END_DRAINING, "the server was shutting down"),
     ],
 )
 def test_why_no_attempt_followed_is_told(
-    client: stillcue.Client, server: ScriptedServer, end: stillcue.AttemptsEnd, reason: str
+    client: stillcue.Client, server: ScriptedServer, end: attempts_pb2.AttemptsEnd, reason: str
 ) -> None:
     def one(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
         *earlier, last = two_attempts(request, context)
         yield from earlier
         del last.summary.attempts[1]
         last.summary.delivered_attempt = 1
-        last.summary.attempts_end = attempts_pb2.AttemptsEnd.Value(f"ATTEMPTS_END_{end.name}")
+        last.summary.attempts_end = end
         last.summary.success.CopyFrom(last.summary.attempts[0].success)
         yield last
 
