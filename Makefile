@@ -24,7 +24,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP) install --upgrade "pip>=25.1"
 	$(BIN)/python $(PIP) install -c constraints.txt torch
-	$(BIN)/python $(PIP) install -c constraints.txt -e ".[server,export,cli,heif,tensorrt,otel,video]" --group dev
+	$(BIN)/python $(PIP) install -c constraints.txt -e ".[server,export,evaluation,cli,heif,tensorrt,otel,video]" --group dev
 	touch $@
 
 demo: $(VENV)/.ready ## generate one clip through a real server: out/demo.mp4, .png, .json

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pocket.evaluation.figures import wilson_interval
+from export.calibrate.statistics import wilson_interval
 from pocket.evaluation.judgement import is_subject_kept, scene_psnr_db, subject_psnr_db
 from pocket.evaluation.mismatch import Mismatch, mismatched
 from pocket.evaluation.naming import name_subject, replace_subject, subject_distances
@@ -106,3 +106,4 @@ def test_wilson_interval_of_published_example() -> None:
     low, high = wilson_interval(8, 10)  # Newcombe 1998: 0.490 to 0.943
     assert low == pytest.approx(0.490, abs=1e-3)
     assert high == pytest.approx(0.943, abs=1e-3)
+    assert wilson_interval(0, 0) == (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Fits and measures of probabilities, in numpy.
+"""Fits and measures of probabilities and shares, in numpy.
 
 Sources: J. Platt, "Probabilistic outputs for support vector machines" (1999), for the fit and its smoothed targets;
 M. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning" (2015), for the calibration error.
@@ -6,6 +6,7 @@ M. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binnin
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ Labels = NDArray[np.bool_]
 BIN_COUNT = 10
 _ITERATIONS = 100
 _LARGEST_EXPONENT = 60.0
+_NORMAL_QUANTILE = 1.96
 
 
 @dataclass(frozen=True)
@@ -91,3 +93,13 @@ def reliability(chances: Values, labels: Labels) -> list[Bin]:
 def expected_calibration_error(chances: Values, labels: Labels) -> float:
     """Mean distance of predicted and observed over the bins, weighted by their counts."""
     return sum(item.count * abs(item.predicted - item.observed) for item in reliability(chances, labels)) / len(labels)
+
+
+def wilson_interval(hit_count: int, count: int) -> tuple[float, float]:
+    """The 95 % score interval (low, high) of a share (E. B. Wilson, 1927); (0, 1) for a count of 0."""
+    if not count:
+        return 0.0, 1.0
+    z2 = _NORMAL_QUANTILE**2
+    centre = (hit_count + z2 / 2) / (count + z2)
+    half = _NORMAL_QUANTILE / (count + z2) * math.sqrt(hit_count * (count - hit_count) / count + z2 / 4)
+    return max(0.0, centre - half), min(1.0, centre + half)

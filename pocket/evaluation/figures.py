@@ -1,15 +1,14 @@
 """Statistics over evaluated clips: shares with confidence intervals, and means."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from export.calibrate.statistics import wilson_interval
 from pocket.evaluation.clips import Outcome
 
 Figures = dict[str, float | int | list[float] | None]
 
-_NORMAL_QUANTILE = 1.96
 _MEASURES: dict[str, Callable[[Outcome], bool]] = {
     "motion_followed": lambda outcome: outcome.motion_followed,
     "light_followed": lambda outcome: outcome.light_followed,
@@ -38,14 +37,6 @@ def summarise(outcomes: Sequence[Outcome], pairs: Sequence[tuple[Outcome, Outcom
 
 def _told(outcome: Outcome) -> tuple[str, str]:
     return outcome.told.subject, outcome.told.colour
-
-
-def wilson_interval(hit_count: int, count: int) -> tuple[float, float]:
-    """Return the 95 % score interval (low, high) of a share (E. B. Wilson, 1927)."""
-    z2 = _NORMAL_QUANTILE**2
-    centre = (hit_count + z2 / 2) / (count + z2)
-    half = _NORMAL_QUANTILE / (count + z2) * math.sqrt(hit_count * (count - hit_count) / count + z2 / 4)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _share(name: str, hits: Sequence[bool]) -> Figures:

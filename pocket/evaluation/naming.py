@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +57,7 @@ def _difference(pixels: NDArray[np.float64], backdrop: NDArray[np.float64], trac
 
     The candidate's own size and place are measured by the same tracker, so that its shadow counts on both sides.
     """
-    place = _draw(candidate, backdrop)[1]
-    size = candidate.size * float(track.size[-1]) / max(place.size, 1e-3)
+    size = candidate.size * float(track.size[-1]) / max(_tracked_size(candidate), 1e-3)
     resized = replace(candidate, size=float(np.clip(size, _SMALLEST_SIZE, _LARGEST_SIZE)))
     drawn, place = _draw(resized, backdrop)
     side = place.mask.shape[0]
@@ -65,6 +65,12 @@ def _difference(pixels: NDArray[np.float64], backdrop: NDArray[np.float64], trac
     moved = np.roll(place.mask, shift, axis=(0, 1))
     painted = np.where(moved[..., None], np.roll(drawn, shift, axis=(0, 1)), backdrop)
     return float(np.abs(painted - pixels)[moved | track.masks[-1]].mean())
+
+
+@lru_cache(maxsize=1024)
+def _tracked_size(candidate: ClipSpec) -> float:
+    """Return the size that the tracker measures of a drawn candidate, in the light that the candidate has."""
+    return _draw(candidate, apply_light(render_backdrop(candidate), candidate.start_light))[1].size
 
 
 def _draw(candidate: ClipSpec, backdrop: NDArray[np.float64]) -> tuple[NDArray[np.float64], Place]:

@@ -6,7 +6,7 @@ Imports no torch.
 from pocket.world.captions import LANGUAGES, caption, scene_caption, still_caption
 from pocket.world.motion import Motion, plan_motion
 from pocket.world.render import Clip, apply_light, render_backdrop, render_clip, render_picture, render_still
-from pocket.world.spec import ClipSpec, is_held_out, list_combinations, sample_spec
+from pocket.world.spec import ClipSpec, Distractor, Framing, is_held_out, list_combinations, sample_spec
 from pocket.world.vocabulary import (
     ACTIONS,
     COLOURS,
@@ -33,6 +33,8 @@ __all__ = [
     "SUBJECTS",
     "Clip",
     "ClipSpec",
+    "Distractor",
+    "Framing",
     "Motion",
     "apply_light",
     "caption",

@@ -29,29 +29,37 @@ def shade(colour: Rgb, amount: float) -> Rgb:
 
 def smooth(points: Sequence[Point], steps: int = 6) -> list[Point]:
     """Close `points` into a smooth outline (Catmull-Rom, `steps` pieces for each side)."""
-    knots = np.asarray(points)  # [n, 2]
-    outline: list[Point] = []
-    for index in range(len(knots)):
-        before, start, end, after = (knots[(index + k) % len(knots)] for k in (-1, 0, 1, 2))
-        for u in np.arange(steps) / steps:
-            point = 0.5 * (
-                2 * start
-                + (end - before) * u
-                + (2 * before - 5 * start + 4 * end - after) * u**2
-                + (3 * start - before - 3 * end + after) * u**3
-            )
-            outline.append((float(point[0]), float(point[1])))
-    return outline
+    start = np.asarray(points)[:, None]  # [n, 1, 2]
+    before, end, after = (np.roll(start, -k, axis=0) for k in (-1, 1, 2))
+    u = (np.arange(steps) / steps)[:, None]  # [steps, 1]
+    outline = 0.5 * (
+        2 * start
+        + (end - before) * u
+        + (2 * before - 5 * start + 4 * end - after) * u**2
+        + (3 * start - before - 3 * end + after) * u**3
+    )  # [n, steps, 2]
+    return [(x, y) for x, y in outline.reshape(-1, 2).tolist()]
 
 
 class Brush:
-    """Draws shapes of one subject on a transparent layer of LAYER_PX squared."""
+    """Draws shapes of one subject on a transparent layer.
 
-    def __init__(self, centre_x: float, centre_y: float, size: float, side: float) -> None:
-        self.layer = Image.new("RGBA", (LAYER_PX, LAYER_PX), (0, 0, 0, 0))
+    `layer_px` is the layer's width and height, by default LAYER_PX squared; the centre is given in fractions of them,
+    the size in a fraction of the shorter one.
+    """
+
+    def __init__(
+        self,
+        centre_x: float,
+        centre_y: float,
+        size: float,
+        side: float,
+        layer_px: tuple[int, int] = (LAYER_PX, LAYER_PX),
+    ) -> None:
+        self.layer = Image.new("RGBA", layer_px, (0, 0, 0, 0))
         self._draw = ImageDraw.Draw(self.layer)
-        self._centre_px = (centre_x * LAYER_PX, centre_y * LAYER_PX)
-        self._size_px = size * LAYER_PX
+        self._centre_px = (centre_x * layer_px[0], centre_y * layer_px[1])
+        self._size_px = size * min(layer_px)
         sign = 1.0 if side >= 0 else -1.0
         self._side = sign * max(abs(side), _THINNEST_SIDE)
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from pocket.world.backdrop import framed, paint_backdrop
 from pocket.world.brush import LAYER_PX, SUPERSAMPLING, Brush
 from pocket.world.motion import Motion, plan_motion
-from pocket.world.scenery import paint_scene
 from pocket.world.spec import ClipSpec
 from pocket.world.subjects import PAINTERS
 from pocket.world.vocabulary import COLOURS, FRAME_COUNT, SUBJECTS
@@ -37,7 +37,7 @@ class Clip:
 def render_clip(spec: ClipSpec) -> Clip:
     """Draw all frames of a clip."""
     motion = plan_motion(spec)
-    backdrop = paint_scene(spec.scene, spec.scenery_seed)
+    backdrop = paint_backdrop(spec)
     drawn = [_render_frame(spec, motion, backdrop, index) for index in range(FRAME_COUNT)]
     frames, masks = zip(*drawn, strict=True)
     return Clip(spec, np.stack(frames), np.stack(masks), motion)
@@ -45,18 +45,17 @@ def render_clip(spec: ClipSpec) -> Clip:
 
 def render_picture(spec: ClipSpec, frame_index: int = 0) -> NDArray[np.uint8]:
     """Draw one frame: [height, width, 3] uint8."""
-    backdrop = paint_scene(spec.scene, spec.scenery_seed)
-    return _render_frame(spec, plan_motion(spec), backdrop, frame_index)[0]
+    return _render_frame(spec, plan_motion(spec), paint_backdrop(spec), frame_index)[0]
 
 
 def render_still(spec: ClipSpec) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Draw the first frame and its mask: [height, width, 3] uint8 and [height, width] in 0..1."""
-    return _render_frame(spec, plan_motion(spec), paint_scene(spec.scene, spec.scenery_seed), 0)
+    return _render_frame(spec, plan_motion(spec), paint_backdrop(spec), 0)
 
 
 def render_backdrop(spec: ClipSpec) -> NDArray[np.float64]:
     """Draw the scene without its subject and without any change of light: [height, width, 3] in 0..1."""
-    backdrop = paint_scene(spec.scene, spec.scenery_seed).reduce(SUPERSAMPLING)
+    backdrop = framed(paint_backdrop(spec), spec.framing).reduce(SUPERSAMPLING)
     return np.asarray(backdrop, dtype=np.float64) / 255.0
 
 
@@ -72,8 +71,9 @@ def _render_frame(
     brush = Brush(x, y, size, float(motion.side[index]))
     PAINTERS[spec.subject](brush, COLOURS[spec.colour], float(motion.phase[index]))
     picture.paste(brush.layer, mask=brush.layer)
-    small = np.asarray(picture.reduce(SUPERSAMPLING), dtype=np.float64) / 255.0
-    mask = np.asarray(brush.layer.getchannel("A").reduce(SUPERSAMPLING), dtype=np.float32) / 255.0
+    small = np.asarray(framed(picture, spec.framing).reduce(SUPERSAMPLING), dtype=np.float64) / 255.0
+    shape = framed(brush.layer.getchannel("A"), spec.framing)
+    mask = np.asarray(shape.reduce(SUPERSAMPLING), dtype=np.float32) / 255.0
     lit = apply_light(small, float(motion.light[index]))
     return np.round(lit * 255.0).astype(np.uint8), mask
 

@@ -16,6 +16,27 @@ _HELD_OUT_ONE_IN = 10
 
 
 @dataclass(frozen=True)
+class Distractor:
+    """A second subject that stands still in the scene, behind the first; places and size as in `ClipSpec`."""
+
+    subject: str
+    colour: str
+    centre_x: float
+    centre_y: float
+    size: float
+
+
+@dataclass(frozen=True)
+class Framing:
+    """The part of the drawing that fills the picture, as fractions of its side. Stretches a part that is no square."""
+
+    left: float = 0.0
+    top: float = 0.0
+    right: float = 1.0
+    low: float = 1.0
+
+
+@dataclass(frozen=True)
 class ClipSpec:
     """Everything that determines a clip: the same spec always gives the same pixels."""
 
@@ -37,6 +58,10 @@ class ClipSpec:
     start_light: float
     """Light at the start: -1 dark, 0 as painted, +1 glaring."""
     scenery_seed: int
+    distractor: Distractor | None = None
+    lettering: str = ""
+    """Words across the top of the picture, on the scene."""
+    framing: Framing = Framing()
 
     @property
     def combination(self) -> Combination:

@@ -1,0 +1,1 @@
+"""Makes clips: with a bundle in this process, or with a server."""

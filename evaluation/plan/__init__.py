@@ -1,0 +1,1 @@
+"""The plan of an evaluation: arms, pairs, seeds and settings, as data."""

@@ -1,0 +1,1 @@
+"""Figures of the page, drawn with Matplotlib. All have a white ground, so that dark pages show them as well."""

@@ -1,0 +1,100 @@
+"""The chance of success before the clip: the prior, the held-out fit, and the chance that the clips were stated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+import numpy as np
+
+from evaluation.outcomes import prior_chance
+from evaluation.plan.model import Arm
+from evaluation.report.drawing.reliability import draw_reliability
+from evaluation.report.evidence import Evidence
+from evaluation.report.fits import Fits
+from evaluation.report.section import Picture, Section, missing
+from evaluation.report.wording import NO_FIGURE, listed, percent, rate_text, share_text, table
+from evaluation.statistics.share import Share
+from export.calibrate.statistics import brier_score, expected_calibration_error, reliability
+
+_GOOD = "good"
+TOO_LOW, TOO_HIGH = "too low", "too high"
+
+
+def chance_section(evidence: Evidence, fits: Fits | None) -> Section:
+    """Errors of the chances over all clips, and stated chance against measured success in each arm."""
+    name = "Chance of success before the clip"
+    clips = evidence.judged
+    if not clips:
+        return missing(name, "no clip is labelled.")
+    labels = np.array([evidence.is_success(clip) for clip in clips])
+    columns: dict[str, Sequence[float]] = {"the article's prior": [prior_chance(clip) for clip in clips]}
+    if fits is not None:
+        columns["fitted here, held out by pair"] = fits.pair
+    if any(clip.chance_basis != "article_prior" for clip in clips):
+        columns["stated by the bundle, whose fit may have seen these pairs"] = [clip.chance for clip in clips]
+    base = float(labels.mean())
+    columns["the base rate for all"] = [base] * len(clips)
+    rows = [
+        [
+            title,
+            _error(brier_score(np.array(chances), labels)),
+            _error(expected_calibration_error(np.array(chances), labels)),
+        ]
+        for title, chances in columns.items()
+    ]
+    text = (
+        f"{len(clips)} clips, of which {percent(base)} succeed. Brier score: mean squared error of the chance; "
+        "calibration error: mean distance of chance and success over ten bins.\n\n"
+        + table(["chance", "Brier score", "calibration error"], rows)
+        + "\n"
+        + _by_arm(evidence, fits)
+    )
+    curves = {
+        title: reliability(np.array(columns[title]), labels) for title in list(columns)[: 1 if fits is None else 2]
+    }
+    return Section(name, text, [Picture("reliability", "Stated chance and measured success", draw_reliability(curves))])
+
+
+def _by_arm(evidence: Evidence, fits: Fits | None) -> str:
+    """One row for each arm: its verdicts, its chances, and whether the stated chance contradicts the measured rate."""
+    held_out: Mapping[tuple[str, int], float] = (
+        {} if fits is None else dict(zip((clip.key for clip in evidence.judged), fits.pair, strict=True))
+    )
+    rows = [_arm_row(arm, evidence, held_out) for arm in evidence.arms]
+    low = [row[0] for row in rows if row[-1].endswith(TOO_LOW)]
+    defect = f"It is {TOO_LOW} in {len(low)} arms: {listed(low)}." if low else f"It is {TOO_LOW} in no arm."
+    heads = ["arm", "verdict good", "stated chance", "prior", "held-out fit", "success", "chance stated with good"]
+    return (
+        "Means for each arm. The last column compares the chance that was stated with the verdict *good* with the "
+        f"interval of the arm's success; one that is {TOO_LOW} is a defect. {defect}\n\n{table(heads, rows)}"
+    )
+
+
+def _arm_row(arm: Arm, evidence: Evidence, held_out: Mapping[tuple[str, int], float]) -> list[str]:
+    clips = evidence.of(arm.id)
+    fitted = [held_out[clip.key] for clip in clips if clip.key in held_out]
+    good = [clip.chance for clip in clips if clip.verdict == _GOOD]
+    return [
+        arm.title,
+        rate_text(Share.of(clip.verdict == _GOOD for clip in clips)),
+        percent(fmean(clip.chance for clip in clips)),
+        percent(fmean(prior_chance(clip) for clip in clips)),
+        percent(fmean(fitted)) if fitted else NO_FIGURE,
+        share_text(evidence.success(arm.id)),
+        judgement_of(good, evidence.success(arm.id)),
+    ]
+
+
+def judgement_of(chances: Sequence[float], success: Share) -> str:
+    """Where the mean of chances lies against the interval of a measured share."""
+    if not chances or not success.count:
+        return NO_FIGURE
+    mean, (low, high) = fmean(chances), success.interval
+    if mean < low:
+        return f"{percent(mean)}, {TOO_LOW}"
+    return f"{percent(mean)}, {TOO_HIGH if mean > high else 'in the interval'}"
+
+
+def _error(value: float) -> str:
+    return f"{value:.3f}"
