@@ -56,7 +56,7 @@ def measured_reasons(
         loss = -log_odds.get(name, 0.0)
         if loss > 0.0:
             yield Reason(kind, loss, name)
-    if SymptomKind.BURNT_COLOURS in symptoms and figures["guidance_above"] > 0.0:
+    if SymptomKind.BURNT_COLOURS in symptoms and figures.get("guidance_above", 0.0) > 0.0:
         yield Reason(RemedyKind.GUIDANCE, _SEEN_IN_CLIP, "guidance_above")
     if SymptomKind.FIRST_FRAME in symptoms:
         yield Reason(RemedyKind.PICTURE, _SEEN_IN_CLIP, "first_frame")

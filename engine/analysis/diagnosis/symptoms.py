@@ -8,13 +8,27 @@ from engine.analysis.diagnosis.clip_factors import CLEAN_PSNR_DB
 from engine.api.diagnosis import SymptomKind
 from engine.bundle.diagnosis_spec import DiagnosisSpec
 
+SYMPTOM_FIGURES = frozenset(
+    {
+        "largest_change",
+        "mean_change",
+        "subject_drift",
+        "first_score",
+        "last_score",
+        "dynamic_degree",
+        "burnt_gain",
+        "first_frame_noise",
+    }
+)
+"""Figures of a clip that the symptoms depend on."""
+
 
 def symptom_kinds(
     figures: Mapping[str, float], spec: DiagnosisSpec, *, has_action: bool, chance: float | None
 ) -> Iterator[SymptomKind]:
     """The symptoms, most serious first. ``chance``: the clip's judged success, None without a fit.
 
-    ``figures``: those of ``clip_factors``, and the pair's ``score`` if the pair was scored.
+    ``figures``: ``SYMPTOM_FIGURES``, and the pair's ``score`` if the pair was scored.
     """
     is_still = figures["dynamic_degree"] < spec.still_below
     if figures["largest_change"] > max(spec.cut_above, spec.cut_factor * figures["mean_change"]):
