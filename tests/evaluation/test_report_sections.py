@@ -145,7 +145,7 @@ def test_few_clips_are_not_fitted(tmp_path: Path) -> None:
 def test_arms_without_failures_and_with_one_outcome(tmp_path: Path) -> None:
     evidence = evidence_of(tmp_path / "run", [MATCHED, _WRONG], [*clips("matched", 3, 3), *clips("wrong", 3, 3)])
     assert "all clips have the same outcome" in metrics_section(evidence, None).text
-    assert rows_of(diagnosis_section(evidence).text)["wrong subject"] == ["match", "0", "–", "–", "0 % (0 to 56)"]
+    assert rows_of(diagnosis_section(evidence, None).text)["wrong subject"] == ["match", "0", "–", "–", "0 % (0 to 56)"]
     assert "no failed clip was made again" in remedies_section(evidence, remedy_effects(evidence)).text
 
 
@@ -156,7 +156,7 @@ def test_sections_without_their_arms_say_what_is_missing(tmp_path: Path) -> None
         guidance_section(evidence),
         steps_section(evidence),
         pictures_section(evidence, {}),
-        diagnosis_section(evidence),
+        diagnosis_section(evidence, None),
     ]
     assert [section.text.startswith("Not measured: ") for section in sections] == [True] * 5
     assert [section.pictures for section in sections] == [()] * 5

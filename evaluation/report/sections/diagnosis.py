@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from evaluation.plan.model import Arm
 from evaluation.record import ClipRecord
 from evaluation.report.evidence import Evidence
+from evaluation.report.fits import Fits
 from evaluation.report.section import Section, missing
 from evaluation.report.wording import share_text, table
 from evaluation.statistics.share import NOTHING, Share
 
 
-def diagnosis_section(evidence: Evidence) -> Section:
-    """Totals, then one row for each arm with a fault that a remedy undoes."""
+def diagnosis_section(evidence: Evidence, fits: Fits | None) -> Section:
+    """Totals, those of a refit on these clips, then one row for each arm with a fault that a remedy undoes."""
     name = "Diagnosis after the clip"
     faulty = [arm for arm in evidence.arms if arm.right_remedy is not None]
     if not faulty or evidence.matched is None:
@@ -33,7 +34,8 @@ def diagnosis_section(evidence: Evidence) -> Section:
     text = (
         "The right remedy undoes what the arm does wrong. A clip without symptoms has no remedy and counts as "
         "missed.\n\n"
-        + table(["", "clips", "wanted"], totals)
+        + table(["as told with the clips", "clips", "wanted"], totals)
+        + _refitted(fits)
         + "\n"
         + table(
             ["arm", "right remedy", "failed", "any symptom", "right remedy first", "symptoms on good clips"],
@@ -41,6 +43,27 @@ def diagnosis_section(evidence: Evidence) -> Section:
         )
     )
     return Section(name, text)
+
+
+def _refitted(fits: Fits | None) -> str:
+    """Totals of the diagnosis whose thresholds and weights are fitted on these clips, held out by pair."""
+    if fits is None or fits.diagnosis is None:
+        return "\nToo few clips to fit the thresholds of the diagnosis.\n"
+    fitted, remedies = fits.diagnosis["fitted"], fits.diagnosis["remedies"]
+    rows = [
+        ["failed clips of arms with a fault: right remedy first", _counted(remedies["all"]), "80 %"],
+        ["of those with a symptom: right remedy first", _counted(remedies["with_symptom"]), ""],
+        ["failed clips without a symptom (misses)", _counted(fitted["misses"]), ""],
+        ["good clips of arms without a fault: any symptom (false alarms)", _counted(fitted["false_alarms"]), "5 %"],
+        *([f"`{kind}` on good clips of arms without a fault", _counted(item["false_alarms"]), ""]
+          for kind, item in fitted["by_symptom"].items() if item["false_alarms"]["hit_count"]),
+    ]  # fmt: skip
+    return "\n" + table(["refitted on these clips, held out by pair", "clips", "wanted"], rows)
+
+
+def _counted(item: Mapping[str, int]) -> str:
+    """A share as ``export.calibrate`` counts it."""
+    return share_text(Share(item["hit_count"], item["count"]))
 
 
 def failed_clips(evidence: Evidence, arm: Arm) -> list[ClipRecord]:
