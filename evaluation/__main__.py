@@ -1,4 +1,4 @@
-"""``python -m evaluation run --bundle B --plan PLAN.toml --out FOLDER [--server HOST:PORT]``, then ``report FOLDER``."""
+"""``python -m evaluation run --bundle B --plan PLAN.toml --out FOLDER``, then ``python -m evaluation report FOLDER``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from engine.api.errors import BundleInvalid
 from engine.bundle.folder import read_manifest
 from engine.host.processors import Processors
 from evaluation.errors import EvaluationError
-from evaluation.plan.reading import RunPlan, keep_run_plan, read_plan
+from evaluation.plan.model import Plan
+from evaluation.plan.reading import RunPlan, keep_run_plan, read_plan, read_run_plan
+from evaluation.running.judging import judge_run
+from evaluation.running.kept_clips import CLIPS_FOLDER
 from evaluation.running.runner import run
 from evaluation.running.worker import WorkerSettings
 
@@ -43,29 +46,54 @@ def _parser() -> argparse.ArgumentParser:
     run_parser.add_argument("--keep-clips", action="store_true", help="keep the frames too, in OUT/clips")
     run_parser.add_argument("--estimate", action="store_true", help="make one clip, print the estimate and stop")
     run_parser.set_defaults(command=_run)
+    judge_parser = commands.add_parser("judge", help="judge the kept clips of a run again, with a bundle that changed")
+    judge_parser.add_argument("folder", type=Path, help="folder of a run with --keep-clips")
+    judge_parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
+    judge_parser.add_argument("--plan", type=Path, help="plan whose texts replace those of the run")
+    judge_parser.add_argument("--jobs", type=int, help="clips at a time (default: the processors)")
+    judge_parser.set_defaults(command=_judge)
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
     plan = read_plan(options.plan)
-    manifest, digest = read_manifest(options.bundle)
-    run_plan = RunPlan(
-        plan=plan,
-        bundle_name=manifest.name,
-        bundle_digest=digest,
-        default_guidance_scale=manifest.guidance.scale,
-        default_step_count=manifest.schedule.step_count,
-    )
+    run_plan = _run_plan(plan, options.bundle)
     keep_run_plan(options.out, run_plan)
     settings = WorkerSettings(
         plan=plan,
         plan_folder=options.plan.parent,
         bundle=options.bundle,
         server=options.server,
-        clips_folder=options.out / "clips" if options.keep_clips else None,
+        clips_folder=options.out / CLIPS_FOLDER if options.keep_clips else None,
     )
     run(run_plan, settings, options.out, options.jobs or _processes(), say=_say, only_estimate=options.estimate)
     return 0
+
+
+def _judge(options: argparse.Namespace) -> int:
+    plan = read_plan(options.plan) if options.plan else read_run_plan(options.folder).plan
+    if plan.pairs is not None and options.plan is None:
+        raise EvaluationError(f"{options.folder}: the pictures lie beside the plan; name the plan with --plan")
+    settings = WorkerSettings(
+        plan=plan,
+        plan_folder=options.plan.parent if options.plan else Path(),
+        bundle=options.bundle,
+        server=None,
+        clips_folder=options.folder / CLIPS_FOLDER,
+    )
+    judge_run(_run_plan(plan, options.bundle), settings, options.folder, options.jobs or _processes(), say=_say)
+    return 0
+
+
+def _run_plan(plan: Plan, bundle: Path) -> RunPlan:
+    manifest, digest = read_manifest(bundle)
+    return RunPlan(
+        plan=plan,
+        bundle_name=manifest.name,
+        bundle_digest=digest,
+        default_guidance_scale=manifest.guidance.scale,
+        default_step_count=manifest.schedule.step_count,
+    )
 
 
 def _processes() -> int:

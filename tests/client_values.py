@@ -57,6 +57,7 @@ CLIP: list[stillcue.Event] = [
         warnings=("soft picture", "dark frames"),
         frame_matches=(stillcue.FrameMatch(4, 50.0),),
         diagnosis=DIAGNOSIS,
+        success=stillcue.SuccessEstimate(0.75, stillcue.SuccessBasis.MEASURED, None, None),
     ),
 ]
 
@@ -71,6 +72,7 @@ CAPABILITIES = stillcue.Capabilities(
     frame_encodings=(stillcue.FrameEncoding.RAW_RGB, stillcue.FrameEncoding.PNG),
     notices=("plain colours",),
     video_codecs=(stillcue.VideoCodec.AV1, stillcue.VideoCodec.H264),
+    attempts=stillcue.AttemptSupport(0.625, 8),
     memory_budget_bytes=24_159_191_040,
     memory_plans=(
         stillcue.MemoryPlan(

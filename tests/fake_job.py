@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.duration_pb2 import Duration
 
-from stillcue.v1 import diagnosis_pb2, generate_pb2, media_pb2
+from stillcue.v1 import diagnosis_pb2, generate_pb2, match_pb2, media_pb2
 from tests.fake_match_messages import REPORT
 from tests.serving import PROMPT, REQUEST_ID
 
@@ -50,27 +50,34 @@ Response = generate_pb2.GenerateResponse
 
 
 def stage_started(stage: generate_pb2.Stage) -> Response:
-    return Response(stage_started=generate_pb2.StageStarted(stage=stage))
+    return Response(attempt=1, stage_started=generate_pb2.StageStarted(stage=stage))
 
 
 def denoise_progress(step: int, expert: generate_pb2.Expert) -> Response:
     return Response(
+        attempt=1,
         denoise_progress=generate_pb2.DenoiseProgress(
             completed_step_count=step, step_count=4, expert=expert, step_duration=Duration(seconds=1)
-        )
+        ),
     )
 
 
 def raw_frame(index: int, seed: int = 7) -> Response:
     return Response(
+        attempt=1,
         frame=generate_pb2.Frame(
             index=index,
             encoding=media_pb2.FRAME_ENCODING_RAW_RGB,
             data=bytes((seed + index, index, len(PROMPT))) * 32 * 32,
             width_px=32,
             height_px=32,
-        )
+        ),
     )
+
+
+def success(seed: int) -> match_pb2.SuccessEstimate:
+    """The judged success of the fake engine's clip."""
+    return match_pb2.SuccessEstimate(probability=seed % 10 / 10, basis=match_pb2.SUCCESS_BASIS_MEASURED)
 
 
 def expected_stream(seed: int = 7, request_id: str = REQUEST_ID) -> list[Response]:
@@ -85,7 +92,7 @@ def expected_stream(seed: int = 7, request_id: str = REQUEST_ID) -> list[Respons
             )
         ),
         stage_started(generate_pb2.STAGE_MATCH),
-        Response(match_report=REPORT),
+        Response(attempt=1, match_report=REPORT),
         stage_started(generate_pb2.STAGE_ENCODE_TEXT),
         stage_started(generate_pb2.STAGE_ENCODE_IMAGE),
         stage_started(generate_pb2.STAGE_DENOISE),
@@ -117,6 +124,8 @@ def expected_stream(seed: int = 7, request_id: str = REQUEST_ID) -> list[Respons
                         vbench_like_dynamic_degree=1.0, motion_speed=0.5, vbench_like_temporal_flicker=1.0
                     ),
                 ),
+                success=success(seed),
+                delivered_attempt=1,
             )
         ),
     ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from engine.matching.success_factors import FAULTLESS
 from stillcue.v1 import match_pb2, media_pb2, picture_report_pb2, prompt_report_pb2
 
 _SUBJECT_BOX = media_pb2.Box(left_px=8, top_px=8, width_px=16, height_px=16)
+_FIGURES = {**FAULTLESS, "score": 0.6, "subject": 0.6, "action": 0.6, "coverage_lack": 0.6 - 0.5}  # none is fitted
 REPORT = match_pb2.MatchReport(  # "a red fox turns its head": six words
     score=60.0,
     verdict=match_pb2.MATCH_VERDICT_DOUBTFUL,
@@ -36,6 +38,7 @@ REPORT = match_pb2.MatchReport(  # "a red fox turns its head": six words
     success=match_pb2.SuccessEstimate(
         probability=0.8974861705090595,  # 1 / (1 + e^(0.156 - 3.876 · 0.6))
         basis=match_pb2.SUCCESS_BASIS_ARTICLE_PRIOR,
+        factors=[match_pb2.SuccessFactor(name=name, value=value) for name, value in _FIGURES.items()],
     ),
     grounding=match_pb2.Grounding(
         box=_SUBJECT_BOX, coverage=0.5, strict_coverage=0.25, center_x=0.5, center_y=0.5, center_offset=0.0

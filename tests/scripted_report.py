@@ -30,7 +30,14 @@ REPORT_MESSAGE = match_pb2.MatchReport(  # of "A boat leaves the harbour, make i
     ],
     action_plausibility=0.5,
     success=match_pb2.SuccessEstimate(
-        probability=0.875, basis=match_pb2.SUCCESS_BASIS_MEASURED, brier_score=0.125, calibration_error=0.0625
+        probability=0.875,
+        basis=match_pb2.SUCCESS_BASIS_MEASURED,
+        brier_score=0.125,
+        calibration_error=0.0625,
+        factors=[
+            match_pb2.SuccessFactor(name="subject", value=0.5, log_odds=-0.0625),
+            match_pb2.SuccessFactor(name="guidance_above", value=0.25, log_odds=-1.5),
+        ],
     ),
     grounding=match_pb2.Grounding(
         box=media_pb2.Box(left_px=1, top_px=2, width_px=3, height_px=4),
@@ -111,7 +118,13 @@ REPORT = stillcue.MatchReport(
         ),
     ),
     action_plausibility=0.5,
-    success=stillcue.SuccessEstimate(0.875, stillcue.SuccessBasis.MEASURED, 0.125, 0.0625),
+    success=stillcue.SuccessEstimate(
+        0.875,
+        stillcue.SuccessBasis.MEASURED,
+        0.125,
+        0.0625,
+        (stillcue.SuccessFactor("subject", 0.5, -0.0625), stillcue.SuccessFactor("guidance_above", 0.25, -1.5)),
+    ),
     grounding=stillcue.Grounding(stillcue.Box(1, 2, 3, 4), 0.5, 0.25, 0.75, 0.625, 0.125),
     missing_nouns=(stillcue.MissingNoun(stillcue.TextSpan(18, 25), "harbour"),),
     prompt_report=stillcue.PromptReport(

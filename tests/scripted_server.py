@@ -20,7 +20,7 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 from PIL import Image
 
-from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2, service_pb2_grpc
+from stillcue.v1 import attempts_pb2, capabilities_pb2, generate_pb2, match_pb2, media_pb2, service_pb2_grpc
 from tests.scripted_report import DIAGNOSIS_MESSAGE, REPORT_MESSAGE
 
 Response = generate_pb2.GenerateResponse
@@ -74,6 +74,7 @@ CAPABILITIES = capabilities_pb2.GetCapabilitiesResponse(
     match_supported=True,
     frame_encodings=[media_pb2.FRAME_ENCODING_RAW_RGB, media_pb2.FRAME_ENCODING_PNG],
     notices=["plain colours"],
+    attempts=attempts_pb2.AttemptSupport(accept_from=0.625, maximum_count=8),
     video_codecs=[media_pb2.VIDEO_CODEC_AV1, media_pb2.VIDEO_CODEC_H264],
     memory_budget_bytes=24_159_191_040,
     memory_plans=[
@@ -165,6 +166,8 @@ def summary(request: generate_pb2.GenerateRequest, *warnings: str) -> Response:
         warnings=warnings,
         frame_matches=[generate_pb2.FrameMatch(frame_index=4, score=50.0)],
         diagnosis=DIAGNOSIS_MESSAGE,
+        success=match_pb2.SuccessEstimate(probability=0.75, basis=match_pb2.SUCCESS_BASIS_MEASURED),
+        delivered_attempt=1,
     )
     return Response(summary=message)
 

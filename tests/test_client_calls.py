@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 import stillcue
-from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+from stillcue.v1 import attempts_pb2, generate_pb2, match_pb2, media_pb2
 from tests.client_values import CAPABILITIES, CLIP
 from tests.scripted_report import DIAGNOSIS_MESSAGE, REPORT, REPORT_MESSAGE
 from tests.scripted_server import Response, ScriptedServer, accepted, summary
@@ -78,6 +78,7 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
         "shift": 5.0,
         "match": stillcue.MatchMode.REQUIRE,
         "minimum_match_score": 60.0,
+        "attempts": stillcue.Attempts(3, 0.75, stillcue.AttemptFrames.ACCEPTED),
         "preview_every_step_count": 2,
         "frame_encoding": stillcue.FrameEncoding.RAW_RGB,
         "video_container": stillcue.VideoContainer.FRAGMENTED_MP4,
@@ -112,6 +113,7 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
             video_codec=media_pb2.VIDEO_CODEC_AV1,
             omit_frames=True,
         ),
+        attempts=attempts_pb2.Attempts(maximum_count=3, accept=0.75, frames=attempts_pb2.ATTEMPT_FRAMES_ACCEPTED),
     )
     request.stream.max_stall_duration.FromMilliseconds(2500)
     request.stream.resume_window.FromMilliseconds(12_500)
@@ -205,6 +207,8 @@ def test_what_only_newer_servers_know_is_unknown_or_left_out(client: stillcue.Cl
         (stillcue.VideoCodec, media_pb2.VideoCodec, "VIDEO_CODEC_"),
         (stillcue.MatchVerdict, match_pb2.MatchVerdict, "MATCH_VERDICT_"),
         (stillcue.MatchBasis, match_pb2.MatchBasis, "MATCH_BASIS_"),
+        (stillcue.AttemptFrames, attempts_pb2.AttemptFrames, "ATTEMPT_FRAMES_"),
+        (stillcue.AttemptsEnd, attempts_pb2.AttemptsEnd, "ATTEMPTS_END_"),
         (stillcue.MatchMode, match_pb2.MatchMode, "MATCH_MODE_"),
     ],
 )

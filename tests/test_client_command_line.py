@@ -29,9 +29,10 @@ def test_generate_writes_clip_summary_and_sheet(folder: Path, server: ScriptedSe
         *("--json", "clip.json", "--sheet", "clip.png"),
     )
     assert (done.returncode, done.stdout) == (0, f"clip.mp4: {CLIP_LINE}\n")
-    assert done.stderr.splitlines()[-6:] == [
+    assert done.stderr.splitlines()[-7:] == [
         "decoding frames",
         "note: dark frames",
+        "the clip is good with 75 % (measured)",
         "clip: 12 % of the clip moves, subject drift 25 %",
         "  ! Hardly anything moves.",
         "  try first: One action.",
@@ -76,6 +77,16 @@ def test_generate_writes_clip_summary_and_sheet(folder: Path, server: ScriptedSe
         "warnings": ["soft picture", "dark frames"],
         "frame_matches": [{"frame_index": 4, "score": 50.0}],
         "diagnosis": json.loads(json.dumps(asdict(DIAGNOSIS))),
+        "success": {
+            "probability": 0.75,
+            "basis": "measured",
+            "brier_score": None,
+            "calibration_error": None,
+            "factors": [],
+        },
+        "attempts": [],
+        "delivered_attempt": 1,
+        "attempts_end": None,
     }
 
 

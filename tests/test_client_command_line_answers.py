@@ -32,6 +32,9 @@ def test_a_score_tells_clauses_findings_picture_and_crops(
     assert lines == [
         MATCH_LINE,
         "",
+        "lowers the chance of success",
+        "  a guidance scale above the model's own: 97 % without it",
+        "",
         "  A boat leaves the harbour, make it epic.",
         "",
         "  part                 tells      fits the picture         counts",
@@ -103,6 +106,7 @@ def test_capabilities(capsys: pytest.CaptureFixture[str]) -> None:
     assert "48x32, 5 frames" in text
     assert "2 steps, guidance 5, shift 3, 24 frames/s" in text
     assert "note       plain colours" in text
+    assert "attempts   up to 8 a clip, accepted from 62 % on\n" in text
     assert "memory     11.23 GB planned, of 24.16 GB\n" in text
     assert "\n           loaded in every job: text_encoder, vae_decoder_init\n" in text
     assert main(["capabilities", "--json"]) == 0

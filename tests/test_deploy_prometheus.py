@@ -30,7 +30,7 @@ from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.lifecycle.server import Server
 from server.observability.gpus import Gpu
 from server.settings import Address, Settings
-from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from stillcue.v1 import attempts_pb2, capabilities_pb2, generate_pb2, match_pb2, media_pb2
 from tests.serving import PROMPT, REQUEST_ID, failure_of, generate_request, png, read_all, stub_of
 from tests.test_deploy_dashboard import PANELS, as_prometheus_sees, expressions
 from tests.test_deploy_rules import FOLDER, RECORDING
@@ -140,6 +140,8 @@ async def round_of_calls(stub: Any) -> None:
     container = media_pb2.VIDEO_CONTAINER_FRAGMENTED_MP4
     stream = generate_pb2.StreamSpec(preview_every_step_count=1, video_container=container)
     await read_all(stub.Generate(generate_request(stream=stream)))
+    attempts = attempts_pb2.Attempts(maximum_count=2)  # the fake engine's clip of seed 4 fails, that of seed 5 does not
+    await read_all(stub.Generate(generate_request(sampling={"seed": 4}, attempts=attempts)))
     await stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=media_pb2.Image(data=png()), prompt=PROMPT))
     await stub.GetCapabilities(capabilities_pb2.GetCapabilitiesRequest())
     strict = match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REQUIRE, minimum_score=90)

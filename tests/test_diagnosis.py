@@ -9,7 +9,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from engine.analysis.diagnosis.clip_watch import ClipWatch, burnt_share, sample_indices
+from engine.analysis.diagnosis.clip_factors import FLAWLESS, clip_factors
+from engine.analysis.diagnosis.clip_watch import (
+    ClipWatch,
+    burnt_share,
+    edge_density,
+    high_saturation,
+    sample_indices,
+)
 from engine.analysis.diagnosis.flow import largest_displacement, small_luminance
 from engine.analysis.diagnosis.judgement import DiagnosisInput, diagnose
 from engine.analysis.diagnosis.likeness import SampledFeatures, likeness_of
@@ -84,6 +91,57 @@ def test_burnt_colours_by_hand() -> None:
     assert burnt_share(np.zeros((4, 4, 3), np.uint8)) == 0.0  # black is dark, not burnt
 
 
+def test_edges_and_saturation_by_hand() -> None:
+    """Columns of 40 and 80: the gradient is 40 from column to column, the spread 20. Pure red is saturated."""
+    stripes = np.tile(np.array([40, 80], np.int16), (4, 2))
+    assert edge_density(stripes) == pytest.approx(40 / 20)
+    assert edge_density(2 * stripes) == pytest.approx(40 / 20)  # light leaves it alone
+    assert edge_density(np.full((4, 4), 9, np.int16)) == 0.0
+    assert high_saturation(np.full((8, 8, 3), 100, np.uint8)) == 0.0
+    assert high_saturation(np.full((8, 8, 3), (200, 50, 50), np.uint8)) == pytest.approx(0.75)
+    assert high_saturation(np.zeros((8, 8, 3), np.uint8)) == 0.0
+
+
+def test_gains_of_edges_and_saturation_compare_the_end_with_the_first_frame() -> None:
+    grey, red = np.full((64, 64, 3), 100, np.uint8), np.full((64, 64, 3), (200, 50, 50), np.uint8)
+    assert _watched([grey] * 6 + [red] * 2).saturation_gain == pytest.approx(0.75)
+    coarse, fine = (_chequered(cells) for cells in (8, 32))
+    assert _watched([coarse] * 6 + [fine] * 2).edge_gain == pytest.approx(np.log(31 / 7))  # edges across the picture
+    assert _watched([coarse]).edge_gain == 0.0
+
+
+def _chequered(cells: int) -> Pixels:
+    squares = np.kron(np.indices((cells, cells)).sum(axis=0) % 2, np.ones((64 // cells, 64 // cells), np.int64))
+    return np.repeat((100 + 50 * squares)[..., None], 3, axis=2).astype(np.uint8)
+
+
+def test_figures_of_a_clip_by_hand() -> None:
+    figures = clip_factors(replace(_GOOD, edge_gain=0.25, saturation_gain=0.125), (90.0, 50.0, 75.0), 30.0)
+    assert list(figures) == list(FLAWLESS)
+    assert figures == pytest.approx(
+        {
+            "subject_consistency": 0.95,
+            "background_consistency": 0.97,
+            "subject_drift": 0.05,
+            "new_content": 0.0,
+            "dynamic_degree": 0.5,
+            "motion_speed": 0.2,
+            "mean_change": 0.02,
+            "largest_change": 0.03,
+            "burnt_gain": 0.0,
+            "edge_gain": 0.25,
+            "saturation_gain": 0.125,
+            "first_score": 0.9,
+            "last_score": 0.75,
+            "last_odds": np.log(3.0),
+            "lowest_score": 0.5,
+            "first_frame_noise": 1.0,
+        }
+    )
+    extremes = [clip_factors(_GOOD, (score,), 50.0)["last_odds"] for score in (0.0, 100.0)]
+    assert extremes == pytest.approx([-7.0, 7.0])
+
+
 @pytest.mark.parametrize(
     ("frame_count", "indices"),
     [(1, (0,)), (5, (0, 1, 2, 3, 4)), (9, (0, 1, 2, 3, 5, 6, 7, 8)), (81, (0, 11, 23, 34, 46, 57, 69, 80))],
@@ -107,6 +165,10 @@ def test_likeness_by_hand() -> None:
     assert likeness.subject_consistency == pytest.approx((0.6 + 0.4 + 0.5) / 3)
     assert likeness.background_consistency == pytest.approx(1.0)
     assert likeness.subject_drift == pytest.approx(1.0)  # the last quarter is the last frame
+    assert likeness.new_content == pytest.approx(0.0)  # everything in it is found in the first frame, elsewhere
+    turned = likeness_of(_features([[x, y, y, y], [slanted, y, y, x]]), Box(0, 0, 10, 10))
+    assert turned is not None
+    assert turned.new_content == pytest.approx(0.2 / 4)
 
 
 def test_without_a_box_everything_is_the_subject() -> None:

@@ -23,8 +23,18 @@ from engine.api.media import FrameEncoding, ImageFormat
 from engine.api.media import Image as EngineImage
 from engine.api.prompt_report import ClauseKind, Severity
 from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
+from server.jobs.attempt_plan import AttemptFrames
+from server.jobs.attempts import AttemptsEnd
 from server.rpc.codec import enums
-from stillcue.v1 import capabilities_pb2, diagnosis_pb2, generate_pb2, match_pb2, media_pb2, prompt_report_pb2
+from stillcue.v1 import (
+    attempts_pb2,
+    capabilities_pb2,
+    diagnosis_pb2,
+    generate_pb2,
+    match_pb2,
+    media_pb2,
+    prompt_report_pb2,
+)
 from tests.fake_job import GRAPH_CALL_COUNT
 from tests.fake_match_messages import CROPS, REPORT
 from tests.serving import PROMPT, failure_of, generate_request, kinds, png, read_all, reason, served, violations
@@ -187,6 +197,7 @@ async def test_capabilities() -> None:
         ],
         notices=["This is the fake engine: its frames are plain colours."],
         video_codecs=[media_pb2.VIDEO_CODEC_H264, media_pb2.VIDEO_CODEC_AV1],
+        attempts=attempts_pb2.AttemptSupport(accept_from=0.5, maximum_count=8),
     )
 
 
@@ -258,6 +269,8 @@ async def test_a_model_without_experts_has_no_second_guidance_scale() -> None:
         (enums.WIRE_SYMPTOMS, diagnosis_pb2.SymptomKind, SymptomKind),
         (enums.WIRE_REMEDIES, diagnosis_pb2.RemedyKind, RemedyKind),
         (enums.WIRE_FAMILIES, capabilities_pb2.ModelFamily, Family),
+        (enums.WIRE_ATTEMPT_FRAMES, attempts_pb2.AttemptFrames, AttemptFrames),
+        (enums.WIRE_ATTEMPTS_ENDS, attempts_pb2.AttemptsEnd, AttemptsEnd),
     ],
 )
 def test_everything_of_the_domain_has_its_own_number(
@@ -275,6 +288,7 @@ def test_everything_of_the_domain_has_its_own_number(
         (enums.MATCH_MODES, match_pb2.MatchMode, MatchMode, None),
         (enums.PICTURE_FITS, media_pb2.PictureFit, PictureFit, None),
         (enums.FRAME_ENCODINGS, media_pb2.FrameEncoding, FrameEncoding, FrameEncoding.PNG),
+        (enums.ATTEMPT_FRAMES, attempts_pb2.AttemptFrames, AttemptFrames, AttemptFrames.ALL),
     ],
 )
 def test_every_number_of_the_wire_is_understood(

@@ -47,7 +47,7 @@ async def test_every_histogram_names_the_request() -> None:
         found = await exemplars(server)
     assert found.pop("stillcue_cancel_latency_seconds") == set()
     assert found.pop("stillcue_worker_down_seconds") == set()  # of no request
-    assert len(found) == 11
+    assert len(found) == 12
     assert all(ids == {REQUEST_ID} for ids in found.values()), found
 
 

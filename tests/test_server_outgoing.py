@@ -15,7 +15,7 @@ from stillcue.v1 import generate_pb2, media_pb2
 
 
 def encode(event: FrameReady | StageStarted) -> Outgoing:
-    return StreamCodec(FAKE_CAPABILITIES, FrameEncoding.RAW_RGB).encode(event)
+    return StreamCodec(FAKE_CAPABILITIES, FrameEncoding.RAW_RGB).encode(event, 2)
 
 
 @pytest.mark.parametrize(("height_px", "width_px"), [(1, 1), (1, 42), (1, 43), (64, 85), (480, 832)])
@@ -26,6 +26,7 @@ def test_a_raw_frame_is_written_as_protobuf_writes_it(height_px: int, width_px: 
     outgoing.response.elapsed.CopyFrom(encode_duration(1.5))
     expected = generate_pb2.GenerateResponse(
         sequence_number=300,
+        attempt=2,
         elapsed=encode_duration(1.5),
         frame=generate_pb2.Frame(
             index=3,

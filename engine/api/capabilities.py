@@ -92,7 +92,8 @@ class MemoryPlan:
 class Capabilities:
     """Properties of a loaded engine. Digests are SHA-256 in hexadecimal.
 
-    ``memory_budget_bytes`` is None without a limit; ``memory_plans`` has one plan for each geometry.
+    ``memory_budget_bytes`` is None without a limit; ``memory_plans`` has one plan for each geometry. A clip whose
+    ``JobDone.success`` is at least ``accept_from``, 0..1, counts as good; None: the bundle has no fit for that.
     """
 
     model_name: str
@@ -108,3 +109,4 @@ class Capabilities:
     notices: tuple[str, ...] = ()
     memory_budget_bytes: int | None = None
     memory_plans: tuple[MemoryPlan, ...] = ()
+    accept_from: float | None = None

@@ -17,6 +17,7 @@ class SymptomKind(enum.Enum):
     BURNT_COLOURS = "burnt_colours"
     FIRST_FRAME = "first_frame"
     POOR_MATCH = "poor_match"
+    LOW_CHANCE = "low_chance"
 
 
 class RemedyKind(enum.Enum):
@@ -48,12 +49,14 @@ class Remedy:
 class Likeness:
     """Consistency of sampled frames by the scorer's features. Formulas: ``engine.analysis.diagnosis.likeness``.
 
-    ``background_consistency`` is None if the subject fills the whole picture.
+    ``background_consistency`` is None if the subject fills the whole picture. ``new_content`` is what the end of the
+    clip shows and its first frame does not: 0 for nothing.
     """
 
     subject_consistency: float
     background_consistency: float | None
     subject_drift: float
+    new_content: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class ClipMetrics:
     Definitions: ``engine.analysis.diagnosis.clip_watch``. ``likeness`` is None without a scorer.
 
     ``dynamic_degree``, ``temporal_flicker``, ``largest_change`` and ``burnt_gain`` are shares; ``motion_speed`` is in
-    shorter sides per second.
+    shorter sides per second. ``edge_gain`` is a logarithm, ``saturation_gain`` a difference of saturations of 0..1.
     """
 
     dynamic_degree: float
@@ -72,6 +75,8 @@ class ClipMetrics:
     largest_change: float
     burnt_gain: float
     likeness: Likeness | None = None
+    edge_gain: float = 0.0
+    saturation_gain: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

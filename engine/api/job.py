@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.api.capabilities import Geometry
 from engine.api.media import Box, Image, Pixels
 from engine.api.picture_report import PictureReport
+
+MAX_SEED = 2**63 - 1
 
 
 class MatchMode(enum.Enum):
@@ -117,3 +119,13 @@ class PreparedJob:
     preview_every_step_count: int
     warnings: tuple[str, ...] = ()
     picture_report: PictureReport | None = None
+
+    def attempt(self, number: int) -> PreparedJob:
+        """The same job with the seed of its ``number``-th attempt, from 1: seed + number - 1.
+
+        Raises ``ValueError`` where that is above ``MAX_SEED``.
+        """
+        seed = self.settings.seed + number - 1
+        if seed > MAX_SEED:
+            raise ValueError(f"attempt {number} has the seed {seed}, above {MAX_SEED}; begin with a smaller seed")
+        return replace(self, settings=replace(self.settings, seed=seed))

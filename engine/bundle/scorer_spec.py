@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from engine.bundle.diagnosis_spec import DiagnosisSpec
 from engine.bundle.manifest_part import ManifestPart
 
 # Rows of one call of the scorer's graphs. The exporter compiles plans for up to this many.
@@ -157,3 +158,4 @@ class ScorerSpec(ManifestPart, frozen=True, kw_only=True):
     verdicts: VerdictSpec = VerdictSpec()
     success: SuccessSpec | None = None
     clip_success: ClipSuccessSpec | None = None
+    diagnosis: DiagnosisSpec = DiagnosisSpec()

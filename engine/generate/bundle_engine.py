@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from engine.analysis.picture.report import report_picture
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities, Limits, SamplingDefaults
 from engine.api.errors import ScorerMissing
-from engine.api.events import Event
+from engine.api.events import Event, JobDone
 from engine.api.fields import Field
 from engine.api.job import ClipPlan, Job, PreparedJob, Settings
 from engine.api.match_report import MatchReport
-from engine.api.media import Image
+from engine.api.media import Image, Pixels
 from engine.api.picture_report import PictureReport
 from engine.bundle.manifest import Manifest
 from engine.cache import BoundedCache
@@ -25,6 +25,7 @@ from engine.generate.pipeline import Pipeline
 from engine.generate.prompt_encoder import PromptEncoder
 from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.scorer import Scorer
+from engine.matching.success import check_factors
 from engine.media.picture import DecodedPicture
 from engine.memory.plan import BundleMemoryPlan
 from engine.preparation.job import prepare_job
@@ -50,6 +51,7 @@ class BundleEngine:
         )
         self._scorer: Scorer | None = None
         if self._manifest.scorer is not None:
+            check_factors(self._manifest.scorer)
             both = graphs.get("scorer_image", anywhere), graphs.get("scorer_text", anywhere)
             self._scorer = Scorer(folder, self._manifest.scorer, both, bundle.runtime, bundle.plan.geometries)
         self._picture_reports: BoundedCache[bytes, PictureReport] = BoundedCache(_PICTURE_REPORT_COUNT)
@@ -74,6 +76,15 @@ class BundleEngine:
         if self._pipeline is None:
             raise RuntimeError("the engine is closed")
         return self._pipeline.generate(job, noise, Execution(self._runtime, cancel))
+
+    def review(self, job: PreparedJob, frames: Iterable[Pixels]) -> JobDone:
+        """Scores a job's pair and judges a clip of it that was made before, frames uint8 [H, W, 3] in order.
+
+        The result is that of ``generate`` but for times and memory; bundles whose fits changed judge anew with it.
+        """
+        if self._pipeline is None:
+            raise RuntimeError("the engine is closed")
+        return self._pipeline.review(job, frames, Execution(self._runtime, CancelFlag()))
 
     def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         """See ``Engine.score_match``."""
@@ -123,6 +134,7 @@ def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
 
 
 def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, plan: BundleMemoryPlan) -> Capabilities:
+    fitted = manifest.scorer.clip_success if manifest.scorer is not None else None
     return Capabilities(
         model_name=manifest.name,
         family=manifest.family,
@@ -144,4 +156,5 @@ def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, pla
         notices=(*manifest.notices, *(f"Not served here: {refusal}." for refusal in plan.refusals)),
         memory_budget_bytes=plan.budget_bytes,
         memory_plans=plan.plans,
+        accept_from=fitted.accept_from if fitted is not None else None,
     )

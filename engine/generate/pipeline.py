@@ -5,7 +5,7 @@ Frames are yielded as they are decoded: the first one before the second latent f
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from engine.api.errors import MatchRefused
 from engine.api.events import Event, Expert, JobDone, Stage, StageStarted, StepDone
 from engine.api.job import MatchMode, PreparedJob
 from engine.api.match_report import MatchReport
-from engine.api.media import Box
+from engine.api.media import Box, Pixels
 from engine.bundle.graph_spec import GraphName
 from engine.bundle.manifest import Manifest
 from engine.generate.causal_vae_stream import CausalVaeStream
@@ -96,6 +96,28 @@ class Pipeline:
         with self._entered(Stage.DECODE, job, stopwatch):
             decoded = yield from self._decode(job, latents, execution, stopwatch)
         yield self._done(job, match, decoded, execution, stopwatch)
+
+    def review(self, job: PreparedJob, frames: Iterable[Pixels], execution: Execution) -> JobDone:
+        """The summary that a job would have if its clip had these frames, without the time of making them.
+
+        Raises ``MatchRefused``.
+        """
+        stopwatch = Stopwatch()
+        matching = self._match(job, execution, stopwatch)
+        while True:
+            try:
+                next(matching)
+            except StopIteration as end:
+                match: _Match = end.value
+                break
+        watch = ClipWatch(job.settings.frame_count, job.settings.frame_rate)
+        first: Pixels | None = None
+        for pixels in frames:
+            watch.add(pixels)
+            first = pixels if first is None else first
+        assert first is not None
+        decoded = _Decoded(watch, 0.0, psnr_db(first, job.picture))
+        return self._done(job, match, decoded, execution, stopwatch)
 
     @contextmanager
     def _entered(self, stage: Stage, job: PreparedJob, stopwatch: Stopwatch) -> Iterator[None]:
@@ -188,7 +210,6 @@ class Pipeline:
         self, job: PreparedJob, match: _Match, decoded: _Decoded, execution: Execution, stopwatch: Stopwatch
     ) -> JobDone:
         """The summary, with the diagnosis of the clip."""
-        scorer_spec = self._manifest.scorer
         review = review_clip(
             decoded.watch,
             job,
@@ -198,7 +219,7 @@ class Pipeline:
             subject=match.subject,
             first_frame_psnr_db=decoded.first_frame_psnr_db,
             default_guidance_scale=self._manifest.guidance.scale,
-            fitted=scorer_spec.clip_success if scorer_spec is not None else None,
+            spec=self._manifest.scorer,
         )
         return JobDone(
             stage_seconds=stopwatch.stage_seconds,

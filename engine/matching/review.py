@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.analysis.diagnosis.clip_factors import clip_factors
 from engine.analysis.diagnosis.clip_watch import ClipWatch
 from engine.analysis.diagnosis.judgement import DiagnosisInput, diagnose
 from engine.analysis.diagnosis.likeness import SampledFeatures, likeness_of
@@ -12,7 +13,7 @@ from engine.api.events import FrameMatch
 from engine.api.job import PreparedJob
 from engine.api.match_report import MatchReport, SuccessEstimate
 from engine.api.media import Box
-from engine.bundle.scorer_spec import ClipSuccessSpec
+from engine.bundle.scorer_spec import ScorerSpec
 from engine.matching.scorer import Scorer
 from engine.matching.success import clip_success
 from engine.runtime.execution import Execution
@@ -37,9 +38,9 @@ def review_clip(
     subject: Box | None,
     first_frame_psnr_db: float,
     default_guidance_scale: float,
-    fitted: ClipSuccessSpec | None,
+    spec: ScorerSpec | None,
 ) -> Review:
-    """Reviews a clip. ``subject`` is in pixels of the frames; ``fitted`` is the bundle's fit of a clip's success.
+    """Reviews a clip. ``subject`` is in pixels of the frames; ``spec`` holds the bundle's fits and thresholds.
 
     Without a scorer, or if the pair was not scored, there are no frame scores, no features to compare, no success.
     """
@@ -53,16 +54,19 @@ def review_clip(
         matches = tuple(
             FrameMatch(index, scorer.score(execution, pixels, job.prompt).score) for index, pixels in frames
         )
+    metrics = watch.metrics(likeness)
+    frame_scores = tuple(item.score for item in matches)
+    success: SuccessEstimate | None = None
+    if spec is not None and spec.clip_success is not None and report is not None and report.success is not None:
+        figures = clip_factors(metrics, frame_scores, first_frame_psnr_db)
+        success = clip_success(report.success, figures, spec.clip_success)
     given = DiagnosisInput(
         report=report,
         guidance_scale=job.settings.guidance_scale,
         default_guidance_scale=default_guidance_scale,
         seconds=job.settings.frame_count / job.settings.frame_rate,
         first_frame_psnr_db=first_frame_psnr_db,
-        frame_scores=tuple(item.score for item in matches),
+        frame_scores=frame_scores,
+        chance_after_clip=success.probability if success is not None else None,
     )
-    metrics = watch.metrics(likeness)
-    success: SuccessEstimate | None = None
-    if fitted is not None and report is not None and report.success is not None:
-        success = clip_success(report.success, metrics, given.frame_scores, first_frame_psnr_db, fitted)
-    return Review(matches, diagnose(metrics, given), success)
+    return Review(matches, diagnose(metrics, given, spec.diagnosis if spec is not None else None), success)

@@ -9,12 +9,11 @@ from engine.analysis.prompt.given_text import clean_prompt
 from engine.api.capabilities import Capabilities
 from engine.api.errors import Violation
 from engine.api.fields import Field
-from engine.api.job import Job, SamplingSpec, VideoSpec
+from engine.api.job import MAX_SEED, Job, SamplingSpec, VideoSpec
 
 MAX_GUIDANCE_SCALE = 30.0
 MIN_SHIFT, MAX_SHIFT = 0.01, 100.0
 MAX_FRAME_RATE = 120.0
-_MAX_SEED = 2**63 - 1
 
 
 def check_job(job: Job, capabilities: Capabilities) -> Iterator[Violation]:
@@ -77,7 +76,7 @@ def _check_sampling(sampling: SamplingSpec, capabilities: Capabilities) -> Itera
         else:
             yield from check_range(field, sampling.guidance_scale_low_noise, 1.0, MAX_GUIDANCE_SCALE)
     if sampling.seed is not None:
-        yield from check_range(Field.SEED, sampling.seed, 0, _MAX_SEED)
+        yield from check_range(Field.SEED, sampling.seed, 0, MAX_SEED)
     if sampling.shift is not None:
         yield from check_range(Field.SHIFT, sampling.shift, MIN_SHIFT, MAX_SHIFT)
 

@@ -9,6 +9,8 @@ call it adds a line to ``graph_calls``:
 * the match score is 10 for each word of the prompt, at most 100; the rest of the report is in ``fake_match``;
 * a clip of 4n + 1 frames takes one call for the text, one for the picture, one a step, and n + 1 to decode;
 * every stage takes 1 second, peak memory is 1,000 bytes, the first frame has 40 dB;
+* a clip that was scored succeeds with probability ``(s % 10) / 10`` and is accepted from 0.5 on, so that seeds ending
+  in 0 to 4 fail; capabilities with ``accept_from`` None switch this off;
 * the first and the last frame match as well as the picture, and the diagnosis has no symptoms;
 * the call named ``non_finite_at`` computes NaN in fp16, as a model with a wrong weight does at every job.
 """
@@ -28,7 +30,7 @@ from engine.api.diagnosis import ClipMetrics, Diagnosis
 from engine.api.errors import MatchRefused, NonFiniteValues
 from engine.api.events import Event, Expert, FrameMatch, FrameReady, JobDone, Stage, StageStarted, StepDone
 from engine.api.job import ClipPlan, Job, MatchMode, PreparedJob
-from engine.api.match_report import MatchReport
+from engine.api.match_report import MatchReport, SuccessBasis, SuccessEstimate
 from engine.api.media import Image, Pixels
 from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.score import in_file
@@ -55,6 +57,7 @@ FAKE_CAPABILITIES = Capabilities(
     limits=Limits(),
     match_supported=True,
     notices=("This is the fake engine: its frames are plain colours.",),
+    accept_from=0.5,
 )
 
 
@@ -143,6 +146,7 @@ class FakeEngine:
             warnings=job.warnings,
             frame_matches=() if report is None else (FrameMatch(0, report.score), FrameMatch(last, report.score)),
             diagnosis=Diagnosis((), (), FAKE_METRICS),
+            success=None if report is None or self._capabilities.accept_from is None else fake_success(settings.seed),
         )
 
     def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
@@ -174,6 +178,11 @@ class FakeEngine:
             raise NonFiniteValues(
                 f"{name} computed NaN or infinity", stage, "fp16", expert=expert, step=step, step_count=step_count
             )
+
+
+def fake_success(seed: int) -> SuccessEstimate:
+    """The judged success of a clip of the fake engine."""
+    return SuccessEstimate(seed % 10 / 10, SuccessBasis.MEASURED)
 
 
 def _plain(width_px: int, height_px: int, colour: tuple[int, int, int]) -> Pixels:

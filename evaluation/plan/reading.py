@@ -66,6 +66,11 @@ def keep_run_plan(folder: Path, run_plan: RunPlan) -> None:
             raise EvaluationError(f"{folder} holds the clips of {what}; name another folder with --out, or delete it")
         return
     folder.mkdir(parents=True, exist_ok=True)
+    replace_run_plan(folder, run_plan)
+
+
+def replace_run_plan(folder: Path, run_plan: RunPlan) -> None:
+    """Notes with which bundle the clips of a run were judged last."""
     write_text(folder / PLAN_NAME, run_plan.model_dump_json(indent=1) + "\n")
 
 

@@ -8,7 +8,10 @@ import numpy as np
 from PIL import Image as Pillow
 
 from evaluation.case import Frames, MadeClip
+from evaluation.errors import EvaluationError
 from export.atomic_file import replacing
+
+CLIPS_FOLDER = "clips"
 
 
 def clip_path(folder: Path, key: tuple[str, int]) -> Path:
@@ -38,8 +41,11 @@ def keep_clip(clip: MadeClip, folder: Path, key: tuple[str, int]) -> None:
 
 
 def read_clip(folder: Path, key: tuple[str, int]) -> Frames:
-    """Reads the frames of a kept clip, [frames, height, width, 3] uint8."""
-    with Pillow.open(clip_path(folder, key)) as file:
+    """Reads the frames of a kept clip, [frames, height, width, 3] uint8. Raises ``EvaluationError``."""
+    path = clip_path(folder, key)
+    if not path.is_file():
+        raise EvaluationError(f"{path} is missing: clips can be judged again if the run kept them (--keep-clips)")
+    with Pillow.open(path) as file:
         frames = []
         for index in range(file.n_frames):  # type: ignore[attr-defined]
             file.seek(index)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.errors import EvaluationError
 from evaluation.labels import label
 from evaluation.outcomes import write_outcomes
 from evaluation.plan.reading import RunPlan
 from evaluation.record import ClipRecord
 from evaluation.running.clip_file import ClipFile, open_clips
 from evaluation.running.estimate import Estimate
+from evaluation.running.pool import worker_pool
 from evaluation.running.tasks import Task, first_tasks, open_tasks, remedy_tasks
-from evaluation.running.worker import WorkerSettings, do, source_of, start
+from evaluation.running.worker import WorkerSettings, do, source_of
 
 _TASKS_AHEAD = 2  # of each process, so that none waits for the next one
 _TOLD_EVERY_SECONDS = 30.0
@@ -40,7 +38,7 @@ def run(
     kept.
     """
     plan = run_plan.plan
-    with open_clips(folder) as clips, _pool(settings, process_count) as pool:
+    with open_clips(folder) as clips, worker_pool(settings, process_count) as pool:
         first = first_tasks(plan, source_of(plan, settings.plan_folder))
         work = _Work(pool, clips, Estimate(plan, len(first), process_count), process_count, say)
         todo = list(open_tasks(first, clips.kept))
@@ -53,11 +51,6 @@ def run(
         again = remedy_tasks(plan, label(clips.kept, folder).successes)
         work.do(list(open_tasks(again, clips.kept)))
         write_outcomes(folder, run_plan, clips.kept)
-
-
-def _pool(settings: WorkerSettings, process_count: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(process_count, context, start, (settings,))
 
 
 @dataclass(frozen=True)
@@ -88,10 +81,6 @@ class _Work:
                 if time.monotonic() - told_at >= _TOLD_EVERY_SECONDS or not (left or running):
                     told_at = time.monotonic()
                     self.tell([*running.values(), *left])
-        except BrokenProcessPool as error:
-            raise EvaluationError(
-                "a process of the run was ended, perhaps for its memory; run the same command again, with fewer --jobs"
-            ) from error
         finally:
             for waiting in running:
                 waiting.cancel()

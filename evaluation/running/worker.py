@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.case import CaseSource, ClipMaker, record_of
 from evaluation.making.engine_maker import EngineMaker
+from evaluation.pair_file import PairFileSource
 from evaluation.plan.model import Plan
 from evaluation.pocket.source import PocketSource
 from evaluation.record import ClipRecord
-from evaluation.running.kept_clips import keep_clip
+from evaluation.running.kept_clips import keep_clip, read_clip
 from evaluation.running.tasks import Task
 
 _THREADS_OF_A_PROCESS = 1  # the last digits of a figure may depend on the number of threads
@@ -44,14 +45,24 @@ class Worker:
             keep_clip(clip, self._settings.clips_folder, task.key)
         return record_of(task.arm, task.index, case, clip, self._source.truth_of(task.arm, task.index, clip))
 
+    def judge_again(self, record: ClipRecord) -> ClipRecord:
+        """Judges a kept clip with the bundle as it is now. Raises ``EvaluationError`` where its frames were not kept."""
+        assert self._settings.clips_folder is not None
+        assert isinstance(self._maker, EngineMaker)
+        arm = self._settings.plan.arm_of(record.arm)
+        case = self._source.case_of(arm, record.index)
+        clip = self._maker.judge(case, read_clip(self._settings.clips_folder, record.key))
+        clip = replace(clip, seconds=record.seconds)
+        return record_of(arm, record.index, case, clip, self._source.truth_of(arm, record.index, clip))
+
     def close(self) -> None:
         """Frees the engine or the connection."""
         self._maker.close()
 
 
-def source_of(plan: Plan, plan_folder: Path) -> CaseSource:  # noqa: ARG001
-    """What makes the cases of a plan."""
-    return PocketSource(plan)
+def source_of(plan: Plan, plan_folder: Path) -> CaseSource:
+    """What makes the cases of a plan. Raises ``EvaluationError`` for pairs that cannot be used."""
+    return PocketSource(plan) if plan.world == "pocket" else PairFileSource(plan, plan_folder)
 
 
 def _maker_of(settings: WorkerSettings) -> ClipMaker:
@@ -72,3 +83,9 @@ def do(task: Task) -> ClipRecord:
     """Does a task in a process of a pool."""
     assert _worker is not None
     return _worker.do(task)
+
+
+def judge_again(record: ClipRecord) -> ClipRecord:
+    """Judges a kept clip in a process of a pool."""
+    assert _worker is not None
+    return _worker.judge_again(record)

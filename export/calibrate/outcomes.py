@@ -1,71 +1,131 @@
-"""Fits the probability that a clip succeeds, from the scores of judged clips."""
+"""Outcomes of clips, one JSON object a line: figures that were known, and whether the clip was good.
+
+``python -m evaluation run`` writes them. Fields: ``success``; ``factors``, figures of pair and clip by name; ``group``,
+what must not be on both sides of a held-out split (picture and sentence); ``arm``, the condition; ``is_matched``, true
+for pairs without a fault; ``score``, 0..100; ``prior_chance``; ``label_source``; ``right_remedy``; ``remedies``. A line
+of ``score`` and ``success`` alone is an outcome with one figure.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.bundle.scorer_spec import SuccessSpec
-from export.calibrate.statistics import (
-    Values,
-    brier_score,
-    expected_calibration_error,
-    fit_logistic,
-    sigmoid,
-)
+from engine.api.diagnosis import RemedyKind
+from engine.bundle.scorer_spec import LabelSource
+from engine.matching.success import IDEAL
+from export.calibrate.statistics import Labels, Values
 from export.errors import ExportError
 
 FEWEST_OUTCOMES, FEWEST_FAILURES = 200, 40
-_FOLDS = 5
 
 
 class Outcome(BaseModel):
-    """One line: the match score before the clip, 0..100, and whether the clip was good."""
+    """One line. ``score``: match score before the clip, 0..100. ``group`` None: a group of its own."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     score: float = Field(ge=0, le=100)
-    success: bool
+    success: Annotated[bool, Field(strict=True)]
+    factors: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = {}
+    group: str | None = None
+    arm: str = ""
+    is_matched: bool = False
+    prior_chance: Annotated[float, Field(ge=0, le=1)] | None = None
+    label_source: LabelSource | None = None
+    right_remedy: RemedyKind | None = None
+    remedies: tuple[Literal["match", "shorten", "picture", "guidance"], ...] = ()
+
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """The figures by name; the score alone where the line holds no others."""
+        return self.factors or {"score": self.score / 100.0}
 
 
-def read_outcomes(path: Path) -> list[Outcome]:
-    """Reads JSON lines. Raises ``ExportError``."""
+@dataclass(frozen=True)
+class Outcomes:
+    """All lines of a file; ``names``: the figures that each line holds, in the order of ``IDEAL``."""
+
+    rows: tuple[Outcome, ...]
+    names: tuple[str, ...]
+
+    @property
+    def successes(self) -> Labels:
+        """Which clips were good."""
+        return np.array([item.success for item in self.rows], bool)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The group of each line."""
+        return tuple(f"line {place}" if row.group is None else row.group for place, row in enumerate(self.rows))
+
+    @property
+    def label_source(self) -> LabelSource | None:
+        """What told good clips from bad ones, None unless all lines say the same."""
+        sources = {item.label_source for item in self.rows}
+        return sources.pop() if len(sources) == 1 else None
+
+    def values(self, names: tuple[str, ...]) -> Values:
+        """Figures, [lines, names]."""
+        return np.array([[row.figures[name] for name in names] for row in self.rows], np.float64)
+
+
+def read_outcomes(path: Path) -> Outcomes:
+    """Reads a file of outcomes. Raises ``ExportError`` naming line and field."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-        return [Outcome.model_validate(json.loads(line)) for line in lines if line.strip()]
     except OSError as error:
         raise ExportError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, ValidationError) as error:
-        raise ExportError(f"{path}: every line must hold score (0 to 100) and success (true or false)") from error
-
-
-def fit_success(outcomes: Sequence[Outcome]) -> SuccessSpec:
-    """Fits on all outcomes; measures by cross-validation over five folds.
-
-    Raises ``ExportError`` for fewer outcomes or failures than a reliable fit needs.
-    """
-    labels = np.array([item.success for item in outcomes], bool)
-    failures, successes = int((~labels).sum()), int(labels.sum())
-    if len(labels) < FEWEST_OUTCOMES or min(failures, successes) < FEWEST_FAILURES:
+    except UnicodeDecodeError as error:
         raise ExportError(
-            f"{len(labels)} outcomes with {failures} failures: {FEWEST_OUTCOMES} with {FEWEST_FAILURES} failures and "
-            "as many successes are needed; until then the published figures are used"
+            f"{path} is not text in UTF-8; give the file that `python -m evaluation run` wrote"
+        ) from error
+    rows = [_outcome(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not rows:
+        raise ExportError(f"{path} holds no outcomes; give the file that `python -m evaluation run` wrote")
+    return outcomes_of(rows, str(path))
+
+
+def outcomes_of(rows: list[Outcome], where: str = "outcomes") -> Outcomes:
+    """Outcomes of which each holds the same figures. Raises ``ExportError`` naming the first that does not."""
+    names = frozenset(rows[0].figures)
+    for number, row in enumerate(rows, 1):
+        other = names.symmetric_difference(row.figures)
+        if other:
+            raise ExportError(
+                f"{where}, outcome {number}: factors: {min(other)!r} is in some outcomes and missing in others; fit on "
+                "outcomes of one version"
+            )
+    return Outcomes(tuple(rows), tuple(name for name in IDEAL if name in names))
+
+
+def check_amount(outcomes: Outcomes) -> None:
+    """Raises ``ExportError`` for fewer outcomes or failures than a reliable fit needs."""
+    count = len(outcomes.rows)
+    successes = int(outcomes.successes.sum())
+    if count < FEWEST_OUTCOMES or min(successes, count - successes) < FEWEST_FAILURES:
+        raise ExportError(
+            f"{count} outcomes with {count - successes} failures: {FEWEST_OUTCOMES} with {FEWEST_FAILURES} failures "
+            "and as many successes are needed; until then the published figures are used"
         )
-    scores: Values = np.array([item.score for item in outcomes], np.float64) / 100.0
-    folds = np.random.default_rng(0).permutation(len(labels)) % _FOLDS
-    chances = np.zeros(len(labels))
-    for fold in range(_FOLDS):
-        slope, offset = fit_logistic(scores[folds != fold], labels[folds != fold])
-        chances[folds == fold] = sigmoid(slope * scores[folds == fold] + offset)
-    slope, offset = fit_logistic(scores, labels)
-    return SuccessSpec(
-        slope=slope,
-        offset=offset,
-        outcome_count=len(labels),
-        brier_score=brier_score(chances, labels),
-        calibration_error=expected_calibration_error(chances, labels),
-    )
+
+
+def _outcome(path: Path, number: int, line: str) -> Outcome:
+    try:
+        outcome = Outcome.model_validate(json.loads(line))
+    except (ValueError, ValidationError) as error:
+        first = error.errors(include_url=False)[0] if isinstance(error, ValidationError) else None
+        what = f"{'.'.join(map(str, first['loc'])) or 'the line'}: {first['msg']}" if first else "is not JSON"
+        raise ExportError(f"{path}, line {number}: {what}") from error
+    unknown = next((name for name in outcome.factors if name not in IDEAL), None)
+    if unknown is not None:
+        raise ExportError(
+            f"{path}, line {number}: factors.{unknown}: no figure has this name; fit with the version that wrote it"
+        )
+    return outcome

@@ -44,7 +44,7 @@ def fit_logistic(values: Values, labels: Labels) -> tuple[float, float]:
     positive, negative = int(labels.sum()), int((~labels).sum())
     if not positive or not negative:
         raise ValueError("both labels must occur")
-    targets = np.where(labels, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    targets = smoothed_targets(labels)
     centre, spread = float(values.mean()), float(values.std()) or 1.0
     design = np.stack([(values - centre) / spread, np.ones_like(values)], axis=1)  # [values, 2]
     weights = np.zeros(2)
@@ -60,6 +60,13 @@ def fit_logistic(values: Values, labels: Labels) -> tuple[float, float]:
         if change < 1e-10:
             break
     return float(weights[0] / spread), float(weights[1] - weights[0] * centre / spread)
+
+
+def smoothed_targets(labels: Labels) -> Values:
+    """Platt's targets in place of 1 and 0: (n + 1) / (n + 2) for n positive labels, 1 / (n + 2) for n negative ones."""
+    positive, negative = int(labels.sum()), int((~labels).sum())
+    targets: Values = np.where(labels, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    return targets
 
 
 def _loss(design: Values, targets: Values, weights: Values) -> float:

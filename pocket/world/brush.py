@@ -42,13 +42,24 @@ def smooth(points: Sequence[Point], steps: int = 6) -> list[Point]:
 
 
 class Brush:
-    """Draws shapes of one subject on a transparent layer of LAYER_PX squared."""
+    """Draws shapes of one subject on a transparent layer.
 
-    def __init__(self, centre_x: float, centre_y: float, size: float, side: float) -> None:
-        self.layer = Image.new("RGBA", (LAYER_PX, LAYER_PX), (0, 0, 0, 0))
+    `layer_px` is the layer's width and height, by default LAYER_PX squared; the centre is given in fractions of them,
+    the size in a fraction of the shorter one.
+    """
+
+    def __init__(
+        self,
+        centre_x: float,
+        centre_y: float,
+        size: float,
+        side: float,
+        layer_px: tuple[int, int] = (LAYER_PX, LAYER_PX),
+    ) -> None:
+        self.layer = Image.new("RGBA", layer_px, (0, 0, 0, 0))
         self._draw = ImageDraw.Draw(self.layer)
-        self._centre_px = (centre_x * LAYER_PX, centre_y * LAYER_PX)
-        self._size_px = size * LAYER_PX
+        self._centre_px = (centre_x * layer_px[0], centre_y * layer_px[1])
+        self._size_px = size * min(layer_px)
         sign = 1.0 if side >= 0 else -1.0
         self._side = sign * max(abs(side), _THINNEST_SIDE)
 

@@ -5,6 +5,7 @@
     Refusal
     ├── InvalidRequest    fields of the request are wrong
     ├── SizeNotCompiled   the bundle was not compiled for the size or length of the request
+    ├── SuccessFitMissing the request asks for attempts, and the bundle cannot judge a clip
     ├── TokenMissing      the call has neither a token nor a client certificate
     ├── TokenUnknown      no caller has this token
     ├── TokenExpired      the token is known and has expired
@@ -71,6 +72,16 @@ class SizeNotCompiled(Refusal):
     def __init__(self, violation: FieldViolation) -> None:
         super().__init__(str(violation))
         self.violation = violation
+
+
+class SuccessFitMissing(Refusal):
+    """The request asks for several attempts, and the bundle has no fitted success of a clip to judge them by."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this bundle has no fitted success of clips, which judges attempts; send attempts.maximum_count 1, or let "
+            "the server's operator fit it: python -m evaluation run, then python -m export.calibrate BUNDLE --outcomes"
+        )
 
 
 class TokenMissing(Refusal):

@@ -40,6 +40,7 @@ from server.errors.refusals import (
     ServerDraining,
     ServerStarting,
     SizeNotCompiled,
+    SuccessFitMissing,
     TokenExpired,
     TokenMissing,
     TokenUnknown,
@@ -101,6 +102,11 @@ RULES: dict[type[BaseException], Rule] = {
         grpc.StatusCode.FAILED_PRECONDITION,
         "SCORER_MISSING",
         "The request asks for a match, and the bundle has no scorer.",
+    ),
+    SuccessFitMissing: Rule(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "SUCCESS_FIT_MISSING",
+        "The request asks for several attempts, and the bundle has no fitted success of clips to judge them by.",
     ),
     QueueFull: Rule(
         grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -1,9 +1,9 @@
 """Estimates of a job's time, from the times of earlier jobs, and of its memory, from the plan. Runs in the event loop.
 
-The time of a job is that of its steps and that of everything else. Both are medians over the last completed jobs of
-the same size, length and guidance on this server, by the clock, so that they hold for this machine and its load. For a
-size without a completed job the times of the nearest size are scaled by the number of pixels. Before the first
-completed job there is no estimate.
+All times are those of one attempt. The time of a job is that of its steps and that of everything else. Both are medians
+over the last completed attempts of the same size, length and guidance on this server, by the clock, so that they hold
+for this machine and its load. For a size without a completed job the times of the nearest size are scaled by the number
+of pixels. Before the first completed job there is no estimate.
 """
 
 from __future__ import annotations
@@ -112,6 +112,12 @@ class JobTimer(JobListener):
     def retried(self) -> None:
         """See ``JobListener``. The time of a retried job says nothing about other jobs."""
         self._is_retried = True
+
+    def attempt_started(self, number: int) -> None:  # noqa: ARG002
+        """See ``JobListener``."""
+        self._started_at = self._clock()
+        self._step_count = 0
+        self._is_retried = False
 
     def engine_event(self, event: Event) -> None:
         """See ``JobListener``."""

@@ -3,6 +3,8 @@
 Used in the event loop only. A message gets its number when its slot is reserved, and is sealed in the order of
 numbers, once, so that every reader gets the same bytes.
 
+A place that is held back has no number yet; its bytes count like those of any other place.
+
 A log that keeps messages holds them after they were read, for a reader that resumes the stream. Where the log exceeds
 its byte limit, it drops the oldest messages that every reader has passed. Where that is not enough, the readers are too
 slow: of several readers the slowest loses its stream; the only reader fails together with the log.
@@ -16,15 +18,18 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from server.errors.refusals import BufferFull, EventsDropped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable
 
 _T = TypeVar("_T")
 
 
 class Slot(Generic[_T]):
-    """The place of one message in the order; ``byte_count`` is what the slot holds at the moment."""
+    """The place of one message in the order; ``byte_count`` is what the slot holds at the moment.
 
-    def __init__(self, number: int) -> None:
+    ``number`` is None while the place is held back.
+    """
+
+    def __init__(self, number: int | None) -> None:
         self.number = number
         self.byte_count = 0
         self.message: _T | None = None
@@ -49,6 +54,7 @@ class EventLog(Generic[_T]):
         self._seal = seal
         self._on_overflow = on_overflow
         self._slots: dict[int, Slot[_T]] = {}
+        self._held_back: set[Slot[_T]] = set()
         self._first_number = 0  # of the messages that the log holds
         self._sealed_count = 0
         self._reserved_count = 0
@@ -61,22 +67,43 @@ class EventLog(Generic[_T]):
 
     def reserve(self, byte_count: int) -> Slot[_T]:
         """Takes the next number for a message that is not ready yet and holds ``byte_count`` bytes until then."""
-        slot: Slot[_T] = Slot(self._reserved_count)
+        slot: Slot[_T] = Slot(None)
         if not self.is_finished:
-            self._reserved_count += 1
-            self._slots[slot.number] = slot
-            self._hold(slot, byte_count)
+            self._number(slot)
+            self._count(slot, byte_count)
         return slot
+
+    def hold(self, byte_count: int) -> Slot[_T]:
+        """Takes a place that gets its number by ``release``, and may be filled before."""
+        slot: Slot[_T] = Slot(None)
+        if not self.is_finished:
+            self._held_back.add(slot)
+            self._count(slot, byte_count)
+        return slot
+
+    def release(self, slots: Iterable[Slot[_T]]) -> None:
+        """Gives places that were held back the next numbers, in this order."""
+        for slot in slots:
+            if slot in self._held_back:
+                self._held_back.remove(slot)
+                self._number(slot)
+        self._seal_ready()
+        self._announce()
+
+    def drop(self, slots: Iterable[Slot[_T]]) -> None:
+        """Gives up places that were held back."""
+        for slot in slots:
+            if slot in self._held_back:
+                self._held_back.remove(slot)
+                self._count(slot, 0)
 
     def fill(self, slot: Slot[_T], message: _T, byte_count: int) -> None:
         """Makes a reserved message ready; ``byte_count`` replaces what was reserved."""
-        if self._slots.get(slot.number) is not slot:
+        if slot not in self._held_back and (slot.number is None or self._slots.get(slot.number) is not slot):
             return
         slot.message = message
-        while (following := self._slots.get(self._sealed_count)) is not None and following.message is not None:
-            self._seal(following.message, following.number)
-            self._sealed_count += 1
-        self._hold(slot, byte_count)
+        self._seal_ready()
+        self._count(slot, byte_count)
         self._announce()
 
     def put(self, message: _T, byte_count: int) -> None:
@@ -84,8 +111,12 @@ class EventLog(Generic[_T]):
         self.fill(self.reserve(byte_count), message, byte_count)
 
     def finish(self, error: BaseException | None = None) -> None:
-        """Ends the stream after the messages in the log, with an error or without. Only the first call counts."""
+        """Ends the stream after the messages in the log, with an error or without. Only the first call counts.
+
+        What is held back is dropped.
+        """
         if not self.is_finished:
+            self.drop(list(self._held_back))
             self.is_finished = True
             self._error = error
             self._announce()
@@ -93,6 +124,7 @@ class EventLog(Generic[_T]):
     def fail(self, error: BaseException) -> None:
         """Ends the stream now, and drops every message."""
         self._slots.clear()
+        self._held_back.clear()
         self._first_number = self._sealed_count = self._reserved_count
         self.held_bytes = 0
         self.is_finished = True
@@ -118,7 +150,7 @@ class EventLog(Generic[_T]):
         try:
             while reader.error is None:
                 slot = self._slots.get(reader.number)
-                if slot is not None and slot.message is not None and slot.number < self._sealed_count:
+                if slot is not None and slot.message is not None and reader.number < self._sealed_count:
                     reader.number += 1
                     self._read_count = max(self._read_count, reader.number)
                     if not self._is_resumable:
@@ -134,7 +166,17 @@ class EventLog(Generic[_T]):
         if reader.error is not None:
             raise reader.error
 
-    def _hold(self, slot: Slot[_T], byte_count: int) -> None:
+    def _number(self, slot: Slot[_T]) -> None:
+        slot.number = self._reserved_count
+        self._slots[slot.number] = slot
+        self._reserved_count += 1
+
+    def _seal_ready(self) -> None:
+        while (following := self._slots.get(self._sealed_count)) is not None and following.message is not None:
+            self._seal(following.message, self._sealed_count)
+            self._sealed_count += 1
+
+    def _count(self, slot: Slot[_T], byte_count: int) -> None:
         self.held_bytes += byte_count - slot.byte_count
         slot.byte_count = byte_count
         while self.held_bytes > self._max_bytes:

@@ -2,6 +2,8 @@
 
 1. ``accept`` puts the first event into the stream; the queue reports positions to ``move``; at 0 the work starts.
 2. The engine run reports events through ``on_event``; they go to the listeners and into the stream.
+   Where the request allows several attempts, ``attempts`` judges the clip; a further attempt is another engine run,
+   for which the job keeps its place in the queue.
 3. Readers come and go through ``reading``; ``readers`` tells what becomes of a job without a reader.
 4. ``on_work_end`` closes the stream and leaves the place in the queue, so that two jobs never meet in the engine. The
    job ends with its last reader, or when its resume window is over.
@@ -16,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from engine.api.events import JobDone
 from server.errors.refusals import JobNotFound, ReaderGone
+from server.jobs.attempt_plan import AttemptFrames
+from server.jobs.attempts import AttemptsEnd, JobAttempts
 from server.jobs.engine_run import EngineRun
 from server.jobs.listener import JobListeners
 from server.jobs.messages import Accepted, Completed, QueueMoved
@@ -25,7 +29,7 @@ from server.jobs.state import JobLife
 from server.jobs.stream import JobStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from contextlib import AbstractContextManager
 
     from engine.api.events import Event
@@ -39,10 +43,15 @@ if TYPE_CHECKING:
 
 
 class GenerateJob:
-    """One job."""
+    """One job. ``refuse_attempt`` says why no further attempt may begin now, or counts one and returns None."""
 
     def __init__(
-        self, spec: JobSpec, workers: JobWorkers, encoder: StreamEncoder, listeners: Sequence[JobListener]
+        self,
+        spec: JobSpec,
+        workers: JobWorkers,
+        encoder: StreamEncoder,
+        listeners: Sequence[JobListener],
+        refuse_attempt: Callable[[], AttemptsEnd | None] = lambda: None,
     ) -> None:
         self.spec = spec
         self._workers = workers
@@ -50,6 +59,8 @@ class GenerateJob:
         self._life = JobLife(may_detach=spec.is_resumable)
         self._run_id = new_run_id() if spec.is_resumable else b""
         self._run = EngineRun(workers.engine, spec.prepared, may_retry=spec.is_resumable)
+        plan = spec.attempts
+        self._attempts = None if plan is None else JobAttempts(plan, spec.prepared, refuse_attempt)
         self._readers = JobReaders(
             self._life,
             self._listeners,
@@ -64,6 +75,7 @@ class GenerateJob:
             max_bytes=workers.max_buffered_bytes,
             run_id=self._run_id,
             arrived_at=spec.arrived_at,
+            holds_clips=plan is not None and plan.frames is AttemptFrames.ACCEPTED,
             on_overflow=self._stream_failed,
             on_encoding_error=self.refuse,
             on_video=self._video_encoded,
@@ -111,16 +123,24 @@ class GenerateJob:
     def on_event(self, event: Event) -> None:
         """See ``RunObserver``."""
         self._listeners.tell(lambda listener: listener.engine_event(event))
-        if not self._run.is_cancelled:
-            spec, seconds = self.spec, self._queue_seconds
-            self._stream.put(Completed(spec, event, seconds) if isinstance(event, JobDone) else event)
+        if self._run.is_cancelled:
+            return
+        if not isinstance(event, JobDone):
+            self._stream.put(event, 1 if self._attempts is None else self._attempts.number)
+        elif self._attempts is None:
+            self._stream.put(Completed(self.spec, event, self._queue_seconds))
+        else:
+            self._end_attempt(self._attempts, event)
 
     def on_retry(self) -> None:
         """See ``RunObserver``."""
         self._listeners.tell(lambda listener: listener.retried())
 
     def on_work_end(self, error: BaseException | None, ended_at: float) -> None:
-        """See ``RunObserver``."""
+        """See ``RunObserver``. Begins the next attempt, if one follows."""
+        if error is None and self._attempts is not None and self._attempts.end is None and not self._run.is_cancelled:
+            self._begin_attempt(self._attempts)
+            return
         self._listeners.tell(lambda listener: listener.work_ended(ended_at))
         self._stream.finish(error)
         self._life.finish()
@@ -142,6 +162,22 @@ class GenerateJob:
         self._life.may_detach = False
         if self._life.is_unread:
             self.give_up(error)
+
+    def _begin_attempt(self, attempts: JobAttempts) -> None:
+        self._run = EngineRun(self._workers.engine, attempts.prepared, may_retry=self.spec.is_resumable)
+        self._listeners.tell(lambda listener: listener.attempt_started(attempts.number))
+        self._run.start(self._workers.engine_thread, self)
+
+    def _end_attempt(self, attempts: JobAttempts, done: JobDone) -> None:
+        result = attempts.judge(done, self._readers.remaining_seconds)
+        end = attempts.end
+        self._stream.put(result, result.number)
+        self._stream.end_attempt(result.number, attempts.best_number)
+        self._listeners.tell(lambda listener: listener.attempt_ended(result, end))
+        if end is not None:
+            self._stream.release(attempts.best_number)
+            completed = Completed(self.spec, attempts.delivered(), self._queue_seconds, attempts.report(end))
+            self._stream.put(completed)
 
     def _video_encoded(self, encoded: EncodedChunk) -> None:
         frame_count, byte_count = encoded.chunk.frame_count, len(encoded.chunk.data)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from engine.api.events import Event
+    from server.jobs.attempts import AttemptResult, AttemptsEnd
 
 
 class JobListener:
@@ -18,6 +19,12 @@ class JobListener:
 
     def engine_event(self, event: Event) -> None:
         """The engine reports an event."""
+
+    def attempt_ended(self, result: AttemptResult, end: AttemptsEnd | None) -> None:
+        """A clip was judged; ``end`` None: a further attempt follows. Only where the request allows several."""
+
+    def attempt_started(self, number: int) -> None:
+        """The engine takes the job again, for its second or a later attempt."""
 
     def video_encoded(self, frame_count: int, byte_count: int, seconds: float) -> None:
         """A chunk of the video file was encoded, in ``seconds``."""

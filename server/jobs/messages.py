@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from engine.api.job import Settings
     from engine.api.match_report import MatchReport
     from engine.api.video import VideoEncoder
+    from server.jobs.attempts import AttemptResult, AttemptsReport
     from server.jobs.spec import JobSpec
 
 
@@ -31,11 +32,15 @@ class QueueMoved:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The last event: the engine's summary, and the seconds that the job waited in the queue."""
+    """The last event: the engine's summary, and the seconds that the job waited in the queue.
+
+    ``attempts`` None: the request allows one alone.
+    """
 
     spec: JobSpec
     done: JobDone
     queue_seconds: float
+    attempts: AttemptsReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,8 @@ class VideoChunk:
     media_type: str
 
 
-StreamEvent: TypeAlias = (
-    "Accepted | QueueMoved | StageStarted | MatchReport | StepDone | FrameReady | VideoChunk | Completed"
-)
+_ClipEvent: TypeAlias = "StageStarted | MatchReport | StepDone | FrameReady | VideoChunk | AttemptResult"
+StreamEvent: TypeAlias = "Accepted | QueueMoved | _ClipEvent | Completed"
 
 
 class Message(Protocol):
@@ -99,6 +103,6 @@ class StreamEncoder(Protocol):
         """Bytes of pixels that ``encode`` compresses for this event; 0: ``encode`` is quick."""
         ...
 
-    def encode(self, event: StreamEvent) -> Message:
-        """The message of an event. Safe to call from any thread."""
+    def encode(self, event: StreamEvent, attempt: int) -> Message:
+        """The message of an event of this attempt, 0 for the whole job. Safe to call from any thread."""
         ...

@@ -1,7 +1,7 @@
 """The bounded queue of jobs: one job has the engine, the others wait, and callers take turns. Runs in the event loop.
 
 The first waiting job of each caller goes before the second job of any caller. Jobs of one caller go in the order in
-which they came; callers without a name count as one caller.
+which they came; callers without a name count as one caller. A job keeps the engine for all of its attempts.
 """
 
 from __future__ import annotations
@@ -56,6 +56,11 @@ class JobQueue:
         self._is_closed = False
         self._refusal: Callable[[], Exception] | None = None
 
+    @property
+    def is_closed(self) -> bool:
+        """``close`` was called."""
+        return self._is_closed
+
     def check(self) -> None:
         """Raises what ``enter`` would raise: ``QueueFull``, ``ServerDraining`` or the refusal of ``refuse_new``.
 
@@ -83,6 +88,12 @@ class JobQueue:
         self._line.insert(index, _Place(waiter, caller_name, work_seconds, turn))
         self._report()
         self._tell_from(index)
+
+    def begin_again(self, waiter: Waiter) -> None:
+        """The running job begins a further attempt, as long as the first; reports the new waits to the jobs behind."""
+        if self._line and self._line[0].waiter is waiter:
+            self._started_at = self._clock()
+            self._tell_from(1)
 
     def leave(self, waiter: Waiter) -> None:
         """Takes a job out and moves those behind it up. Does nothing for a job without a place."""

@@ -1,5 +1,7 @@
 """The readers of one job, and what becomes of the job when the last one leaves. Runs in the event loop.
 
+A further attempt has the time of the reader whose deadline is the last; a job without a reader, that of its window.
+
 gRPC ends a handler in the same way for a caller who cancels and for a connection that breaks, so the request says what
 a broken stream means (docs/adr/0017): without ``stream.resume_window`` the job ends; with a window the job waits for
 a reader for that long.
@@ -44,12 +46,28 @@ class JobReaders:
         self._on_unread = on_unread
         self._on_window_over = on_window_over
         self._window: asyncio.TimerHandle | None = None  # runs while the job waits for a reader
+        self._window_ends_at = 0.0  # by the clock of the event loop
+        self._deadlines: list[Deadline] = []  # of the readers who read now
+
+    @property
+    def remaining_seconds(self) -> float | None:
+        """Seconds until the last deadline of the readers, or until the window is over; None: a reader has no deadline.
+
+        0 where no reader may come any more.
+        """
+        if self._deadlines:
+            remaining = [deadline.remaining_seconds for deadline in self._deadlines]
+            return None if None in remaining else max(seconds for seconds in remaining if seconds is not None)
+        if self._window is None:
+            return 0.0
+        return max(self._window_ends_at - asyncio.get_running_loop().time(), 0.0)
 
     @contextmanager
     def reading(self, deadline: Deadline) -> Iterator[None]:
         """Wraps the reading of one reader; how the reading ends decides about the job."""
         self._life.attach()
         self._close_window()
+        self._deadlines.append(deadline)
         end = StreamEnd.COMPLETE
         error: BaseException | None = None
         try:
@@ -62,6 +80,7 @@ class JobReaders:
             end, error = StreamEnd.FAILED, raised
             raise
         finally:
+            self._deadlines.remove(deadline)
             self._leave(end, error, deadline)
 
     def work_ended(self) -> None:
@@ -92,7 +111,9 @@ class JobReaders:
             self.end(error)
 
     def _open_window(self, seconds: float) -> None:
-        self._window = asyncio.get_running_loop().call_later(seconds, self._on_window_over)
+        loop = asyncio.get_running_loop()
+        self._window_ends_at = loop.time() + seconds
+        self._window = loop.call_later(seconds, self._on_window_over)
         self._listeners.tell(lambda listener: listener.detached(is_over=self._life.is_over))
         self._tell_released()
 

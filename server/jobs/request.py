@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from engine.api.fields import Field
     from engine.api.job import Job
     from server.errors.refusals import FieldViolation
+    from server.jobs.attempt_plan import AttemptWish
     from server.jobs.resume_token import ResumeToken
 
 
@@ -21,7 +22,7 @@ class JobRequest:
     ``violations`` are the wrong fields that decoding found; ``paths`` gives the path of each field in the message.
     ``resume_window_seconds`` 0: the stream cannot be resumed. ``resumes``: the request holds a resume token, and only
     its request id and token count; ``resume_token`` is None where the token cannot be read. ``digest`` computes the
-    SHA-256 of the request, which takes a while for a large picture.
+    SHA-256 of the request, which takes a while for a large picture. ``attempts`` None: the clip is made once.
     """
 
     request_id: str
@@ -32,3 +33,4 @@ class JobRequest:
     violations: tuple[FieldViolation, ...]
     paths: Mapping[Field, str]
     digest: Callable[[], bytes]
+    attempts: AttemptWish | None = None

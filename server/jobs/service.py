@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.api.errors import Cancelled, EngineError, InvalidJob, NotCompiled
 from server.errors.refusals import InvalidRequest, refusal_of
+from server.jobs.attempt_rules import plan_attempts
+from server.jobs.attempts import AttemptsEnd
 from server.jobs.job import GenerateJob
 from server.jobs.listener import JobListener
 from server.jobs.spec import JobKey, JobSpec
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from engine.api.engine import Engine
     from engine.api.job import PreparedJob
+    from server.jobs.attempt_plan import AttemptPlan
     from server.jobs.deadline import Deadline
     from server.jobs.estimates import Estimates
     from server.jobs.messages import StreamEncoder
@@ -65,13 +68,13 @@ class JobService:
         hold = self._reserve(caller)
         with ExitStack() as unless_enqueued:
             unless_enqueued.push(hold)
-            prepared = await self._prepare(request, deadline, encoder)
+            prepared, attempts = await self._prepare(request, deadline, encoder)
             if (reading := self._join(key, request, digest)) is not None:
                 return reading  # an equal request was prepared at the same time
             estimate = self.estimates.of(prepared)
             deadline.check_estimate(estimate, self.queue.wait_seconds(caller.name))
-            spec = JobSpec(key, prepared, estimate, request.resume_window_seconds, digest, arrived_at)
-            job = self._enqueue(spec, encoder, [*make_listeners(), _QuotaListener(hold)])
+            spec = JobSpec(key, prepared, estimate, request.resume_window_seconds, digest, arrived_at, attempts)
+            job = self._enqueue(spec, encoder, [*make_listeners(), _QuotaListener(hold)], caller)
             unless_enqueued.pop_all()
         return JobReading(job, 0)
 
@@ -112,15 +115,35 @@ class JobService:
         reservation.enter_context(self.quotas.job(caller))
         return reservation
 
-    async def _prepare(self, request: JobRequest, deadline: Deadline, encoder: StreamEncoder) -> PreparedJob:
+    async def _prepare(
+        self, request: JobRequest, deadline: Deadline, encoder: StreamEncoder
+    ) -> tuple[PreparedJob, AttemptPlan | None]:
         """Raises ``DeadlinePassed``, what the queue would refuse with, or what is wrong with the request."""
         deadline.check()
         self.queue.check()
-        return await self.workers.preparers.run(_prepare, self.workers.engine, request, encoder)
+        prepared = await self.workers.preparers.run(_prepare, self.workers.engine, request, encoder)
+        if request.attempts is None:
+            return prepared, None
+        plan = plan_attempts(
+            request.attempts,
+            prepared,
+            accept_from=self.workers.engine.capabilities().accept_from,
+            video=encoder.video,
+            max_held_bytes=self.workers.max_buffered_bytes,
+        )
+        return prepared, plan
 
-    def _enqueue(self, spec: JobSpec, encoder: StreamEncoder, listeners: list[JobListener]) -> GenerateJob:
+    def _refuse_attempt(self, caller: Caller) -> AttemptsEnd | None:
+        """A further attempt counts as a request of the caller; a server that drains begins none."""
+        if self.queue.is_closed:
+            return AttemptsEnd.DRAINING
+        return None if self.quotas.take_request(caller) else AttemptsEnd.QUOTA
+
+    def _enqueue(
+        self, spec: JobSpec, encoder: StreamEncoder, listeners: list[JobListener], caller: Caller
+    ) -> GenerateJob:
         """Raises like ``JobQueue.enter``."""
-        job = GenerateJob(spec, self.workers, encoder, listeners)
+        job = GenerateJob(spec, self.workers, encoder, listeners, lambda: self._refuse_attempt(caller))
         listeners += [self.estimates.timer(spec.prepared), _QueueListener(self.queue, job)]
         if spec.is_resumable:  # last, since the registry may end the job at once
             listeners.append(self.registry.listener(spec.key))
@@ -148,6 +171,9 @@ class _QueueListener(JobListener):
     def __init__(self, queue: JobQueue, job: GenerateJob) -> None:
         self._queue = queue
         self._job = job
+
+    def attempt_started(self, number: int) -> None:  # noqa: ARG002
+        self._queue.begin_again(self._job)
 
     def place_left(self) -> None:
         self._queue.leave(self._job)

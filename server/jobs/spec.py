@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from engine.api.job import PreparedJob
+    from server.jobs.attempt_plan import AttemptPlan
     from server.jobs.estimates import Estimate
 
 
@@ -22,7 +23,7 @@ class JobSpec:
     """One accepted request. ``arrived_at`` is when the request came, on the clock of ``time.perf_counter``.
 
     ``resume_window_seconds`` 0: the stream cannot be resumed. ``request_digest`` is the SHA-256 of the request, b""
-    where the stream cannot be resumed.
+    where the stream cannot be resumed. ``attempts`` None: the clip is made once.
     """
 
     key: JobKey
@@ -31,6 +32,7 @@ class JobSpec:
     resume_window_seconds: float
     request_digest: bytes
     arrived_at: float
+    attempts: AttemptPlan | None = None
 
     @property
     def is_resumable(self) -> bool:

@@ -1,7 +1,8 @@
 """The stream of one job: events are encoded and put into the event log in order.
 
 Compression of previews and frames, and encoding of the video file, run on a thread pool; the event log keeps the place
-of an event until its message is ready.
+of an event until its message is ready. Each attempt has a video file of its own. Where the stream carries the frames of
+the delivered attempt alone, the messages of frames and chunks are held back.
 """
 
 from __future__ import annotations
@@ -12,22 +13,24 @@ from typing import TYPE_CHECKING
 
 from engine.api.events import FrameReady
 from server.jobs.event_log import EventLog, Slot
+from server.jobs.held_clips import HeldClips
 from server.jobs.messages import Message
 from server.jobs.resume_token import ResumeToken
 from server.jobs.video import VideoTrack
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterable
     from concurrent.futures import Executor
 
     from engine.api.job import Settings
-    from server.jobs.messages import StreamEncoder, StreamEvent
+    from server.jobs.messages import StreamEncoder, StreamEvent, StreamVideo
     from server.jobs.video import EncodedChunk
 
 
 class JobStream:
     """``run_id`` b"": the stream cannot be resumed. ``arrived_at`` is when the request came, by ``time.perf_counter``.
 
+    ``holds_clips``: frames and video chunks are sent by ``release`` alone.
     ``on_overflow`` is called when unread messages exceed ``max_bytes``, ``on_encoding_error`` with an encoding error,
     ``on_video`` with each chunk of the video file.
     """
@@ -41,6 +44,7 @@ class JobStream:
         max_bytes: int,
         run_id: bytes,
         arrived_at: float,
+        holds_clips: bool = False,
         on_overflow: Callable[[], None],
         on_encoding_error: Callable[[BaseException], None],
         on_video: Callable[[EncodedChunk], None],
@@ -55,9 +59,9 @@ class JobStream:
         self._log: EventLog[Message] = EventLog(
             max_bytes, is_resumable=bool(run_id), seal=self._seal, on_overflow=self._overflow
         )
-        video = encoder.video
-        self._omits_frames = video is not None and video.omits_frames
-        self._video = VideoTrack(lambda: video.open(settings), compressors) if video is not None else None
+        self._held = HeldClips(self._log) if holds_clips else None
+        self._settings = settings
+        self._videos: dict[int, VideoTrack] = {}  # of each attempt whose frames are, or may yet be, encoded
 
     @property
     def is_over(self) -> bool:
@@ -69,26 +73,43 @@ class JobStream:
         """Bytes of the messages in memory."""
         return self._log.held_bytes
 
-    def put(self, event: StreamEvent) -> None:
-        """Appends an event. Returns at once; the message of a picture follows when it is compressed.
+    def put(self, event: StreamEvent, attempt: int = 0) -> None:
+        """Appends an event of an attempt, 0 for the whole job.
 
-        The chunk of the video file that a frame completes comes after the frame.
+        Returns at once; the message of a picture follows when it is compressed. The chunk of the video file that a
+        frame completes comes after the frame.
         """
-        if not isinstance(event, FrameReady) or not self._omits_frames:
-            self._put(event)
-        if isinstance(event, FrameReady) and self._video is not None:
-            self._put_video(event, self._video)
+        video = self._encoder.video
+        if not isinstance(event, FrameReady) or video is None:
+            self._put(event, attempt)
+            return
+        if not video.omits_frames:
+            self._put(event, attempt)
+        self._put_video(event, attempt, video)
+
+    def end_attempt(self, attempt: int, best_attempt: int) -> None:
+        """No further frame of this attempt comes. Of the clips that are held back, only the best one is kept."""
+        if attempt in self._videos:
+            self._videos[attempt].finish()
+        if self._held is not None:
+            self._held.keep_only(best_attempt)
+            self._drop_videos(attempt for attempt in list(self._videos) if attempt != best_attempt)
+
+    def release(self, attempt: int) -> None:
+        """Appends the frames and chunks of this attempt, if they were held back."""
+        if self._held is not None:
+            self._held.release(attempt)
 
     def finish(self, error: BaseException | None) -> None:
         """Ends the stream after the events in it, with an error or without."""
         self._log.finish(error)
-        if self._video is not None:
-            self._video.finish()
+        for video in self._videos.values():
+            video.finish()
 
     def fail(self, error: BaseException) -> None:
         """Ends the stream now; readers get the error instead of further events."""
         self._log.fail(error)
-        self._drop_video()
+        self._drop_videos()
 
     def check(self, number: int) -> None:
         """Raises ``EventsDropped`` where the stream cannot be read from this event on."""
@@ -98,22 +119,33 @@ class JobStream:
         """Yields the messages from this event on; raises the error that the stream ended with."""
         return self._log.messages(number)
 
-    def _put(self, event: StreamEvent) -> None:
+    def _put(self, event: StreamEvent, attempt: int) -> None:
         pixel_bytes = self._encoder.pixel_bytes(event)
+        is_held = isinstance(event, FrameReady)
         if not pixel_bytes:
-            message = self._encoder.encode(event)
-            self._log.put(message, message.byte_count)
+            message = self._encoder.encode(event, attempt)
+            self._log.fill(self._reserve(message.byte_count, attempt, is_held=is_held), message, message.byte_count)
             return
-        slot = self._log.reserve(pixel_bytes)
-        encoding = asyncio.get_running_loop().run_in_executor(self._compressors, self._encoder.encode, event)
+        slot = self._reserve(pixel_bytes, attempt, is_held=is_held)
+        encoding = asyncio.get_running_loop().run_in_executor(self._compressors, self._encoder.encode, event, attempt)
         encoding.add_done_callback(lambda done: self._fill(slot, done))
 
-    def _put_video(self, frame: FrameReady, video: VideoTrack) -> None:
-        frames = video.take(frame)
+    def _put_video(self, frame: FrameReady, attempt: int, video: StreamVideo) -> None:
+        if self.is_over:
+            return
+        if attempt not in self._videos:
+            self._videos[attempt] = VideoTrack(lambda: video.open(self._settings), self._compressors)
+        track = self._videos[attempt]
+        frames = track.take(frame)
         if not frames:
             return
-        slot = self._log.reserve(sum(pixels.nbytes for pixels in frames))
-        video.encode(frames).add_done_callback(lambda done: self._fill_video(slot, done))
+        slot = self._reserve(sum(pixels.nbytes for pixels in frames), attempt, is_held=True)
+        track.encode(frames).add_done_callback(lambda done: self._fill_video(slot, done, attempt))
+
+    def _reserve(self, byte_count: int, attempt: int, *, is_held: bool) -> Slot[Message]:
+        if self._held is None or not is_held:
+            return self._log.reserve(byte_count)
+        return self._held.hold(attempt, byte_count)
 
     def _fill(self, slot: Slot[Message], done: asyncio.Future[Message]) -> None:
         if done.cancelled():
@@ -124,7 +156,7 @@ class JobStream:
             message = done.result()
             self._log.fill(slot, message, message.byte_count)
 
-    def _fill_video(self, slot: Slot[Message], done: asyncio.Future[EncodedChunk]) -> None:
+    def _fill_video(self, slot: Slot[Message], done: asyncio.Future[EncodedChunk], attempt: int) -> None:
         if done.cancelled():
             return
         if error := done.exception():
@@ -132,16 +164,17 @@ class JobStream:
             return
         encoded = done.result()
         self._on_video(encoded)
-        message = self._encoder.encode(encoded.chunk)
+        message = self._encoder.encode(encoded.chunk, attempt)
         self._log.fill(slot, message, message.byte_count)
 
     def _overflow(self) -> None:
-        self._drop_video()
+        self._drop_videos()
         self._on_overflow()
 
-    def _drop_video(self) -> None:
-        if self._video is not None:
-            self._video.drop()
+    def _drop_videos(self, attempts: Iterable[int] | None = None) -> None:
+        """Drops the video files of these attempts; None: of all."""
+        for attempt in list(self._videos) if attempts is None else attempts:
+            self._videos.pop(attempt).drop()
 
     def _seal(self, message: Message, number: int) -> None:
         token = ResumeToken(self._run_id, number + 1).encode() if self._run_id else ""

@@ -9,9 +9,10 @@ from engine.api.events import Event, FrameReady, JobDone, StepDone
 from engine.api.match_report import MatchReport
 from server.errors.rules import rule_of
 from server.jobs.listener import JobListener
-from server.observability.metrics import COMPLETED, exemplar_of
+from server.observability.metrics import ACCEPTED, COMPLETED, REJECTED, exemplar_of
 
 if TYPE_CHECKING:
+    from server.jobs.attempts import AttemptResult, AttemptsEnd
     from server.observability.metrics import Metrics
 
 
@@ -23,7 +24,7 @@ class JobMetrics(JobListener):
         self._exemplar = exemplar_of(request_id)
         self._arrived_at = arrived_at
         self._last_frame_at: float | None = None
-        self._has_preview = False
+        self._has_frame = self._has_preview = False
         self._stopped_at: float | None = None
         self._score: float | None = None
 
@@ -35,7 +36,7 @@ class JobMetrics(JobListener):
     def engine_event(self, event: Event) -> None:
         """See ``JobListener``."""
         match event:
-            case MatchReport():
+            case MatchReport() if self._score is None:  # further attempts score the same pair
                 self._score = event.score
                 self._metrics.match_score.observe(event.score, self._exemplar)
             case StepDone():
@@ -51,6 +52,18 @@ class JobMetrics(JobListener):
                 for stage, seconds in event.stage_seconds.items():
                     self._metrics.stage_seconds.labels(stage.value).observe(seconds, self._exemplar)
                 self._metrics.memory_peak_bytes.set(event.peak_memory_bytes)
+                if event.success is not None:
+                    self._metrics.clip_success.observe(event.success.probability, self._exemplar)
+
+    def attempt_ended(self, result: AttemptResult, end: AttemptsEnd | None) -> None:
+        """See ``JobListener``."""
+        self._metrics.attempts.labels(ACCEPTED if result.is_accepted else REJECTED).inc()
+        if end is not None:
+            self._metrics.attempts_stopped.labels(end.value).inc()
+
+    def attempt_started(self, number: int) -> None:  # noqa: ARG002
+        """See ``JobListener``."""
+        self._last_frame_at = None
 
     def video_encoded(self, frame_count: int, byte_count: int, seconds: float) -> None:  # noqa: ARG002
         """See ``JobListener``."""
@@ -94,8 +107,9 @@ class JobMetrics(JobListener):
 
     def _frame(self) -> None:
         now = time.perf_counter()
-        if self._last_frame_at is None:
+        if not self._has_frame:
+            self._has_frame = True
             self._metrics.first_frame_seconds.observe(now - self._arrived_at, self._exemplar)
-        else:
+        if self._last_frame_at is not None:
             self._metrics.frame_interval_seconds.observe(now - self._last_frame_at, self._exemplar)
         self._last_frame_at = now

@@ -25,6 +25,7 @@ from engine.api.engine import LossReason
 from engine.api.events import Expert, Stage
 from server import __version__
 from server.errors.rules import all_rules
+from server.jobs.attempts import AttemptsEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,6 +38,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` gauge
 _CALL_LABELS = ("grpc_type", "grpc_service", "grpc_method")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _GPU_LABELS = ("gpu", "gpu_name")
+_PROBABILITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _SCORES = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
 
 
@@ -56,6 +58,7 @@ class Method:
 
 UNKNOWN_METHOD = Method("other", "other", "other")
 COMPLETED = "completed"
+ACCEPTED, REJECTED = "accepted", "rejected"
 REASONS = tuple(rule.label for rule in all_rules())
 # Stages whose graphs compute, denoising by expert; the other stages have no expert.
 _PARTS = (
@@ -153,6 +156,23 @@ class Metrics:
             "Match scores of jobs, by outcome. Only scored jobs count.",
             ("outcome",),
             _SCORES,
+        )
+        self.clip_success = self._histogram(
+            "stillcue_clip_success",
+            "Judged success of complete clips, a probability, of each attempt. Only where the bundle has a fit for it.",
+            buckets=_PROBABILITIES,
+        )
+        self.attempts = self._counter(
+            "stillcue_attempts_total",
+            "Attempts that ended with a complete clip, by outcome. Only jobs whose request allows several count.",
+            ("outcome",),
+            (ACCEPTED, REJECTED),
+        )
+        self.attempts_stopped = self._counter(
+            "stillcue_attempts_stopped_total",
+            "Jobs whose request allows several attempts, by the reason why no further one was made.",
+            ("reason",),
+            tuple(end.value for end in AttemptsEnd),
         )
         self.worker_restarts = self._counter(
             "stillcue_worker_restarts_total",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
     from engine.api.events import Event
+    from server.jobs.attempts import AttemptResult, AttemptsEnd
 
 _SERVICE: str = service_pb2.DESCRIPTOR.services_by_name["StillcueService"].full_name
 _EXPORT_SECONDS = 5
@@ -100,6 +101,7 @@ class JobSpans(JobListener):
         self._context: Context = set_span_in_context(call)
         tracer.start_span("prepare", self._context, start_time=start_time).end()
         self._part: Span | None = tracer.start_span("queue", self._context)
+        self._attempt = 1
         self._is_working = False
         self._is_outcome_known = False
 
@@ -112,6 +114,23 @@ class JobSpans(JobListener):
         """See ``JobListener``."""
         if isinstance(event, StageStarted):
             self._start_part(event.stage.value)
+
+    def attempt_ended(self, result: AttemptResult, end: AttemptsEnd | None) -> None:
+        """See ``JobListener``."""
+        self._start_part(None)
+        self._call.add_event(
+            "attempt ended",
+            {
+                "stillcue.attempt": result.number,
+                "stillcue.accepted": result.is_accepted,
+                "stillcue.success": result.probability,
+                "stillcue.attempts_end": "" if end is None else end.value,
+            },
+        )
+
+    def attempt_started(self, number: int) -> None:
+        """See ``JobListener``."""
+        self._attempt = number
 
     def retried(self) -> None:
         """See ``JobListener``."""
@@ -140,7 +159,8 @@ class JobSpans(JobListener):
         """Ends the present part, and starts the next one where it has a name."""
         if self._part is not None:
             self._part.end()
-        self._part = self._tracer.start_span(name, self._context) if name else None
+        attributes = {"stillcue.attempt": self._attempt} if self._is_working else None
+        self._part = self._tracer.start_span(name, self._context, attributes=attributes) if name else None
 
     def _end_call(self) -> None:
         """Ends the span of the call after all of its parts: the engine of a stopped job works on for a moment."""

@@ -10,7 +10,6 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from engine.api.errors import (
-    EngineError,
     EngineLost,
     EngineRestarting,
     MatchRefused,
@@ -26,6 +25,7 @@ from server.errors.refusals import (
     QuotaExceeded,
     Refusal,
     SizeNotCompiled,
+    SuccessFitMissing,
 )
 from server.errors.rules import Rule, rule_of
 from server.rpc.codec.fields import GENERATE_PATHS
@@ -78,6 +78,8 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
         yield shortened(encode_match_report(error.report), _MAX_REPORT_BYTES)
     if isinstance(error, ScorerMissing):
         yield _precondition_failure(error, rule, GENERATE_PATHS[error.field])
+    if isinstance(error, SuccessFitMissing):
+        yield _precondition_failure(error, rule, "attempts.maximum_count")
     retry_seconds = rule.retry_seconds
     if isinstance(error, QuotaExceeded):
         yield _quota_failure(f"caller:{error.caller_name}", error)
@@ -127,7 +129,7 @@ def _quota_failure(subject: str, error: Refusal) -> error_details_pb2.QuotaFailu
     return error_details_pb2.QuotaFailure(violations=[violation])
 
 
-def _precondition_failure(error: EngineError, rule: Rule, subject: str) -> error_details_pb2.PreconditionFailure:
+def _precondition_failure(error: Exception, rule: Rule, subject: str) -> error_details_pb2.PreconditionFailure:
     violation = error_details_pb2.PreconditionFailure.Violation(
         type=rule.reason, subject=subject, description=text_of(error)
     )

@@ -53,6 +53,14 @@ class Quotas:
         finally:
             usage.stream_count -= 1
 
+    def take_request(self, caller: Caller) -> bool:
+        """Counts one more request that comes without a call; False, and nothing is counted, if none is left."""
+        try:
+            self._take_request(caller, self._usage(caller))
+        except QuotaExceeded:
+            return False
+        return True
+
     @contextmanager
     def job(self, caller: Caller) -> Iterator[None]:
         """Wraps one job, from before its place in the queue to its end. Raises ``QuotaExceeded``."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from engine.api.cancellation import CancelFlag
     from engine.api.events import Event
+    from server.jobs.attempts import AttemptResult, AttemptsEnd
     from server.jobs.messages import StreamEvent, StreamVideo
 
 MATCH, TEXT, DENOISE = (StageStarted(stage) for stage in (Stage.MATCH, Stage.ENCODE_TEXT, Stage.DENOISE))
@@ -125,6 +126,7 @@ class PlainMessage:
 
     event: Any
     byte_count: int
+    attempt: int = 0
     stamps: list[tuple[int, float, str]] = field(default_factory=list)
 
     def stamp(self, sequence_number: int, elapsed_seconds: float, resume_token: str) -> None:
@@ -146,10 +148,10 @@ class PlainEncoder:
     def pixel_bytes(self, event: StreamEvent) -> int:
         return self.pictures.get(event, 0) if isinstance(event, StageStarted) else 0
 
-    def encode(self, event: StreamEvent) -> PlainMessage:
+    def encode(self, event: StreamEvent, attempt: int) -> PlainMessage:
         if self.error is not None:
             raise self.error
-        return PlainMessage(event, 10)
+        return PlainMessage(event, 10, attempt)
 
 
 def name_of(event: Any) -> str:
@@ -181,6 +183,12 @@ class RecordingListener(JobListener):
 
     def engine_event(self, event: Event) -> None:
         self.calls.append(("engine_event", event))
+
+    def attempt_ended(self, result: AttemptResult, end: AttemptsEnd | None) -> None:
+        self.calls.append(("attempt_ended", result, end))
+
+    def attempt_started(self, number: int) -> None:
+        self.calls.append(("attempt_started", number))
 
     def retried(self) -> None:
         self.calls.append(("retried",))

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from stillcue.client import Client, EventStream
     from stillcue.request import GenerateOptions, ScoreOptions
 
+from stillcue.attempts import AttemptFrames, AttemptResult, Attempts, AttemptsEnd
 from stillcue.capabilities import (
+    AttemptSupport,
     Capabilities,
     Geometry,
     Limits,
@@ -84,6 +86,7 @@ from stillcue.match import (
     PromptReport,
     SuccessBasis,
     SuccessEstimate,
+    SuccessFactor,
     TextSpan,
 )
 
@@ -93,6 +96,11 @@ __all__ = [
     "AccessDenied",
     "AsyncClient",
     "AsyncEventStream",
+    "AttemptFrames",
+    "AttemptResult",
+    "AttemptSupport",
+    "Attempts",
+    "AttemptsEnd",
     "Box",
     "Cancelled",
     "Capabilities",
@@ -152,6 +160,7 @@ __all__ = [
     "StillcueError",
     "SuccessBasis",
     "SuccessEstimate",
+    "SuccessFactor",
     "Summary",
     "Symptom",
     "SymptomKind",

@@ -96,13 +96,25 @@ class MemoryPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptSupport:
+    """What ``attempts`` of ``generate`` may ask for.
+
+    ``accept_from``: probability of success from which on a clip is accepted unless the request says otherwise.
+    """
+
+    accept_from: float
+    maximum_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a server has loaded.
 
     The first of ``geometries`` is the default. ``match_supported``: the bundle has a scorer. ``notices`` are messages
     that matter for judging results, for example that the weights are random. ``memory_plans`` has one plan for each
     geometry, within ``memory_budget_bytes``; None: no limit. ``video_codecs`` are those of video files, the default
-    first; empty: the server encodes none.
+    first; empty: the server encodes none. ``attempts`` None: every clip is made once, as the
+    bundle cannot judge a finished one.
     """
 
     server_version: str
@@ -116,3 +128,4 @@ class Capabilities:
     memory_budget_bytes: int | None = None
     memory_plans: tuple[MemoryPlan, ...] = ()
     video_codecs: tuple[VideoCodec, ...] = ()
+    attempts: AttemptSupport | None = None

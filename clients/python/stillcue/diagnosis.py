@@ -26,6 +26,7 @@ class SymptomKind(enum.StrEnum):
     MATCH_LOSS = "match_loss"
     BURNT_COLOURS = "burnt_colours"
     POOR_MATCH = "poor_match"
+    LOW_CHANCE = "low_chance"
 
 
 class RemedyKind(enum.StrEnum):

@@ -1,25 +1,30 @@
 """The events of a ``generate`` call: frozen dataclasses that mirror GenerateResponse with Python types.
 
 Imports no protobuf and no gRPC; ``stillcue.response`` creates them. Times are in seconds, sizes in pixels or bytes.
-Every enumeration has ``UNKNOWN`` for values of newer servers; unknown events of newer servers are skipped.
+Every enumeration has ``UNKNOWN`` for values of newer servers; unknown events of newer servers are skipped. ``attempt``
+of an event is the number of the attempt that it belongs to, from 1; 0: the whole job, or an older server. It does not
+count when events are compared.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
+from stillcue.attempts import AttemptResult, Attempts, AttemptsEnd
 from stillcue.match import Box, MatchBasis, MatchMode, MatchReport, MatchVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stillcue.diagnosis import Diagnosis
+    from stillcue.match import SuccessEstimate
 
-# A match report is an event too, defined in stillcue.match.
+# A match report and the result of an attempt are events too.
 __all__ = [
     "Accepted",
+    "AttemptResult",
     "Box",
     "DenoiseProgress",
     "Event",
@@ -141,13 +146,16 @@ class Estimate:
 class Accepted:
     """The first event: the request is valid and its job has a place in the queue.
 
-    ``warnings`` suggest changes of the request.
+    ``warnings`` suggest changes of the request. ``attempts`` are those of the request with defaults filled in; None:
+    the clip is made once.
     """
 
+    attempt: ClassVar[int] = 0
     request_id: str
     settings: Settings
     warnings: tuple[str, ...]
     estimate: Estimate = Estimate()
+    attempts: Attempts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +166,7 @@ class QueueUpdate:
     unknown.
     """
 
+    attempt: ClassVar[int] = 0
     position: int
     wait_seconds: float | None = None
 
@@ -167,6 +176,7 @@ class StageStarted:
     """A stage of the job begins."""
 
     stage: Stage
+    attempt: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,32 +197,39 @@ class DenoiseProgress:
     expert: Expert
     step_seconds: float
     preview: Preview | None
+    attempt: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of the clip; frames arrive in order from index 0. ``data`` is encoded as ``encoding`` says."""
+    """One frame of the clip; frames of an attempt arrive in order from index 0.
+
+    ``data`` is encoded as ``encoding`` says.
+    """
 
     index: int
     encoding: FrameEncoding
     data: bytes
     width_px: int
     height_px: int
+    attempt: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class VideoChunk:
-    """The next part of the clip's video file; it follows the frames that it holds. Chunks arrive in order from index 0.
+    """The next part of the clip's video file; it follows the frames that it holds.
 
-    The file is the ``data`` of all chunks, one after the other, and is playable from the first chunk on.
-    ``frame_count`` is the number of frames in this chunk. ``media_type``, in the first chunk only, is the file's type
-    with its codec, for example ``video/mp4; codecs="avc1.64001e"``.
+    Chunks of an attempt arrive in order from index 0; each attempt has a file of its own. The file is the ``data`` of
+    all its chunks, one after the other, and is playable from the first chunk on. ``frame_count`` is the number of
+    frames in this chunk. ``media_type``, in the first chunk only, is the file's type with its codec, for example
+    ``video/mp4; codecs="avc1.64001e"``.
     """
 
     index: int
     data: bytes
     frame_count: int
     media_type: str = ""
+    attempt: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +248,13 @@ class Summary:
     without the queue. ``first_frame_psnr_db`` compares the first frame with the prepared picture, in decibels. If the
     match was not scored, ``match_report`` is None and ``frame_matches`` is empty. ``diagnosis`` lists faults of the
     clip and remedies.
+
+    ``success`` judges the finished clip; None: the bundle cannot. ``attempts`` is empty if the request allows one.
+    Everything but ``work_seconds`` is of the delivered attempt: the accepted one, or the one with the highest
+    probability of success.
     """
 
+    attempt: ClassVar[int] = 0
     request_id: str
     settings: Settings
     bundle_digest: str
@@ -247,6 +269,12 @@ class Summary:
     warnings: tuple[str, ...]
     frame_matches: tuple[FrameMatch, ...] = ()
     diagnosis: Diagnosis | None = None
+    success: SuccessEstimate | None = None
+    attempts: tuple[AttemptResult, ...] = ()
+    delivered_attempt: int = 1
+    attempts_end: AttemptsEnd | None = None
 
 
-Event = Accepted | QueueUpdate | StageStarted | MatchReport | DenoiseProgress | Frame | VideoChunk | Summary
+Event = (
+    Accepted | QueueUpdate | StageStarted | MatchReport | DenoiseProgress | Frame | VideoChunk | AttemptResult | Summary
+)

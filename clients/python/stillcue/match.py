@@ -7,7 +7,7 @@ Imports no protobuf and no gRPC; ``stillcue.reports`` creates them.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class MatchMode(enum.StrEnum):
@@ -101,13 +101,29 @@ class ClauseScore:
 
 
 @dataclass(frozen=True, slots=True)
+class SuccessFactor:
+    """A figure that a probability of success depends on; names are added with time.
+
+    ``log_odds`` is what it adds to the natural logarithm of the odds, compared with its best value.
+    """
+
+    name: str
+    value: float
+    log_odds: float
+
+
+@dataclass(frozen=True, slots=True)
 class SuccessEstimate:
-    """Probability that a clip comes out well. ``brier_score`` and ``calibration_error`` are None if not measured."""
+    """Probability that a clip comes out well. ``brier_score`` and ``calibration_error`` are None if not measured.
+
+    ``factors`` is empty if the probability depends on the score alone.
+    """
 
     probability: float
     basis: SuccessBasis
     brier_score: float | None
     calibration_error: float | None
+    factors: tuple[SuccessFactor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +225,7 @@ class MatchReport:
     ``score`` is 0 to 100; ``similarity`` a cosine, -1 to 1; ``contrast`` the natural logarithm of how much better the
     prompt fits than the bundle's contrast sentences do on average. ``action_plausibility`` is None without an action,
     ``calibration_error`` if the probabilities are not calibrated; fields that an older server does not send are None or
-    empty. ``heat_map_png`` and ``crop_png`` are set by ``score_match`` on request.
+    empty. ``heat_map_png`` and ``crop_png`` are set by ``score_match`` on request, ``attempt`` for an event of a clip.
     """
 
     score: float
@@ -228,3 +244,4 @@ class MatchReport:
     calibration_error: float | None = None
     heat_map_png: bytes = b""
     crop_png: bytes = b""
+    attempt: int = field(default=0, compare=False)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stillcue.events import QueueUpdate, Stage
-from stillcue.match import ClauseKind, SuccessBasis
+from stillcue.match import ClauseKind
+from stillcue.success_text import describe_basis, lowering_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,7 @@ def numbered_remedies(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
 
 def match_lines(report: MatchReport) -> list[str]:
     """Returns a match report in lines: score, clauses, findings on the sentence, a better sentence."""
-    lines = [describe_match(report)]
+    lines = [describe_match(report), *(f"  lowers it: {line}" for line in lowering_lines(report.success))]
     for clause in report.clauses:
         fit = clause.gated_probability
         share = NOTHING_TO_SHOW if fit is None else f"fits with {100 * fit:.0f} %"
@@ -145,6 +146,4 @@ def finding_lines(finding: PromptFinding | PictureFinding) -> list[str]:
 def _success(report: MatchReport) -> str:
     if report.success is None:
         return ""
-    bases = {SuccessBasis.ARTICLE_PRIOR: "published figures, not measured here", SuccessBasis.MEASURED: "measured"}
-    basis = bases.get(report.success.basis, report.success.basis)
-    return f", a clip succeeds with {100 * report.success.probability:.0f} % ({basis})"
+    return f", a clip succeeds with {100 * report.success.probability:.0f} % ({describe_basis(report.success)})"

@@ -23,7 +23,7 @@ def decode_match_report(message: match_pb2.MatchReport) -> match.MatchReport:
         basis=member(match.MatchBasis, match_pb2.MatchBasis, "MATCH_BASIS", message.basis),
         clauses=tuple(map(_clause, message.clauses)),
         action_plausibility=message.action_plausibility if message.HasField("action_plausibility") else None,
-        success=_success(message.success) if message.HasField("success") else None,
+        success=decode_success(message.success) if message.HasField("success") else None,
         grounding=_grounding(message.grounding) if message.HasField("grounding") else None,
         missing_nouns=tuple(match.MissingNoun(_span(item.span), item.text) for item in message.missing_nouns),
         prompt_report=_prompt_report(message.prompt_report) if message.HasField("prompt_report") else None,
@@ -83,12 +83,14 @@ def _clause(message: match_pb2.ClauseScore) -> match.ClauseScore:
     )
 
 
-def _success(message: match_pb2.SuccessEstimate) -> match.SuccessEstimate:
+def decode_success(message: match_pb2.SuccessEstimate) -> match.SuccessEstimate:
+    """Returns the probability of success of a message."""
     return match.SuccessEstimate(
         probability=message.probability,
         basis=member(match.SuccessBasis, match_pb2.SuccessBasis, "SUCCESS_BASIS", message.basis),
         brier_score=message.brier_score if message.HasField("brier_score") else None,
         calibration_error=message.calibration_error if message.HasField("calibration_error") else None,
+        factors=tuple(match.SuccessFactor(item.name, item.value, item.log_odds) for item in message.factors),
     )
 
 

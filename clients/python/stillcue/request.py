@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from stillcue.frame_rates import sent_frame_rate
-from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+from stillcue.v1 import attempts_pb2, generate_pb2, match_pb2, media_pb2
 
 if TYPE_CHECKING:
     import enum
 
     from stillcue import events
+    from stillcue.attempts import Attempts
 
 DEFAULT_RESUME_WINDOW_SECONDS = 30.0
 Picture = bytes | str | PathLike[str]
@@ -54,6 +55,9 @@ class GenerateOptions(TypedDict, total=False):
     """Use of the match score; None: it is reported if the server has a scorer."""
     minimum_match_score: float
     """Lowest match score, 0 to 100, that ``MatchMode.REQUIRE`` accepts."""
+    attempts: Attempts | None
+    """How often the clip may be made until one is good enough; None: once. Needs a bundle that can judge finished clips
+    (``attempts`` of the capabilities), and the match."""
     preview_every_step_count: int
     """Number of steps from one preview to the next; 0: no previews."""
     frame_encoding: events.FrameEncoding | None
@@ -124,6 +128,7 @@ def generate_request(picture: Picture, prompt: str, options: GenerateOptions) ->
         sampling=sampling,
         match=match,
         stream=stream,
+        attempts=_attempts(options.get("attempts")),
     )
 
 
@@ -166,6 +171,13 @@ def score_match_request(picture: Picture, prompt: str, options: ScoreOptions) ->
 def _image(picture: Picture) -> media_pb2.Image:
     data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
     return media_pb2.Image(data=data)
+
+
+def _attempts(given: Attempts | None) -> attempts_pb2.Attempts | None:
+    if given is None:
+        return None
+    frames = _wire_name("ATTEMPT_FRAMES", given.frames)
+    return attempts_pb2.Attempts(maximum_count=given.maximum_count, accept=given.accept, frames=frames)
 
 
 def _frame_rate(given: float | Fraction | None) -> float | None:

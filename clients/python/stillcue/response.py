@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from stillcue import capabilities, events
-from stillcue.reports import decode_box, decode_diagnosis, decode_match_report
-from stillcue.v1 import capabilities_pb2, generate_pb2, media_pb2
+from stillcue import attempts, capabilities, events
+from stillcue.reports import decode_box, decode_diagnosis, decode_match_report, decode_success
+from stillcue.v1 import attempts_pb2, capabilities_pb2, generate_pb2, media_pb2
 from stillcue.wire_enums import member
 
 if TYPE_CHECKING:
@@ -15,28 +16,28 @@ if TYPE_CHECKING:
 
 def decode_event(response: generate_pb2.GenerateResponse) -> events.Event | None:
     """Returns the event of a message; None for an event that this client does not know."""
+    attempt = response.attempt
     match response.WhichOneof("event"):
         case "accepted":
-            message = response.accepted
-            return events.Accepted(
-                message.request_id, _settings(message.settings), tuple(message.warnings), _estimate(message.estimate)
-            )
+            return _accepted(response.accepted)
         case "queue_update":
             update = response.queue_update
             return events.QueueUpdate(update.position, _known_wait(update))
         case "stage_started":
-            return events.StageStarted(_stage(response.stage_started.stage))
+            return events.StageStarted(_stage(response.stage_started.stage), attempt)
         case "match_report":
-            return decode_match_report(response.match_report)
+            return replace(decode_match_report(response.match_report), attempt=attempt)
         case "denoise_progress":
-            return _denoise_progress(response.denoise_progress)
+            return _denoise_progress(response.denoise_progress, attempt)
         case "frame":
             frame = response.frame
             encoding = _encoding(frame.encoding)
-            return events.Frame(frame.index, encoding, frame.data, frame.width_px, frame.height_px)
+            return events.Frame(frame.index, encoding, frame.data, frame.width_px, frame.height_px, attempt)
         case "video_chunk":
             chunk = response.video_chunk
-            return events.VideoChunk(chunk.index, chunk.data, chunk.frame_count, chunk.media_type)
+            return events.VideoChunk(chunk.index, chunk.data, chunk.frame_count, chunk.media_type, attempt)
+        case "attempt_ended":
+            return _attempt_result(response.attempt_ended)
         case "summary":
             return _summary(response.summary)
     return None
@@ -79,6 +80,9 @@ def decode_capabilities(message: capabilities_pb2.GetCapabilitiesResponse) -> ca
         video_codecs=tuple(
             member(events.VideoCodec, media_pb2.VideoCodec, "VIDEO_CODEC", number) for number in message.video_codecs
         ),
+        attempts=capabilities.AttemptSupport(message.attempts.accept_from, message.attempts.maximum_count)
+        if message.HasField("attempts")
+        else None,
     )
 
 
@@ -126,7 +130,35 @@ def _settings(message: generate_pb2.GenerateSettings) -> events.Settings:
     )
 
 
-def _denoise_progress(message: generate_pb2.DenoiseProgress) -> events.DenoiseProgress:
+def _accepted(message: generate_pb2.Accepted) -> events.Accepted:
+    return events.Accepted(
+        message.request_id,
+        _settings(message.settings),
+        tuple(message.warnings),
+        _estimate(message.estimate),
+        _attempts(message.attempts) if message.HasField("attempts") else None,
+    )
+
+
+def _attempts(message: attempts_pb2.Attempts) -> attempts.Attempts:
+    return attempts.Attempts(
+        maximum_count=message.maximum_count,
+        accept=message.accept if message.HasField("accept") else None,
+        frames=member(attempts.AttemptFrames, attempts_pb2.AttemptFrames, "ATTEMPT_FRAMES", message.frames),
+    )
+
+
+def _attempt_result(message: attempts_pb2.AttemptResult) -> attempts.AttemptResult:
+    return attempts.AttemptResult(
+        number=message.number,
+        seed=message.seed,
+        accepted=message.accepted,
+        success=decode_success(message.success) if message.HasField("success") else None,
+        work_seconds=_seconds(message.work_duration),
+    )
+
+
+def _denoise_progress(message: generate_pb2.DenoiseProgress, attempt: int) -> events.DenoiseProgress:
     preview = message.preview
     return events.DenoiseProgress(
         completed_step_count=message.completed_step_count,
@@ -136,6 +168,7 @@ def _denoise_progress(message: generate_pb2.DenoiseProgress) -> events.DenoisePr
         preview=events.Preview(preview.data, preview.width_px, preview.height_px)
         if message.HasField("preview")
         else None,
+        attempt=attempt,
     )
 
 
@@ -155,6 +188,12 @@ def _summary(message: generate_pb2.Summary) -> events.Summary:
         warnings=tuple(message.warnings),
         frame_matches=tuple(events.FrameMatch(item.frame_index, item.score) for item in message.frame_matches),
         diagnosis=decode_diagnosis(message.diagnosis) if message.HasField("diagnosis") else None,
+        success=decode_success(message.success) if message.HasField("success") else None,
+        attempts=tuple(map(_attempt_result, message.attempts)),
+        delivered_attempt=message.delivered_attempt or 1,
+        attempts_end=member(attempts.AttemptsEnd, attempts_pb2.AttemptsEnd, "ATTEMPTS_END", message.attempts_end)
+        if message.attempts_end
+        else None,
     )
 
 

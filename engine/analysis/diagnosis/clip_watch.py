@@ -7,10 +7,17 @@ Light versions of VBench's definitions (Huang et al. 2024), not comparable with 
 * temporal flicker: 1 - mean change of pixels between neighbouring frames; motion lowers it too;
 * largest change: of neighbouring frames; a cut stands far above the rest;
 * burnt gain: share of pixels with a channel at either end of its range and another far from it, or all at the upper
-  end, in the last quarter, minus that of the first frame.
+  end, in the last quarter, minus that of the first frame;
+* edge gain: logarithm of the edge density in the last quarter over that of the first frame; the density is the mean
+  absolute gradient of the luminance by the luminance's standard deviation, so that a change of light leaves it alone;
+* saturation gain: the 0.95 quantile of the pixels' saturation (of HSV) in the last quarter, minus that of the first
+  frame: high guidance scales oversaturate.
 """
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +29,16 @@ MAX_SAMPLE_COUNT = 8
 MOVING_ABOVE = 6.0 / 256.0
 DYNAMIC_FROM = 0.25
 _PAIRS_PER_SECOND = 8.0
+_LEAST_DENSITY = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Burnt share, logarithm of the edge density, and saturation of a frame."""
+
+    burnt: float
+    edges: float
+    saturation: float
 
 
 class ClipWatch:
@@ -37,8 +54,8 @@ class ClipWatch:
         self._pair_start: Luminance | None = None
         self._changes: list[float] = []
         self._displacements: list[float] = []
-        self._first_burnt = 0.0
-        self._burnt: list[float] = []
+        self._first = _Look(0.0, 0.0, 0.0)
+        self._last: list[_Look] = []
         self.samples: dict[int, Pixels] = {}  # frames for the scorer, by index
 
     def add(self, pixels: Pixels) -> None:
@@ -51,9 +68,9 @@ class ClipWatch:
                 self._displacements.append(largest_displacement(self._pair_start, luminance))
             self._pair_start = luminance
         if self._count == 0:
-            self._first_burnt = burnt_share(pixels)
+            self._first = _look_of(pixels, luminance)
         elif self._count >= self._last_quarter:
-            self._burnt.append(burnt_share(pixels))
+            self._last.append(_look_of(pixels, luminance))
         if self._count in self._sampled:
             self.samples[self._count] = pixels
         self._before = luminance
@@ -67,8 +84,10 @@ class ClipWatch:
             motion_speed=_mean(self._displacements) / self._seconds,
             temporal_flicker=1.0 - _mean(self._changes),
             largest_change=max(self._changes, default=0.0),
-            burnt_gain=_mean(self._burnt) - self._first_burnt if self._burnt else 0.0,
+            burnt_gain=_mean([item.burnt - self._first.burnt for item in self._last]),
             likeness=likeness,
+            edge_gain=_mean([item.edges - self._first.edges for item in self._last]),
+            saturation_gain=_mean([item.saturation - self._first.saturation for item in self._last]),
         )
 
 
@@ -84,6 +103,26 @@ def burnt_share(pixels: Pixels) -> float:
     highest, lowest = some.max(axis=2), some.min(axis=2)
     burnt = (highest >= 254) & ((lowest <= 1) | (lowest >= 254))
     return float(burnt.mean())
+
+
+def edge_density(luminance: Luminance) -> float:
+    """Mean absolute gradient over the standard deviation, of luminances [H, W]; 0 for a frame of one grey."""
+    values = luminance.astype(np.float64)
+    spread = float(values.std())
+    if not spread:
+        return 0.0
+    return float(np.abs(np.diff(values, axis=0)).mean() + np.abs(np.diff(values, axis=1)).mean()) / spread
+
+
+def high_saturation(pixels: Pixels) -> float:
+    """The 0.95 quantile of (highest - lowest channel) / highest channel, of every fourth row and column."""
+    some = pixels[::4, ::4].astype(np.float32)
+    highest = some.max(axis=2)
+    return float(np.quantile((highest - some.min(axis=2)) / np.maximum(highest, 1.0), 0.95))
+
+
+def _look_of(pixels: Pixels, luminance: Luminance) -> _Look:
+    return _Look(burnt_share(pixels), math.log(max(edge_density(luminance), _LEAST_DENSITY)), high_saturation(pixels))
 
 
 def _mean(values: list[float] | list[bool]) -> float:

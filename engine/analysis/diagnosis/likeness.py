@@ -3,7 +3,9 @@
 VBench's subject and background consistency (Huang et al. 2024) with the scorer's patches in place of DINO's and CLIP's
 features: mean over t of ½ [max(0, f_t · f_0) + max(0, f_t · f_(t-1))], where f is the normalised mean of the patches'
 features in the box of the first frame. Drift is the mean of 1 - f_t · f_0 over the last quarter, because a mean over
-all frames hides late changes. Frames are sampled: t - 1 is the sample before.
+all frames hides late changes. New content is the mean over the last quarter's patches of 1 - the largest p · q, q any
+patch of the first frame: what moved is found again, what the model made up is not. Frames are sampled: t - 1 is the
+sample before.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def likeness_of(features: SampledFeatures, subject: Box | None) -> Likeness | No
     background = _consistency(_pooled(features.patches[:, outside])) if outside.any() else None
     last = max(frame_count // 4, 1)
     drift = float(np.mean(1.0 - subject_vectors[-last:] @ subject_vectors[0]))
-    return Likeness(_consistency(subject_vectors), background, drift)
+    return Likeness(_consistency(subject_vectors), background, drift, _new_content(features.patches, last))
 
 
 def _patches_in(box: Box | None, features: SampledFeatures, side: int) -> NDArray[np.bool_]:
@@ -56,6 +58,11 @@ def _patches_in(box: Box | None, features: SampledFeatures, side: int) -> NDArra
     rows = (y >= box.top_px) & (y < box.top_px + box.height_px)
     inside = (rows[:, None] & columns[None]).ravel()
     return inside if inside.any() else np.ones(side * side, np.bool_)
+
+
+def _new_content(patches: Vectors, last: int) -> float:
+    """Mean over the patches of the ``last`` frames of 1 - likeness to the most similar patch of the first frame."""
+    return float(np.mean([1.0 - (frame @ patches[0].T).max(axis=1).mean() for frame in patches[-last:]]))
 
 
 def _pooled(patches: Vectors) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from engine.api.capabilities import Capabilities, Geometry, MemoryPlan, StageMemory
 from engine.api.video import VideoCodec
 from server import __version__
+from server.rpc.codec.attempts import encode_support
 from server.rpc.codec.enums import WIRE_EXPERTS, WIRE_FAMILIES, WIRE_FRAME_ENCODINGS, WIRE_STAGES, WIRE_VIDEO_CODECS
 from stillcue.v1 import capabilities_pb2
 
@@ -48,6 +49,7 @@ def capabilities_response(
         memory_budget_bytes=capabilities.memory_budget_bytes,
         memory_plans=[_encode_memory_plan(plan) for plan in capabilities.memory_plans],
         video_codecs=[WIRE_VIDEO_CODECS[codec] for codec in video_codecs],
+        attempts=None if capabilities.accept_from is None else encode_support(capabilities.accept_from),
     )
 
 

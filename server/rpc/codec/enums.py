@@ -19,7 +19,17 @@ from engine.api.media import FrameEncoding, ImageFormat
 from engine.api.prompt_report import ClauseKind, Severity
 from engine.api.video import VideoCodec, VideoContainer
 from server.errors.refusals import FieldViolation
-from stillcue.v1 import capabilities_pb2, diagnosis_pb2, generate_pb2, match_pb2, media_pb2, prompt_report_pb2
+from server.jobs.attempt_plan import AttemptFrames
+from server.jobs.attempts import AttemptsEnd
+from stillcue.v1 import (
+    attempts_pb2,
+    capabilities_pb2,
+    diagnosis_pb2,
+    generate_pb2,
+    match_pb2,
+    media_pb2,
+    prompt_report_pb2,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +55,7 @@ MATCH_MODES = _from_wire(MatchMode, match_pb2.MatchMode, None)
 PICTURE_FITS = _from_wire(PictureFit, media_pb2.PictureFit, None)
 VIDEO_CONTAINERS = _from_wire(VideoContainer, media_pb2.VideoContainer, None)
 VIDEO_CODECS = _from_wire(VideoCodec, media_pb2.VideoCodec, None)
+ATTEMPT_FRAMES = _from_wire(AttemptFrames, attempts_pb2.AttemptFrames, AttemptFrames.ALL)
 
 WIRE_IMAGE_FORMATS = _to_wire(ImageFormat, media_pb2.ImageFormat)
 WIRE_PICTURE_FITS = _to_wire(PictureFit, media_pb2.PictureFit)
@@ -59,6 +70,8 @@ WIRE_STAGES = _to_wire(Stage, generate_pb2.Stage)
 WIRE_EXPERTS = _to_wire(Expert, generate_pb2.Expert)
 WIRE_VERDICTS = _to_wire(MatchVerdict, match_pb2.MatchVerdict)
 WIRE_BASES = _to_wire(MatchBasis, match_pb2.MatchBasis)
+WIRE_ATTEMPT_FRAMES = _to_wire(AttemptFrames, attempts_pb2.AttemptFrames)
+WIRE_ATTEMPTS_ENDS = _to_wire(AttemptsEnd, attempts_pb2.AttemptsEnd)
 WIRE_FAMILIES = _to_wire(Family, capabilities_pb2.ModelFamily)
 
 

@@ -35,7 +35,7 @@ def encode_match_report(report: MatchReport) -> match_pb2.MatchReport:
         basis=WIRE_BASES[report.basis],
         clauses=[_encode_clause(item) for item in report.clauses],
         action_plausibility=report.plausibility,
-        success=_encode_success(report.success) if report.success is not None else None,
+        success=encode_success(report.success) if report.success is not None else None,
         grounding=_encode_grounding(report.grounding) if report.grounding is not None else None,
         missing_nouns=[
             match_pb2.MissingNoun(span=_encode_span(noun.span), text=noun.text) for noun in report.missing_nouns
@@ -57,8 +57,9 @@ def score_match_response(
 
 
 def shortened(report: match_pb2.MatchReport, max_byte_count: int) -> match_pb2.MatchReport:
-    """A report that keeps within a size: without the rewritten prompt, then without the last findings and clauses."""
+    """A report that keeps within a size: without factors and rewritten prompt, then without the last of each list."""
     if report.ByteSize() > max_byte_count:
+        report.success.ClearField("factors")
         report.prompt_report.ClearField("rewritten_prompt")
         report.prompt_report.ClearField("negative_prompt_additions")
     for items in (report.picture_report.findings, report.prompt_report.findings, report.missing_nouns, report.clauses):
@@ -104,12 +105,17 @@ def _encode_clause(clause: ClauseScore) -> match_pb2.ClauseScore:
     )
 
 
-def _encode_success(success: SuccessEstimate) -> match_pb2.SuccessEstimate:
+def encode_success(success: SuccessEstimate) -> match_pb2.SuccessEstimate:
+    """A probability of success, with the figures that it depends on."""
     return match_pb2.SuccessEstimate(
         probability=success.probability,
         basis=WIRE_SUCCESS_BASES[success.basis],
         brier_score=success.brier_score,
         calibration_error=success.calibration_error,
+        factors=[
+            match_pb2.SuccessFactor(name=item.name, value=item.value + 0.0, log_odds=item.log_odds + 0.0)  # no -0
+            for item in success.factors
+        ],
     )
 
 

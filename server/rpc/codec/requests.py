@@ -14,6 +14,7 @@ from engine.api.media import FrameEncoding, Image
 from server.errors.refusals import FieldViolation
 from server.jobs.request import JobRequest
 from server.jobs.resume_token import ResumeToken
+from server.rpc.codec.attempts import decode_attempts
 from server.rpc.codec.enums import FRAME_ENCODINGS, IMAGE_FORMATS, MATCH_MODES, PICTURE_FITS, decode_enum
 from server.rpc.codec.fields import GENERATE_PATHS
 from server.rpc.codec.video import VideoFile, VideoWish, choose_video, decode_video
@@ -65,6 +66,7 @@ def decode_generate(
         seconds = _decode_seconds(request.stream.max_stall_duration, "stream.max_stall_duration", violations)
         max_stall_seconds = min(max_stall_seconds, seconds)
     window_seconds = _decode_window(request.stream.resume_window, violations)
+    attempts = decode_attempts(request.attempts, violations)
     job = Job(
         image=image,
         prompt=request.prompt,
@@ -83,6 +85,7 @@ def decode_generate(
         violations=tuple(violations),
         paths=GENERATE_PATHS,
         digest=partial(_digest, request),
+        attempts=attempts,
     )
     return GenerateCall(job_request, encoding or FrameEncoding.PNG, video, max_stall_seconds)
 

@@ -10,11 +10,19 @@ from engine.api.events import FrameReady, Stage, StageStarted, StepDone
 from engine.api.job import Settings
 from engine.api.match_report import MatchReport
 from engine.api.media import FrameEncoding
+from server.jobs.attempts import AttemptResult
 from server.jobs.messages import Accepted, Completed, QueueMoved, StreamEvent, VideoChunk
+from server.rpc.codec.attempts import encode_plan, encode_result
 from server.rpc.codec.durations import encode_duration, encode_known
-from server.rpc.codec.enums import WIRE_EXPERTS, WIRE_FRAME_ENCODINGS, WIRE_PICTURE_FITS, WIRE_STAGES
+from server.rpc.codec.enums import (
+    WIRE_ATTEMPTS_ENDS,
+    WIRE_EXPERTS,
+    WIRE_FRAME_ENCODINGS,
+    WIRE_PICTURE_FITS,
+    WIRE_STAGES,
+)
 from server.rpc.codec.outgoing import Outgoing
-from server.rpc.codec.reports import encode_box, encode_diagnosis, encode_match_report
+from server.rpc.codec.reports import encode_box, encode_diagnosis, encode_match_report, encode_success
 from server.rpc.codec.video import VideoFile
 from stillcue.v1 import generate_pb2
 
@@ -37,11 +45,14 @@ class StreamCodec:
             case _:
                 return 0
 
-    def encode(self, event: StreamEvent) -> Outgoing:
-        """The message of an event. Safe to call from any thread."""
+    def encode(self, event: StreamEvent, attempt: int) -> Outgoing:
+        """See ``StreamEncoder``."""
         if isinstance(event, FrameReady):
-            return _encode_frame(event, self.frame_encoding)
-        return Outgoing(self._encode_response(event))
+            outgoing = _encode_frame(event, self.frame_encoding)
+        else:
+            outgoing = Outgoing(self._encode_response(event))
+        outgoing.response.attempt = attempt
+        return outgoing
 
     def _encode_response(self, event: StreamEvent) -> generate_pb2.GenerateResponse:
         response = generate_pb2.GenerateResponse
@@ -60,6 +71,8 @@ class StreamCodec:
             case VideoChunk(index, data, frame_count, media_type):
                 chunk = generate_pb2.VideoChunk(index=index, data=data, frame_count=frame_count, media_type=media_type)
                 return response(video_chunk=chunk)
+            case AttemptResult():
+                return response(attempt_ended=encode_result(event))
             case Completed():
                 return response(summary=_encode_summary(event, self.capabilities))
             case FrameReady():
@@ -78,14 +91,16 @@ def _encode_accepted(accepted: Accepted) -> generate_pb2.Accepted:
             peak_memory_bytes=spec.estimate.peak_memory_bytes,
         ),
         resume_window=encode_duration(spec.resume_window_seconds) if spec.is_resumable else None,
+        attempts=encode_plan(spec.attempts) if spec.attempts is not None else None,
     )
 
 
 def _encode_summary(completed: Completed, capabilities: Capabilities) -> generate_pb2.Summary:
-    done = completed.done
+    done, attempts = completed.done, completed.attempts
+    delivered_number = 1 if attempts is None else attempts.delivered_number
     return generate_pb2.Summary(
         request_id=completed.spec.key.request_id,
-        settings=_encode_settings(completed.spec.prepared.settings),
+        settings=_encode_settings(completed.spec.prepared.attempt(delivered_number).settings),
         bundle_digest=capabilities.bundle_digest,
         checkpoint_digest=capabilities.checkpoint_digest,
         stage_timings=[
@@ -104,6 +119,10 @@ def _encode_summary(completed: Completed, capabilities: Capabilities) -> generat
             generate_pb2.FrameMatch(frame_index=item.frame_index, score=item.score) for item in done.frame_matches
         ],
         diagnosis=encode_diagnosis(done.diagnosis) if done.diagnosis is not None else None,
+        success=encode_success(done.success) if done.success is not None else None,
+        attempts=[encode_result(result) for result in attempts.results] if attempts is not None else (),
+        delivered_attempt=delivered_number,
+        attempts_end=WIRE_ATTEMPTS_ENDS[attempts.end] if attempts is not None else None,
     )
 
 

@@ -36,6 +36,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     check_connection(parser, options)
     if options.command == "generate" and options.encoder.is_server and (options.lossless or options.crf is not None):
         parser.error("--encoder server has a quality of its own; leave out --crf and --lossless")
+    if options.command == "generate" and options.attempts == 1 and (options.accept is not None or options.all_attempts):
+        parser.error("--accept and --all-attempts need --attempts 2 or more")
     return options
 
 
@@ -76,6 +78,19 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--guidance-low", type=float, metavar="G", help="guidance scale of the low-noise expert")
     parser.add_argument("--shift", type=float, metavar="S", help="shift of the flow schedule")
     parser.add_argument("--seed", type=_integer(0, _LARGEST_INT64), metavar="N", help="default: drawn and reported")
+    parser.add_argument(
+        "--attempts",
+        type=_integer(1, _LARGEST_INT32),
+        default=1,
+        metavar="N",
+        help="make the clip up to N times, with the next seed each, until it is judged good (default: 1)",
+    )
+    parser.add_argument(
+        "--accept", type=float, metavar="P", help="a clip is good from this probability on, 0 to 1 (default: measured)"
+    )
+    parser.add_argument(
+        "--all-attempts", action="store_true", help="keep the clips of the other attempts too, as CLIP-1.mp4 and so on"
+    )
     match = parser.add_mutually_exclusive_group()
     match.add_argument("--require-match", type=float, metavar="SCORE", help="refuse below this score, 0 to 100")
     match.add_argument("--no-match", action="store_true", help="do not score picture and sentence")

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from stillcue.cli.arguments import DEFAULT_CRF
+from stillcue.attempts import AttemptFrames, Attempts
 from stillcue.cli.connection import connect
 from stillcue.cli.files import replacing
-from stillcue.cli.frames import Pixels, decode_frame
 from stillcue.cli.preview import can_show_previews
-from stillcue.cli.progress import ProgressDisplay, progress_display
-from stillcue.cli.received_video import open_received
+from stillcue.cli.progress import progress_display
+from stillcue.cli.receiving import Received, receive
 from stillcue.cli.report_view import diagnosis_view, print_match
-from stillcue.cli.sheet import Font, caption_font, sheet_indices, write_sheet
-from stillcue.events import Accepted, Frame, MatchMode, Settings, Summary, VideoChunk, VideoContainer
+from stillcue.cli.sheet import Font, caption_font, write_sheet
+from stillcue.events import MatchMode, Summary, VideoContainer
+from stillcue.success_text import attempt_lines, clip_success_lines
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from stillcue.capabilities import Capabilities
     from stillcue.client import Client, EventStream
@@ -43,7 +42,7 @@ def generate(options: argparse.Namespace) -> None:
         _start(client, options, console) as stream,
         progress_display(console) as display,
     ):
-        received = _receive(stream, display, options)
+        received = receive(stream, display, options)
     summary = received.summary
     if options.json is not None:
         with replacing(options.json) as temporary:
@@ -57,9 +56,9 @@ def generate(options: argparse.Namespace) -> None:
             caption=options.prompt,
             font=font,
         )
-    for warning in summary.warnings:
-        if warning not in received.accepted.warnings:
-            _say(console, f"note: {warning}")
+    _say_notes(console, received, options)
+    for line in attempt_lines(summary) + clip_success_lines(summary):
+        _say(console, line)
     if summary.diagnosis is not None:
         console.print(diagnosis_view(summary.diagnosis), highlight=False, soft_wrap=True)
     _say(Console(), f"{options.output}: {_describe_clip(summary)}")
@@ -106,65 +105,12 @@ def capabilities(options: argparse.Namespace) -> None:
     _say(Console(), _to_json(asdict(found)) if options.json else _describe_capabilities(found))
 
 
-@dataclass(frozen=True)
-class _Received:
-    """What the command keeps of a stream: the first event, the last, and the frames for the contact sheet."""
-
-    accepted: Accepted
-    summary: Summary
-    sheet_frames: dict[int, Pixels]
-
-
-def _receive(stream: EventStream, display: ProgressDisplay, options: argparse.Namespace) -> _Received:
-    """Writes a temporary mp4 file as its parts arrive; renames it after the stream ended without error."""
-    accepted = next(stream)
-    assert isinstance(accepted, Accepted)  # guaranteed by the stream, which checks the order of events
-    display.show(accepted)
-    settings = accepted.settings
-    wanted = sheet_indices(settings.frame_count)
-    sheet_frames: dict[int, Pixels] = {}
-    with _output(options, settings) as clip:
-        for event in stream:
-            display.show(event)
-            match event:
-                case Frame():
-                    pixels = decode_frame(event)
-                    clip.add_frame(pixels)
-                    if event.index in wanted:
-                        sheet_frames[event.index] = pixels
-                case VideoChunk():
-                    clip.add_chunk(event)
-                case Summary():
-                    summary = event
-    return _Received(accepted, summary, sheet_frames)
-
-
-@dataclass(frozen=True)
-class _Output:
-    """The open mp4 file: what is done with each frame, and with each chunk of the server's file."""
-
-    add_frame: Callable[[Pixels], None]
-    add_chunk: Callable[[VideoChunk], None]
-
-
-@contextmanager
-def _output(options: argparse.Namespace, settings: Settings) -> Iterator[_Output]:
-    """Opens the mp4 file; only a file that is encoded here needs PyAV."""
-    if options.encoder.is_server:
-        with open_received(options.output) as add_chunk:
-            yield _Output(lambda _: None, add_chunk)
-        return
-    from stillcue.cli.video import open_mp4
-
-    crf = DEFAULT_CRF if options.crf is None else options.crf
-    with open_mp4(
-        options.output,
-        width_px=settings.width_px,
-        height_px=settings.height_px,
-        frame_rate=settings.frame_rate,
-        crf=None if options.lossless else crf,
-    ) as clip:
-        yield _Output(clip.add, lambda _: None)
+def _say_notes(console: Console, received: Received, options: argparse.Namespace) -> None:
+    if options.attempts > 1 and received.accepted.attempts is None:
+        _say(console, "note: this server makes every clip once: it is older than this client")
+    for warning in received.summary.warnings:
+        if warning not in received.accepted.warnings:
+            _say(console, f"note: {warning}")
 
 
 def _start(client: Client, options: argparse.Namespace, console: Console) -> EventStream:
@@ -187,11 +133,17 @@ def _start(client: Client, options: argparse.Namespace, console: Console) -> Eve
         shift=options.shift,
         match=match,
         minimum_match_score=options.require_match or 0.0,
+        attempts=_attempts(options),
         preview_every_step_count=options.previews if can_show_previews(console) else 0,
         video_container=VideoContainer.FRAGMENTED_MP4 if options.encoder.is_server else None,
         video_codec=options.encoder.codec,
         omit_frames=options.encoder.is_server and options.sheet is None,
     )
+
+
+def _attempts(options: argparse.Namespace) -> Attempts | None:
+    frames = AttemptFrames.ALL if options.all_attempts else AttemptFrames.ACCEPTED
+    return Attempts(options.attempts, options.accept, frames) if options.attempts > 1 else None
 
 
 def _sheet_font(options: argparse.Namespace, console: Console) -> Font | None:
@@ -231,10 +183,18 @@ def _describe_capabilities(found: Capabilities) -> str:
         f"{limits.queue_capacity} jobs in the queue",
         *_describe_memory(found),
         f"video      {', '.join(found.video_codecs) or 'not encoded: frames only'}",
+        f"attempts   {_describe_attempts(found)}",
         f"match      {'scored' if found.match_supported else 'not scored: this bundle holds no scorer'}",
         *(f"note       {notice}" for notice in found.notices),
     ]
     return "\n".join(lines)
+
+
+def _describe_attempts(found: Capabilities) -> str:
+    support = found.attempts
+    if support is None:
+        return "one a clip: this bundle has no fitted success of clips"
+    return f"up to {support.maximum_count} a clip, accepted from {100 * support.accept_from:.0f} % on"
 
 
 def _describe_memory(found: Capabilities) -> Iterator[str]:

@@ -13,6 +13,7 @@ from stillcue.cli.preview import PreviewBlocks
 from stillcue.cli.report_view import summarise_findings
 from stillcue.events import (
     Accepted,
+    AttemptResult,
     DenoiseProgress,
     Event,
     Frame,
@@ -23,6 +24,7 @@ from stillcue.events import (
     VideoChunk,
 )
 from stillcue.report_text import STAGE_LABELS, describe_match, describe_place
+from stillcue.success_text import describe_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +47,7 @@ class ProgressDisplay:
         self._preview: PreviewBlocks | None = None
         self._total_by_stage: dict[Stage, int] = {}
         self._encoded_frame_count = 0
+        self._attempt_count = 1
         self._redraw()
 
     def show(self, event: Event) -> None:
@@ -53,13 +56,14 @@ class ProgressDisplay:
             case Accepted():
                 settings = event.settings
                 self._total_by_stage = {Stage.DENOISE: settings.step_count, Stage.DECODE: settings.frame_count}
+                self._attempt_count = 1 if event.attempts is None else event.attempts.maximum_count
                 for warning in event.warnings:
                     self._console.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
             case QueueUpdate():
                 self._begin(describe_place(event))
             case StageStarted():
                 label = STAGE_LABELS.get(event.stage, event.stage.value)
-                self._begin(label, self._total_by_stage.get(event.stage))
+                self._begin(self._of_attempt(event.attempt) + label, self._total_by_stage.get(event.stage))
             case MatchReport():
                 self._console.print(describe_match(event), markup=False, highlight=False, soft_wrap=True)
                 for line in summarise_findings(event):
@@ -74,7 +78,13 @@ class ProgressDisplay:
             case VideoChunk():
                 self._encoded_frame_count += event.frame_count
                 self._advance(self._encoded_frame_count, self._total_by_stage[Stage.DECODE])
+            case AttemptResult():
+                self._console.print(describe_attempt(event), markup=False, highlight=False, soft_wrap=True)
+                self._encoded_frame_count = 0
         self._redraw()
+
+    def _of_attempt(self, attempt: int) -> str:
+        return f"attempt {attempt} of {self._attempt_count}: " if self._attempt_count > 1 and attempt else ""
 
     def _begin(self, label: str, total: int | None = None) -> None:
         if self._live is None:

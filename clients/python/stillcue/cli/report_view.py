@@ -25,6 +25,7 @@ from stillcue.report_text import (
     missing_words,
     numbered_remedies,
 )
+from stillcue.success_text import lowering_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +60,7 @@ def print_match(console: Console, report: MatchReport, prompt: str) -> None:
     style = f"bold {_VERDICT_STYLES.get(report.verdict, '')}"
     findings = report.prompt_report.findings if report.prompt_report is not None else ()
     parts: list[RenderableType] = [Text(describe_match(report), style=style)]
+    parts += _indented("lowers the chance of success", [Text(line) for line in lowering_lines(report.success)])
     parts += ["", Padding(_sentence(prompt, report, findings), (0, 0, 0, 2), expand=False)]
     if report.clauses:
         parts += ["", _clause_table(report.clauses)]

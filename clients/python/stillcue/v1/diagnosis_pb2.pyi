@@ -24,6 +24,7 @@ class SymptomKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SYMPTOM_KIND_MATCH_LOSS: _ClassVar[SymptomKind]
     SYMPTOM_KIND_BURNT_COLOURS: _ClassVar[SymptomKind]
     SYMPTOM_KIND_POOR_MATCH: _ClassVar[SymptomKind]
+    SYMPTOM_KIND_LOW_CHANCE: _ClassVar[SymptomKind]
 
 class RemedyKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -44,6 +45,7 @@ SYMPTOM_KIND_FIRST_FRAME: SymptomKind
 SYMPTOM_KIND_MATCH_LOSS: SymptomKind
 SYMPTOM_KIND_BURNT_COLOURS: SymptomKind
 SYMPTOM_KIND_POOR_MATCH: SymptomKind
+SYMPTOM_KIND_LOW_CHANCE: SymptomKind
 REMEDY_KIND_UNSPECIFIED: RemedyKind
 REMEDY_KIND_MATCH: RemedyKind
 REMEDY_KIND_SHORTEN: RemedyKind

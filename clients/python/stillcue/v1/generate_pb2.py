@@ -23,58 +23,59 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from stillcue.v1 import attempts_pb2 as stillcue_dot_v1_dot_attempts__pb2
 from stillcue.v1 import diagnosis_pb2 as stillcue_dot_v1_dot_diagnosis__pb2
 from stillcue.v1 import match_pb2 as stillcue_dot_v1_dot_match__pb2
 from stillcue.v1 import media_pb2 as stillcue_dot_v1_dot_media__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astillcue/v1/generate.proto\x12\x0bstillcue.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bstillcue/v1/diagnosis.proto\x1a\x17stillcue/v1/match.proto\x1a\x17stillcue/v1/media.proto\"\xc6\x02\n\x0fGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x05image\x18\x02 \x01(\x0b\x32\x12.stillcue.v1.Image\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12\x1c\n\x0fnegative_prompt\x18\x04 \x01(\tH\x00\x88\x01\x01\x12%\n\x05video\x18\x05 \x01(\x0b\x32\x16.stillcue.v1.VideoSpec\x12+\n\x08sampling\x18\x06 \x01(\x0b\x32\x19.stillcue.v1.SamplingSpec\x12\'\n\x05match\x18\x07 \x01(\x0b\x32\x18.stillcue.v1.MatchPolicy\x12\'\n\x06stream\x18\x08 \x01(\x0b\x32\x17.stillcue.v1.StreamSpec\x12\x14\n\x0cresume_token\x18\t \x01(\tB\x12\n\x10_negative_prompt\"+\n\x15\x43\x61ncelGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\x18\n\x16\x43\x61ncelGenerateResponse\"\x9b\x01\n\tVideoSpec\x12\x10\n\x08width_px\x18\x01 \x01(\x05\x12\x11\n\theight_px\x18\x02 \x01(\x05\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x05\x12\x17\n\nframe_rate\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12,\n\x0bpicture_fit\x18\x05 \x01(\x0e\x32\x17.stillcue.v1.PictureFitB\r\n\x0b_frame_rate\"\xe4\x01\n\x0cSamplingSpec\x12\x17\n\nstep_count\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1b\n\x0eguidance_scale\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12%\n\x18guidance_scale_low_noise\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x12\n\x05shift\x18\x05 \x01(\x01H\x04\x88\x01\x01\x42\r\n\x0b_step_countB\x11\n\x0f_guidance_scaleB\x1b\n\x19_guidance_scale_low_noiseB\x07\n\x05_seedB\x08\n\x06_shift\"\xc4\x02\n\nStreamSpec\x12 \n\x18preview_every_step_count\x18\x01 \x01(\x05\x12\x32\n\x0e\x66rame_encoding\x18\x02 \x01(\x0e\x32\x1a.stillcue.v1.FrameEncoding\x12\x35\n\x12max_stall_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rresume_window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x34\n\x0fvideo_container\x18\x05 \x01(\x0e\x32\x1b.stillcue.v1.VideoContainer\x12,\n\x0bvideo_codec\x18\x06 \x01(\x0e\x32\x17.stillcue.v1.VideoCodec\x12\x13\n\x0bomit_frames\x18\x07 \x01(\x08\"\xf1\x03\n\x10GenerateResponse\x12\x17\n\x0fsequence_number\x18\x01 \x01(\x03\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\x15.stillcue.v1.AcceptedH\x00\x12\x30\n\x0cqueue_update\x18\x04 \x01(\x0b\x32\x18.stillcue.v1.QueueUpdateH\x00\x12\x32\n\rstage_started\x18\x05 \x01(\x0b\x32\x19.stillcue.v1.StageStartedH\x00\x12\x30\n\x0cmatch_report\x18\x06 \x01(\x0b\x32\x18.stillcue.v1.MatchReportH\x00\x12\x38\n\x10\x64\x65noise_progress\x18\x07 \x01(\x0b\x32\x1c.stillcue.v1.DenoiseProgressH\x00\x12#\n\x05\x66rame\x18\x08 \x01(\x0b\x32\x12.stillcue.v1.FrameH\x00\x12\'\n\x07summary\x18\t \x01(\x0b\x32\x14.stillcue.v1.SummaryH\x00\x12.\n\x0bvideo_chunk\x18\x0b \x01(\x0b\x32\x17.stillcue.v1.VideoChunkH\x00\x12\x14\n\x0cresume_token\x18\n \x01(\tB\x07\n\x05\x65vent\"\xbc\x01\n\x08\x41\x63\x63\x65pted\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12/\n\x08settings\x18\x02 \x01(\x0b\x32\x1d.stillcue.v1.GenerateSettings\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12\x30\n\rresume_window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x08\x65stimate\x18\x05 \x01(\x0b\x32\x15.stillcue.v1.Estimate\"\xa4\x01\n\x08\x45stimate\x12\x30\n\rwork_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rwait_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1e\n\x11peak_memory_bytes\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x14\n\x12_peak_memory_bytes\"\xd4\x02\n\x10GenerateSettings\x12\x10\n\x08width_px\x18\x01 \x01(\x05\x12\x11\n\theight_px\x18\x02 \x01(\x05\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x05\x12\x12\n\nframe_rate\x18\x04 \x01(\x01\x12\x12\n\nstep_count\x18\x05 \x01(\x05\x12\x16\n\x0eguidance_scale\x18\x06 \x01(\x01\x12%\n\x18guidance_scale_low_noise\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0c\n\x04seed\x18\x08 \x01(\x03\x12\r\n\x05shift\x18\t \x01(\x01\x12\x17\n\x0fnegative_prompt\x18\n \x01(\t\x12\x1e\n\x04\x63rop\x18\x0b \x01(\x0b\x32\x10.stillcue.v1.Box\x12,\n\x0bpicture_fit\x18\x0c \x01(\x0e\x32\x17.stillcue.v1.PictureFitB\x1b\n\x19_guidance_scale_low_noise\"Q\n\x0bQueueUpdate\x12\x10\n\x08position\x18\x01 \x01(\x05\x12\x30\n\rwait_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"1\n\x0cStageStarted\x12!\n\x05stage\x18\x01 \x01(\x0e\x32\x12.stillcue.v1.Stage\"\xd2\x01\n\x0f\x44\x65noiseProgress\x12\x1c\n\x14\x63ompleted_step_count\x18\x01 \x01(\x05\x12\x12\n\nstep_count\x18\x02 \x01(\x05\x12#\n\x06\x65xpert\x18\x03 \x01(\x0e\x32\x13.stillcue.v1.Expert\x12\x30\n\rstep_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07preview\x18\x05 \x01(\x0b\x32\x14.stillcue.v1.PreviewH\x00\x88\x01\x01\x42\n\n\x08_preview\"<\n\x07Preview\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x10\n\x08width_px\x18\x02 \x01(\x05\x12\x11\n\theight_px\x18\x03 \x01(\x05\"w\n\x05\x46rame\x12\r\n\x05index\x18\x01 \x01(\x05\x12,\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x1a.stillcue.v1.FrameEncoding\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x10\n\x08width_px\x18\x04 \x01(\x05\x12\x11\n\theight_px\x18\x05 \x01(\x05\"R\n\nVideoChunk\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x05\x12\x12\n\nmedia_type\x18\x04 \x01(\t\"\xcd\x04\n\x07Summary\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12/\n\x08settings\x18\x02 \x01(\x0b\x32\x1d.stillcue.v1.GenerateSettings\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x19\n\x11\x63heckpoint_digest\x18\x04 \x01(\t\x12/\n\rstage_timings\x18\x05 \x03(\x0b\x32\x18.stillcue.v1.StageTiming\x12\x31\n\x0equeue_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rwork_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x14\x66irst_frame_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11peak_memory_bytes\x18\t \x01(\x03\x12\x1b\n\x13\x66irst_frame_psnr_db\x18\n \x01(\x01\x12\x33\n\x0cmatch_report\x18\x0b \x01(\x0b\x32\x18.stillcue.v1.MatchReportH\x00\x88\x01\x01\x12\x10\n\x08warnings\x18\x0c \x03(\t\x12.\n\rframe_matches\x18\r \x03(\x0b\x32\x17.stillcue.v1.FrameMatch\x12.\n\tdiagnosis\x18\x0e \x01(\x0b\x32\x16.stillcue.v1.DiagnosisH\x01\x88\x01\x01\x42\x0f\n\r_match_reportB\x0c\n\n_diagnosis\"0\n\nFrameMatch\x12\x13\n\x0b\x66rame_index\x18\x01 \x01(\x05\x12\r\n\x05score\x18\x02 \x01(\x01\"]\n\x0bStageTiming\x12!\n\x05stage\x18\x01 \x01(\x0e\x32\x12.stillcue.v1.Stage\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration*\x83\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTAGE_MATCH\x10\x01\x12\x15\n\x11STAGE_ENCODE_TEXT\x10\x02\x12\x16\n\x12STAGE_ENCODE_IMAGE\x10\x03\x12\x11\n\rSTAGE_DENOISE\x10\x04\x12\x10\n\x0cSTAGE_DECODE\x10\x05*`\n\x06\x45xpert\x12\x16\n\x12\x45XPERT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPERT_HIGH_NOISE\x10\x01\x12\x14\n\x10\x45XPERT_LOW_NOISE\x10\x02\x12\x11\n\rEXPERT_SINGLE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astillcue/v1/generate.proto\x12\x0bstillcue.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1astillcue/v1/attempts.proto\x1a\x1bstillcue/v1/diagnosis.proto\x1a\x17stillcue/v1/match.proto\x1a\x17stillcue/v1/media.proto\"\xef\x02\n\x0fGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12!\n\x05image\x18\x02 \x01(\x0b\x32\x12.stillcue.v1.Image\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12\x1c\n\x0fnegative_prompt\x18\x04 \x01(\tH\x00\x88\x01\x01\x12%\n\x05video\x18\x05 \x01(\x0b\x32\x16.stillcue.v1.VideoSpec\x12+\n\x08sampling\x18\x06 \x01(\x0b\x32\x19.stillcue.v1.SamplingSpec\x12\'\n\x05match\x18\x07 \x01(\x0b\x32\x18.stillcue.v1.MatchPolicy\x12\'\n\x06stream\x18\x08 \x01(\x0b\x32\x17.stillcue.v1.StreamSpec\x12\x14\n\x0cresume_token\x18\t \x01(\t\x12\'\n\x08\x61ttempts\x18\n \x01(\x0b\x32\x15.stillcue.v1.AttemptsB\x12\n\x10_negative_prompt\"+\n\x15\x43\x61ncelGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\x18\n\x16\x43\x61ncelGenerateResponse\"\x9b\x01\n\tVideoSpec\x12\x10\n\x08width_px\x18\x01 \x01(\x05\x12\x11\n\theight_px\x18\x02 \x01(\x05\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x05\x12\x17\n\nframe_rate\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12,\n\x0bpicture_fit\x18\x05 \x01(\x0e\x32\x17.stillcue.v1.PictureFitB\r\n\x0b_frame_rate\"\xe4\x01\n\x0cSamplingSpec\x12\x17\n\nstep_count\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x1b\n\x0eguidance_scale\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12%\n\x18guidance_scale_low_noise\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x04 \x01(\x03H\x03\x88\x01\x01\x12\x12\n\x05shift\x18\x05 \x01(\x01H\x04\x88\x01\x01\x42\r\n\x0b_step_countB\x11\n\x0f_guidance_scaleB\x1b\n\x19_guidance_scale_low_noiseB\x07\n\x05_seedB\x08\n\x06_shift\"\xc4\x02\n\nStreamSpec\x12 \n\x18preview_every_step_count\x18\x01 \x01(\x05\x12\x32\n\x0e\x66rame_encoding\x18\x02 \x01(\x0e\x32\x1a.stillcue.v1.FrameEncoding\x12\x35\n\x12max_stall_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rresume_window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x34\n\x0fvideo_container\x18\x05 \x01(\x0e\x32\x1b.stillcue.v1.VideoContainer\x12,\n\x0bvideo_codec\x18\x06 \x01(\x0e\x32\x17.stillcue.v1.VideoCodec\x12\x13\n\x0bomit_frames\x18\x07 \x01(\x08\"\xb7\x04\n\x10GenerateResponse\x12\x17\n\x0fsequence_number\x18\x01 \x01(\x03\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x08\x61\x63\x63\x65pted\x18\x03 \x01(\x0b\x32\x15.stillcue.v1.AcceptedH\x00\x12\x30\n\x0cqueue_update\x18\x04 \x01(\x0b\x32\x18.stillcue.v1.QueueUpdateH\x00\x12\x32\n\rstage_started\x18\x05 \x01(\x0b\x32\x19.stillcue.v1.StageStartedH\x00\x12\x30\n\x0cmatch_report\x18\x06 \x01(\x0b\x32\x18.stillcue.v1.MatchReportH\x00\x12\x38\n\x10\x64\x65noise_progress\x18\x07 \x01(\x0b\x32\x1c.stillcue.v1.DenoiseProgressH\x00\x12#\n\x05\x66rame\x18\x08 \x01(\x0b\x32\x12.stillcue.v1.FrameH\x00\x12\'\n\x07summary\x18\t \x01(\x0b\x32\x14.stillcue.v1.SummaryH\x00\x12.\n\x0bvideo_chunk\x18\x0b \x01(\x0b\x32\x17.stillcue.v1.VideoChunkH\x00\x12\x33\n\rattempt_ended\x18\r \x01(\x0b\x32\x1a.stillcue.v1.AttemptResultH\x00\x12\x14\n\x0cresume_token\x18\n \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x0c \x01(\x05\x42\x07\n\x05\x65vent\"\xe5\x01\n\x08\x41\x63\x63\x65pted\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12/\n\x08settings\x18\x02 \x01(\x0b\x32\x1d.stillcue.v1.GenerateSettings\x12\x10\n\x08warnings\x18\x03 \x03(\t\x12\x30\n\rresume_window\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\'\n\x08\x65stimate\x18\x05 \x01(\x0b\x32\x15.stillcue.v1.Estimate\x12\'\n\x08\x61ttempts\x18\x06 \x01(\x0b\x32\x15.stillcue.v1.Attempts\"\xa4\x01\n\x08\x45stimate\x12\x30\n\rwork_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rwait_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1e\n\x11peak_memory_bytes\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\x14\n\x12_peak_memory_bytes\"\xd4\x02\n\x10GenerateSettings\x12\x10\n\x08width_px\x18\x01 \x01(\x05\x12\x11\n\theight_px\x18\x02 \x01(\x05\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x05\x12\x12\n\nframe_rate\x18\x04 \x01(\x01\x12\x12\n\nstep_count\x18\x05 \x01(\x05\x12\x16\n\x0eguidance_scale\x18\x06 \x01(\x01\x12%\n\x18guidance_scale_low_noise\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0c\n\x04seed\x18\x08 \x01(\x03\x12\r\n\x05shift\x18\t \x01(\x01\x12\x17\n\x0fnegative_prompt\x18\n \x01(\t\x12\x1e\n\x04\x63rop\x18\x0b \x01(\x0b\x32\x10.stillcue.v1.Box\x12,\n\x0bpicture_fit\x18\x0c \x01(\x0e\x32\x17.stillcue.v1.PictureFitB\x1b\n\x19_guidance_scale_low_noise\"Q\n\x0bQueueUpdate\x12\x10\n\x08position\x18\x01 \x01(\x05\x12\x30\n\rwait_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"1\n\x0cStageStarted\x12!\n\x05stage\x18\x01 \x01(\x0e\x32\x12.stillcue.v1.Stage\"\xd2\x01\n\x0f\x44\x65noiseProgress\x12\x1c\n\x14\x63ompleted_step_count\x18\x01 \x01(\x05\x12\x12\n\nstep_count\x18\x02 \x01(\x05\x12#\n\x06\x65xpert\x18\x03 \x01(\x0e\x32\x13.stillcue.v1.Expert\x12\x30\n\rstep_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07preview\x18\x05 \x01(\x0b\x32\x14.stillcue.v1.PreviewH\x00\x88\x01\x01\x42\n\n\x08_preview\"<\n\x07Preview\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x10\n\x08width_px\x18\x02 \x01(\x05\x12\x11\n\theight_px\x18\x03 \x01(\x05\"w\n\x05\x46rame\x12\r\n\x05index\x18\x01 \x01(\x05\x12,\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x1a.stillcue.v1.FrameEncoding\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x10\n\x08width_px\x18\x04 \x01(\x05\x12\x11\n\theight_px\x18\x05 \x01(\x05\"R\n\nVideoChunk\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x05\x12\x12\n\nmedia_type\x18\x04 \x01(\t\"\x86\x06\n\x07Summary\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12/\n\x08settings\x18\x02 \x01(\x0b\x32\x1d.stillcue.v1.GenerateSettings\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x19\n\x11\x63heckpoint_digest\x18\x04 \x01(\t\x12/\n\rstage_timings\x18\x05 \x03(\x0b\x32\x18.stillcue.v1.StageTiming\x12\x31\n\x0equeue_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rwork_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x37\n\x14\x66irst_frame_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11peak_memory_bytes\x18\t \x01(\x03\x12\x1b\n\x13\x66irst_frame_psnr_db\x18\n \x01(\x01\x12\x33\n\x0cmatch_report\x18\x0b \x01(\x0b\x32\x18.stillcue.v1.MatchReportH\x00\x88\x01\x01\x12\x10\n\x08warnings\x18\x0c \x03(\t\x12.\n\rframe_matches\x18\r \x03(\x0b\x32\x17.stillcue.v1.FrameMatch\x12.\n\tdiagnosis\x18\x0e \x01(\x0b\x32\x16.stillcue.v1.DiagnosisH\x01\x88\x01\x01\x12\x32\n\x07success\x18\x0f \x01(\x0b\x32\x1c.stillcue.v1.SuccessEstimateH\x02\x88\x01\x01\x12,\n\x08\x61ttempts\x18\x10 \x03(\x0b\x32\x1a.stillcue.v1.AttemptResult\x12\x19\n\x11\x64\x65livered_attempt\x18\x11 \x01(\x05\x12.\n\x0c\x61ttempts_end\x18\x12 \x01(\x0e\x32\x18.stillcue.v1.AttemptsEndB\x0f\n\r_match_reportB\x0c\n\n_diagnosisB\n\n\x08_success\"0\n\nFrameMatch\x12\x13\n\x0b\x66rame_index\x18\x01 \x01(\x05\x12\r\n\x05score\x18\x02 \x01(\x01\"]\n\x0bStageTiming\x12!\n\x05stage\x18\x01 \x01(\x0e\x32\x12.stillcue.v1.Stage\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration*\x83\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTAGE_MATCH\x10\x01\x12\x15\n\x11STAGE_ENCODE_TEXT\x10\x02\x12\x16\n\x12STAGE_ENCODE_IMAGE\x10\x03\x12\x11\n\rSTAGE_DENOISE\x10\x04\x12\x10\n\x0cSTAGE_DECODE\x10\x05*`\n\x06\x45xpert\x12\x16\n\x12\x45XPERT_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPERT_HIGH_NOISE\x10\x01\x12\x14\n\x10\x45XPERT_LOW_NOISE\x10\x02\x12\x11\n\rEXPERT_SINGLE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stillcue.v1.generate_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STAGE']._serialized_start=3823
-  _globals['_STAGE']._serialized_end=3954
-  _globals['_EXPERT']._serialized_start=3956
-  _globals['_EXPERT']._serialized_end=4052
-  _globals['_GENERATEREQUEST']._serialized_start=155
-  _globals['_GENERATEREQUEST']._serialized_end=481
-  _globals['_CANCELGENERATEREQUEST']._serialized_start=483
-  _globals['_CANCELGENERATEREQUEST']._serialized_end=526
-  _globals['_CANCELGENERATERESPONSE']._serialized_start=528
-  _globals['_CANCELGENERATERESPONSE']._serialized_end=552
-  _globals['_VIDEOSPEC']._serialized_start=555
-  _globals['_VIDEOSPEC']._serialized_end=710
-  _globals['_SAMPLINGSPEC']._serialized_start=713
-  _globals['_SAMPLINGSPEC']._serialized_end=941
-  _globals['_STREAMSPEC']._serialized_start=944
-  _globals['_STREAMSPEC']._serialized_end=1268
-  _globals['_GENERATERESPONSE']._serialized_start=1271
-  _globals['_GENERATERESPONSE']._serialized_end=1768
-  _globals['_ACCEPTED']._serialized_start=1771
-  _globals['_ACCEPTED']._serialized_end=1959
-  _globals['_ESTIMATE']._serialized_start=1962
-  _globals['_ESTIMATE']._serialized_end=2126
-  _globals['_GENERATESETTINGS']._serialized_start=2129
-  _globals['_GENERATESETTINGS']._serialized_end=2469
-  _globals['_QUEUEUPDATE']._serialized_start=2471
-  _globals['_QUEUEUPDATE']._serialized_end=2552
-  _globals['_STAGESTARTED']._serialized_start=2554
-  _globals['_STAGESTARTED']._serialized_end=2603
-  _globals['_DENOISEPROGRESS']._serialized_start=2606
-  _globals['_DENOISEPROGRESS']._serialized_end=2816
-  _globals['_PREVIEW']._serialized_start=2818
-  _globals['_PREVIEW']._serialized_end=2878
-  _globals['_FRAME']._serialized_start=2880
-  _globals['_FRAME']._serialized_end=2999
-  _globals['_VIDEOCHUNK']._serialized_start=3001
-  _globals['_VIDEOCHUNK']._serialized_end=3083
-  _globals['_SUMMARY']._serialized_start=3086
-  _globals['_SUMMARY']._serialized_end=3675
-  _globals['_FRAMEMATCH']._serialized_start=3677
-  _globals['_FRAMEMATCH']._serialized_end=3725
-  _globals['_STAGETIMING']._serialized_start=3727
-  _globals['_STAGETIMING']._serialized_end=3820
+  _globals['_STAGE']._serialized_start=4188
+  _globals['_STAGE']._serialized_end=4319
+  _globals['_EXPERT']._serialized_start=4321
+  _globals['_EXPERT']._serialized_end=4417
+  _globals['_GENERATEREQUEST']._serialized_start=183
+  _globals['_GENERATEREQUEST']._serialized_end=550
+  _globals['_CANCELGENERATEREQUEST']._serialized_start=552
+  _globals['_CANCELGENERATEREQUEST']._serialized_end=595
+  _globals['_CANCELGENERATERESPONSE']._serialized_start=597
+  _globals['_CANCELGENERATERESPONSE']._serialized_end=621
+  _globals['_VIDEOSPEC']._serialized_start=624
+  _globals['_VIDEOSPEC']._serialized_end=779
+  _globals['_SAMPLINGSPEC']._serialized_start=782
+  _globals['_SAMPLINGSPEC']._serialized_end=1010
+  _globals['_STREAMSPEC']._serialized_start=1013
+  _globals['_STREAMSPEC']._serialized_end=1337
+  _globals['_GENERATERESPONSE']._serialized_start=1340
+  _globals['_GENERATERESPONSE']._serialized_end=1907
+  _globals['_ACCEPTED']._serialized_start=1910
+  _globals['_ACCEPTED']._serialized_end=2139
+  _globals['_ESTIMATE']._serialized_start=2142
+  _globals['_ESTIMATE']._serialized_end=2306
+  _globals['_GENERATESETTINGS']._serialized_start=2309
+  _globals['_GENERATESETTINGS']._serialized_end=2649
+  _globals['_QUEUEUPDATE']._serialized_start=2651
+  _globals['_QUEUEUPDATE']._serialized_end=2732
+  _globals['_STAGESTARTED']._serialized_start=2734
+  _globals['_STAGESTARTED']._serialized_end=2783
+  _globals['_DENOISEPROGRESS']._serialized_start=2786
+  _globals['_DENOISEPROGRESS']._serialized_end=2996
+  _globals['_PREVIEW']._serialized_start=2998
+  _globals['_PREVIEW']._serialized_end=3058
+  _globals['_FRAME']._serialized_start=3060
+  _globals['_FRAME']._serialized_end=3179
+  _globals['_VIDEOCHUNK']._serialized_start=3181
+  _globals['_VIDEOCHUNK']._serialized_end=3263
+  _globals['_SUMMARY']._serialized_start=3266
+  _globals['_SUMMARY']._serialized_end=4040
+  _globals['_FRAMEMATCH']._serialized_start=4042
+  _globals['_FRAMEMATCH']._serialized_end=4090
+  _globals['_STAGETIMING']._serialized_start=4092
+  _globals['_STAGETIMING']._serialized_end=4185
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
+from stillcue.v1 import attempts_pb2 as _attempts_pb2
 from stillcue.v1 import diagnosis_pb2 as _diagnosis_pb2
 from stillcue.v1 import match_pb2 as _match_pb2
 from stillcue.v1 import media_pb2 as _media_pb2
@@ -40,7 +41,7 @@ EXPERT_LOW_NOISE: Expert
 EXPERT_SINGLE: Expert
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("request_id", "image", "prompt", "negative_prompt", "video", "sampling", "match", "stream", "resume_token")
+    __slots__ = ("request_id", "image", "prompt", "negative_prompt", "video", "sampling", "match", "stream", "resume_token", "attempts")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +51,7 @@ class GenerateRequest(_message.Message):
     MATCH_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     image: _media_pb2.Image
     prompt: str
@@ -59,7 +61,8 @@ class GenerateRequest(_message.Message):
     match: _match_pb2.MatchPolicy
     stream: StreamSpec
     resume_token: str
-    def __init__(self, request_id: _Optional[str] = ..., image: _Optional[_Union[_media_pb2.Image, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., video: _Optional[_Union[VideoSpec, _Mapping]] = ..., sampling: _Optional[_Union[SamplingSpec, _Mapping]] = ..., match: _Optional[_Union[_match_pb2.MatchPolicy, _Mapping]] = ..., stream: _Optional[_Union[StreamSpec, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
+    attempts: _attempts_pb2.Attempts
+    def __init__(self, request_id: _Optional[str] = ..., image: _Optional[_Union[_media_pb2.Image, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., video: _Optional[_Union[VideoSpec, _Mapping]] = ..., sampling: _Optional[_Union[SamplingSpec, _Mapping]] = ..., match: _Optional[_Union[_match_pb2.MatchPolicy, _Mapping]] = ..., stream: _Optional[_Union[StreamSpec, _Mapping]] = ..., resume_token: _Optional[str] = ..., attempts: _Optional[_Union[_attempts_pb2.Attempts, _Mapping]] = ...) -> None: ...
 
 class CancelGenerateRequest(_message.Message):
     __slots__ = ("request_id",)
@@ -118,7 +121,7 @@ class StreamSpec(_message.Message):
     def __init__(self, preview_every_step_count: _Optional[int] = ..., frame_encoding: _Optional[_Union[_media_pb2.FrameEncoding, str]] = ..., max_stall_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., resume_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., video_container: _Optional[_Union[_media_pb2.VideoContainer, str]] = ..., video_codec: _Optional[_Union[_media_pb2.VideoCodec, str]] = ..., omit_frames: bool = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("sequence_number", "elapsed", "accepted", "queue_update", "stage_started", "match_report", "denoise_progress", "frame", "summary", "video_chunk", "resume_token")
+    __slots__ = ("sequence_number", "elapsed", "accepted", "queue_update", "stage_started", "match_report", "denoise_progress", "frame", "summary", "video_chunk", "attempt_ended", "resume_token", "attempt")
     SEQUENCE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     ELAPSED_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
@@ -129,7 +132,9 @@ class GenerateResponse(_message.Message):
     FRAME_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     VIDEO_CHUNK_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_ENDED_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     sequence_number: int
     elapsed: _duration_pb2.Duration
     accepted: Accepted
@@ -140,22 +145,26 @@ class GenerateResponse(_message.Message):
     frame: Frame
     summary: Summary
     video_chunk: VideoChunk
+    attempt_ended: _attempts_pb2.AttemptResult
     resume_token: str
-    def __init__(self, sequence_number: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queue_update: _Optional[_Union[QueueUpdate, _Mapping]] = ..., stage_started: _Optional[_Union[StageStarted, _Mapping]] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., denoise_progress: _Optional[_Union[DenoiseProgress, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., video_chunk: _Optional[_Union[VideoChunk, _Mapping]] = ..., resume_token: _Optional[str] = ...) -> None: ...
+    attempt: int
+    def __init__(self, sequence_number: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queue_update: _Optional[_Union[QueueUpdate, _Mapping]] = ..., stage_started: _Optional[_Union[StageStarted, _Mapping]] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., denoise_progress: _Optional[_Union[DenoiseProgress, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., video_chunk: _Optional[_Union[VideoChunk, _Mapping]] = ..., attempt_ended: _Optional[_Union[_attempts_pb2.AttemptResult, _Mapping]] = ..., resume_token: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class Accepted(_message.Message):
-    __slots__ = ("request_id", "settings", "warnings", "resume_window", "estimate")
+    __slots__ = ("request_id", "settings", "warnings", "resume_window", "estimate", "attempts")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     RESUME_WINDOW_FIELD_NUMBER: _ClassVar[int]
     ESTIMATE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     settings: GenerateSettings
     warnings: _containers.RepeatedScalarFieldContainer[str]
     resume_window: _duration_pb2.Duration
     estimate: Estimate
-    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., resume_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ...) -> None: ...
+    attempts: _attempts_pb2.Attempts
+    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., resume_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ..., attempts: _Optional[_Union[_attempts_pb2.Attempts, _Mapping]] = ...) -> None: ...
 
 class Estimate(_message.Message):
     __slots__ = ("work_duration", "wait_duration", "peak_memory_bytes")
@@ -260,7 +269,7 @@ class VideoChunk(_message.Message):
     def __init__(self, index: _Optional[int] = ..., data: _Optional[bytes] = ..., frame_count: _Optional[int] = ..., media_type: _Optional[str] = ...) -> None: ...
 
 class Summary(_message.Message):
-    __slots__ = ("request_id", "settings", "bundle_digest", "checkpoint_digest", "stage_timings", "queue_duration", "work_duration", "first_frame_duration", "peak_memory_bytes", "first_frame_psnr_db", "match_report", "warnings", "frame_matches", "diagnosis")
+    __slots__ = ("request_id", "settings", "bundle_digest", "checkpoint_digest", "stage_timings", "queue_duration", "work_duration", "first_frame_duration", "peak_memory_bytes", "first_frame_psnr_db", "match_report", "warnings", "frame_matches", "diagnosis", "success", "attempts", "delivered_attempt", "attempts_end")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -275,6 +284,10 @@ class Summary(_message.Message):
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     FRAME_MATCHES_FIELD_NUMBER: _ClassVar[int]
     DIAGNOSIS_FIELD_NUMBER: _ClassVar[int]
+    SUCCESS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    DELIVERED_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_END_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     settings: GenerateSettings
     bundle_digest: str
@@ -289,7 +302,11 @@ class Summary(_message.Message):
     warnings: _containers.RepeatedScalarFieldContainer[str]
     frame_matches: _containers.RepeatedCompositeFieldContainer[FrameMatch]
     diagnosis: _diagnosis_pb2.Diagnosis
-    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., bundle_digest: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., stage_timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., queue_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., first_frame_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ..., first_frame_psnr_db: _Optional[float] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., frame_matches: _Optional[_Iterable[_Union[FrameMatch, _Mapping]]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ...) -> None: ...
+    success: _match_pb2.SuccessEstimate
+    attempts: _containers.RepeatedCompositeFieldContainer[_attempts_pb2.AttemptResult]
+    delivered_attempt: int
+    attempts_end: _attempts_pb2.AttemptsEnd
+    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., bundle_digest: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., stage_timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., queue_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., first_frame_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ..., first_frame_psnr_db: _Optional[float] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., frame_matches: _Optional[_Iterable[_Union[FrameMatch, _Mapping]]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ..., success: _Optional[_Union[_match_pb2.SuccessEstimate, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[_attempts_pb2.AttemptResult, _Mapping]]] = ..., delivered_attempt: _Optional[int] = ..., attempts_end: _Optional[_Union[_attempts_pb2.AttemptsEnd, str]] = ...) -> None: ...
 
 class FrameMatch(_message.Message):
     __slots__ = ("frame_index", "score")

@@ -139,16 +139,28 @@ class ClauseScore(_message.Message):
     def __init__(self, kind: _Optional[_Union[_prompt_report_pb2.ClauseKind, str]] = ..., span: _Optional[_Union[_prompt_report_pb2.TextSpan, _Mapping]] = ..., text: _Optional[str] = ..., stage: _Optional[int] = ..., probability: _Optional[float] = ..., gated_probability: _Optional[float] = ..., weight: _Optional[float] = ..., contrast: _Optional[float] = ...) -> None: ...
 
 class SuccessEstimate(_message.Message):
-    __slots__ = ("probability", "basis", "brier_score", "calibration_error")
+    __slots__ = ("probability", "basis", "brier_score", "calibration_error", "factors")
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     BASIS_FIELD_NUMBER: _ClassVar[int]
     BRIER_SCORE_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_ERROR_FIELD_NUMBER: _ClassVar[int]
+    FACTORS_FIELD_NUMBER: _ClassVar[int]
     probability: float
     basis: SuccessBasis
     brier_score: float
     calibration_error: float
-    def __init__(self, probability: _Optional[float] = ..., basis: _Optional[_Union[SuccessBasis, str]] = ..., brier_score: _Optional[float] = ..., calibration_error: _Optional[float] = ...) -> None: ...
+    factors: _containers.RepeatedCompositeFieldContainer[SuccessFactor]
+    def __init__(self, probability: _Optional[float] = ..., basis: _Optional[_Union[SuccessBasis, str]] = ..., brier_score: _Optional[float] = ..., calibration_error: _Optional[float] = ..., factors: _Optional[_Iterable[_Union[SuccessFactor, _Mapping]]] = ...) -> None: ...
+
+class SuccessFactor(_message.Message):
+    __slots__ = ("name", "value", "log_odds")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    LOG_ODDS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: float
+    log_odds: float
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[float] = ..., log_odds: _Optional[float] = ...) -> None: ...
 
 class Grounding(_message.Message):
     __slots__ = ("box", "coverage", "strict_coverage", "center_x", "center_y", "center_offset")
