@@ -20,12 +20,13 @@ class Fits:
     """Held-out chances of the judged clips, in their order, and held-out figures of the refitted diagnosis.
 
     ``pair`` is known before the clip, ``clip`` after it; ``base_rates`` are the shares of good clips among other pairs.
-    ``diagnosis`` is that of ``export.calibrate.diagnosis_fit.diagnosis_figures``, None if it cannot be fitted.
+    ``folds``: clips of one fold were left out of the same fit. ``diagnosis`` is that of ``export.calibrate.diagnosis_fit.diagnosis_figures``, None if it cannot be fitted.
     """
 
     pair: Sequence[float]
     clip: Sequence[float]
     base_rates: Sequence[float]
+    folds: Sequence[int]
     diagnosis: Mapping[str, Any] | None
 
 
@@ -46,7 +47,7 @@ def fit(evidence: Evidence) -> Fits | None:
     given = DiagnosedOutcomes(outcomes, pair, clip)
     spec = fit_diagnosis(given)
     diagnosis = None if spec is None else diagnosis_figures(given, spec)
-    return Fits(pair.chances.tolist(), clip.chances.tolist(), pair.base_rates.tolist(), diagnosis)
+    return Fits(pair.chances.tolist(), clip.chances.tolist(), pair.base_rates.tolist(), pair.folds.tolist(), diagnosis)
 
 
 def _outcome(clip: ClipRecord, evidence: Evidence, right_remedy: str | None) -> Outcome:
