@@ -46,7 +46,7 @@ class Worker:
         return record_of(task.arm, task.index, case, clip, self._source.truth_of(task.arm, task.index, clip))
 
     def judge_again(self, record: ClipRecord) -> ClipRecord:
-        """Judges a kept clip with the bundle as it is now. Raises ``EvaluationError`` where its frames were not kept."""
+        """Judges a kept clip with the bundle as it is now. Raises ``EvaluationError`` for frames that were not kept."""
         assert self._settings.clips_folder is not None
         assert isinstance(self._maker, EngineMaker)
         arm = self._settings.plan.arm_of(record.arm)
