@@ -68,6 +68,7 @@ def _run(options: argparse.Namespace) -> int:
         plan=plan,
         plan_folder=options.plan.parent,
         bundle=options.bundle,
+        bundle_digest=run_plan.bundle_digest,
         server=options.server,
         clips_folder=options.out / CLIPS_FOLDER if options.keep_clips else None,
     )
@@ -79,14 +80,16 @@ def _judge(options: argparse.Namespace) -> int:
     plan = read_plan(options.plan) if options.plan else read_run_plan(options.folder).plan
     if plan.pairs is not None and options.plan is None:
         raise EvaluationError(f"{options.folder}: the pictures lie beside the plan; name the plan with --plan")
+    run_plan = _run_plan(plan, options.bundle)
     settings = WorkerSettings(
         plan=plan,
         plan_folder=options.plan.parent if options.plan else Path(),
         bundle=options.bundle,
+        bundle_digest=run_plan.bundle_digest,
         server=None,
         clips_folder=options.folder / CLIPS_FOLDER,
     )
-    judge_run(_run_plan(plan, options.bundle), settings, options.folder, options.jobs or _processes(), say=_say)
+    judge_run(run_plan, settings, options.folder, options.jobs or _processes(), say=_say)
     return 0
 
 

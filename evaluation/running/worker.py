@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.case import CaseSource, ClipMaker, record_of
 from evaluation.making.engine_maker import EngineMaker
+from evaluation.making.server_maker import ServerMaker
 from evaluation.pair_file import PairFileSource
 from evaluation.plan.model import Plan
 from evaluation.pocket.source import PocketSource
@@ -25,6 +27,7 @@ class WorkerSettings:
     plan: Plan
     plan_folder: Path
     bundle: Path
+    bundle_digest: str
     server: str | None
     clips_folder: Path | None
 
@@ -66,6 +69,8 @@ def source_of(plan: Plan, plan_folder: Path) -> CaseSource:
 
 
 def _maker_of(settings: WorkerSettings) -> ClipMaker:
+    if settings.server is not None:
+        return ServerMaker(settings.server, settings.bundle_digest, os.environ.get("STILLCUE_TOKEN"))
     return EngineMaker(settings.bundle, _THREADS_OF_A_PROCESS)
 
 
