@@ -1,33 +1,66 @@
-"""The fits of success on this evidence: held-out chances before and after the clip."""
+"""The fits of success and of the diagnosis on this evidence, as ``export.calibrate`` makes them, held out by pair."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from engine.analysis.diagnosis.clip_factors import FLAWLESS
-from engine.matching.success_factors import FAULTLESS
+from evaluation.record import ClipRecord
 from evaluation.report.evidence import Evidence
-from evaluation.report.held_out import held_out_chances
-from export.calibrate.outcomes import FEWEST_FAILURES, FEWEST_OUTCOMES
+from export.calibrate.clip_fit import fit_clip_success
+from export.calibrate.diagnosis_fit import DiagnosedOutcomes, diagnosis_figures, fit_diagnosis
+from export.calibrate.outcomes import Outcome, outcomes_of
+from export.calibrate.success_fit import fit_success
+from export.errors import ExportError
 
 
 @dataclass(frozen=True)
 class Fits:
-    """Chances of the judged clips, in their order: from figures of the pair, and from those of the clip as well."""
+    """Held-out chances of the judged clips, in their order, and held-out figures of the refitted diagnosis.
+
+    ``pair`` is known before the clip, ``clip`` after it; ``base_rates`` are the shares of good clips among other pairs.
+    ``folds``: clips of one fold were left out of the same fit. ``diagnosis`` holds the figures of
+    ``export.calibrate.diagnosis_fit``, None if it cannot be fitted.
+    """
 
     pair: Sequence[float]
     clip: Sequence[float]
+    base_rates: Sequence[float]
+    folds: Sequence[int]
+    diagnosis: Mapping[str, Any] | None
 
 
 def fit(evidence: Evidence) -> Fits | None:
-    """Fits success; None with fewer clips, failures or successes than a fit needs."""
-    clips = evidence.judged
-    labels = [evidence.is_success(clip) for clip in clips]
-    if len(labels) < FEWEST_OUTCOMES or min(labels.count(True), labels.count(False)) < FEWEST_FAILURES:
+    """Fits success and diagnosis; None with fewer clips, failures or pairs than the fits need."""
+    if not evidence.judged:
         return None
-    before, after = tuple(FAULTLESS), (*FAULTLESS, *FLAWLESS)
-    return Fits(
-        held_out_chances(clips, labels, before).tolist(),
-        held_out_chances(clips, labels, after).tolist(),
+    remedies = {arm.id: arm.right_remedy for arm in evidence.arms}
+    outcomes = outcomes_of([_outcome(clip, evidence, remedies[clip.arm]) for clip in evidence.judged])
+    try:
+        _, pair = fit_success(outcomes)
+        fitted = fit_clip_success(outcomes)
+    except ExportError:  # too few outcomes, failures or pairs
+        return None
+    if fitted is None:
+        return None
+    _, clip = fitted
+    given = DiagnosedOutcomes(outcomes, pair, clip)
+    spec = fit_diagnosis(given)
+    diagnosis = None if spec is None else diagnosis_figures(given, spec)
+    return Fits(pair.chances.tolist(), clip.chances.tolist(), pair.base_rates.tolist(), pair.folds.tolist(), diagnosis)
+
+
+def _outcome(clip: ClipRecord, evidence: Evidence, right_remedy: str | None) -> Outcome:
+    return Outcome.model_validate(
+        {
+            "score": clip.score,
+            "success": evidence.is_success(clip),
+            "factors": {**clip.pair_factors, **clip.clip_factors},
+            "group": clip.pair,
+            "arm": clip.arm,
+            "is_matched": right_remedy is None,
+            "right_remedy": right_remedy,
+            "remedies": clip.remedies,
+        }
     )

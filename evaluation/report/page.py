@@ -21,6 +21,7 @@ def write_page(page: Path, pictures: Path, title: str, introduction: str, sectio
     page.parent.mkdir(parents=True, exist_ok=True)
     for section in sections:
         for picture in section.pictures:
+            _settle(picture.drawing)
             _write_drawing(pictures / f"{picture.name}.svg", picture.drawing)
             _write_drawing(pictures / f"{picture.name}.png", picture.drawing)
     folder = Path(os.path.relpath(pictures, page.parent)).as_posix()
@@ -33,6 +34,13 @@ def write_page(page: Path, pictures: Path, title: str, introduction: str, sectio
 
 def _shown(picture: Picture, folder: str) -> str:
     return f"![{picture.description}]({folder}/{picture.name}.svg)"
+
+
+def _settle(drawing: Figure) -> None:
+    """Arranges the drawing once for both of its files."""
+    drawing.set_dpi(_PNG_DOTS_PER_INCH)
+    drawing.draw_without_rendering()
+    drawing.set_layout_engine("none")
 
 
 def _write_drawing(file: Path, drawing: Figure) -> None:

@@ -43,7 +43,7 @@ def write_report(folder: Path, page: Path, pictures: Path) -> None:
         remedies_section(evidence, effects),
         metrics_section(evidence, fits),
         chance_section(evidence, fits),
-        diagnosis_section(evidence),
+        diagnosis_section(evidence, fits),
         attempts_section(evidence),
         examples_section(evidence),
     ]

@@ -28,7 +28,7 @@ class Area:
 
 
 class Clusters:
-    """Labels and pairs of clips, for areas of many figures.
+    """Labels, pairs and arms of clips, for areas of many figures.
 
     ``groups`` [clips] names each clip's pair; ``strata`` [clips] its arm.
     """
@@ -54,29 +54,34 @@ class Clusters:
 
     def _area(self, figures: Sequence[float], strata: Sequence[NDArray[np.bool_]]) -> Area | None:
         values = np.array(figures, np.float64)
-        won, total = np.zeros(len(self._weights)), np.zeros(len(self._weights))
+        # [pairs, pairs]: comparisons of a success of one and a failure of the other, and those that the success leads
+        wins, comparisons = np.zeros((2, self._group_count, self._group_count))
         for chosen in strata:
             positive, negative = chosen & self._labels, chosen & ~self._labels
-            won += ((self._weights @ self._wins(values, positive, negative)) * self._weights).sum(1)
-            total += (self._weights @ self._counts(positive)) * (self._weights @ self._counts(negative))
+            comparisons += np.outer(self._counts(positive), self._counts(negative))
+            self._add_wins(wins, values, positive, negative)
+        won, total = (((self._weights @ matrix) * self._weights).sum(1) for matrix in (wins, comparisons))
         if not total[0]:
             return None
         areas = won[total > 0] / total[total > 0]  # a draw can lack an outcome
         low, high = np.percentile(areas, (_LOW_PERCENT, _HIGH_PERCENT))
         return Area(float(areas[0]), float(low), float(high))
 
-    def _wins(
-        self, values: NDArray[np.float64], positive: NDArray[np.bool_], negative: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
-        """[pairs, pairs]: in how many combinations of a success of one and a failure of the other the success leads."""
-        wins = np.zeros((self._group_count, self._group_count))
+    def _add_wins(
+        self,
+        wins: NDArray[np.float64],
+        values: NDArray[np.float64],
+        positive: NDArray[np.bool_],
+        negative: NDArray[np.bool_],
+    ) -> None:
+        """Adds to ``wins`` how often a success has the higher value; ties count half."""
         failures, their_groups = values[negative], self._groups[negative]
         for group in np.unique(self._groups[positive]):
             successes = np.sort(values[positive & (self._groups == group)])
-            below = len(successes) - np.searchsorted(successes, failures, "right")
-            level = np.searchsorted(successes, failures, "right") - np.searchsorted(successes, failures, "left")
-            wins[group] = np.bincount(their_groups, below + 0.5 * level, self._group_count)
-        return wins
+            level_or_below = np.searchsorted(successes, failures, "right")
+            level = level_or_below - np.searchsorted(successes, failures, "left")
+            above = len(successes) - level_or_below
+            wins[group] += np.bincount(their_groups, above + 0.5 * level, self._group_count)
 
     def _counts(self, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         return np.bincount(self._groups[chosen], minlength=self._group_count).astype(np.float64)

@@ -160,8 +160,11 @@ def test_remedies_are_compared_with_a_new_seed(page: str) -> None:
 def test_the_diagnosis_counts_first_remedies_and_false_alarms(page: str) -> None:
     rows = rows_of(_section(page, "Diagnosis after the clip"))
     # failed: 2 wrong subject, 30 implausible, 40 small, 1 JPEG, 20 and 40 guidance; right: 15 and 40
-    assert rows["failed clips of arms with a fault: right remedy first"] == ["41 % (33 to 50)", "80 %"]
-    assert rows["matched: any symptom (false alarms)"] == ["0 % (0 to 9)", "5 %"]
+    first = rows["failed clips of arms with a fault: right remedy first"]
+    assert (first[0], first[-1]) == ("41 % (33 to 50)", "80 %")
+    assert rows["of those with a symptom: right remedy first"][0] == "100 % (93 to 100)"
+    assert rows["failed clips without a symptom (misses)"][0] == "64 % (56 to 71)"  # 98 of 153
+    assert rows["good clips of arms without a fault: any symptom (false alarms)"][0] == "0 % (0 to 4)"
     assert rows["implausible"] == ["match", "30", "50 % (33 to 67)", "50 % (33 to 67)", "50 % (24 to 76)"]
     assert rows["30 %"] == ["picture", "0", "–", "–", "0 % (0 to 9)"]
 
@@ -171,7 +174,7 @@ def test_chances_are_compared_with_measured_success(page: str) -> None:
     rows = rows_of(section)
     # 247 of 400 succeed; the prior of a score of 100 is 1 / (1 + e^-3.72) = 0.976
     assert "400 clips, of which 62 % succeed" in section
-    assert rows["the base rate for all"] == ["0.236", "0.000"]
+    assert rows["the base rate for all"] == ["0.237", "0.000"]
     assert rows["the article's prior"] == ["0.365", "0.359"]
     assert rows["vague"][:3] == ["100 %", "90 %", "98 %"]
     assert rows["vague"][-2:] == ["50 % (35 to 65)", "90 %, too high"]

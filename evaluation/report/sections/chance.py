@@ -34,7 +34,7 @@ def chance_section(evidence: Evidence, fits: Fits | None) -> Section:
     if any(clip.chance_basis != "article_prior" for clip in clips):
         columns["stated by the bundle, whose fit may have seen these pairs"] = [clip.chance for clip in clips]
     base = float(labels.mean())
-    columns["the base rate for all"] = [base] * len(clips)
+    columns["the base rate for all"] = [base] * len(clips) if fits is None else fits.base_rates
     rows = [
         [
             title,

@@ -46,10 +46,7 @@ def metrics_section(evidence: Evidence, fits: Fits | None) -> Section:
         *_figure_rows(clusters, [clip.clip_factors for clip in clips], FLAWLESS, _OF_CLIP),
     ]
     rows.sort(key=lambda row: -(row.area.value if row.area is not None else 0.0))
-    combined = [] if fits is None else [
-        _Row(f"**{title}**", _COMBINED, clusters.area(chances), clusters.area_within(chances))
-        for title, chances in (("figures before the clip", fits.pair), ("all figures", fits.clip))
-    ]  # fmt: skip
+    combined = [] if fits is None else _combined_rows(clips, labels, fits)
     text = _introduction(clips, labels) + _conclusion(combined, fits, labels)
     heads = ["figure", "known", "area, all clips", "area, clips of the same arm"]
     text += table(
@@ -83,6 +80,20 @@ def _conclusion(combined: Sequence[_Row], fits: Fits | None, labels: Sequence[bo
         f"by all figures has a Brier score of {brier_score(chances, outcomes):.3f} and a calibration error of "
         f"{expected_calibration_error(chances, outcomes):.3f}.\n\n"
     )
+
+
+def _combined_rows(clips: Sequence[ClipRecord], labels: Sequence[bool], fits: Fits) -> list[_Row]:
+    """One row for the chance before the clip, one for that after it.
+
+    Within arms only clips of one fold are compared: a fit that did not see the failures of a fold is too confident
+    about them, so that between folds the chance falls where the outcome rises.
+    """
+    strata = [f"{clip.arm} {fold}" for clip, fold in zip(clips, fits.folds, strict=True)]
+    clusters = Clusters(labels, [clip.pair for clip in clips], strata)
+    return [
+        _Row(f"**{title}**", _COMBINED, clusters.area(chances), clusters.area_within(chances))
+        for title, chances in (("figures before the clip", fits.pair), ("all figures", fits.clip))
+    ]
 
 
 def _figure_rows(
