@@ -183,7 +183,8 @@ def test_a_verdict_below_the_measured_rate_is_a_defect() -> None:
     chances = np.array([0.8] * 100 + [0.7] * 100 + [0.9] * 10)
     is_good = np.array([True] * 200 + [False] * 10)
     first, second = arm_verdicts(arms, is_good, chances, successes)
-    assert (first.arm, first.clip_count, first.success_count, first.mean_chance) == ("a", 100, 98, pytest.approx(0.8))
+    assert (first.arm, first.clip_count, first.success_count) == ("a", 100, 98)
+    assert first.mean_chance == pytest.approx(0.8)
     assert (first.is_below, first.is_above, second.is_below, second.is_above) == (True, False, False, True)
     assert first.interval == pytest.approx((0.930, 0.994), abs=1e-3)
 
