@@ -92,7 +92,7 @@ class Grounding:
     square. ``box`` is None if the subject was not found; the measures are then 0. For a box w x h of a picture W x H,
     ``coverage`` is max(w/W, h/H) and ``strict_coverage`` is w·h / W·H. ``center_x`` and ``center_y`` are the subject's
     centre of mass as shares of width and height; ``center_offset`` is the larger of their distances from the middle,
-    0..0.5. ``clutter`` says how much the rest of the picture looks like other things than a scene: 0 for not at all.
+    0..0.5.
     """
 
     heat_map: tuple[tuple[float, ...], ...]
@@ -102,7 +102,19 @@ class Grounding:
     center_x: float
     center_y: float
     center_offset: float
-    clutter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """How the main thing lies in the picture: the subject, or where that was not found, the likeliest other one.
+
+    ``coverage`` and ``center_offset`` as in ``Grounding``, 0 if nothing was found. ``clutter`` says how much the rest
+    of the picture looks like other things than a scene; 0: not at all.
+    """
+
+    coverage: float
+    center_offset: float
+    clutter: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +144,8 @@ class MatchReport:
     ``plausibility`` is the lowest ungated probability of an action, None without an action. ``calibration_error`` is
     the expected calibration error of the probabilities on held-out pairs, None if they are uncalibrated.
     ``missing_nouns`` are things that the prompt names and the picture does not show. ``crops`` has one proposal for
-    each compiled size. ``prompt_report`` and ``picture_report`` are None before the report is enriched.
+    each compiled size. ``prompt_report`` and ``picture_report`` are None before the report is enriched. ``placing`` is
+    None if no clause was judged.
     """
 
     score: float
@@ -149,3 +162,4 @@ class MatchReport:
     crops: tuple[CropProposal, ...] = ()
     prompt_report: PromptReport | None = None
     picture_report: PictureReport | None = None
+    placing: Placing | None = None

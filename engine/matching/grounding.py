@@ -19,6 +19,7 @@ WARM = 0.5
 _FINE_COUNT = 64  # cells of the magnified map along the longer side, at least
 
 _BESIDE = 1.0 / 16.0
+_CLUTTER_PATCHES, _CLUTTER_ABOVE = 2, 7.0
 
 Map = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -91,6 +92,15 @@ def grounding_of(heat: Map, width_px: int, height_px: int) -> Grounding:
         center_y=region.center_y,
         center_offset=max(abs(region.center_x - 0.5), abs(region.center_y - 0.5)),
     )
+
+
+def clutter_of(margins: Map) -> float:
+    """How far the two patches outside that look most like a contrast subject exceed the margin of -7, at least 0.
+
+    ``margins`` [patches] are those of the likeliest contrast subject in each patch, against the scenes as backgrounds.
+    """
+    highest = np.sort(margins)[-_CLUTTER_PATCHES:]
+    return max(float(highest.mean()) + _CLUTTER_ABOVE, 0.0) if len(highest) else 0.0
 
 
 def patches_near(box: Box, width_px: int, height_px: int, patch_count: int) -> Mask:

@@ -8,18 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.api.match_report import ClauseScore, Grounding, MatchBasis, MatchReport
+from engine.api.match_report import ClauseScore, Grounding, MatchBasis, MatchReport, Placing
 from engine.api.prompt_report import Clause, ClauseKind, Language, Noun
 from engine.bundle.scorer_spec import ScorerSpec
 from engine.matching.contrast import Contrasts, Logits, log_mean_exp
 from engine.matching.embedding import PictureEmbedding, Vectors
-from engine.matching.grounding import Map, Mask, grounding_of, heat_of, patches_near, presence_of
+from engine.matching.grounding import Map, clutter_of, grounding_of, heat_of, patches_near, presence_of
 from engine.matching.score import WEIGHTS, combined_score, logistic, report_of, score_limit, success_prior, verdict_of
 from engine.matching.statements import Question, Statement
 from engine.media.cropping import Size, propose_crops
 
 _NOUN_PENALTY = 2.0  # what an action loses of its margin for each thing that it needs and the picture does not show
-_CLUTTER_PATCHES, _CLUTTER_ABOVE = 2, 7.0
 _THERE = 0.5  # probability of a clause from which what it names counts as seen
 
 
@@ -63,6 +62,7 @@ class Judge:
             success=success_prior(score),
             calibration_error=None if spec.calibration is None else spec.calibration.expected_calibration_error,
             grounding=grounding,
+            placing=self._placing(grounding if _is_found(scored) else None, width_px, height_px),
             missing_nouns=tuple(
                 replace(noun, span=self._question.source.in_prompt(noun.span))
                 for noun in _missing(scored, self._question.clauses, absent)
@@ -79,22 +79,21 @@ class Judge:
         """Grounding of the first subject; None for a prompt without a subject."""
         for statement in self._question.statements:
             if statement.clause.kind is ClauseKind.SUBJECT:
-                language = statement.clause.language
-                grounding = grounding_of(self._heat(statement.text, language), width_px, height_px)
-                if grounding.box is None:
-                    return grounding
-                outside = ~patches_near(grounding.box, width_px, height_px, len(self._image.patches))
-                return replace(grounding, clutter=self._clutter(outside, language))
+                return grounding_of(self._heat(statement.text, statement.clause.language), width_px, height_px)
         return None
 
-    def _clutter(self, outside: Mask, language: Language) -> float:
-        """How far the two patches outside that look most like a contrast subject exceed the margin of -7, at least 0.
-
-        Margins are those of a patch for its likeliest contrast subject against the scenes as backgrounds.
-        """
-        subjects = self._contrasts.logits(self._image.patches, self._contrasts.of(language).subjects).max(axis=1)
-        margins = np.sort((subjects - self._background(language))[outside])[-_CLUTTER_PATCHES:]
-        return max(float(margins.mean()) + _CLUTTER_ABOVE, 0.0) if len(margins) else 0.0
+    def _placing(self, grounding: Grounding | None, width_px: int, height_px: int) -> Placing:
+        """Where the main thing is: the subject, or else what looks most like one of the contrast subjects."""
+        language = self._question.statements[0].clause.language
+        logits = self._contrasts.logits(self._image.patches, self._contrasts.of(language).subjects).max(axis=1)
+        margins = logits - self._background(language)
+        if grounding is None or grounding.box is None:
+            spec = self._spec.grounding
+            grounding = grounding_of(heat_of(margins, spec.slope, spec.offset), width_px, height_px)
+        if grounding.box is None:
+            return Placing(0.0, 0.0, 0.0)
+        outside = ~patches_near(grounding.box, width_px, height_px, len(margins))
+        return Placing(grounding.coverage, grounding.center_offset, clutter_of(margins[outside]))
 
     def _margin(self, statement: Statement) -> float:
         """Margin of a statement against the contrast set of its kind."""
@@ -179,6 +178,12 @@ class Judge:
 def _lacks(statement: Statement, absent: Sequence[tuple[Clause, Noun]]) -> int:
     """The number of things that an action needs and the picture does not show."""
     return sum(clause == statement.clause for clause, _ in absent) if statement.clause.kind is ClauseKind.ACTION else 0
+
+
+def _is_found(scored: Sequence[ClauseScore]) -> bool:
+    """True if the picture shows the first subject of the sentence."""
+    chances = [item.probability for item in scored if item.kind is ClauseKind.SUBJECT and item.probability is not None]
+    return bool(chances) and chances[0] >= _THERE
 
 
 def _missing(

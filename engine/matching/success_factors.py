@@ -44,13 +44,14 @@ def pair_factors(
     ``score``: the match score / 100. ``subject``, ``environment``: the highest probability of a clause of that kind;
     a missing subject counts 0, a missing environment 1. ``action``: the lowest probability of an action, 0 without one.
     ``missing_nouns``: their number. ``further_actions``: stages of action after the first. ``wording_warnings`` and
-    ``wording_errors``: kinds of findings on the sentence. ``coverage_lack``, ``coverage_excess``: what the subject's
-    coverage lacks to 0.6, and what it has above 0.6. ``centre_offset``, ``clutter``, ``text_coverage``: as reported.
-    ``blockiness``: the logarithm of the reported one, at least 0. ``guidance_above``, ``guidance_below``: the logarithm
-    of the scale over the default one, and of the default one over the scale, at least 0. ``step_lack``: the logarithm
-    of the default number of steps over the asked one, at least 0.
+    ``wording_errors``: kinds of findings on the sentence. ``coverage_lack``, ``coverage_excess``: what the main thing's
+    coverage lacks to 0.6, and what it has above 0.6; ``centre_offset``, ``clutter``: as in ``Placing``. Where the
+    subject was not found the main thing is another one: a sentence that names something else is no small subject.
+    ``text_coverage``: as reported. ``blockiness``: the logarithm of the reported one, at least 0. ``guidance_above``,
+    ``guidance_below``: the logarithm of the scale over the default one, and of the default one over the scale, at least
+    0. ``step_lack``: the logarithm of the default number of steps over the asked one, at least 0.
     """
-    picture, place = report.picture_report, report.grounding
+    picture, place = report.picture_report, report.placing
     ratio = math.log(clip.guidance_scale / default_guidance_scale) if clip.guidance_scale > 0 else 0.0
     findings = report.prompt_report.findings if report.prompt_report is not None else ()
     actions = list(_probabilities(report, ClauseKind.ACTION))
