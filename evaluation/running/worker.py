@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evaluation.case import CaseSource, ClipMaker, record_of
 from evaluation.making.engine_maker import EngineMaker
-from evaluation.making.server_maker import ServerMaker
+from evaluation.making.server_maker import TOKEN_VARIABLE, ServerMaker
 from evaluation.pair_file import PairFileSource
 from evaluation.plan.model import Plan
 from evaluation.pocket.source import PocketSource
@@ -70,7 +70,7 @@ def source_of(plan: Plan, plan_folder: Path) -> CaseSource:
 
 def _maker_of(settings: WorkerSettings) -> ClipMaker:
     if settings.server is not None:
-        return ServerMaker(settings.server, settings.bundle_digest, os.environ.get("STILLCUE_TOKEN"))
+        return ServerMaker(settings.server, settings.bundle_digest, os.environ.get(TOKEN_VARIABLE))
     return EngineMaker(settings.bundle, _THREADS_OF_A_PROCESS)
 
 
