@@ -92,7 +92,7 @@ class Grounding:
     square. ``box`` is None if the subject was not found; the measures are then 0. For a box w x h of a picture W x H,
     ``coverage`` is max(w/W, h/H) and ``strict_coverage`` is w·h / W·H. ``center_x`` and ``center_y`` are the subject's
     centre of mass as shares of width and height; ``center_offset`` is the larger of their distances from the middle,
-    0..0.5.
+    0..0.5. ``clutter`` says how much the rest of the picture looks like other things than a scene: 0 for not at all.
     """
 
     heat_map: tuple[tuple[float, ...], ...]
@@ -102,6 +102,7 @@ class Grounding:
     center_x: float
     center_y: float
     center_offset: float
+    clutter: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

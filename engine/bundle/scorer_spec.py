@@ -90,10 +90,19 @@ LabelSource = Literal["truth", "ratings", "thresholds"]
 
 
 class FactorSpec(ManifestPart, frozen=True, kw_only=True):
-    """What one unit of a figure adds to the log odds of success."""
+    """What one unit of a figure adds to the log odds of success: weight · figure.
+
+    With ``above``, only what exceeds that counts: weight · max(figure - above, 0). Several of one figure add up, so
+    that a large fault may weigh more than in proportion.
+    """
 
     name: str
     weight: float
+    above: float | None = None
+
+    def part(self, value: float) -> float:
+        """What a value of the figure adds."""
+        return self.weight * (value if self.above is None else max(value - self.above, 0.0))
 
 
 class SuccessSpec(ManifestPart, frozen=True, kw_only=True):

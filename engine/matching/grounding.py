@@ -18,7 +18,10 @@ from engine.api.media import Box
 WARM = 0.5
 _FINE_COUNT = 64  # cells of the magnified map along the longer side, at least
 
+_BESIDE = 1.0 / 16.0
+
 Map = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,20 @@ def grounding_of(heat: Map, width_px: int, height_px: int) -> Grounding:
         center_y=region.center_y,
         center_offset=max(abs(region.center_x - 0.5), abs(region.center_y - 0.5)),
     )
+
+
+def patches_near(box: Box, width_px: int, height_px: int, patch_count: int) -> Mask:
+    """Mask [patches] of the patches whose centre lies in a box or within 1/16 of the picture's side beside it."""
+    middles = (np.arange(math.isqrt(patch_count)) + 0.5) / math.isqrt(patch_count)
+    near_x, near_y = (
+        (middles >= start / side - _BESIDE) & (middles <= (start + length) / side + _BESIDE)
+        for start, length, side in (
+            (box.left_px, box.width_px, width_px),
+            (box.top_px, box.height_px, height_px),
+        )
+    )
+    near: Mask = (near_y[:, None] & near_x[None]).ravel()
+    return near
 
 
 def magnified(heat: Map) -> Map:

@@ -13,12 +13,13 @@ from engine.api.prompt_report import Clause, ClauseKind, Language, Noun
 from engine.bundle.scorer_spec import ScorerSpec
 from engine.matching.contrast import Contrasts, Logits, log_mean_exp
 from engine.matching.embedding import PictureEmbedding, Vectors
-from engine.matching.grounding import Map, grounding_of, heat_of, presence_of
+from engine.matching.grounding import Map, Mask, grounding_of, heat_of, patches_near, presence_of
 from engine.matching.score import WEIGHTS, combined_score, logistic, report_of, score_limit, success_prior, verdict_of
 from engine.matching.statements import Question, Statement
 from engine.media.cropping import Size, propose_crops
 
 _NOUN_PENALTY = 2.0  # what an action loses of its margin for each thing that it needs and the picture does not show
+_CLUTTER_PATCHES, _CLUTTER_ABOVE = 2, 7.0
 _THERE = 0.5  # probability of a clause from which what it names counts as seen
 
 
@@ -78,8 +79,22 @@ class Judge:
         """Grounding of the first subject; None for a prompt without a subject."""
         for statement in self._question.statements:
             if statement.clause.kind is ClauseKind.SUBJECT:
-                return grounding_of(self._heat(statement.text, statement.clause.language), width_px, height_px)
+                language = statement.clause.language
+                grounding = grounding_of(self._heat(statement.text, language), width_px, height_px)
+                if grounding.box is None:
+                    return grounding
+                outside = ~patches_near(grounding.box, width_px, height_px, len(self._image.patches))
+                return replace(grounding, clutter=self._clutter(outside, language))
         return None
+
+    def _clutter(self, outside: Mask, language: Language) -> float:
+        """How far the two patches outside that look most like a contrast subject exceed the margin of -7, at least 0.
+
+        Margins are those of a patch for its likeliest contrast subject against the scenes as backgrounds.
+        """
+        subjects = self._contrasts.logits(self._image.patches, self._contrasts.of(language).subjects).max(axis=1)
+        margins = np.sort((subjects - self._background(language))[outside])[-_CLUTTER_PATCHES:]
+        return max(float(margins.mean()) + _CLUTTER_ABOVE, 0.0) if len(margins) else 0.0
 
     def _margin(self, statement: Statement) -> float:
         """Margin of a statement against the contrast set of its kind."""
@@ -142,11 +157,15 @@ class Judge:
 
     def _heat(self, text: str, language: Language) -> Map:
         """Heat of a sentence over the patches, against scenes as backgrounds."""
+        logits = self._contrasts.logits(self._image.patches, self._texts[text][None])[:, 0]
+        return heat_of(logits - self._background(language), self._spec.grounding.slope, self._spec.grounding.offset)
+
+    def _background(self, language: Language) -> Logits:
+        """Level of the scenes in each patch, [patches]."""
         patches, contrasts = self._image.patches, self._contrasts
         if language not in self._backgrounds:
             self._backgrounds[language] = log_mean_exp(contrasts.logits(patches, contrasts.of(language).scenes))
-        margins = contrasts.logits(patches, self._texts[text][None])[:, 0] - self._backgrounds[language]
-        return heat_of(margins, self._spec.grounding.slope, self._spec.grounding.offset)
+        return self._backgrounds[language]
 
     def _shows(self, clause: Clause, text: str) -> bool:
         """True if the picture as a whole, or some of its patches, show a thing."""

@@ -1,6 +1,7 @@
 """Probability of success of a pair before its clip, and of a clip after it: fitted, or the prior.
 
-Log odds are offset + Σ weight · figure; the weights stand in the bundle's manifest (``export.calibrate`` fits them).
+Log odds are offset + Σ weight · figure (``FactorSpec``); the weights stand in the bundle's manifest, where
+``export.calibrate`` writes them.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def _check(field: str, factors: Sequence[FactorSpec], known: Collection[str]) ->
 def _measured(
     figures: Mapping[str, float], factors: Sequence[FactorSpec], fitted: SuccessSpec | ClipSuccessSpec
 ) -> SuccessEstimate:
-    odds = fitted.offset + sum(item.weight * figures[item.name] for item in factors)
+    odds = fitted.offset + sum(item.part(figures[item.name]) for item in factors)
     return SuccessEstimate(
         logistic(odds, 1.0, 0.0),
         SuccessBasis.MEASURED,
@@ -63,7 +64,13 @@ def _measured(
 
 
 def _factors(figures: Mapping[str, float], factors: Sequence[FactorSpec]) -> tuple[SuccessFactor, ...]:
-    weights = dict.fromkeys(figures, 0.0)
+    log_odds = log_odds_of(figures, factors)
+    return tuple(SuccessFactor(name, value, log_odds[name]) for name, value in figures.items())
+
+
+def log_odds_of(figures: Mapping[str, float], factors: Sequence[FactorSpec]) -> dict[str, float]:
+    """What each figure adds to the log odds, counted from its value in ``IDEAL``."""
+    log_odds = dict.fromkeys(figures, 0.0)
     for item in factors:
-        weights[item.name] += item.weight
-    return tuple(SuccessFactor(name, value, weights[name] * (value - IDEAL[name])) for name, value in figures.items())
+        log_odds[item.name] += item.part(figures[item.name]) - item.part(IDEAL[item.name])
+    return log_odds

@@ -24,7 +24,9 @@ FAULTLESS: Mapping[str, float] = {
     "wording_warnings": 0.0,
     "wording_errors": 0.0,
     "coverage_lack": 0.0,
+    "coverage_excess": 0.0,
     "centre_offset": 0.0,
+    "clutter": 0.0,
     "text_coverage": 0.0,
     "blockiness": 0.0,
     "guidance_above": 0.0,
@@ -42,10 +44,11 @@ def pair_factors(
     ``score``: the match score / 100. ``subject``, ``environment``: the highest probability of a clause of that kind;
     a missing subject counts 0, a missing environment 1. ``action``: the lowest probability of an action, 0 without one.
     ``missing_nouns``: their number. ``further_actions``: stages of action after the first. ``wording_warnings`` and
-    ``wording_errors``: kinds of findings on the sentence. ``coverage_lack``: what the subject's coverage lacks to 0.6.
-    ``centre_offset``, ``text_coverage``: as reported. ``blockiness``: the logarithm of the reported one, at least 0.
-    ``guidance_above``, ``guidance_below``: the logarithm of the scale over the default one, and of the default one over
-    the scale, at least 0. ``step_lack``: the logarithm of the default number of steps over the asked one, at least 0.
+    ``wording_errors``: kinds of findings on the sentence. ``coverage_lack``, ``coverage_excess``: what the subject's
+    coverage lacks to 0.6, and what it has above 0.6. ``centre_offset``, ``clutter``, ``text_coverage``: as reported.
+    ``blockiness``: the logarithm of the reported one, at least 0. ``guidance_above``, ``guidance_below``: the logarithm
+    of the scale over the default one, and of the default one over the scale, at least 0. ``step_lack``: the logarithm
+    of the default number of steps over the asked one, at least 0.
     """
     picture, place = report.picture_report, report.grounding
     ratio = math.log(clip.guidance_scale / default_guidance_scale) if clip.guidance_scale > 0 else 0.0
@@ -62,11 +65,13 @@ def pair_factors(
         "wording_warnings": _kinds(findings, Severity.WARNING),
         "wording_errors": _kinds(findings, Severity.ERROR),
         "coverage_lack": max(_WANTED_COVERAGE - place.coverage, 0.0) if place is not None else 0.0,
+        "coverage_excess": max(place.coverage - _WANTED_COVERAGE, 0.0) if place is not None else 0.0,
         "centre_offset": place.center_offset if place is not None else 0.0,
+        "clutter": place.clutter if place is not None else 0.0,
         "text_coverage": picture.text_coverage if picture is not None else 0.0,
         "blockiness": math.log(max(picture.blockiness, 1.0)) if picture is not None else 0.0,
         "guidance_above": max(ratio, 0.0),
-        "guidance_below": max(-ratio, 0.0),
+        "guidance_below": max(-ratio, 0.0) + 0.0,  # not -0.0
         "step_lack": max(math.log(default_step_count / clip.step_count), 0.0),
     }
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from engine.analysis.diagnosis.clip_factors import FLAWLESS
 from engine.bundle.scorer_spec import ClipSuccessSpec
-from export.calibrate.held_out import HeldOutFit, fit_held_out, signs_of
+from export.calibrate.held_out import HeldOutFit, fit_held_out
 from export.calibrate.outcomes import Outcomes, check_amount
 from export.calibrate.probability_figures import probability_figures, share, within_arms
 from export.calibrate.statistics import Labels, Values, area_under_curve
+from export.calibrate.terms import signs_of
 
 FALSE_REJECT_SHARE = 0.05
 
@@ -58,7 +59,7 @@ def clip_figures(outcomes: Outcomes, spec: ClipSuccessSpec, fit: HeldOutFit) -> 
         "outcome_count": len(labels),
         "penalty": fit.penalty,
         "offset": fit.model.offset,
-        "weights": {item.name: item.weight for item in fit.factors},
+        "weights": [item.as_dict() for item in fit.factors],
         "dropped": list(fit.dropped),
         "fitted": probability_figures(fit.chances, labels),
         "area_under_curve_within_arms": within_arms(fit.chances, labels, arms),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +11,8 @@ from engine.analysis.diagnosis.measured_evidence import measured_reasons, ranked
 from engine.analysis.diagnosis.symptoms import SYMPTOM_FIGURES, symptom_kinds
 from engine.api.diagnosis import RemedyKind, SymptomKind
 from engine.bundle.diagnosis_spec import DiagnosisSpec
-from engine.matching.success import IDEAL
+from engine.matching.success import log_odds_of
 from export.calibrate.held_out import HeldOutFit
-from export.calibrate.logistic import LogisticModel
 from export.calibrate.outcomes import Outcomes
 from export.calibrate.probability_figures import share
 from export.calibrate.statistics import Labels
@@ -108,15 +106,9 @@ def _first_remedy(given: DiagnosedOutcomes, place: int, kinds: frozenset[Symptom
     if not kinds:
         return None
     figures = given.outcomes.rows[place].figures
-    log_odds = log_odds_of(given.pair.fold_models[int(given.pair.folds[place])], given.pair.names, figures)
+    model = given.pair.fold_models[int(given.pair.folds[place])]
+    log_odds = log_odds_of(figures, given.pair.factors_of(model))
     return ranked(measured_reasons(figures, log_odds, kinds))[0]
-
-
-def log_odds_of(model: LogisticModel, names: tuple[str, ...], figures: Mapping[str, float]) -> dict[str, float]:
-    """What each figure adds to the log odds, counted from its value without a fault."""
-    return {
-        name: weight * (figures[name] - IDEAL[name]) for name, weight in zip(names, model.weights.tolist(), strict=True)
-    }
 
 
 def _symptom_figures(given: DiagnosedOutcomes, kinds: Kinds) -> dict[str, Any]:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.bundle.scorer_spec import FactorSpec
-from engine.matching.success import IDEAL
 from export.calibrate.folds import Folds, folds_of
-from export.calibrate.logistic import LogisticModel, Signs, fit_signed_logistic
+from export.calibrate.logistic import LogisticModel, fit_signed_logistic
 from export.calibrate.outcomes import Outcomes
-from export.calibrate.statistics import Labels, Values
+from export.calibrate.statistics import Labels, Signs, Values
+from export.calibrate.terms import design_of, signs_of, terms_of
 
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-# Whether these help or harm depends on the model and on what is asked for: motion is wanted or not, and some models
-# keep their subject better at a lower guidance scale.
-FREE_FIGURES = frozenset(
-    {"guidance_below", "dynamic_degree", "motion_speed", "mean_change", "edge_gain", "saturation_gain"}
-)
 _LEAST_CHANCE = 1e-6
 Names = NDArray[np.str_]
 
@@ -33,7 +27,7 @@ class HeldOutFit:
     each outcome: the model's probability, and the share of good clips among those the model was fitted on.
     """
 
-    names: tuple[str, ...]
+    terms: tuple[FactorSpec, ...]
     model: LogisticModel
     penalty: float
     folds: Folds
@@ -43,23 +37,19 @@ class HeldOutFit:
 
     @property
     def factors(self) -> tuple[FactorSpec, ...]:
-        """The manifest's form of the weights that are not zero."""
-        pairs = zip(self.names, self.model.weights.tolist(), strict=True)
-        return tuple(FactorSpec(name=name, weight=weight) for name, weight in pairs if weight)
+        """The manifest's form of the model: its terms without those of the weight 0."""
+        return self.factors_of(self.model)
+
+    def factors_of(self, model: LogisticModel) -> tuple[FactorSpec, ...]:
+        """The form of any of the models."""
+        weighted = zip(self.terms, model.weights.tolist(), strict=True)
+        return tuple(term.with_changes(weight=weight) for term, weight in weighted if weight)
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """Figures with the weight 0: they do not vary, or say nothing that others do not."""
-        return tuple(name for name, weight in zip(self.names, self.model.weights.tolist(), strict=True) if not weight)
-
-
-def signs_of(names: Sequence[str]) -> Signs:
-    """1 for figures that are high for a faultless pair and a flawless clip, -1 for those that are 0, 0 for free ones.
-
-    A fault then never raises the chance. Without that, figures that occur together could get weights against each
-    other, and a caller who mends a fault would see the chance fall.
-    """
-    return np.array([0 if name in FREE_FIGURES else 1 if IDEAL[name] > 0 else -1 for name in names], np.int64)
+        """Figures without a weight: they do not vary, or say nothing that others do not."""
+        used = {item.name for item in self.factors}
+        return tuple(dict.fromkeys(item.name for item in self.terms if item.name not in used))
 
 
 def fit_held_out(outcomes: Outcomes, names: tuple[str, ...]) -> HeldOutFit:
@@ -67,8 +57,9 @@ def fit_held_out(outcomes: Outcomes, names: tuple[str, ...]) -> HeldOutFit:
 
     Raises ``ExportError`` if there is one group only.
     """
-    values, labels, groups = outcomes.values(names), outcomes.successes, np.array(outcomes.groups)
-    signs, folds = signs_of(names), folds_of(outcomes.groups)
+    terms = terms_of(outcomes, names)
+    values, labels, groups = design_of(outcomes, terms), outcomes.successes, np.array(outcomes.groups)
+    signs, folds = signs_of([item.name for item in terms]), folds_of(outcomes.groups)
     chances, base_rates = np.empty(len(labels)), np.empty(len(labels))
     models = []
     for fold in range(int(folds.max()) + 1):
@@ -79,7 +70,7 @@ def fit_held_out(outcomes: Outcomes, names: tuple[str, ...]) -> HeldOutFit:
         base_rates[unseen] = labels[seen].mean()
     penalty = _best_penalty(values, labels, groups, signs)
     model = fit_signed_logistic(values, labels, signs, penalty)
-    return HeldOutFit(names, model, penalty, folds, tuple(models), chances, base_rates)
+    return HeldOutFit(terms, model, penalty, folds, tuple(models), chances, base_rates)
 
 
 def _best_penalty(values: Values, labels: Labels, groups: Names, signs: Signs) -> float:

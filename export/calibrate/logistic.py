@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from export.calibrate.statistics import Labels, Values, sigmoid, smoothed_targets
+from export.calibrate.statistics import Labels, Signs, Values, sigmoid, smoothed_targets
 
-Signs = NDArray[np.int64]
 _BOUNDS = {-1: (None, 0.0), 0: (None, None), 1: (0.0, None)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -80,8 +80,12 @@ def _probabilities(name: str, item: Mapping[str, Any]) -> str:
     )
 
 
-def _weights(weights: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {weight:+.2f}" for name, weight in weights.items())
+def _weights(weights: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{_term(item)} {item['weight']:+.2f}" for item in weights)
+
+
+def _term(item: Mapping[str, Any]) -> str:
+    return item["name"] if item["above"] is None else f"{item['name']} above {item['above']:.2f}"
 
 
 def _area(area: float | None) -> str:

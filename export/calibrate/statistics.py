@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 Labels = NDArray[np.bool_]
+Signs = NDArray[np.int64]  # -1, 0 or 1
 BIN_COUNT = 10
 _ITERATIONS = 100
 _LARGEST_EXPONENT = 60.0

@@ -48,7 +48,7 @@ def success_figures(outcomes: Outcomes, fit: HeldOutFit, spec: ScorerSpec) -> di
         "label_source": outcomes.label_source,
         "penalty": fit.penalty,
         "offset": fit.model.offset,
-        "weights": {item.name: item.weight for item in fit.factors},
+        "weights": [item.as_dict() for item in fit.factors],
         "dropped": list(fit.dropped),
         "fitted": probability_figures(fit.chances, labels),
         "prior": probability_figures(prior_chances(outcomes), labels),
