@@ -1,4 +1,4 @@
-"""``python -m evaluation run --bundle B --plan PLAN.toml --out FOLDER``, then ``python -m evaluation report FOLDER``."""
+"""``python -m evaluation run --bundle B --plan PLAN.toml --out FOLDER``, ``judge FOLDER`` and ``report FOLDER``."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     judge_parser.add_argument("--plan", type=Path, help="plan whose texts replace those of the run")
     judge_parser.add_argument("--jobs", type=int, help="clips at a time (default: the processors)")
     judge_parser.set_defaults(command=_judge)
+    report_parser = commands.add_parser("report", help="write the page and the figures of a run")
+    report_parser.add_argument("folder", type=Path, help="folder of a run")
+    report_parser.add_argument("--page", type=Path, default=Path("docs/evidence.md"))
+    report_parser.add_argument("--pictures", type=Path, default=Path("docs/pictures/evidence"))
+    report_parser.set_defaults(command=_report)
     return parser
 
 
@@ -63,6 +68,7 @@ def _run(options: argparse.Namespace) -> int:
         plan=plan,
         plan_folder=options.plan.parent,
         bundle=options.bundle,
+        bundle_digest=run_plan.bundle_digest,
         server=options.server,
         clips_folder=options.out / CLIPS_FOLDER if options.keep_clips else None,
     )
@@ -74,14 +80,23 @@ def _judge(options: argparse.Namespace) -> int:
     plan = read_plan(options.plan) if options.plan else read_run_plan(options.folder).plan
     if plan.pairs is not None and options.plan is None:
         raise EvaluationError(f"{options.folder}: the pictures lie beside the plan; name the plan with --plan")
+    run_plan = _run_plan(plan, options.bundle)
     settings = WorkerSettings(
         plan=plan,
         plan_folder=options.plan.parent if options.plan else Path(),
         bundle=options.bundle,
+        bundle_digest=run_plan.bundle_digest,
         server=None,
         clips_folder=options.folder / CLIPS_FOLDER,
     )
-    judge_run(_run_plan(plan, options.bundle), settings, options.folder, options.jobs or _processes(), say=_say)
+    judge_run(run_plan, settings, options.folder, options.jobs or _processes(), say=_say)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from evaluation.report import write_report  # needs the extra `evaluation`
+
+    write_report(options.folder, options.page, options.pictures)
     return 0
 
 

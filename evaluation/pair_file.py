@@ -1,8 +1,8 @@
 """The cases of a plan over a file of pairs: pictures and sentences of any kind, with no drawn truth.
 
 One JSON object a line: ``image`` (path beside the file), ``prompt``, ``arm`` (what the sentence is: "matched",
-"wrong_subject", ...), ``language`` ("en" or "zh"), ``subject`` (what the picture shows; pairs of one subject stay on one
-side of a held-out split).
+"wrong_subject", ...), ``language`` ("en" or "zh"), ``subject`` (what the picture shows; pairs of one subject stay on
+one side of a held-out split).
 """
 
 from __future__ import annotations

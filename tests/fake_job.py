@@ -121,7 +121,11 @@ def expected_stream(seed: int = 7, request_id: str = REQUEST_ID) -> list[Respons
                 diagnosis=diagnosis_pb2.Diagnosis(
                     outcome=diagnosis_pb2.DIAGNOSIS_OUTCOME_CLEAN,
                     metrics=diagnosis_pb2.ClipMetrics(
-                        vbench_like_dynamic_degree=1.0, motion_speed=0.5, vbench_like_temporal_flicker=1.0
+                        vbench_like_dynamic_degree=1.0,
+                        motion_speed=0.5,
+                        vbench_like_temporal_flicker=1.0,
+                        edge_gain=0.0,
+                        saturation_gain=0.0,
                     ),
                 ),
                 success=success(seed),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import stillcue
 from stillcue.v1 import attempts_pb2, generate_pb2, match_pb2
+from tests.scripted_report import REPORT_MESSAGE
 from tests.scripted_server import Response, accepted, frame, seconds, stage, summary, video_chunk
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def two_attempts(request: generate_pb2.GenerateRequest, _context: Any) -> Iterat
     first.accepted.attempts.CopyFrom(request.attempts)
     yield first
     for result in RESULT_MESSAGES:
+        yield _of(result.number, Response(match_report=REPORT_MESSAGE))
         yield _of(result.number, stage(generate_pb2.STAGE_DENOISE))
         yield _of(result.number, stage(generate_pb2.STAGE_DECODE))
         if frames != attempts_pb2.ATTEMPT_FRAMES_ACCEPTED:

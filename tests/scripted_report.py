@@ -190,6 +190,9 @@ DIAGNOSIS_MESSAGE = diagnosis_pb2.Diagnosis(
         vbench_like_temporal_flicker=0.875,
         largest_change=0.0625,
         burnt_gain=0.03125,
+        new_content=0.1875,
+        edge_gain=-0.5,
+        saturation_gain=0.3125,
     ),
 )
 DIAGNOSIS = stillcue.Diagnosis(
@@ -199,5 +202,5 @@ DIAGNOSIS = stillcue.Diagnosis(
         stillcue.Remedy(stillcue.RemedyKind.SHORTEN, "One action."),
         stillcue.Remedy(stillcue.RemedyKind.GUIDANCE, "More guidance."),
     ),
-    stillcue.ClipMetrics(0.5, 0.75, 0.25, 0.125, 0.375, 0.875, 0.0625, 0.03125),
+    stillcue.ClipMetrics(0.5, 0.75, 0.25, 0.125, 0.375, 0.875, 0.0625, 0.03125, 0.1875, -0.5, 0.3125),
 )

@@ -32,8 +32,6 @@ _SHOWN = [
     "attempt 2 of 3: denoising",
     "attempt 2 of 3: decoding frames",
     "attempt 2, seed 8, good with 88 %: accepted",
-    "attempt 1, seed 7, good with 25 %: not accepted",
-    "attempt 2, seed 8, good with 88 %: accepted, delivered",
     "the clip is good with 88 % (measured)",
 ]
 
@@ -54,10 +52,12 @@ async def test_every_event_says_which_attempt_it_belongs_to(
     second = [(stillcue.Frame, 2)] if frames is _ALL else []
     assert _kinds(events) == [
         (stillcue.Accepted, 0),
+        (stillcue.MatchReport, 1),
         (stillcue.StageStarted, 1),
         (stillcue.StageStarted, 1),
         *early,
         (stillcue.AttemptResult, 1),
+        (stillcue.MatchReport, 2),
         (stillcue.StageStarted, 2),
         (stillcue.StageStarted, 2),
         *second,
@@ -92,8 +92,8 @@ def test_an_older_server_tells_of_no_attempts(client: stillcue.Client, server: S
     assert {event.attempt for event in events} == {0}
 
 
-def _told(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    return [line for line in capsys.readouterr().err.splitlines() if "attempt" in line or "the clip is good" in line]
+def _told(text: str) -> list[str]:
+    return [line for line in text.splitlines() if "attempt" in line or "the clip is good" in line]
 
 
 def _attempts_of(request: Message) -> attempts_pb2.Attempts:
@@ -118,7 +118,10 @@ def test_the_saved_clip_is_the_delivered_attempts(
     )
     assert names(folder) == {"boat.png", "clip.mp4"}
     assert _first_colour("clip.mp4") == colour(2)
-    assert _told(capsys) == _SHOWN
+    out, err = capsys.readouterr()
+    assert out == "clip.mp4: 5 frames of 48x32 at 8 frames/s, seed 8, attempt 2 of 2, 3.00 s of work\n"
+    assert _told(err) == _SHOWN
+    assert err.count("match 62 of 100") == 1
 
 
 def test_the_clips_of_other_attempts_are_kept_beside_it(
@@ -132,7 +135,7 @@ def test_the_clips_of_other_attempts_are_kept_beside_it(
     )
     assert names(folder) == {"boat.png", "clip.mp4", "clip-1.mp4", "sheet.png"}
     assert (_first_colour("clip-1.mp4"), _first_colour("clip.mp4")) == (colour(1), colour(2))
-    assert _told(capsys) == _SHOWN
+    assert _told(capsys.readouterr().err) == _SHOWN
 
 
 @pytest.mark.parametrize("keeps_all", [False, True])
@@ -190,20 +193,20 @@ def test_what_lowers_a_chance_is_told_worst_first_and_in_words() -> None:
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
-        (stillcue.AttemptsEnd.DEADLINE, "another attempt would have taken longer than the call may"),
-        (stillcue.AttemptsEnd.QUOTA, "the requests per minute were used up"),
-        (stillcue.AttemptsEnd.DRAINING, "the server was shutting down"),
+        (attempts_pb2.ATTEMPTS_END_DEADLINE, "another attempt would have taken longer than the call may"),
+        (attempts_pb2.ATTEMPTS_END_QUOTA, "the requests per minute were used up"),
+        (attempts_pb2.ATTEMPTS_END_DRAINING, "the server was shutting down"),
     ],
 )
 def test_why_no_attempt_followed_is_told(
-    client: stillcue.Client, server: ScriptedServer, end: stillcue.AttemptsEnd, reason: str
+    client: stillcue.Client, server: ScriptedServer, end: attempts_pb2.AttemptsEnd, reason: str
 ) -> None:
     def one(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
         *earlier, last = two_attempts(request, context)
         yield from earlier
         del last.summary.attempts[1]
         last.summary.delivered_attempt = 1
-        last.summary.attempts_end = attempts_pb2.AttemptsEnd.Value(f"ATTEMPTS_END_{end.name}")
+        last.summary.attempts_end = end
         last.summary.success.CopyFrom(last.summary.attempts[0].success)
         yield last
 

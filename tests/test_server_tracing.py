@@ -19,6 +19,7 @@ from engine.testing.fake_engine import FakeEngine
 from server.observability.spans import Tracing
 from server.observability.tracing import open_tracing
 from server.settings import SettingInvalid, Settings
+from tests.attempting import attempts_request
 from tests.faulty_engine import FaultyEngine
 from tests.serving import PROMPT, REQUEST_ID, eventually, failure_of, generate_request, read_all, served
 
@@ -30,7 +31,8 @@ PARENT_ID = 0xB7AD6B7169203331
 TRACED = (("traceparent", f"00-{TRACE_ID:032x}-{PARENT_ID:016x}-01"),)
 NOT_SAMPLED = (("traceparent", f"00-{TRACE_ID:032x}-{PARENT_ID:016x}-00"),)
 CALL = "stillcue.v1.StillcueService/Generate"
-PARTS = ["prepare", "queue", "match", "encode_text", "encode_image", "denoise", "decode"]
+STAGES = ["match", "encode_text", "encode_image", "denoise", "decode"]
+PARTS = ["prepare", "queue", *STAGES]
 
 
 class Traces:
@@ -170,3 +172,26 @@ def test_a_collector_without_the_libraries_stops_the_start(monkeypatch: pytest.M
 def test_an_endpoint_is_a_url() -> None:
     with pytest.raises(SettingInvalid, match=r"--otlp-endpoint 'localhost:4317' is not http://HOST:PORT"):
         Settings.load(["--engine", "fake", "--otlp-endpoint", "localhost:4317"], {})
+
+
+async def test_parts_name_their_attempt_and_the_call_tells_how_each_ended() -> None:
+    traces = Traces()
+    async with served(FakeEngine(), traces.tracing) as server:
+        await read_all(server.stub.Generate(attempts_request(4, 3)))
+        call = await traces.call()
+    parts = [span for span in traces.spans if span.name in STAGES]
+    assert sorted((attributes(span)["stillcue.attempt"], span.name) for span in parts) == sorted(
+        (attempt, name) for attempt in (1, 2) for name in STAGES
+    )
+    assert [(event.name, dict(event.attributes or {})) for event in call.events] == [
+        (
+            "attempt ended",
+            {
+                "stillcue.attempt": attempt,
+                "stillcue.accepted": attempt == 2,
+                "stillcue.success": success,
+                "stillcue.attempts_end": end,
+            },
+        )
+        for attempt, success, end in ((1, 0.4, ""), (2, 0.5, "accepted"))
+    ]

@@ -21,7 +21,8 @@ from engine.api.job import PreparedJob
 from engine.api.media import Pixels
 from engine.api.video import VideoEncoder
 from engine.testing.fake_engine import FakeEngine
-from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from stillcue.v1 import attempts_pb2, capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from tests.attempting import ACCEPTED
 from tests.fake_job import GRAPH_CALL_COUNT, expected_stream, without_clocks
 from tests.painting_engine import PaintingEngine, gradient
 from tests.resuming import going_on, raw, read_and_break, read_bytes
@@ -355,3 +356,26 @@ async def test_frames_that_wait_for_the_encoder_count_and_are_dropped(monkeypatc
         go_on.set()
         await encoders.all_closed()
     assert [encoder.call_count for encoder in encoders.opened] == [1]
+
+
+async def test_every_attempt_closes_its_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three clips, of which the second is the best and the others are dropped; then a cancel in a second attempt."""
+    gate = Semaphore(3 * GRAPH_CALL_COUNT + 2 * GRAPH_CALL_COUNT - 1)
+    request = video_request()
+    request.sampling.seed = 18
+    request.attempts.CopyFrom(attempts_pb2.Attempts(maximum_count=3, accept=0.95, frames=ACCEPTED))
+    async with served(FakeEngine(gate=gate)) as server:
+        encoders = Encoders(monkeypatch)
+        messages = await read_all(server.stub.Generate(request))
+        assert messages[-1].summary.delivered_attempt == 2
+        await encoders.all_closed()
+        assert (len(encoders.opened), encoders.opened[1].call_count) == (3, 3)
+        call = server.stub.Generate(request)
+        await anext(aiter(call))
+        await eventually(lambda: len(encoders.opened) == 5)
+        call.cancel()
+        await server.reaches("stillcue_jobs_total{outcome=cancelled}", 1)
+        gate.release()
+        await server.reaches("stillcue_running_jobs", 0)
+        await encoders.all_closed()
+    assert len(encoders.opened) == 5

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import stillcue
-from stillcue import Accepted, Frame, FrameEncoding, PictureFit, Summary, VideoChunk
+from stillcue import Accepted, AttemptFrames, Attempts, Frame, FrameEncoding, PictureFit, Summary, VideoChunk
 
 from . import host
 from .clip import Clip
@@ -41,6 +41,7 @@ class ClipRequest:
     seed: int
     negative_prompt: str | None
     shift: float
+    attempt_count: int = 1
 
 
 def generate(
@@ -56,6 +57,11 @@ def generate(
         raise NodeError(
             f"guidance_low_noise is {request.guidance_scale_low_noise:g}, but the model {capabilities.model.name} has "
             "one transformer; set it to 0, and use guidance"
+        )
+    if request.attempt_count > 1 and capabilities.attempts is None:
+        raise NodeError(
+            f"attempts is {request.attempt_count}, but {link.address} cannot judge clips: its bundle has no fitted "
+            "success of clips, or it is older than this pack; set attempts to 1"
         )
     source = video_source(choice, wants_frames=wants_frames, capabilities=capabilities, link=link)
     progress = ClipProgress(node_id)
@@ -121,6 +127,9 @@ def _options(
         "seed": request.seed,
         "shift": request.shift or None,
         "negative_prompt": request.negative_prompt,
+        "attempts": Attempts(request.attempt_count, frames=AttemptFrames.ACCEPTED)
+        if request.attempt_count > 1
+        else None,
         "preview_every_step_count": 1,
         "frame_encoding": encoding,
         **source.options,

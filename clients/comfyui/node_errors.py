@@ -41,6 +41,10 @@ INPUT_BY_FIELD = {
     "sampling.guidance_scale_low_noise": "guidance_low_noise",
     "sampling.seed": "seed",
     "sampling.shift": "shift",
+    "attempts": "attempts",
+    "attempts.maximum_count": "attempts",
+    "attempts.accept": "attempts",
+    "attempts.frames": "attempts",
     "stream.video_container": "video",
     "stream.video_codec": "video",
     # Fields of ScoreMatchRequest.

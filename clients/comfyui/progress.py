@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from stillcue import (
     Accepted,
+    AttemptResult,
     DenoiseProgress,
     Estimate,
     Event,
@@ -17,10 +18,11 @@ from stillcue import (
     StageStarted,
     Summary,
 )
+from stillcue.success_text import describe_attempt
 
 from . import host
 from .pictures import Pixels
-from .progress_text import accepted_lines, end_line, frame_line, stage_line, step_line, waiting_line
+from .progress_text import accepted_lines, attempt_prefix, end_line, frame_line, stage_line, step_line, waiting_line
 
 # The longest side of a preview: smaller ones, such as latents have, are scaled up to be seen, larger ones down.
 PREVIEW_SIDES_PX = 256, 512
@@ -28,7 +30,10 @@ CANCELLED = "cancelled: the server's job has ended"
 
 
 class ClipProgress:
-    """The bar counts the steps and then the frames. Every method raises ComfyUI's interrupt after Cancel."""
+    """The bar counts the steps, anew in each attempt, and then the frames.
+
+    Every method raises ComfyUI's interrupt after Cancel.
+    """
 
     def __init__(self, node_id: str) -> None:
         self._node_id = node_id
@@ -36,6 +41,7 @@ class ClipProgress:
         self._estimate = Estimate()
         self._step_count = 0
         self._frame_count = 0
+        self._attempt_count = 1
         self._say("waiting for the server")
 
     def show(self, event: Event) -> None:
@@ -44,15 +50,18 @@ class ClipProgress:
             case Accepted():
                 self._estimate = event.estimate
                 self._step_count, self._frame_count = event.settings.step_count, event.settings.frame_count
+                self._attempt_count = 1 if event.attempts is None else event.attempts.maximum_count
                 self._bar = host.progress_bar(self._step_count + self._frame_count)
                 self._say(*accepted_lines(event))
             case QueueUpdate():
                 self._say(waiting_line(event))
             case StageStarted():
-                self._say(stage_line(event, self._estimate))
+                self._say(attempt_prefix(event.attempt, self._attempt_count) + stage_line(event, self._estimate))
             case DenoiseProgress():
-                self._say(step_line(event, self._estimate))
+                self._say(attempt_prefix(event.attempt, self._attempt_count) + step_line(event, self._estimate))
                 self._move(event.completed_step_count, None if event.preview is None else _picture(event.preview.data))
+            case AttemptResult():
+                self._say(describe_attempt(event))
             case Summary():
                 self._say(end_line(event))
                 self._move(self._step_count + self._frame_count, None)

@@ -26,6 +26,11 @@ def accepted_lines(event: Accepted) -> list[str]:
     return [f"{clip}{known}", *(f"note: {warning}" for warning in event.warnings)]
 
 
+def attempt_prefix(attempt: int, attempt_count: int) -> str:
+    """The number of the attempt, for a line about it; empty where one alone is allowed."""
+    return f"attempt {attempt} of {attempt_count}: " if attempt_count > 1 and attempt else ""
+
+
 def stage_line(event: StageStarted, estimate: Estimate) -> str:
     """The stage, and the planned memory."""
     return f"{STAGE_LABELS.get(event.stage, event.stage.value)}{_planned(estimate)}"

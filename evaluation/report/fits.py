@@ -20,8 +20,8 @@ class Fits:
     """Held-out chances of the judged clips, in their order, and held-out figures of the refitted diagnosis.
 
     ``pair`` is known before the clip, ``clip`` after it; ``base_rates`` are the shares of good clips among other pairs.
-    ``folds``: clips of one fold were left out of the same fit. ``diagnosis`` is that of
-    ``export.calibrate.diagnosis_fit.diagnosis_figures``, None if it cannot be fitted.
+    ``folds``: clips of one fold were left out of the same fit. ``diagnosis`` holds the figures of
+    ``export.calibrate.diagnosis_fit``, None if it cannot be fitted.
     """
 
     pair: Sequence[float]

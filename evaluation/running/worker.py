@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.case import CaseSource, ClipMaker, record_of
 from evaluation.making.engine_maker import EngineMaker
+from evaluation.making.server_maker import ServerMaker
 from evaluation.pair_file import PairFileSource
 from evaluation.plan.model import Plan
 from evaluation.pocket.source import PocketSource
@@ -25,6 +27,7 @@ class WorkerSettings:
     plan: Plan
     plan_folder: Path
     bundle: Path
+    bundle_digest: str
     server: str | None
     clips_folder: Path | None
 
@@ -46,7 +49,7 @@ class Worker:
         return record_of(task.arm, task.index, case, clip, self._source.truth_of(task.arm, task.index, clip))
 
     def judge_again(self, record: ClipRecord) -> ClipRecord:
-        """Judges a kept clip with the bundle as it is now. Raises ``EvaluationError`` where its frames were not kept."""
+        """Judges a kept clip with the bundle as it is now. Raises ``EvaluationError`` for frames that were not kept."""
         assert self._settings.clips_folder is not None
         assert isinstance(self._maker, EngineMaker)
         arm = self._settings.plan.arm_of(record.arm)
@@ -66,6 +69,8 @@ def source_of(plan: Plan, plan_folder: Path) -> CaseSource:
 
 
 def _maker_of(settings: WorkerSettings) -> ClipMaker:
+    if settings.server is not None:
+        return ServerMaker(settings.server, settings.bundle_digest, os.environ.get("STILLCUE_TOKEN"))
     return EngineMaker(settings.bundle, _THREADS_OF_A_PROCESS)
 
 

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as PilImage
+from PIL import ImageFilter
 
-from pocket.world import ClipSpec, apply_light, render_backdrop
+from pocket.world import ClipSpec, apply_light, render_additions, render_backdrop
 
 _LIGHTS = np.linspace(-1.0, 1.0, 41)
 _COARSE = 4  # every fourth light is tried, then those around the best
 _DIFFERENCE = 0.06
 """Threshold of the mean colour difference (0..1); reproduces the masks of drawn clips best (see the tests)."""
 _COLUMNS_AND_ROWS = 3
+_MARGIN_PX = 3
 
 
 @dataclass(frozen=True)
@@ -43,22 +46,34 @@ class Track:
 
 
 def track_subject(frames: NDArray[np.uint8], spec: ClipSpec) -> Track:
-    """Find the subject of `spec` in frames [frames, height, width, 3] uint8."""
+    """Find the subject of `spec` in frames [frames, height, width, 3] uint8.
+
+    Distractor and lettering are left out: the autoencoder blurs them, which is no motion of the subject.
+    """
     backdrop = render_backdrop(spec)
     lit = np.stack([apply_light(backdrop, float(light)) for light in _LIGHTS])
-    rows = [_find(frame / 255.0, lit) for frame in frames]
+    beside = ~_widened(render_additions(spec))
+    rows = [_find(frame / 255.0, lit, beside) for frame in frames]
     x, y, size, light, masks = zip(*rows, strict=True)
     return Track(np.array(x), np.array(y), np.array(size), np.array(light), np.stack(masks))
 
 
-def _find(frame: NDArray[np.float64], lit: NDArray[np.float64]) -> tuple[float, float, float, float, NDArray[np.bool_]]:
+def _find(
+    frame: NDArray[np.float64], lit: NDArray[np.float64], beside: NDArray[np.bool_]
+) -> tuple[float, float, float, float, NDArray[np.bool_]]:
     # frame: [height, width, 3]; lit: [lights, height, width, 3]
     coarse = min(range(0, len(lit), _COARSE), key=lambda index: _median_difference(frame, lit[index]))
     near = range(max(coarse - _COARSE + 1, 0), min(coarse + _COARSE, len(lit)))
     best = min(near, key=lambda index: _median_difference(frame, lit[index]))
     light = float(_LIGHTS[best])
-    found = _locate(_colour_difference(frame, lit[best]), light)
+    found = _locate(_colour_difference(frame, lit[best]) * beside, light)
     return found.x, found.y, found.size, light, found.mask
+
+
+def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add a margin of `_MARGIN_PX` to a mask."""
+    image = PilImage.fromarray(mask.astype(np.uint8))
+    return np.asarray(image.filter(ImageFilter.MaxFilter(2 * _MARGIN_PX + 1))).astype(np.bool_)
 
 
 def _median_difference(frame: NDArray[np.float64], backdrop: NDArray[np.float64]) -> float:

@@ -5,7 +5,15 @@ Imports no torch.
 
 from pocket.world.captions import LANGUAGES, caption, scene_caption, still_caption
 from pocket.world.motion import Motion, plan_motion
-from pocket.world.render import Clip, apply_light, render_backdrop, render_clip, render_picture, render_still
+from pocket.world.render import (
+    Clip,
+    apply_light,
+    render_additions,
+    render_backdrop,
+    render_clip,
+    render_picture,
+    render_still,
+)
 from pocket.world.spec import ClipSpec, Distractor, Framing, is_held_out, list_combinations, sample_spec
 from pocket.world.vocabulary import (
     ACTIONS,
@@ -42,6 +50,7 @@ __all__ = [
     "is_plausible",
     "list_combinations",
     "plan_motion",
+    "render_additions",
     "render_backdrop",
     "render_clip",
     "render_picture",

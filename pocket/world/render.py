@@ -1,6 +1,6 @@
 """Draws the clip of a spec: backdrop, shadow, subject and light, with the subject's mask as ground truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from pocket.world.brush import LAYER_PX, SUPERSAMPLING, Brush
 from pocket.world.motion import Motion, plan_motion
 from pocket.world.spec import ClipSpec
 from pocket.world.subjects import PAINTERS
-from pocket.world.vocabulary import COLOURS, FRAME_COUNT, SUBJECTS
+from pocket.world.vocabulary import COLOURS, FRAME_COUNT, PICTURE_PX, SUBJECTS
 
 _DUSK = np.array((0.30, 0.34, 0.52))
 _GLOW = np.array((1.0, 0.95, 0.80))
@@ -57,6 +57,14 @@ def render_backdrop(spec: ClipSpec) -> NDArray[np.float64]:
     """Draw the scene without its subject and without any change of light: [height, width, 3] in 0..1."""
     backdrop = framed(paint_backdrop(spec), spec.framing).reduce(SUPERSAMPLING)
     return np.asarray(backdrop, dtype=np.float64) / 255.0
+
+
+def render_additions(spec: ClipSpec) -> NDArray[np.bool_]:
+    """Return the pixels that distractor and lettering cover: [height, width]; none without them."""
+    plain = replace(spec, distractor=None, lettering="")
+    if plain == spec:
+        return np.zeros((PICTURE_PX, PICTURE_PX), np.bool_)
+    return np.asarray((render_backdrop(spec) != render_backdrop(plain)).any(axis=-1))
 
 
 def _render_frame(

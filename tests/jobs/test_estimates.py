@@ -8,7 +8,7 @@ from typing import Any
 from engine.api.capabilities import Geometry, MemoryPlan, StageMemory
 from engine.api.events import Expert, Stage, StageStarted, StepDone
 from engine.testing.fake_engine import FAKE_CAPABILITIES
-from server.jobs.estimates import Estimate, Estimates
+from server.jobs.estimates import Estimate, Estimates, JobTimer
 from tests.jobs.scripted import DENOISE, DONE, Clock, prepared
 
 STAGE = StageMemory(Stage.DECODE, None, (), (), (), weight_bytes=100, scratch_bytes=20, buffer_bytes=3)
@@ -31,10 +31,24 @@ class Server:
         is_retried: bool = False,
         is_completed: bool = True,
         **settings: object,
-    ) -> None:
+    ) -> JobTimer:
         """``other_seconds`` fall evenly before and after denoising."""
         timer = self.estimates.timer(prepared(step_count=step_count, **settings))
         timer.work_started(0.0)
+        self.work(timer, step_seconds, other_seconds, step_count, is_retried=is_retried, is_completed=is_completed)
+        return timer
+
+    def work(
+        self,
+        timer: JobTimer,
+        step_seconds: float,
+        other_seconds: float,
+        step_count: int = 4,
+        *,
+        is_retried: bool = False,
+        is_completed: bool = True,
+    ) -> None:
+        """One attempt."""
         timer.engine_event(StageStarted(Stage.MATCH))
         self.clock.seconds += other_seconds / 2
         timer.engine_event(DENOISE)
@@ -154,6 +168,25 @@ def test_a_retried_job_teaches_nothing() -> None:
     server = Server()
     server.run(1.0, 1.0, is_retried=True)
     assert server.seconds() is None
+
+
+def test_each_attempt_teaches_as_a_job_does() -> None:
+    server = Server()
+    timer = server.run(2.0, 6.0)
+    for number, step_seconds in ((2, 3.0), (3, 4.0)):
+        server.clock.seconds += 1_000.0
+        timer.attempt_started(number)
+        server.work(timer, step_seconds, 6.0)
+    assert server.seconds() == 4 * 3.0 + 6.0  # medians of 2, 3, 4 and of 6, 6, 6
+
+
+def test_an_attempt_after_a_retried_one_teaches() -> None:
+    server = Server()
+    timer = server.run(2.0, 6.0, is_retried=True)
+    assert server.seconds() is None
+    timer.attempt_started(2)
+    server.work(timer, 3.0, 6.0)
+    assert server.seconds() == 4 * 3.0 + 6.0
 
 
 def test_a_job_without_steps_teaches_nothing() -> None:

@@ -336,3 +336,64 @@ async def test_a_reader_that_leaves_holds_up_no_message() -> None:
     log.put("c", "d")
     assert log.overflow_count == 0
     assert await take(fast, 2) == ["c", "d"]
+
+
+async def test_messages_that_are_held_back_get_their_numbers_when_they_are_released() -> None:
+    log = Log(is_resumable=True)
+    log.put("a", byte_count=1)
+    first, second, third = (log.log.hold(10) for _ in range(3))
+    log.log.fill(first, ["b"], 2)
+    log.log.fill(third, ["d"], 8)
+    log.put("e", byte_count=4)
+    assert log.log.held_bytes == 1 + 2 + 10 + 8 + 4
+    assert log.sealed == [("a", 0), ("e", 1)]
+    log.log.release([first, second, third])
+    assert log.sealed[2:] == [("b", 2)]
+    log.put("f", byte_count=16)
+    log.log.fill(second, ["c"], 3)
+    assert log.sealed[3:] == [("c", 3), ("d", 4), ("f", 5)]
+    assert log.log.held_bytes == 1 + 2 + 3 + 8 + 4 + 16
+    log.log.finish()
+    assert await texts_of(log.log.messages()) == ["a", "e", "b", "c", "d", "f"]
+
+
+async def test_messages_that_are_dropped_hold_no_byte_and_take_no_number() -> None:
+    log = Log()
+    first, second = log.log.hold(10), log.log.hold(20)
+    log.log.fill(first, ["a"], 5)
+    log.log.drop([first, second])
+    assert log.log.held_bytes == 0
+    log.log.fill(second, ["b"], 7)  # its encoding was under way
+    log.log.release([first, second])
+    assert log.log.held_bytes == 0
+    log.put("c")
+    assert log.sealed == [("c", 0)]
+
+
+@pytest.mark.parametrize("is_failed", [True, False])
+async def test_the_end_of_a_log_drops_what_is_held_back(is_failed: bool) -> None:
+    log = Log()
+    slot = log.log.hold(10)
+    if is_failed:
+        log.log.fail(ValueError())
+    else:
+        log.log.finish(ValueError())
+    log.log.fill(slot, ["a"], 10)
+    log.log.release([slot])
+    late = log.log.hold(10)
+    log.log.fill(late, ["b"], 10)
+    assert (log.log.held_bytes, log.sealed) == (0, [])
+
+
+async def test_messages_that_are_held_back_count_towards_the_limit() -> None:
+    log = Log(max_bytes=30)
+    log.log.hold(25)
+    messages = log.log.messages()
+    log.put("a", byte_count=5)
+    assert await take(messages, 1) == ["a"]
+    assert log.overflow_count == 0
+    log.log.hold(6)
+    assert log.overflow_count == 1
+    with pytest.raises(BufferFull):
+        await anext(messages)
+    assert log.log.held_bytes == 0

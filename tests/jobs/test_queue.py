@@ -145,6 +145,22 @@ def test_the_time_of_a_job_counts_from_when_the_engine_took_it() -> None:
     assert line.queue.wait_seconds("") == 32.0
 
 
+def test_a_further_attempt_of_the_running_job_is_waited_for() -> None:
+    line = Line()
+    first, second, third = line.enter("a", 100.0), line.enter("b", 50.0), line.enter("c", 1.0)
+    for waiter in (first, second, third):
+        waiter.take()
+    line.clock.seconds += 90.0
+    line.queue.begin_again(first)
+    assert first.take() == []
+    assert second.take() == [(1, 100.0)]
+    assert third.take() == [(2, 150.0)]
+    line.clock.seconds += 30.0
+    assert line.queue.wait_seconds("") == 70.0 + 50.0 + 1.0
+    line.queue.begin_again(second)  # does not run
+    assert line.take() == {}
+
+
 def test_there_is_no_estimate_behind_a_job_without_one() -> None:
     line = Line()
     line.enter("a", 10.0)

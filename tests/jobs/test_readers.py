@@ -14,7 +14,7 @@ from server.jobs.deadline import Deadline
 from server.jobs.listener import JobListeners
 from server.jobs.readers import JobReaders
 from server.jobs.state import JobLife, JobState
-from tests.jobs.scripted import RecordingListener, Timers
+from tests.jobs.scripted import Clock, RecordingListener, Timers
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -201,3 +201,26 @@ async def test_readers_of_an_ended_job_read_on_and_their_end_is_the_outcome(monk
         job.readers.end(ReaderGone())
         assert job.listener.take() == [("ended",), ("on_unread",)]
     assert job.listener.take() == [("outcome_known", None), ("ended",), ("on_unread",), ("released",)]
+
+
+async def test_a_further_attempt_has_the_time_of_the_last_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Attended(monkeypatch)
+    assert job.readers.remaining_seconds == 0.0
+    with job.reading(7.0):
+        assert job.readers.remaining_seconds == 7.0
+        with job.reading(9.0):
+            assert job.readers.remaining_seconds == 9.0
+            with job.reading(None):
+                assert [job.readers.remaining_seconds] == [None]
+        assert job.readers.remaining_seconds == 7.0
+
+
+async def test_a_further_attempt_of_an_unread_job_has_the_rest_of_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Attended(monkeypatch)
+    job.read(asyncio.CancelledError())
+    clock = Clock(asyncio.get_running_loop().time() + 40.0)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", clock)
+    assert job.readers.remaining_seconds == pytest.approx(20.0, abs=1.0)
+    clock.seconds += 60.0
+    assert job.readers.remaining_seconds == 0.0
+    monkeypatch.undo()

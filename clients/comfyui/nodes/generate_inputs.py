@@ -112,6 +112,16 @@ def generate_inputs() -> InputTypes:
                     "tooltip": "Shift of the flow schedule. 0: the server's default.",
                 },
             ),
+            "attempts": (
+                "INT",
+                {
+                    "default": 1,
+                    "min": 1,
+                    "max": 8,
+                    "tooltip": "How often the clip may be made, with the next seed each time, until the server judges "
+                    "it good; the best one comes out. Each attempt takes as long as a clip. 1: the clip is made once.",
+                },
+            ),
         },
         "hidden": {"prompt_graph": "PROMPT", "unique_id": "UNIQUE_ID"},
     }

@@ -34,7 +34,7 @@ class GenerateVideo:
         "The clip, for Save Video.",
         "Every frame, exactly as the server decoded it.",
         "What the server measured, for Diagnosis.",
-        "The seed that was used.",
+        "The seed that was used, of several attempts that of the best.",
     )
 
     @classmethod
@@ -78,6 +78,7 @@ class GenerateVideo:
         negative_when_empty: str,
         video: str,
         shift: float = 0.0,
+        attempts: int = 1,
         prompt_graph: dict[str, Any] | None = None,
         unique_id: str = "",
     ) -> tuple[object, object, object, int]:
@@ -103,6 +104,7 @@ class GenerateVideo:
             seed=seed,
             negative_prompt=None if not negative_prompt and negative_when_empty == SERVERS_DEFAULT else negative_prompt,
             shift=shift,
+            attempt_count=attempts,
         )
         needed = wants_frames(prompt_graph or {}, unique_id, FRAMES_SLOT)
         clip = generate(server, picture, request, video, wants_frames=needed, node_id=unique_id)

@@ -61,7 +61,7 @@ class ClipMetrics:
 
     A clip counts as dynamic from ``vbench_like_dynamic_degree`` 0.25 on. Read the consistencies together with it: a
     frozen clip has perfect consistency. ``motion_speed`` is in shorter sides per second. None: not measured, because
-    the server has no scorer.
+    the server has no scorer; the last three also with an older server.
     """
 
     vbench_like_subject_consistency: float | None
@@ -72,6 +72,9 @@ class ClipMetrics:
     vbench_like_temporal_flicker: float
     largest_change: float
     burnt_gain: float
+    new_content: float | None = None
+    edge_gain: float | None = None
+    saturation_gain: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,4 +176,7 @@ def _metrics(message: diagnosis_pb2.ClipMetrics) -> diagnosis.ClipMetrics:
         vbench_like_temporal_flicker=message.vbench_like_temporal_flicker,
         largest_change=message.largest_change,
         burnt_gain=message.burnt_gain,
+        new_content=message.new_content if message.HasField("new_content") else None,
+        edge_gain=message.edge_gain if message.HasField("edge_gain") else None,
+        saturation_gain=message.saturation_gain if message.HasField("saturation_gain") else None,
     )

@@ -85,7 +85,12 @@ def attempt_lines(summary: Summary) -> list[str]:
         describe_attempt(item) + (", delivered" if item.number == summary.delivered_attempt else "")
         for item in summary.attempts
     ]
-    return lines + ([f"no further attempt: {_ENDS[summary.attempts_end]}"] if summary.attempts_end in _ENDS else [])
+    return lines + no_further_attempt(summary)
+
+
+def no_further_attempt(summary: Summary) -> list[str]:
+    """Returns why no attempt followed, in one line; none if one was accepted, or as many were made as were allowed."""
+    return [f"no further attempt: {_ENDS[summary.attempts_end]}"] if summary.attempts_end in _ENDS else []
 
 
 def clip_success_lines(summary: Summary) -> list[str]:

@@ -196,4 +196,7 @@ def _encode_metrics(metrics: ClipMetrics) -> diagnosis_pb2.ClipMetrics:
         vbench_like_temporal_flicker=metrics.temporal_flicker,
         largest_change=metrics.largest_change,
         burnt_gain=metrics.burnt_gain,
+        new_content=likeness.new_content if likeness is not None else None,
+        edge_gain=metrics.edge_gain,
+        saturation_gain=metrics.saturation_gain,
     )

@@ -18,7 +18,7 @@ from stillcue.cli.receiving import Received, receive
 from stillcue.cli.report_view import diagnosis_view, print_match
 from stillcue.cli.sheet import Font, caption_font, write_sheet
 from stillcue.events import MatchMode, Summary, VideoContainer
-from stillcue.success_text import attempt_lines, clip_success_lines
+from stillcue.success_text import clip_success_lines, no_further_attempt
 
 if TYPE_CHECKING:
     import argparse
@@ -57,7 +57,7 @@ def generate(options: argparse.Namespace) -> None:
             font=font,
         )
     _say_notes(console, received, options)
-    for line in attempt_lines(summary) + clip_success_lines(summary):
+    for line in no_further_attempt(summary) + clip_success_lines(summary):
         _say(console, line)
     if summary.diagnosis is not None:
         console.print(diagnosis_view(summary.diagnosis), highlight=False, soft_wrap=True)
@@ -158,9 +158,10 @@ def _sheet_font(options: argparse.Namespace, console: Console) -> Font | None:
 
 def _describe_clip(summary: Summary) -> str:
     settings = summary.settings
+    attempt = f", attempt {summary.delivered_attempt} of {len(summary.attempts)}" if summary.attempts else ""
     return (
         f"{settings.frame_count} frames of {settings.width_px}x{settings.height_px} at {settings.frame_rate:g} "
-        f"frames/s, seed {settings.seed}, {summary.work_seconds:.2f} s of work"
+        f"frames/s, seed {settings.seed}{attempt}, {summary.work_seconds:.2f} s of work"
     )
 
 

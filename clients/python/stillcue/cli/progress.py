@@ -64,7 +64,7 @@ class ProgressDisplay:
             case StageStarted():
                 label = STAGE_LABELS.get(event.stage, event.stage.value)
                 self._begin(self._of_attempt(event.attempt) + label, self._total_by_stage.get(event.stage))
-            case MatchReport():
+            case MatchReport() if event.attempt <= 1:  # the same in every attempt
                 self._console.print(describe_match(event), markup=False, highlight=False, soft_wrap=True)
                 for line in summarise_findings(event):
                     self._console.print(line, soft_wrap=True)

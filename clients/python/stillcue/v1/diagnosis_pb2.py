@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstillcue/v1/diagnosis.proto\x12\x0bstillcue.v1\"\xb5\x01\n\tDiagnosis\x12.\n\x07outcome\x18\x01 \x01(\x0e\x32\x1d.stillcue.v1.DiagnosisOutcome\x12&\n\x08symptoms\x18\x02 \x03(\x0b\x32\x14.stillcue.v1.Symptom\x12%\n\x08remedies\x18\x03 \x03(\x0b\x32\x13.stillcue.v1.Remedy\x12)\n\x07metrics\x18\x04 \x01(\x0b\x32\x18.stillcue.v1.ClipMetrics\"B\n\x07Symptom\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.stillcue.v1.SymptomKind\x12\x0f\n\x07message\x18\x02 \x01(\t\"@\n\x06Remedy\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.stillcue.v1.RemedyKind\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xf1\x02\n\x0b\x43lipMetrics\x12,\n\x1fvbench_like_subject_consistency\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12/\n\"vbench_like_background_consistency\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rsubject_drift\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\"\n\x1avbench_like_dynamic_degree\x18\x04 \x01(\x01\x12\x14\n\x0cmotion_speed\x18\x05 \x01(\x01\x12$\n\x1cvbench_like_temporal_flicker\x18\x06 \x01(\x01\x12\x16\n\x0elargest_change\x18\x07 \x01(\x01\x12\x12\n\nburnt_gain\x18\x08 \x01(\x01\x42\"\n _vbench_like_subject_consistencyB%\n#_vbench_like_background_consistencyB\x10\n\x0e_subject_drift*q\n\x10\x44iagnosisOutcome\x12!\n\x1d\x44IAGNOSIS_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44IAGNOSIS_OUTCOME_CLEAN\x10\x01\x12\x1d\n\x19\x44IAGNOSIS_OUTCOME_SUSPECT\x10\x02*\xaf\x02\n\x0bSymptomKind\x12\x1c\n\x18SYMPTOM_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSYMPTOM_KIND_SUBJECT_DRIFT\x10\x01\x12\x17\n\x13SYMPTOM_KIND_FROZEN\x10\x02\x12\x18\n\x14SYMPTOM_KIND_FLICKER\x10\x03\x12\x1a\n\x16SYMPTOM_KIND_SCENE_CUT\x10\x04\x12\x1c\n\x18SYMPTOM_KIND_FIRST_FRAME\x10\x05\x12\x1b\n\x17SYMPTOM_KIND_MATCH_LOSS\x10\x06\x12\x1e\n\x1aSYMPTOM_KIND_BURNT_COLOURS\x10\x07\x12\x1b\n\x17SYMPTOM_KIND_POOR_MATCH\x10\x08\x12\x1b\n\x17SYMPTOM_KIND_LOW_CHANCE\x10\t*\x8c\x01\n\nRemedyKind\x12\x1b\n\x17REMEDY_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11REMEDY_KIND_MATCH\x10\x01\x12\x17\n\x13REMEDY_KIND_SHORTEN\x10\x02\x12\x17\n\x13REMEDY_KIND_PICTURE\x10\x03\x12\x18\n\x14REMEDY_KIND_GUIDANCE\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstillcue/v1/diagnosis.proto\x12\x0bstillcue.v1\"\xb5\x01\n\tDiagnosis\x12.\n\x07outcome\x18\x01 \x01(\x0e\x32\x1d.stillcue.v1.DiagnosisOutcome\x12&\n\x08symptoms\x18\x02 \x03(\x0b\x32\x14.stillcue.v1.Symptom\x12%\n\x08remedies\x18\x03 \x03(\x0b\x32\x13.stillcue.v1.Remedy\x12)\n\x07metrics\x18\x04 \x01(\x0b\x32\x18.stillcue.v1.ClipMetrics\"B\n\x07Symptom\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.stillcue.v1.SymptomKind\x12\x0f\n\x07message\x18\x02 \x01(\t\"@\n\x06Remedy\x12%\n\x04kind\x18\x01 \x01(\x0e\x32\x17.stillcue.v1.RemedyKind\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xf3\x03\n\x0b\x43lipMetrics\x12,\n\x1fvbench_like_subject_consistency\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12/\n\"vbench_like_background_consistency\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rsubject_drift\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\"\n\x1avbench_like_dynamic_degree\x18\x04 \x01(\x01\x12\x14\n\x0cmotion_speed\x18\x05 \x01(\x01\x12$\n\x1cvbench_like_temporal_flicker\x18\x06 \x01(\x01\x12\x16\n\x0elargest_change\x18\x07 \x01(\x01\x12\x12\n\nburnt_gain\x18\x08 \x01(\x01\x12\x18\n\x0bnew_content\x18\t \x01(\x01H\x03\x88\x01\x01\x12\x16\n\tedge_gain\x18\n \x01(\x01H\x04\x88\x01\x01\x12\x1c\n\x0fsaturation_gain\x18\x0b \x01(\x01H\x05\x88\x01\x01\x42\"\n _vbench_like_subject_consistencyB%\n#_vbench_like_background_consistencyB\x10\n\x0e_subject_driftB\x0e\n\x0c_new_contentB\x0c\n\n_edge_gainB\x12\n\x10_saturation_gain*q\n\x10\x44iagnosisOutcome\x12!\n\x1d\x44IAGNOSIS_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44IAGNOSIS_OUTCOME_CLEAN\x10\x01\x12\x1d\n\x19\x44IAGNOSIS_OUTCOME_SUSPECT\x10\x02*\xaf\x02\n\x0bSymptomKind\x12\x1c\n\x18SYMPTOM_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1aSYMPTOM_KIND_SUBJECT_DRIFT\x10\x01\x12\x17\n\x13SYMPTOM_KIND_FROZEN\x10\x02\x12\x18\n\x14SYMPTOM_KIND_FLICKER\x10\x03\x12\x1a\n\x16SYMPTOM_KIND_SCENE_CUT\x10\x04\x12\x1c\n\x18SYMPTOM_KIND_FIRST_FRAME\x10\x05\x12\x1b\n\x17SYMPTOM_KIND_MATCH_LOSS\x10\x06\x12\x1e\n\x1aSYMPTOM_KIND_BURNT_COLOURS\x10\x07\x12\x1b\n\x17SYMPTOM_KIND_POOR_MATCH\x10\x08\x12\x1b\n\x17SYMPTOM_KIND_LOW_CHANCE\x10\t*\x8c\x01\n\nRemedyKind\x12\x1b\n\x17REMEDY_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11REMEDY_KIND_MATCH\x10\x01\x12\x17\n\x13REMEDY_KIND_SHORTEN\x10\x02\x12\x17\n\x13REMEDY_KIND_PICTURE\x10\x03\x12\x18\n\x14REMEDY_KIND_GUIDANCE\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stillcue.v1.diagnosis_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DIAGNOSISOUTCOME']._serialized_start=734
-  _globals['_DIAGNOSISOUTCOME']._serialized_end=847
-  _globals['_SYMPTOMKIND']._serialized_start=850
-  _globals['_SYMPTOMKIND']._serialized_end=1153
-  _globals['_REMEDYKIND']._serialized_start=1156
-  _globals['_REMEDYKIND']._serialized_end=1296
+  _globals['_DIAGNOSISOUTCOME']._serialized_start=864
+  _globals['_DIAGNOSISOUTCOME']._serialized_end=977
+  _globals['_SYMPTOMKIND']._serialized_start=980
+  _globals['_SYMPTOMKIND']._serialized_end=1283
+  _globals['_REMEDYKIND']._serialized_start=1286
+  _globals['_REMEDYKIND']._serialized_end=1426
   _globals['_DIAGNOSIS']._serialized_start=45
   _globals['_DIAGNOSIS']._serialized_end=226
   _globals['_SYMPTOM']._serialized_start=228
@@ -44,5 +44,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REMEDY']._serialized_start=296
   _globals['_REMEDY']._serialized_end=360
   _globals['_CLIPMETRICS']._serialized_start=363
-  _globals['_CLIPMETRICS']._serialized_end=732
+  _globals['_CLIPMETRICS']._serialized_end=862
 # @@protoc_insertion_point(module_scope)

@@ -81,7 +81,7 @@ class Remedy(_message.Message):
     def __init__(self, kind: _Optional[_Union[RemedyKind, str]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class ClipMetrics(_message.Message):
-    __slots__ = ("vbench_like_subject_consistency", "vbench_like_background_consistency", "subject_drift", "vbench_like_dynamic_degree", "motion_speed", "vbench_like_temporal_flicker", "largest_change", "burnt_gain")
+    __slots__ = ("vbench_like_subject_consistency", "vbench_like_background_consistency", "subject_drift", "vbench_like_dynamic_degree", "motion_speed", "vbench_like_temporal_flicker", "largest_change", "burnt_gain", "new_content", "edge_gain", "saturation_gain")
     VBENCH_LIKE_SUBJECT_CONSISTENCY_FIELD_NUMBER: _ClassVar[int]
     VBENCH_LIKE_BACKGROUND_CONSISTENCY_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_DRIFT_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +90,9 @@ class ClipMetrics(_message.Message):
     VBENCH_LIKE_TEMPORAL_FLICKER_FIELD_NUMBER: _ClassVar[int]
     LARGEST_CHANGE_FIELD_NUMBER: _ClassVar[int]
     BURNT_GAIN_FIELD_NUMBER: _ClassVar[int]
+    NEW_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    EDGE_GAIN_FIELD_NUMBER: _ClassVar[int]
+    SATURATION_GAIN_FIELD_NUMBER: _ClassVar[int]
     vbench_like_subject_consistency: float
     vbench_like_background_consistency: float
     subject_drift: float
@@ -98,4 +101,7 @@ class ClipMetrics(_message.Message):
     vbench_like_temporal_flicker: float
     largest_change: float
     burnt_gain: float
-    def __init__(self, vbench_like_subject_consistency: _Optional[float] = ..., vbench_like_background_consistency: _Optional[float] = ..., subject_drift: _Optional[float] = ..., vbench_like_dynamic_degree: _Optional[float] = ..., motion_speed: _Optional[float] = ..., vbench_like_temporal_flicker: _Optional[float] = ..., largest_change: _Optional[float] = ..., burnt_gain: _Optional[float] = ...) -> None: ...
+    new_content: float
+    edge_gain: float
+    saturation_gain: float
+    def __init__(self, vbench_like_subject_consistency: _Optional[float] = ..., vbench_like_background_consistency: _Optional[float] = ..., subject_drift: _Optional[float] = ..., vbench_like_dynamic_degree: _Optional[float] = ..., motion_speed: _Optional[float] = ..., vbench_like_temporal_flicker: _Optional[float] = ..., largest_change: _Optional[float] = ..., burnt_gain: _Optional[float] = ..., new_content: _Optional[float] = ..., edge_gain: _Optional[float] = ..., saturation_gain: _Optional[float] = ...) -> None: ...
