@@ -17,7 +17,7 @@ from evaluation.making.server_maker import TOKEN_VARIABLE, ServerMaker
 from evaluation.plan.model import Plan
 from evaluation.plan.reading import RunPlan, keep_run_plan, read_plan, read_run_plan
 from evaluation.record import read_records
-from evaluation.running.judging import judge_run
+from evaluation.running.judging import judge_run, refit_run
 from evaluation.running.kept_clips import CLIPS_FOLDER
 from evaluation.running.runner import run
 from evaluation.running.worker import WorkerSettings, source_of
@@ -51,8 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     run_parser.add_argument("--keep-clips", action="store_true", help="keep the frames too, in OUT/clips")
     run_parser.add_argument("--estimate", action="store_true", help="make one clip, print the estimate and stop")
     run_parser.set_defaults(command=_run)
-    judge_parser = commands.add_parser("judge", help="judge the kept clips of a run again, with a bundle that changed")
-    judge_parser.add_argument("folder", type=Path, help="folder of a run with --keep-clips")
+    judge_parser = commands.add_parser("judge", help="judge the clips of a run again, with the fits of a bundle")
+    judge_parser.add_argument("folder", type=Path, help="folder of a run")
+    judge_parser.add_argument("--frames", action="store_true", help="measure kept frames anew, after a scorer changed")
     judge_parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
     judge_parser.add_argument("--plan", type=Path, help="plan whose texts replace those of the run")
     judge_parser.add_argument("--jobs", type=int, help="clips at a time (default: the processors)")
@@ -88,9 +89,12 @@ def _run(options: argparse.Namespace) -> int:
 
 def _judge(options: argparse.Namespace) -> int:
     plan = read_plan(options.plan) if options.plan else read_run_plan(options.folder).plan
-    if plan.pairs is not None and options.plan is None:
+    if options.frames and plan.pairs is not None and options.plan is None:
         raise EvaluationError(f"{options.folder}: the pictures lie beside the plan; name the plan with --plan")
     run_plan = _run_plan(plan, options.bundle)
+    if not options.frames:
+        refit_run(run_plan, options.bundle, options.folder)
+        return 0
     settings = WorkerSettings(
         plan=plan,
         plan_folder=options.plan.parent if options.plan else Path(),

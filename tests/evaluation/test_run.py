@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,14 @@ def test_a_run_makes_every_clip_and_the_failed_ones_again(finished: Path) -> Non
     assert [json.loads(line)["arm"] for line in outcomes] == ["matched", "crowded"]
 
 
+def test_a_remedy_that_gives_a_matched_clip_takes_that_clip(finished: Path) -> None:
+    clips = _clips(finished)
+    changed = {"arm": "crowded+shorten", "redo_of": ["crowded", 0], "remedy": "shorten"}
+    assert clips["crowded+shorten", 0] == clips["matched", 0] | changed
+    frames = [clip_path(finished / "clips", key).read_bytes() for key in (("matched", 0), ("crowded+shorten", 0))]
+    assert frames[0] == frames[1]
+
+
 def test_a_run_goes_on_where_it_was_stopped_and_ends_with_the_same_clips(
     plan: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,8 +110,47 @@ def test_a_run_goes_on_where_it_was_stopped_and_ends_with_the_same_clips(
 
 def test_kept_clips_are_judged_again_to_the_same_figures(finished: Path) -> None:
     before = _clips(finished)
-    assert main(["judge", str(finished), "--bundle", "pocket/model", "--jobs", "1"]) == 0
+    assert main(["judge", str(finished), "--frames", "--bundle", "pocket/model", "--jobs", "1"]) == 0
     assert _clips(finished) == before
+
+
+def test_fits_of_a_bundle_apply_to_the_figures_of_a_run(finished: Path, tmp_path: Path) -> None:
+    for name in ("clips.jsonl", "plan.json"):
+        (tmp_path / name).write_bytes((finished / name).read_bytes())
+    manifest = json.loads(Path("pocket/model/bundle.json").read_text(encoding="utf-8"))
+    errors = {"outcome_count": 300, "brier_score": 0.1, "calibration_error": 0.02}
+    lack = {"name": "further_actions", "weight": -1.0}
+    manifest["scorer"]["success"] = {"offset": 2.0, "factors": [lack], **errors}
+    manifest["scorer"]["clip_success"] = {
+        "offset": 1.0, "factors": [lack], "accept_from": 0.5, "area_under_curve": 0.9, **errors
+    }  # fmt: skip
+    manifest["scorer"]["diagnosis"] = {"low_chance_below": 0.5}
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert main(["judge", str(tmp_path), "--bundle", str(bundle)]) == 0
+    matched, crowded = _clips(tmp_path)["matched", 0], _clips(tmp_path)["crowded", 0]
+    assert crowded["pair_factors"]["further_actions"] == 3.0
+    odds = [2.0, 1.0, 2.0 - 3.0, 1.0 - 3.0]
+    told = [matched["chance"], matched["clip_chance"], crowded["chance"], crowded["clip_chance"]]
+    assert told == pytest.approx([1 / (1 + math.exp(-item)) for item in odds], abs=1e-6)
+    assert (matched["chance_basis"], matched["clip_factors"]) == (
+        "measured",
+        _clips(finished)["matched", 0]["clip_factors"],
+    )
+    assert "low_chance" in crowded["symptoms"]
+    assert "low_chance" not in matched["symptoms"]
+    assert crowded["remedies"][0] == "shorten"
+
+
+def test_a_bundle_without_fits_is_refused(finished: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name in ("clips.jsonl", "plan.json"):
+        (tmp_path / name).write_bytes((finished / name).read_bytes())
+    manifest = json.loads(Path("pocket/model/bundle.json").read_text(encoding="utf-8"))
+    manifest["scorer"].pop("clip_success", None)
+    (tmp_path / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert main(["judge", str(tmp_path), "--bundle", str(tmp_path)]) == 1
+    assert "the bundle has no fits: run `python -m export.calibrate BUNDLE --outcomes FILE`" in capsys.readouterr().err
 
 
 def test_a_clip_that_was_not_kept_cannot_be_judged_again(
@@ -111,7 +159,7 @@ def test_a_clip_that_was_not_kept_cannot_be_judged_again(
     for name in ("clips.jsonl", "plan.json"):
         (tmp_path / name).write_bytes((finished / name).read_bytes())
     before = (tmp_path / "clips.jsonl").read_bytes()
-    assert main(["judge", str(tmp_path), "--bundle", "pocket/model", "--jobs", "1"]) == 1
+    assert main(["judge", str(tmp_path), "--frames", "--bundle", "pocket/model", "--jobs", "1"]) == 1
     assert f"{clip_path(tmp_path / 'clips', ('matched', 0))} is missing" in capsys.readouterr().err
     assert (tmp_path / "clips.jsonl").read_bytes() == before
 
