@@ -1,4 +1,4 @@
-"""Finds clips that a remedy would only make once more: those with the picture, sentence, seed and settings of a match."""
+"""Finds clips that a remedy would only make once more: picture, sentence, seed and settings are those of a match."""
 
 from __future__ import annotations
 

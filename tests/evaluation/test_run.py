@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,15 @@ def _run(plan: Path, out: Path, *options: str) -> int:
     return main(["run", "--bundle", "pocket/model", "--plan", str(plan), "--out", str(out), "--jobs", "1", *options])
 
 
+def _bundle(folder: Path, **scorer: Any) -> Path:
+    """The embedded bundle with other values of its scorer."""
+    shutil.copytree("pocket/model", folder)
+    manifest = json.loads(Path("pocket/model/bundle.json").read_text(encoding="utf-8"))
+    manifest["scorer"] |= scorer
+    (folder / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("plan") / "plan.toml"
@@ -74,15 +84,11 @@ def finished(plan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_makes_every_clip_and_the_failed_ones_again(finished: Path) -> None:
     clips = _clips(finished)
-    failed = [index for (arm, index), clip in clips.items() if arm == "vague" and not clip["truth"]["motion"]]
-    assert failed == [0]  # two steps move nothing by a vague sentence
-    assert set(clips) == {("matched", 0), ("vague", 0), ("vague+match", 0)}
-    again = clips["vague+match", 0]
-    assert (again["redo_of"], again["remedy"], again["prompt"]) == (
-        ["vague", 0],
-        "match",
-        clips["matched", 0]["prompt"],
-    )
+    assert clips["crowded", 0]["truth"]["motion"] is False  # no clip shows four actions
+    assert set(clips) == {("matched", 0), ("crowded", 0), ("crowded+shorten", 0)}
+    again = clips["crowded+shorten", 0]
+    assert (again["redo_of"], again["remedy"]) == (["crowded", 0], "shorten")
+    assert again["prompt"] == clips["matched", 0]["prompt"]
     assert all(clip["settings"]["step_count"] == 2 for clip in clips.values())
     outcomes = (finished / "outcomes.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["arm"] for line in outcomes] == ["matched", "crowded"]
@@ -117,21 +123,20 @@ def test_kept_clips_are_judged_again_to_the_same_figures(finished: Path) -> None
 def test_fits_of_a_bundle_apply_to_the_figures_of_a_run(finished: Path, tmp_path: Path) -> None:
     for name in ("clips.jsonl", "plan.json"):
         (tmp_path / name).write_bytes((finished / name).read_bytes())
-    manifest = json.loads(Path("pocket/model/bundle.json").read_text(encoding="utf-8"))
     errors = {"outcome_count": 300, "brier_score": 0.1, "calibration_error": 0.02}
     lack = {"name": "further_actions", "weight": -1.0}
-    manifest["scorer"]["success"] = {"offset": 2.0, "factors": [lack], **errors}
-    manifest["scorer"]["clip_success"] = {
-        "offset": 1.0, "factors": [lack], "accept_from": 0.5, "area_under_curve": 0.9, **errors
-    }  # fmt: skip
-    manifest["scorer"]["diagnosis"] = {"low_chance_below": 0.5}
-    bundle = tmp_path / "bundle"
-    bundle.mkdir()
-    (bundle / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    clip = {"offset": 1.0, "factors": [lack], "accept_from": 0.5, "area_under_curve": 0.9, **errors}
+    bundle = _bundle(
+        tmp_path / "bundle",
+        success={"offset": 2.0, "factors": [lack], **errors},
+        clip_success=clip,
+        diagnosis={"low_chance_below": 0.5},
+    )
     assert main(["judge", str(tmp_path), "--bundle", str(bundle)]) == 0
     matched, crowded = _clips(tmp_path)["matched", 0], _clips(tmp_path)["crowded", 0]
-    assert crowded["pair_factors"]["further_actions"] == 3.0
-    odds = [2.0, 1.0, 2.0 - 3.0, 1.0 - 3.0]
+    further = crowded["pair_factors"]["further_actions"]
+    assert further >= 3.0
+    odds = [2.0, 1.0, 2.0 - further, 1.0 - further]
     told = [matched["chance"], matched["clip_chance"], crowded["chance"], crowded["clip_chance"]]
     assert told == pytest.approx([1 / (1 + math.exp(-item)) for item in odds], abs=1e-6)
     assert (matched["chance_basis"], matched["clip_factors"]) == (
@@ -146,10 +151,8 @@ def test_fits_of_a_bundle_apply_to_the_figures_of_a_run(finished: Path, tmp_path
 def test_a_bundle_without_fits_is_refused(finished: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for name in ("clips.jsonl", "plan.json"):
         (tmp_path / name).write_bytes((finished / name).read_bytes())
-    manifest = json.loads(Path("pocket/model/bundle.json").read_text(encoding="utf-8"))
-    manifest["scorer"].pop("clip_success", None)
-    (tmp_path / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
-    assert main(["judge", str(tmp_path), "--bundle", str(tmp_path)]) == 1
+    bundle = _bundle(tmp_path / "bundle", success=None, clip_success=None)
+    assert main(["judge", str(tmp_path), "--bundle", str(bundle)]) == 1
     assert "the bundle has no fits: run `python -m export.calibrate BUNDLE --outcomes FILE`" in capsys.readouterr().err
 
 
