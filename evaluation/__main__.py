@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     judge_parser = commands.add_parser("judge", help="judge the clips of a run again, with the fits of a bundle")
     judge_parser.add_argument("folder", type=Path, help="folder of a run")
     judge_parser.add_argument("--frames", action="store_true", help="measure kept frames anew, after a scorer changed")
+    judge_parser.add_argument("--truth", action="store_true", help="with --frames: compare with the drawn clips anew")
     judge_parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
     judge_parser.add_argument("--plan", type=Path, help="plan whose texts replace those of the run")
     judge_parser.add_argument("--jobs", type=int, help="clips at a time (default: the processors)")
@@ -103,7 +104,8 @@ def _judge(options: argparse.Namespace) -> int:
         server=None,
         clips_folder=options.folder / CLIPS_FOLDER,
     )
-    judge_run(run_plan, settings, options.folder, options.jobs or _processes(), say=_say)
+    processes = options.jobs or _processes()
+    judge_run(run_plan, settings, options.folder, processes, with_truth=options.truth, say=_say)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from engine.bundle.folder import read_manifest
@@ -29,12 +30,18 @@ def refit_run(run_plan: RunPlan, bundle: Path, folder: Path) -> None:
 
 
 def judge_run(
-    run_plan: RunPlan, settings: WorkerSettings, folder: Path, process_count: int, *, say: Callable[[str], None]
+    run_plan: RunPlan,
+    settings: WorkerSettings,
+    folder: Path,
+    process_count: int,
+    *,
+    with_truth: bool,
+    say: Callable[[str], None],
 ) -> None:
     """Measures every clip again from its kept frames. Raises ``EvaluationError``."""
     with open_clips(folder) as clips, worker_pool(settings, process_count) as pool:
         judged: list[ClipRecord] = []
-        for record in pool.map(judge_again, clips.kept):
+        for record in pool.map(partial(judge_again, with_truth=with_truth), clips.kept):
             judged.append(record)
             if len(judged) % _TOLD_EVERY == 0:
                 say(f"{len(judged)} of {len(clips.kept)} clips judged again")

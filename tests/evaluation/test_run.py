@@ -13,6 +13,7 @@ import pytest
 
 from evaluation.__main__ import main
 from evaluation.running.kept_clips import clip_path
+from tests.evaluation.clips import clips_of
 
 _PLAN = """
 name = "small"
@@ -49,12 +50,6 @@ title = "fits"
 """
 
 
-def _clips(folder: Path) -> dict[tuple[str, int], dict[str, Any]]:
-    """The clips by arm and index, without the time that they took."""
-    clips = map(json.loads, (folder / "clips.jsonl").read_text(encoding="utf-8").splitlines())
-    return {(clip["arm"], clip["index"]): clip | {"seconds": None} for clip in clips}
-
-
 def _run(plan: Path, out: Path, *options: str) -> int:
     return main(["run", "--bundle", "pocket/model", "--plan", str(plan), "--out", str(out), "--jobs", "1", *options])
 
@@ -83,7 +78,7 @@ def finished(plan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_makes_every_clip_and_the_failed_ones_again(finished: Path) -> None:
-    clips = _clips(finished)
+    clips = clips_of(finished)
     assert clips["crowded", 0]["truth"]["motion"] is False  # no clip shows four actions
     assert set(clips) == {("matched", 0), ("crowded", 0), ("crowded+shorten", 0)}
     again = clips["crowded+shorten", 0]
@@ -95,29 +90,29 @@ def test_a_run_makes_every_clip_and_the_failed_ones_again(finished: Path) -> Non
 
 
 def test_a_remedy_that_gives_a_matched_clip_takes_that_clip(finished: Path) -> None:
-    clips = _clips(finished)
+    clips = clips_of(finished)
     changed = {"arm": "crowded+shorten", "redo_of": ["crowded", 0], "remedy": "shorten"}
     assert clips["crowded+shorten", 0] == clips["matched", 0] | changed
     frames = [clip_path(finished / "clips", key).read_bytes() for key in (("matched", 0), ("crowded+shorten", 0))]
     assert frames[0] == frames[1]
 
 
-def test_a_run_goes_on_where_it_was_stopped_and_ends_with_the_same_clips(
+def test_a_run_goes_on_where_it_was_stopped_and_ends_with_the_sameclips_of(
     plan: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = (finished / "clips.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     (tmp_path / "clips.jsonl").write_text(lines[0] + lines[1][:50], encoding="utf-8")
     (tmp_path / "plan.json").write_bytes((finished / "plan.json").read_bytes())
     assert _run(plan, tmp_path) == 0
-    assert _clips(tmp_path) == _clips(finished)
+    assert clips_of(tmp_path) == clips_of(finished)
     assert (tmp_path / "outcomes.jsonl").read_bytes() == (finished / "outcomes.jsonl").read_bytes()
     assert "1 clips made, 1 left" in capsys.readouterr().err
 
 
 def test_kept_clips_are_judged_again_to_the_same_figures(finished: Path) -> None:
-    before = _clips(finished)
-    assert main(["judge", str(finished), "--frames", "--bundle", "pocket/model", "--jobs", "1"]) == 0
-    assert _clips(finished) == before
+    before = clips_of(finished)
+    assert main(["judge", str(finished), "--frames", "--truth", "--bundle", "pocket/model", "--jobs", "1"]) == 0
+    assert clips_of(finished) == before
 
 
 def test_fits_of_a_bundle_apply_to_the_figures_of_a_run(finished: Path, tmp_path: Path) -> None:
@@ -133,7 +128,7 @@ def test_fits_of_a_bundle_apply_to_the_figures_of_a_run(finished: Path, tmp_path
         diagnosis={"low_chance_below": 0.5},
     )
     assert main(["judge", str(tmp_path), "--bundle", str(bundle)]) == 0
-    matched, crowded = _clips(tmp_path)["matched", 0], _clips(tmp_path)["crowded", 0]
+    matched, crowded = clips_of(tmp_path)["matched", 0], clips_of(tmp_path)["crowded", 0]
     further = crowded["pair_factors"]["further_actions"]
     assert further >= 3.0
     odds = [2.0, 1.0, 2.0 - further, 1.0 - further]
@@ -141,7 +136,7 @@ def test_fits_of_a_bundle_apply_to_the_figures_of_a_run(finished: Path, tmp_path
     assert told == pytest.approx([1 / (1 + math.exp(-item)) for item in odds], abs=1e-6)
     assert (matched["chance_basis"], matched["clip_factors"]) == (
         "measured",
-        _clips(finished)["matched", 0]["clip_factors"],
+        clips_of(finished)["matched", 0]["clip_factors"],
     )
     assert "low_chance" in crowded["symptoms"]
     assert "low_chance" not in matched["symptoms"]
