@@ -70,7 +70,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server of the embedded bundle."""
     socket = tmp_path_factory.mktemp("server") / "socket"
     command = [sys.executable, "-m", "server", "--bundle", "pocket/model", "--listen", f"unix:{socket}"]
-    with subprocess.Popen([*command, "--metrics-listen", "off"]) as process:
+    with subprocess.Popen([*command, "--metrics-listen", "127.0.0.1:0"]) as process:
         _wait_for(socket.exists, process)
         yield f"unix:{socket}"
         process.send_signal(signal.SIGTERM)
