@@ -13,6 +13,7 @@ from engine.bundle.folder import read_manifest
 from engine.host.processors import Processors
 from evaluation.attempts import AttemptRun
 from evaluation.errors import EvaluationError
+from evaluation.examples import score_examples
 from evaluation.making.server_maker import TOKEN_VARIABLE, ServerMaker
 from evaluation.plan.model import Plan
 from evaluation.plan.reading import RunPlan, keep_run_plan, read_plan, read_run_plan
@@ -64,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     attempts_parser.add_argument("--server", required=True, metavar="HOST:PORT", help="a server of that bundle")
     attempts_parser.add_argument("--arm", action="append", required=True, help="arm with several seeds; repeatable")
     attempts_parser.set_defaults(command=_attempts)
+    examples_parser = commands.add_parser("examples", help="score sentences on pictures for the report; makes no clip")
+    examples_parser.add_argument("folder", type=Path, help="folder of a run")
+    examples_parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
+    examples_parser.add_argument("--pairs", type=Path, required=True, help="file of pairs, the best sentence first")
+    examples_parser.set_defaults(command=_examples)
     report_parser = commands.add_parser("report", help="write the page and the figures of a run")
     report_parser.add_argument("folder", type=Path, help="folder of a run")
     report_parser.add_argument("--page", type=Path, default=Path("docs/evidence.md"))
@@ -122,6 +128,11 @@ def _attempts(options: argparse.Namespace) -> int:
         run.run([by_id[name] for name in options.arm])
     finally:
         maker.close()
+    return 0
+
+
+def _examples(options: argparse.Namespace) -> int:
+    score_examples(options.pairs, options.bundle, options.folder, say=_say)
     return 0
 
 
