@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from engine.analysis.picture.findings import picture_finding_table
 from engine.analysis.prompt.findings import FindingRow, finding_table
 from engine.api.prompt_report import Language
+from engine.bundle.folder import parse_manifest
 from engine.media.formats import HEIF_MISSING, READ_FORMATS
 from engine.media.refused_files import REFUSED_FILES
 from export.weights.lora.forms import ACCEPTED, REFUSED
+from scripts import success_tables
 from scripts.caller_tables import address_rows, frame_rate_rows
 from scripts.comfyui.page import INPUT_HEADS, OUTPUT_HEADS, node_rows
 from server.errors.rules import all_rules
@@ -156,6 +159,53 @@ def comfyui_nodes_sections() -> str:
     )
 
 
+def pair_figures_table() -> str:
+    """One row for each figure that the chance before a clip may depend on."""
+    heads = ("figure", "meaning", "without a fault", "more of it … the chance", "its remedy")
+    return _table(heads, success_tables.pair_figure_rows())
+
+
+def clip_figures_table() -> str:
+    """One row for each figure that the judged success of a clip may depend on besides."""
+    heads = ("figure", "meaning", "flawless", "more of it … the chance")
+    return _table(heads, success_tables.clip_figure_rows())
+
+
+def thresholds_table() -> str:
+    """One row for each threshold of the diagnosis, with pocket's."""
+    scorer = parse_manifest(success_tables.FIGURES_FILE.parent).scorer
+    assert scorer is not None
+    return _table(("threshold", "default", "pocket"), success_tables.threshold_rows(scorer.diagnosis))
+
+
+def _measured_table(heads: tuple[str, ...], rows: Callable[[Mapping[str, Any]], Iterable[tuple[str, ...]]]) -> str:
+    figures = success_tables.measured()
+    return success_tables.NOT_MEASURED if figures is None else _table(heads, rows(figures))
+
+
+def chances_table() -> str:
+    """Errors of pocket's chances, held out."""
+    heads = ("chance", "Brier score", "calibration error", "area under curve")
+    return _measured_table(heads, success_tables.chance_rows)
+
+
+def single_figures_table() -> str:
+    """One row for each figure alone, on pocket."""
+    heads = ("figure", "area under curve", "mean within arms")
+    return _measured_table(heads, success_tables.single_figure_rows)
+
+
+def symptoms_table() -> str:
+    """False alarms and finds of pocket's symptoms, held out."""
+    heads = ("symptom", "false alarms in good clips of matching pairs", "failed clips that have it")
+    return _measured_table(heads, success_tables.symptom_rows)
+
+
+def remedies_table() -> str:
+    """Shares of pocket's failed clips whose right remedy comes first, held out."""
+    return _measured_table(("failed clips", "right remedy first"), success_tables.remedy_rows)
+
+
 # Page, name and content of each table.
 TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("settings.md", "settings", settings_table),
@@ -171,6 +221,13 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("inputs.md", "picture formats", picture_formats_table),
     ("inputs.md", "refused files", refused_files_table),
     ("comfyui.md", "nodes", comfyui_nodes_sections),
+    ("scoring.md", "figures of a pair", pair_figures_table),
+    ("scoring.md", "chances of pocket", chances_table),
+    ("scoring.md", "single figures of pocket", single_figures_table),
+    ("diagnosis.md", "figures of a clip", clip_figures_table),
+    ("diagnosis.md", "thresholds", thresholds_table),
+    ("diagnosis.md", "symptoms of pocket", symptoms_table),
+    ("diagnosis.md", "remedies of pocket", remedies_table),
 )
 
 

@@ -12,7 +12,7 @@ from engine.matching.success_factors import FAULTLESS
 
 PAIR_WEIGHTS = {"action": 3.0, "guidance_above": -1.5}
 PAIR_OFFSET = 0.0
-GROUP_COUNT = 60
+GROUP_COUNT = 75
 # Arm: the figures that differ from a faultless pair, and the remedy that mends it.
 ARMS: dict[str, tuple[dict[str, float], str | None]] = {
     "matched": ({}, None),
@@ -22,7 +22,7 @@ ARMS: dict[str, tuple[dict[str, float], str | None]] = {
 }
 
 
-def synthetic_outcomes(seed: int = 0, per_group: int = 2) -> list[dict[str, Any]]:
+def synthetic_outcomes(seed: int = 0, per_group: int = 1) -> list[dict[str, Any]]:
     """Lines of every arm, group and repetition.
 
     Success depends on ``PAIR_WEIGHTS`` alone. The figure ``new_content`` of a clip is 0.1 higher where it failed, with

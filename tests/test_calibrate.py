@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from engine.generate.loading import load_bundle
 from engine.runtime.ort import OrtRuntime
 from export.calibrate.__main__ import main
 from export.calibrate.judging import KINDS, LANGUAGES
-from export.calibrate.outcomes import Outcome, fit_success
 from export.calibrate.pairs import read_pairs
 from export.calibrate.plot import reliability_plot
 from export.calibrate.statistics import (
@@ -61,23 +59,6 @@ def test_values_that_labels_separate_do_not_drive_the_slope_away() -> None:
     assert sigmoid(np.array([10.0 * slope + offset]))[0] == pytest.approx(21 / 22, abs=1e-3)  # Platt's target
     with pytest.raises(ValueError, match="both"):
         fit_logistic(np.ones(3), np.ones(3, bool))
-
-
-def test_success_is_fitted_once_there_are_outcomes_enough() -> None:
-    rng = np.random.default_rng(1)
-    scores = rng.uniform(0, 100, 400)
-    outcomes = [
-        Outcome(score=float(score), success=bool(rng.random() < 1 / (1 + math.exp(1 - 0.04 * score))))
-        for score in scores
-    ]
-    spec = fit_success(outcomes)
-    assert spec.slope == pytest.approx(4.0, abs=1.0)
-    assert spec.outcome_count == 400
-    assert spec.calibration_error < 0.1
-    with pytest.raises(ExportError, match="199 outcomes"):
-        fit_success(outcomes[:199])
-    with pytest.raises(ExportError, match="with 0 failures"):
-        fit_success([outcome for outcome in outcomes if outcome.success])
 
 
 def test_the_plot_has_a_curve_and_escapes_its_names() -> None:

@@ -22,7 +22,7 @@ def folds_of(groups: Sequence[str], count: int = FOLD_COUNT) -> Folds:
     names, codes = np.unique(np.array(groups), return_inverse=True)
     if len(names) < 2:
         raise ExportError(
-            f"all outcomes are of one group, {names[0]!r}: nothing can be held out; measure clips of more pairs"
+            f"all outcomes are of one group, {str(names[0])!r}: nothing can be held out; measure clips of more pairs"
         )
     fold_of_group = np.empty(len(names), np.int64)
     fold_of_group[np.random.default_rng(0).permutation(len(names))] = np.arange(len(names)) % count

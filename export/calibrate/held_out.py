@@ -14,7 +14,7 @@ from export.calibrate.outcomes import Outcomes
 from export.calibrate.statistics import Labels, Signs, Values
 from export.calibrate.terms import design_of, signs_of, terms_of
 
-PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3)
 _LEAST_CHANCE = 1e-6
 Names = NDArray[np.str_]
 
@@ -78,14 +78,16 @@ def _best_penalty(values: Values, labels: Labels, groups: Names, signs: Signs) -
     if len(set(groups.tolist())) < 2:
         return PENALTIES[len(PENALTIES) // 2]
     folds = folds_of(groups.tolist())
-    return min(PENALTIES, key=lambda penalty: _held_out_loss(values, labels, folds, signs, penalty))
-
-
-def _held_out_loss(values: Values, labels: Labels, folds: Folds, signs: Signs, penalty: float) -> float:
-    loss = 0.0
+    losses = np.zeros(len(PENALTIES))
     for fold in range(int(folds.max()) + 1):
         seen, unseen = folds != fold, folds == fold
-        model = fit_signed_logistic(values[seen], labels[seen], signs, penalty)
-        chances = np.clip(model.chances(values[unseen]), _LEAST_CHANCE, 1.0 - _LEAST_CHANCE)
-        loss -= float(np.log(np.where(labels[unseen], chances, 1.0 - chances)).sum())
-    return loss
+        model: LogisticModel | None = None
+        for place, penalty in enumerate(PENALTIES):
+            model = fit_signed_logistic(values[seen], labels[seen], signs, penalty, model)
+            losses[place] += _log_loss(model.chances(values[unseen]), labels[unseen])
+    return PENALTIES[int(losses.argmin())]
+
+
+def _log_loss(chances: Values, labels: Labels) -> float:
+    inside = np.clip(chances, _LEAST_CHANCE, 1.0 - _LEAST_CHANCE)
+    return -float(np.log(np.where(labels, inside, 1.0 - inside)).sum())

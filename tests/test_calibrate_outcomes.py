@@ -1,0 +1,372 @@
+"""Fits on outcomes of clips: arithmetic by hand, held-out figures by another formula, the command on a bundle."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.api.diagnosis import RemedyKind
+from engine.bundle.diagnosis_spec import DiagnosisSpec
+from engine.bundle.folder import read_manifest
+from engine.bundle.scorer_spec import FactorSpec, SuccessSpec
+from engine.matching.score import logistic
+from engine.matching.success import IDEAL
+from export.calibrate.__main__ import main
+from export.calibrate.clip_fit import accept_from
+from export.calibrate.folds import folds_of
+from export.calibrate.held_out import HeldOutFit, fit_held_out
+from export.calibrate.logistic import fit_signed_logistic
+from export.calibrate.outcomes import Outcome, Outcomes, outcomes_of, read_outcomes
+from export.calibrate.probability_figures import within_arms
+from export.calibrate.statistics import sigmoid, smoothed_targets
+from export.calibrate.success_fit import fit_success, prior_chances
+from export.calibrate.terms import design_of, signs_of, terms_of
+from export.calibrate.thresholds import fit_low_chance, fit_symptom_thresholds
+from export.calibrate.verdicts import arm_verdicts
+from export.errors import ExportError
+from tests.synthetic_outcomes import GROUP_COUNT, synthetic_outcomes
+
+
+def _outcomes(lines: Iterable[Mapping[str, Any]]) -> Outcomes:
+    return outcomes_of([Outcome.model_validate(line) for line in lines])
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> Outcomes:
+    return _outcomes(synthetic_outcomes())
+
+
+@pytest.fixture(scope="module")
+def fitted(outcomes: Outcomes) -> tuple[SuccessSpec, HeldOutFit]:
+    return fit_success(outcomes)
+
+
+@pytest.fixture(scope="module")
+def pair_fit(fitted: tuple[SuccessSpec, HeldOutFit]) -> HeldOutFit:
+    return fitted[1]
+
+
+def test_the_fit_is_the_optimum_under_its_signs() -> None:
+    """Conditions of Karush, Kuhn and Tucker: no slope in free weights; at 0, only a slope that the sign forbids."""
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(800, 6)) * [1, 10, 0.1, 1, 1, 0] + [0, 5, 0, 0, 0, 2]
+    labels = rng.random(800) < sigmoid(1.0 + values[:, 0] - 0.1 * values[:, 1] + 0.5 * values[:, 3])
+    signs, penalty = np.array([1, -1, 0, -1, 1, 1]), 2.0
+    model = fit_signed_logistic(values, labels, signs, penalty)
+    spread = np.where(values.std(axis=0) > 0, values.std(axis=0), 1.0)
+    errors = model.chances(values) - smoothed_targets(labels)
+    slopes = ((values - values.mean(axis=0)) / spread).T @ errors + penalty * model.weights * spread
+    assert abs(errors.sum()) < 1e-2
+    assert model.weights[3] == 0.0  # the labels want it positive
+    assert model.weights[5] == 0.0  # it does not vary
+    assert slopes[3] < -10.0
+    assert np.abs(slopes[[0, 1, 2]]).max() < 1e-2
+    assert np.all(signs * model.weights >= 0.0)
+
+
+def test_the_fit_finds_the_weights_that_made_the_outcomes() -> None:
+    rng = np.random.default_rng(1)
+    values = rng.uniform(0.0, 2.0, (20_000, 2))
+    labels = rng.random(20_000) < sigmoid(2.0 + 0.5 * values[:, 0] - 1.5 * values[:, 1])
+    model = fit_signed_logistic(values, labels, np.array([1, -1]), 1.0)
+    assert [model.offset, *model.weights] == pytest.approx([2.0, 0.5, -1.5], abs=0.1)
+
+
+def test_a_fault_has_terms_above_its_knots() -> None:
+    lines = synthetic_outcomes()
+    for place, line in enumerate(lines):
+        line["factors"]["guidance_above"] = float(place % 4)  # above 0: 1, 2, 3 alike often
+    outcomes = _outcomes(lines)
+    terms = terms_of(outcomes, ("score", "guidance_above", "guidance_below"))
+    assert [(item.name, item.above) for item in terms] == [
+        ("score", None),
+        ("guidance_above", None),
+        ("guidance_below", None),
+        ("guidance_above", pytest.approx(1.0, abs=0.7)),
+        ("guidance_above", pytest.approx(2.0, abs=0.7)),
+    ]
+    row = design_of(outcomes, [FactorSpec(name="guidance_above", weight=1.0, above=1.25)])[3]
+    assert row.tolist() == [1.75]
+    assert signs_of([item.name for item in terms]).tolist() == [1, -1, 0, -1, -1]
+
+
+def test_no_group_is_in_two_folds_and_folds_are_alike() -> None:
+    groups = [f"pair {place % 23}" for place in range(200)]
+    folds = folds_of(groups)
+    by_group = {
+        group: {int(fold) for fold, name in zip(folds, groups, strict=True) if name == group} for group in groups
+    }
+    assert all(len(found) == 1 for found in by_group.values())
+    sizes = [sum(found == {fold} for found in by_group.values()) for fold in range(5)]
+    assert sorted(sizes) == [4, 4, 5, 5, 5]
+    assert folds_of(["a", "b"]).max() == 1
+    with pytest.raises(ExportError, match="all outcomes are of one group, 'a'"):
+        folds_of(["a", "a"])
+
+
+def test_held_out_chances_are_those_of_the_model_that_did_not_see_the_group(
+    outcomes: Outcomes, fitted: tuple[SuccessSpec, HeldOutFit]
+) -> None:
+    spec, pair_fit = fitted
+    for place in range(0, len(outcomes.rows), 17):
+        row, fold = outcomes.rows[place], int(pair_fit.folds[place])
+        factors = pair_fit.factors_of(pair_fit.fold_models[fold])
+        odds = pair_fit.fold_models[fold].offset
+        for item in factors:
+            value = row.figures[item.name]
+            odds += item.weight * (value if item.above is None else max(value - item.above, 0.0))
+        assert pair_fit.chances[place] == pytest.approx(1.0 / (1.0 + math.exp(-odds)), abs=1e-9)
+        seen = [x.success for x, other in zip(outcomes.rows, pair_fit.folds, strict=True) if other != fold]
+        assert pair_fit.base_rates[place] == pytest.approx(sum(seen) / len(seen))
+    labels = outcomes.successes
+    assert spec.brier_score == pytest.approx(
+        sum((chance - label) ** 2 for chance, label in zip(pair_fit.chances, labels, strict=True)) / len(labels)
+    )
+    bins: dict[int, list[int]] = {}
+    for place, chance in enumerate(pair_fit.chances):
+        bins.setdefault(min(int(chance * 10), 9), []).append(place)
+    distances = [abs(sum(pair_fit.chances[p] - labels[p] for p in places)) for places in bins.values()]
+    assert spec.calibration_error == pytest.approx(sum(distances) / len(labels))
+
+
+def test_the_chance_depends_on_what_made_the_outcomes(outcomes: Outcomes, pair_fit: HeldOutFit) -> None:
+    """Action and score change together in the arm of implausible actions; figures that never vary have no weight."""
+    used = {item.name for item in pair_fit.factors}
+    assert {"guidance_above", "action"} <= used <= {"guidance_above", "action", "score", "coverage_lack", "environment"}
+    assert "blockiness" in pair_fit.dropped
+    chances = {arm: np.mean([c for c, row in zip(pair_fit.chances, outcomes.rows, strict=True) if row.arm == arm])
+               for arm in ("matched", "implausible", "guidance_8")}  # fmt: skip
+    assert chances["matched"] == pytest.approx(logistic(3.0, 1.0, 0.0), abs=0.06)
+    assert chances["implausible"] == pytest.approx(logistic(0.3, 1.0, 0.0), abs=0.1)
+    assert chances["guidance_8"] == pytest.approx(logistic(0.45, 1.0, 0.0), abs=0.1)
+
+
+def test_weights_never_reward_a_fault(outcomes: Outcomes) -> None:
+    fit = fit_held_out(outcomes, outcomes.names)
+    wanted = dict(zip(outcomes.names, signs_of(outcomes.names).tolist(), strict=True))
+    for model in (fit.model, *fit.fold_models):
+        assert all(item.weight * wanted[item.name] >= 0.0 for item in fit.factors_of(model))
+    assert fit.chances[outcomes.successes].mean() > fit.chances[~outcomes.successes].mean() + 0.4
+
+
+def test_the_prior_is_the_published_one_less_the_findings() -> None:
+    plain = {"score": 80.0, "success": True}
+    faulty = plain | {"factors": {"score": 0.8, "wording_errors": 1.0, "wording_warnings": 2.0}}
+    told = plain | {"prior_chance": 0.25}
+    assert prior_chances(_outcomes([plain, told])).tolist() == pytest.approx([0.95, 0.25], abs=1e-3)
+    assert prior_chances(_outcomes([faulty]))[0] == pytest.approx(logistic(0.8 * 3.876 - 0.156 - 2.5, 1.0, 0.0))
+
+
+def test_accept_from_rejects_a_twentieth_of_the_good_clips() -> None:
+    chances = np.arange(1, 101) / 100.0
+    assert accept_from(chances, np.ones(100, bool)) == 0.06  # 5 of 100 lie below
+    assert accept_from(chances, chances > 0.5) == 0.53  # 2 of 50
+    assert accept_from(np.array([0.99999, 0.2]), np.array([True, False])) == 0.9999  # rounded down
+
+
+def test_area_within_arms_is_the_mean_over_arms_with_both_labels() -> None:
+    values, labels = np.array([1.0, 2.0, 2.0, 1.0, 9.0]), np.array([False, True, False, True, True])
+    assert within_arms(values, labels, ["a", "a", "b", "b", "c"]) == 0.5
+    assert within_arms(values[4:], labels[4:], ["c"]) is None
+
+
+def test_a_verdict_below_the_measured_rate_is_a_defect() -> None:
+    arms = ["a"] * 100 + ["b"] * 100 + ["c"] * 10
+    successes = np.array([True] * 98 + [False] * 2 + [True] * 50 + [False] * 50 + [True] * 10)
+    chances = np.array([0.8] * 100 + [0.7] * 100 + [0.9] * 10)
+    is_good = np.array([True] * 200 + [False] * 10)
+    first, second = arm_verdicts(arms, is_good, chances, successes)
+    assert (first.arm, first.clip_count, first.success_count) == ("a", 100, 98)
+    assert first.mean_chance == pytest.approx(0.8)
+    assert (first.is_below, first.is_above, second.is_below, second.is_above) == (True, False, False, True)
+    assert first.interval == pytest.approx((0.930, 0.994), abs=1e-3)
+
+
+def _quiet(count: int) -> dict[str, Any]:
+    """Figures of clips without a symptom."""
+    values = {
+        "largest_change": 0.02, "mean_change": 0.01, "subject_drift": 0.1, "first_score": 1.0, "last_score": 1.0,
+        "dynamic_degree": 1.0, "burnt_gain": 0.0, "first_frame_noise": 0.5, "score": 1.0, "action": 1.0,
+    }  # fmt: skip
+    return {name: np.full(count, value) for name, value in values.items()}
+
+
+def test_thresholds_by_hand() -> None:
+    """200 good clips of matching pairs drift by 0.1, ten failed ones by 0.2: the threshold lies between them."""
+    figures, successes = _quiet(210), np.arange(210) < 200
+    figures["subject_drift"][200:] = 0.2
+    spec = fit_symptom_thresholds(figures, successes, successes)
+    assert spec.drift_above == pytest.approx(0.15)
+    assert spec.with_changes(drift_above=0.25) == DiagnosisSpec(outcome_count=210)
+    figures["subject_drift"][:2] = 0.2  # one in a hundred is too many, and no threshold tells them apart
+    assert fit_symptom_thresholds(figures, successes, successes).drift_above == 0.25
+    figures["subject_drift"][:2] = (0.4, 0.3)  # 0.5 % of 200 is one clip: it keeps the symptom
+    assert fit_symptom_thresholds(figures, successes, successes).drift_above == pytest.approx(0.3)
+
+
+def test_the_threshold_of_a_low_chance_leaves_four_per_cent_false_alarms_in_all() -> None:
+    chances, good = np.arange(1, 101) / 100.0, np.ones(100, bool)
+    none = np.zeros(100, bool)
+    assert fit_low_chance(chances, none, good, good) == 0.05  # 0.01 to 0.04 lie below
+    two = np.arange(100) < 2
+    assert fit_low_chance(chances, two, good, good) == 0.05  # two have a symptom already; 0.03 and 0.04 lie below
+    assert fit_low_chance(chances, np.arange(100) < 5, good, good) is None
+    assert fit_low_chance(chances, none, good, none) is None
+
+
+_LINE = {"score": 50.0, "success": True}
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "the line: Input should be a valid dictionary"),
+        ('{"score": 50}', "success: Field required"),
+        ('{"score": 101, "success": true}', "score: Input should be less than or equal to 100"),
+        ('{"score": 50, "success": 1}', "success: Input should be a valid boolean"),
+        (
+            '{"score": 50, "success": true, "factors": {"action": "high"}}',
+            "factors.action: Input should be a valid number",
+        ),
+        (
+            '{"score": 50, "success": true, "factors": {"action": NaN}}',
+            "factors.action: Input should be a finite number",
+        ),
+        ('{"score": 50, "success": true, "factors": {"mood": 1}}', "factors.mood: no figure has this name; fit with"),
+        ('{"score": 50, "success": true, "right_remedy": "luck"}', "right_remedy: Input should be 'match', 'shorten'"),
+        ('{"score": 50, "success": true, "label_source": "taste"}', "label_source: Input should be 'truth'"),
+    ],
+)
+def test_a_wrong_line_is_named_with_its_field(tmp_path: Path, line: str, fault: str) -> None:
+    path = tmp_path / "outcomes.jsonl"
+    path.write_text(f"{json.dumps(_LINE)}\n{line}\n", encoding="utf-8")
+    with pytest.raises(ExportError) as error:
+        read_outcomes(path)
+    assert f"outcomes.jsonl, line 2: {fault}" in str(error.value)
+
+
+def test_files_that_cannot_be_fitted_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "outcomes.jsonl"
+    with pytest.raises(ExportError, match=r"cannot read .*: No such file"):
+        read_outcomes(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ExportError, match="is not text"):
+        read_outcomes(path)
+    path.write_text("\n", encoding="utf-8")
+    with pytest.raises(ExportError, match="holds no outcomes"):
+        read_outcomes(path)
+    lines = [_LINE, _LINE | {"factors": {"score": 0.5, "action": 0.2}}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    with pytest.raises(ExportError, match="outcome 2: factors: 'action' is in some outcomes and missing in others"):
+        read_outcomes(path)
+
+
+def _bundle(tmp_path: Path) -> Path:
+    return Path(shutil.copytree("pocket/model", tmp_path / "bundle"))
+
+
+def _written(path: Path, lines: Iterable[Mapping[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_outcomes_alone_fit_success_and_diagnosis(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle, figures_file = _bundle(tmp_path), tmp_path / "figures.json"
+    before, _ = read_manifest(bundle)
+    file = _written(tmp_path / "outcomes.jsonl", synthetic_outcomes())
+    assert (
+        main([str(bundle), "--outcomes", str(file), "--json", str(figures_file), "--plot", str(tmp_path / "p.svg")])
+        == 0
+    )
+    after, _ = read_manifest(bundle)  # every digest still holds
+    assert after.with_changes(scorer=None) == before.with_changes(scorer=None)
+    assert before.scorer is not None
+    assert after.scorer is not None
+    success, clip = after.scorer.success, after.scorer.clip_success
+    assert success is not None
+    assert clip is not None
+    assert after.scorer.with_changes(success=None, clip_success=None, diagnosis=DiagnosisSpec()) == before.scorer
+    assert (success.outcome_count, success.label_source, success.slope) == (4 * GROUP_COUNT, "truth", 0.0)
+    assert clip.area_under_curve > 0.9
+    assert 0.0 < clip.accept_from < 1.0
+
+    figures = json.loads(figures_file.read_text(encoding="utf-8"))
+    assert figures["success"]["fitted"]["brier_score"] == success.brier_score
+    assert figures["success"]["fitted"]["brier_score"] < figures["success"]["base_rate"]["brier_score"]
+    assert figures["success"]["fitted"]["brier_score"] < figures["success"]["prior"]["brier_score"]
+    assert figures["clip_success"]["false_rejects"]["share"] == pytest.approx(0.05, abs=0.03)
+    assert figures["clip_success"]["single_figures"]["new_content"]["within_arms"] > 0.9
+    diagnosis = figures["diagnosis"]
+    assert diagnosis["thresholds"] == after.scorer.diagnosis.as_dict()
+    assert diagnosis["default"]["misses"]["share"] == 1.0
+    assert diagnosis["fitted"]["misses"]["share"] < 0.2
+    assert diagnosis["fitted"]["false_alarms"]["share"] < 0.08
+    assert diagnosis["remedies"]["with_symptom"]["share"] > 0.9
+    assert {kind.value for kind in RemedyKind} == set(diagnosis["remedies"]["by_remedy"])
+    output = capsys.readouterr()
+    assert "chance before the clip: 300 outcomes" in output.out
+    assert "fitting the judged success after the clip" in output.err
+    assert "success" in (tmp_path / "p.svg").read_text(encoding="utf-8")
+
+
+def test_lines_of_score_and_success_fit_the_score_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = _bundle(tmp_path)
+    rng = np.random.default_rng(1)
+    lines = [{"score": score, "success": bool(rng.random() < logistic(score, 0.04, -1.0))} for score in range(100)] * 4
+    assert main([str(bundle), "--outcomes", str(_written(tmp_path / "outcomes.jsonl", lines))]) == 0
+    manifest, _ = read_manifest(bundle)
+    assert manifest.scorer is not None
+    assert manifest.scorer.success is not None
+    (factor,) = manifest.scorer.success.factors
+    assert (factor.name, factor.weight > 2.0) == ("score", True)
+    assert manifest.scorer.clip_success is None
+    assert "not fitted, the outcomes hold no figure of a clip" in capsys.readouterr().out
+
+
+def test_too_few_outcomes_change_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = _bundle(tmp_path)
+    before = (bundle / "bundle.json").read_bytes()
+    lines = synthetic_outcomes()
+    file = _written(tmp_path / "outcomes.jsonl", lines[:199])
+    assert main([str(bundle), "--outcomes", str(file)]) == 1
+    assert "199 outcomes with" in capsys.readouterr().err
+    _written(file, [line for line in lines if line["success"]])
+    assert main([str(bundle), "--outcomes", str(file)]) == 1
+    assert "with 0 failures: 200 with 40 failures and as many successes are needed" in capsys.readouterr().err
+    assert (bundle / "bundle.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bundle"], "give PAIRS, --outcomes FILE, or both"),
+        (["bundle", "--outcomes", "o.jsonl", "--held-out", "h.jsonl"], "--held-out needs PAIRS"),
+    ],
+)
+def test_the_command_wants_something_to_fit_on(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_a_bundle_without_a_scorer_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = _bundle(tmp_path)
+    manifest, _ = read_manifest(bundle)
+    (bundle / "bundle.json").write_text(manifest.with_changes(scorer=None).to_json(), encoding="utf-8")
+    file = _written(tmp_path / "outcomes.jsonl", synthetic_outcomes())
+    assert main([str(bundle), "--outcomes", str(file)]) == 1
+    assert "has no scorer, and the fits belong to one" in capsys.readouterr().err
+
+
+def test_every_figure_has_a_side_or_is_free() -> None:
+    assert set(signs_of(tuple(IDEAL)).tolist()) == {-1, 0, 1}
