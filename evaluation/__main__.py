@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,15 +11,20 @@ from pathlib import Path
 from engine.api.errors import BundleInvalid
 from engine.bundle.folder import read_manifest
 from engine.host.processors import Processors
+from evaluation.attempts import AttemptRun
 from evaluation.errors import EvaluationError
+from evaluation.examples import score_examples
+from evaluation.making.server_maker import TOKEN_VARIABLE, ServerMaker
 from evaluation.plan.model import Plan
 from evaluation.plan.reading import RunPlan, keep_run_plan, read_plan, read_run_plan
-from evaluation.running.judging import judge_run
+from evaluation.record import read_records
+from evaluation.running.judging import judge_run, refit_run
 from evaluation.running.kept_clips import CLIPS_FOLDER
 from evaluation.running.runner import run
-from evaluation.running.worker import WorkerSettings
+from evaluation.running.worker import WorkerSettings, source_of
 
 _INTERRUPTED = 130
+_FEWEST_SEEDS = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,12 +52,24 @@ def _parser() -> argparse.ArgumentParser:
     run_parser.add_argument("--keep-clips", action="store_true", help="keep the frames too, in OUT/clips")
     run_parser.add_argument("--estimate", action="store_true", help="make one clip, print the estimate and stop")
     run_parser.set_defaults(command=_run)
-    judge_parser = commands.add_parser("judge", help="judge the kept clips of a run again, with a bundle that changed")
-    judge_parser.add_argument("folder", type=Path, help="folder of a run with --keep-clips")
+    judge_parser = commands.add_parser("judge", help="judge the clips of a run again, with the fits of a bundle")
+    judge_parser.add_argument("folder", type=Path, help="folder of a run")
+    judge_parser.add_argument("--frames", action="store_true", help="measure kept frames anew, after a scorer changed")
+    judge_parser.add_argument("--truth", action="store_true", help="with --frames: compare with the drawn clips anew")
     judge_parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
     judge_parser.add_argument("--plan", type=Path, help="plan whose texts replace those of the run")
     judge_parser.add_argument("--jobs", type=int, help="clips at a time (default: the processors)")
     judge_parser.set_defaults(command=_judge)
+    attempts_parser = commands.add_parser("attempts", help="measure what further attempts gain, through a server")
+    attempts_parser.add_argument("folder", type=Path, help="folder of a run that was judged with the fitted bundle")
+    attempts_parser.add_argument("--server", required=True, metavar="HOST:PORT", help="a server of that bundle")
+    attempts_parser.add_argument("--arm", action="append", required=True, help="arm with several seeds; repeatable")
+    attempts_parser.set_defaults(command=_attempts)
+    examples_parser = commands.add_parser("examples", help="score sentences on pictures for the report; makes no clip")
+    examples_parser.add_argument("folder", type=Path, help="folder of a run")
+    examples_parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
+    examples_parser.add_argument("--pairs", type=Path, required=True, help="file of pairs, the best sentence first")
+    examples_parser.set_defaults(command=_examples)
     report_parser = commands.add_parser("report", help="write the page and the figures of a run")
     report_parser.add_argument("folder", type=Path, help="folder of a run")
     report_parser.add_argument("--page", type=Path, default=Path("docs/evidence.md"))
@@ -78,9 +96,12 @@ def _run(options: argparse.Namespace) -> int:
 
 def _judge(options: argparse.Namespace) -> int:
     plan = read_plan(options.plan) if options.plan else read_run_plan(options.folder).plan
-    if plan.pairs is not None and options.plan is None:
+    if options.frames and plan.pairs is not None and options.plan is None:
         raise EvaluationError(f"{options.folder}: the pictures lie beside the plan; name the plan with --plan")
     run_plan = _run_plan(plan, options.bundle)
+    if not options.frames:
+        refit_run(run_plan, options.bundle, options.folder)
+        return 0
     settings = WorkerSettings(
         plan=plan,
         plan_folder=options.plan.parent if options.plan else Path(),
@@ -89,7 +110,29 @@ def _judge(options: argparse.Namespace) -> int:
         server=None,
         clips_folder=options.folder / CLIPS_FOLDER,
     )
-    judge_run(run_plan, settings, options.folder, options.jobs or _processes(), say=_say)
+    processes = options.jobs or _processes()
+    judge_run(run_plan, settings, options.folder, processes, with_truth=options.truth, say=_say)
+    return 0
+
+
+def _attempts(options: argparse.Namespace) -> int:
+    run_plan = read_run_plan(options.folder)
+    by_id = {arm.id: arm for arm in run_plan.plan.arm}
+    wrong = [name for name in options.arm if name not in by_id or by_id[name].seeds < _FEWEST_SEEDS]
+    if wrong or run_plan.plan.world is None:
+        raise EvaluationError(f"--arm {wrong[0] if wrong else options.arm[0]}: name an arm of a world with seeds >= 2")
+    maker = ServerMaker(options.server, run_plan.bundle_digest, os.environ.get(TOKEN_VARIABLE))
+    source = source_of(run_plan.plan, Path())
+    run = AttemptRun(source, maker, read_records(options.folder), options.folder, _say)
+    try:
+        run.run([by_id[name] for name in options.arm])
+    finally:
+        maker.close()
+    return 0
+
+
+def _examples(options: argparse.Namespace) -> int:
+    score_examples(options.pairs, options.bundle, options.folder, say=_say)
     return 0
 
 

@@ -47,7 +47,7 @@ class PairFileSource:
         assert plan.pairs is not None
         self._plan = plan
         self._path = plan_folder / plan.pairs
-        self._pairs = _read(self._path)
+        self._pairs = _by_kind(read_pairs(self._path))
         self._by_id = {arm.id: arm for arm in plan.arm}
         for arm in plan.all_arms():
             self._check(arm)
@@ -131,13 +131,13 @@ def _encoded(picture: Pillow.Image, jpeg_quality: int | None) -> bytes:
     return stream.getvalue()
 
 
-def _read(path: Path) -> dict[str, list[Pair]]:
-    """Reads the pairs by their kind."""
+def read_pairs(path: Path) -> list[Pair]:
+    """Reads a file of pairs in its order. Raises ``EvaluationError`` naming the line and the fault."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationError(f"cannot read the pairs {path}: {error}") from error
-    pairs: dict[str, list[Pair]] = defaultdict(list)
+    pairs = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -149,5 +149,12 @@ def _read(path: Path) -> dict[str, list[Pair]]:
             raise EvaluationError(f"{path}, line {number}: {where}: {fault['msg']}") from error
         if not (path.parent / pair.image).is_file():
             raise EvaluationError(f"{path}, line {number}: image: there is no file {pair.image} beside {path.name}")
-        pairs[pair.arm].append(pair)
+        pairs.append(pair)
     return pairs
+
+
+def _by_kind(pairs: list[Pair]) -> dict[str, list[Pair]]:
+    by_kind: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_kind[pair.arm].append(pair)
+    return by_kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from evaluation.case import Case, Frames, MadeClip
 from evaluation.errors import EvaluationError
 from evaluation.record import ClipSettings
 
+TOKEN_VARIABLE = "STILLCUE_TOKEN"
 _COLOURS = 3
 
 
@@ -36,10 +37,43 @@ class ServerMaker:
                 f"{there.model.bundle_digest[:12]}) than --bundle (manifest {bundle_digest[:12]}); name the same one"
             )
         self._address = address
+        self._attempts = there.attempts
+
+    @property
+    def accept_from(self) -> float | None:
+        """The judged chance from which the server accepts a clip; None: its bundle cannot judge clips."""
+        return None if self._attempts is None else self._attempts.accept_from
 
     def make(self, case: Case) -> MadeClip:
         """See ``ClipMaker``."""
         started = time.perf_counter()
+        frames, summary = self._generate(case, None)
+        return _clip_of(_pixels(frames), summary, time.perf_counter() - started)
+
+    def make_attempts(self, case: Case, maximum_count: int) -> tuple[list[MadeClip], int]:
+        """The clip of every attempt of a job, and the number of the delivered one.
+
+        Of the clips that were not delivered only frames and chance are their own.
+        """
+        started = time.perf_counter()
+        frames, summary = self._generate(case, stillcue.Attempts(maximum_count, frames=stillcue.AttemptFrames.ALL))
+        whole = _clip_of(_pixels([frame for frame in frames if frame.attempt == 1]), summary, 0.0)
+        seconds = time.perf_counter() - started
+        clips = [
+            replace(
+                whole,
+                frames=_pixels([frame for frame in frames if frame.attempt == result.number]),
+                clip_chance=None if result.success is None else result.success.probability,
+                seconds=seconds / len(summary.attempts),
+            )
+            for result in summary.attempts
+        ]
+        return clips, summary.delivered_attempt
+
+    def _generate(
+        self, case: Case, attempts: stillcue.Attempts | None
+    ) -> tuple[list[stillcue.Frame], stillcue.Summary]:
+        """The frames and the summary of a job."""
         frames: list[stillcue.Frame] = []
         summary: stillcue.Summary | None = None
         try:
@@ -51,6 +85,7 @@ class ServerMaker:
                 guidance_scale=case.sampling.guidance_scale,
                 match=stillcue.MatchMode.REPORT,
                 frame_encoding=stillcue.FrameEncoding.RAW_RGB,
+                attempts=attempts,
             ):
                 if isinstance(event, stillcue.Frame):
                     frames.append(event)
@@ -59,7 +94,7 @@ class ServerMaker:
         except stillcue.StillcueError as error:
             raise EvaluationError(f"the server at {self._address}, pair {case.pair}: {error}") from error
         assert summary is not None
-        return _clip_of(_pixels(frames), summary, time.perf_counter() - started)
+        return frames, summary
 
     def close(self) -> None:
         """See ``ClipMaker``."""

@@ -85,12 +85,13 @@ class Arm(BaseModel):
 
 
 class RemedyPlan(BaseModel):
-    """Makes the failed clips of the arms ``of`` again, once with each of ``remedies``."""
+    """Makes failed clips of the arms ``of`` again, the first ``most`` of each, once with each of ``remedies``."""
 
     model_config = _STRICT
 
     of: tuple[str, ...]
     remedies: tuple[RemedyName, ...]
+    most: Annotated[int, Field(ge=1)] = 25
 
 
 class Plan(BaseModel):
@@ -147,6 +148,7 @@ class Plan(BaseModel):
                             "title": f"{base.title}, again with {_REMEDY_TITLES[name]}",
                             "compare_with": base.id,
                             "redo_of": base.id,
+                            "count": plan.most,
                             "remedy": name,
                             "advice": None,
                         }

@@ -16,10 +16,7 @@ from evaluation.statistics.significance import LEVEL, fisher_p, holm
 class Comparison:
     """Success of an arm less that of the arm it is compared with. ``p`` is corrected for all comparisons of a page."""
 
-    name: str
-    share: Share
     base_name: str
-    base: Share
     difference: Difference
     effect: float
     p: float
@@ -29,18 +26,13 @@ class Comparison:
         """Significantly less success."""
         return self.p < LEVEL and self.difference.value < 0
 
-    @property
-    def is_better(self) -> bool:
-        """Significantly more success."""
-        return self.p < LEVEL and self.difference.value > 0
-
 
 def compared(pairs: Iterable[tuple[str, Share, str, Share]]) -> dict[str, Comparison]:
     """Comparisons of (name, share, other name, other share) by name, corrected for their number; skips empty shares."""
     listed = [pair for pair in pairs if pair[1].count and pair[3].count]
     p_values = holm([fisher_p(share, base) for _, share, _, base in listed])
     return {
-        name: Comparison(name, share, base_name, base, difference(share, base), cohen_h(share, base), p)
+        name: Comparison(base_name, difference(share, base), cohen_h(share, base), p)
         for (name, share, base_name, base), p in zip(listed, p_values, strict=True)
     }
 

@@ -69,8 +69,8 @@ class Evidence:
         return self._clips_by_arm.get(arm_id, ())
 
     def title_of(self, arm_id: str) -> str:
-        """The title of an arm, or of a range of arms, which is its name."""
-        return next((arm.title for arm in self.plan.arms if arm.id == arm_id), arm_id)
+        """The title of an arm of the plan."""
+        return next(arm.title for arm in self.plan.arms if arm.id == arm_id)
 
     @cached_property
     def arms(self) -> Sequence[Arm]:

@@ -16,6 +16,7 @@ from evaluation.record import ClipRecord
 from evaluation.running.clip_file import ClipFile, open_clips
 from evaluation.running.estimate import Estimate
 from evaluation.running.pool import worker_pool
+from evaluation.running.reuse import MatchedClips
 from evaluation.running.tasks import Task, first_tasks, open_tasks, remedy_tasks
 from evaluation.running.worker import WorkerSettings, do, source_of
 
@@ -39,7 +40,8 @@ def run(
     """
     plan = run_plan.plan
     with open_clips(folder) as clips, worker_pool(settings, process_count) as pool:
-        first = first_tasks(plan, source_of(plan, settings.plan_folder))
+        source = source_of(plan, settings.plan_folder)
+        first = first_tasks(plan, source)
         work = _Work(pool, clips, Estimate(plan, len(first), process_count), process_count, say)
         todo = list(open_tasks(first, clips.kept))
         if todo and not clips.kept:
@@ -49,6 +51,10 @@ def run(
             return
         work.do(todo)
         again = remedy_tasks(plan, label(clips.kept, folder).successes)
+        matched = MatchedClips(plan, source, clips.kept, settings.clips_folder)
+        for task in open_tasks(again, clips.kept):
+            if (made := matched.find(task)) is not None:
+                clips.append(made)
         work.do(list(open_tasks(again, clips.kept)))
         write_outcomes(folder, run_plan, clips.kept)
 

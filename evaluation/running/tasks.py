@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -35,12 +36,20 @@ def first_tasks(plan: Plan, source: CaseSource) -> list[Task]:
 
 
 def remedy_tasks(plan: Plan, successes: Mapping[Key, bool]) -> list[Task]:
-    """The clips to make again: the failed ones of each arm, with each of its remedies, in the order of the plan."""
+    """The clips to make again: the first failed ones of each arm, with each of its remedies, in the order of the plan.
+
+    Of an arm with several seeds the first clip of each pair counts.
+    """
+    seeds = {arm.id: arm.seeds for arm in plan.arm}
+    failed: dict[str, list[int]] = defaultdict(list)
+    for (arm_id, index), success in sorted(successes.items()):
+        if not success and index % seeds.get(arm_id, 1) == 0:
+            failed[arm_id].append(index)
     return [
         Task(arm, index)
         for arm in plan.remedy_arms()
-        for (arm_id, index), success in sorted(successes.items(), key=lambda item: item[0])
-        if arm_id == arm.redo_of and not success
+        if arm.redo_of is not None
+        for index in failed[arm.redo_of][: arm.count]
     ]
 
 

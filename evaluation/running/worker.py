@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evaluation.case import CaseSource, ClipMaker, record_of
 from evaluation.making.engine_maker import EngineMaker
-from evaluation.making.server_maker import ServerMaker
+from evaluation.making.server_maker import TOKEN_VARIABLE, ServerMaker
 from evaluation.pair_file import PairFileSource
 from evaluation.plan.model import Plan
 from evaluation.pocket.source import PocketSource
@@ -48,15 +48,19 @@ class Worker:
             keep_clip(clip, self._settings.clips_folder, task.key)
         return record_of(task.arm, task.index, case, clip, self._source.truth_of(task.arm, task.index, clip))
 
-    def judge_again(self, record: ClipRecord) -> ClipRecord:
-        """Judges a kept clip with the bundle as it is now. Raises ``EvaluationError`` for frames that were not kept."""
+    def judge_again(self, record: ClipRecord, *, with_truth: bool) -> ClipRecord:
+        """Measures a kept clip with the bundle as it is now. Raises ``EvaluationError`` for frames that were not kept.
+
+        ``with_truth``: the clip is compared with the drawn one again, too.
+        """
         assert self._settings.clips_folder is not None
         assert isinstance(self._maker, EngineMaker)
         arm = self._settings.plan.arm_of(record.arm)
         case = self._source.case_of(arm, record.index)
         clip = self._maker.judge(case, read_clip(self._settings.clips_folder, record.key))
         clip = replace(clip, seconds=record.seconds)
-        return record_of(arm, record.index, case, clip, self._source.truth_of(arm, record.index, clip))
+        truth = self._source.truth_of(arm, record.index, clip) if with_truth else record.truth
+        return record_of(arm, record.index, case, clip, truth)
 
     def close(self) -> None:
         """Frees the engine or the connection."""
@@ -70,7 +74,7 @@ def source_of(plan: Plan, plan_folder: Path) -> CaseSource:
 
 def _maker_of(settings: WorkerSettings) -> ClipMaker:
     if settings.server is not None:
-        return ServerMaker(settings.server, settings.bundle_digest, os.environ.get("STILLCUE_TOKEN"))
+        return ServerMaker(settings.server, settings.bundle_digest, os.environ.get(TOKEN_VARIABLE))
     return EngineMaker(settings.bundle, _THREADS_OF_A_PROCESS)
 
 
@@ -90,7 +94,7 @@ def do(task: Task) -> ClipRecord:
     return _worker.do(task)
 
 
-def judge_again(record: ClipRecord) -> ClipRecord:
-    """Judges a kept clip in a process of a pool."""
+def judge_again(record: ClipRecord, *, with_truth: bool) -> ClipRecord:
+    """Measures a kept clip in a process of a pool."""
     assert _worker is not None
-    return _worker.judge_again(record)
+    return _worker.judge_again(record, with_truth=with_truth)

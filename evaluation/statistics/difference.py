@@ -21,11 +21,6 @@ class Difference:
     low: float
     high: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        """True if the interval lies on one side of 0."""
-        return self.low > 0 or self.high < 0
-
 
 def difference(first: Share, second: Share) -> Difference:
     """First rate less second, with Newcombe's interval from Wilson's limits. Both shares need at least one clip."""

@@ -64,7 +64,8 @@ def _difference(pixels: NDArray[np.float64], backdrop: NDArray[np.float64], trac
     shift = (round((float(track.centre_y[-1]) - place.y) * side), round((float(track.centre_x[-1]) - place.x) * side))
     moved = np.roll(place.mask, shift, axis=(0, 1))
     painted = np.where(moved[..., None], np.roll(drawn, shift, axis=(0, 1)), backdrop)
-    return float(np.abs(painted - pixels)[moved | track.masks[-1]].mean())
+    region = moved | track.masks[-1]
+    return float(np.abs(painted - pixels)[region].mean()) if region.any() else float("inf")
 
 
 @lru_cache(maxsize=1024)

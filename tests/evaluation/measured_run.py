@@ -81,7 +81,7 @@ def write_run(
     """Writes the plan and the clips of a run into a new folder. Returns the folder."""
     folder.mkdir()
     run_plan = RunPlan(
-        plan=Plan(name="small", world="pocket", seed=3, arm=tuple(arms), remedy=tuple(remedies)),
+        plan=Plan(name="small", world="pocket", seed=3, count=40, arm=tuple(arms), remedy=tuple(remedies)),
         bundle_name="tiny",
         bundle_digest="0123456789abcdef",
         default_guidance_scale=1.5,

@@ -87,7 +87,7 @@ def test_the_page_begins_with_what_follows_and_what_was_measured(page: str) -> N
     assert "461 clips of 40 pairs of picture and sentence (231 English and 230 Chinese) in 10 arms" in beginning
     assert "and 61 of them in 3 further arms that make failed clips again" in beginning
     assert "Bundle `tiny` (0123456789ab), plan `small`, first seed 3; guidance 1.5 and 20 steps" in beginning
-    assert "**The run is not complete: 1 arms have no clips yet.**" in beginning
+    assert "**The run is not complete: 400 of 440 clips are made.**" in beginning
 
 
 def test_the_articles_table_has_its_four_rows(page: str) -> None:

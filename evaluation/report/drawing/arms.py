@@ -17,7 +17,7 @@ def draw_arms(rows: Sequence[tuple[str, Share, bool]]) -> Figure:
     figure, (axes,) = canvas(8.0, 1.2 + 0.22 * len(rows))
     axes.axvspan(*_ARTICLE_MISMATCHED, color=ORANGE, alpha=0.18, lw=0, label="the article, mismatched: 60 to 70 %")
     axes.axvline(_ARTICLE_MATCHED, color=GREY, linestyle="--", linewidth=1, label="the article, matched: about 95 %")
-    for colour, label, worse in ((BLUE, "no significant loss", False), (RED, "significantly worse", True)):
+    for colour, label, worse in ((BLUE, "not worse than its comparison", False), (RED, "significantly worse", True)):
         chosen = [(row, share) for row, (_, share, is_worse) in enumerate(rows) if is_worse is worse and share.count]
         if not chosen:
             continue

@@ -27,16 +27,13 @@ def introduction(evidence: Evidence, comparisons: Mapping[str, Comparison]) -> s
     spoken = listed(f"{count} {_LANGUAGES.get(code, code)}" for code, count in sorted(languages.items()))
     redone = [arm for arm in plan.arms if arm.group == REMEDY_GROUP and evidence.of(arm.id)]
     again = sum(len(evidence.of(arm.id)) for arm in redone)
-    lacking = sum(not evidence.of(arm.id) for arm in plan.plan.arm)
     text = (
         f"{len(clips)} clips of {len({clip.pair for clip in clips})} pairs of picture and sentence ({spoken}) in "
         f"{len(evidence.arms)} arms, and {again} of them in {len(redone)} further arms that make failed clips again "
-        f"with a remedy. Bundle `{plan.bundle_name}` ({plan.bundle_digest[:12]}), plan "
-        f"`{plan.plan.name}`, first seed {plan.plan.seed}; guidance {plan.default_guidance_scale:g} and "
-        f"{plan.default_step_count} steps, unless an arm says otherwise. {_SOURCES[evidence.labels.source]}"
+        f"with a remedy. Bundle `{plan.bundle_name}` ({plan.bundle_digest[:12]}), plan `{plan.plan.name}`, first seed "
+        f"{plan.plan.seed}; guidance {plan.default_guidance_scale:g} and {plan.default_step_count} steps, unless an "
+        f"arm says otherwise. {_SOURCES[evidence.labels.source]}{_lacking(evidence)}"
     )
-    if lacking:
-        text += f" **The run is not complete: {lacking} arms have no clips yet.**"
     return (
         f"<!-- Written by python -m evaluation report. -->\n\n{claim_sentence(evidence, comparisons)}\n\n{text} "
         "The same clips give the same page:\n\n"
@@ -45,6 +42,16 @@ def introduction(evidence: Evidence, comparisons: Mapping[str, Comparison]) -> s
         "$ python -m evaluation report FOLDER\n"
         "```\n"
     )
+
+
+def _lacking(evidence: Evidence) -> str:
+    """Says so if the run is not complete. Pairs in a file can be fewer than the plan's count."""
+    plan = evidence.plan.plan
+    made, planned = sum(len(evidence.of(arm.id)) for arm in plan.arm), sum(map(plan.count_of, plan.arm))
+    without = sum(not evidence.of(arm.id) for arm in plan.arm)
+    if plan.world is not None and made < planned:
+        return f" **The run is not complete: {made} of {planned} clips are made.**"
+    return f" **{without} arms have no clips yet.**" if without else ""
 
 
 def _file_of(plan_name: str) -> str:

@@ -64,7 +64,7 @@ def _introduction(clips: Sequence[ClipRecord], labels: Sequence[bool]) -> str:
         f"{labels.count(False)} of them failed. Over all clips a figure can tell arms apart; among clips "
         "of the same arm it can only tell clips of one condition apart. Intervals: bootstrap of whole pairs. Formulas: "
         "`engine/matching/success_factors.py` and `engine/analysis/diagnosis/clip_factors.py`. Combinations are "
-        "logistic models whose chances are held out by pair.\n\n"
+        "logistic models whose chances are held out by pair; within arms, clips of one fold are compared.\n\n"
     )
 
 
