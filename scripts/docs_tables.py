@@ -191,7 +191,7 @@ def chances_table() -> str:
 
 def single_figures_table() -> str:
     """One row for each figure alone, on pocket."""
-    heads = ("figure", "area under curve", "mean within arms")
+    heads = ("figure", "area under curve", "within arms")
     return _measured_table(heads, success_tables.single_figure_rows)
 
 

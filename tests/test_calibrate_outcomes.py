@@ -104,8 +104,8 @@ def test_no_group_is_in_two_folds_and_folds_are_alike() -> None:
         group: {int(fold) for fold, name in zip(folds, groups, strict=True) if name == group} for group in groups
     }
     assert all(len(found) == 1 for found in by_group.values())
-    sizes = [sum(found == {fold} for found in by_group.values()) for fold in range(5)]
-    assert sorted(sizes) == [4, 4, 5, 5, 5]
+    sizes = [sum(found == {fold} for found in by_group.values()) for fold in range(10)]
+    assert sorted(sizes) == [2] * 7 + [3] * 3
     assert folds_of(["a", "b"]).max() == 1
     with pytest.raises(ExportError, match="all outcomes are of one group, 'a'"):
         folds_of(["a", "a"])
@@ -171,10 +171,12 @@ def test_accept_from_rejects_a_twentieth_of_the_good_clips() -> None:
     assert accept_from(np.array([0.99999, 0.2]), np.array([True, False])) == 0.9999  # rounded down
 
 
-def test_area_within_arms_is_the_mean_over_arms_with_both_labels() -> None:
-    values, labels = np.array([1.0, 2.0, 2.0, 1.0, 9.0]), np.array([False, True, False, True, True])
-    assert within_arms(values, labels, ["a", "a", "b", "b", "c"]) == 0.5
-    assert within_arms(values[4:], labels[4:], ["c"]) is None
+def test_area_within_arms_compares_clips_of_one_arm_and_fold() -> None:
+    values = np.array([1.0, 2.0, 3.0, 2.0, 1.0, 9.0])
+    labels, arms = np.array([False, True, True, False, True, True]), ["a", "a", "a", "b", "b", "c"]
+    assert within_arms(values, labels, arms) == pytest.approx(2 / 3)  # two comparisons in a, one in b
+    assert within_arms(values, labels, arms, np.array([0, 0, 1, 0, 0, 0])) == pytest.approx(1 / 2)
+    assert within_arms(values[5:], labels[5:], ["c"]) is None
 
 
 def test_a_verdict_below_the_measured_rate_is_a_defect() -> None:

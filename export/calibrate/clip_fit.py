@@ -62,7 +62,7 @@ def clip_figures(outcomes: Outcomes, spec: ClipSuccessSpec, fit: HeldOutFit) -> 
         "weights": [item.as_dict() for item in fit.factors],
         "dropped": list(fit.dropped),
         "fitted": probability_figures(fit.chances, labels),
-        "area_under_curve_within_arms": within_arms(fit.chances, labels, arms),
+        "area_under_curve_within_arms": within_arms(fit.chances, labels, arms, fit.folds),
         "accept_from": spec.accept_from,
         "false_rejects": share(~accepted[labels]),
         "false_accepts": share(accepted[~labels]),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from export.errors import ExportError
 
 Folds = NDArray[np.int64]
-FOLD_COUNT = 5
+FOLD_COUNT = 10
 
 
 def folds_of(groups: Sequence[str], count: int = FOLD_COUNT) -> Folds:

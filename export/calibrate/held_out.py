@@ -15,6 +15,7 @@ from export.calibrate.statistics import Labels, Signs, Values
 from export.calibrate.terms import design_of, signs_of, terms_of
 
 PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3)
+_INNER_FOLD_COUNT = 5
 _LEAST_CHANCE = 1e-6
 Names = NDArray[np.str_]
 
@@ -77,7 +78,7 @@ def _best_penalty(values: Values, labels: Labels, groups: Names, signs: Signs) -
     """The penalty with the least log loss on held-out groups; the middle one if there are too few groups for folds."""
     if len(set(groups.tolist())) < 2:
         return PENALTIES[len(PENALTIES) // 2]
-    folds = folds_of(groups.tolist())
+    folds = folds_of(groups.tolist(), _INNER_FOLD_COUNT)
     losses = np.zeros(len(PENALTIES))
     for fold in range(int(folds.max()) + 1):
         seen, unseen = folds != fold, folds == fold

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from export.calibrate.folds import Folds
 from export.calibrate.statistics import (
     Labels,
     Values,
@@ -29,18 +30,22 @@ def probability_figures(chances: Values, labels: Labels) -> dict[str, Any]:
     }
 
 
-def within_arms(values: Values, labels: Labels, arms: Sequence[str]) -> float | None:
-    """Mean area under curve over the arms that have both labels; None without such an arm.
+def within_arms(values: Values, labels: Labels, arms: Sequence[str], folds: Folds | None = None) -> float | None:
+    """Share of comparisons of a good and a failed clip of one arm in which the good one is higher; ties count half.
 
-    Figures of the pair tell arms apart, so that the area over all arms says little about clips of equal pairs.
+    Figures of the pair tell arms apart, so that the area over all arms says little about clips of equal pairs. Held-out
+    probabilities are compared inside their ``folds``: models of two folds differ by the outcomes that they leave out,
+    which would count against both. None without such a comparison.
     """
-    names = np.array(arms)
-    areas = [
-        area_under_curve(values[inside], labels[inside])
-        for inside in (names == name for name in sorted(set(arms)))
-        if labels[inside].any() and not labels[inside].all()
-    ]
-    return float(np.mean(areas)) if areas else None
+    names, numbers = np.array(arms), np.zeros(len(labels), int) if folds is None else folds
+    compared, higher = 0, 0.0
+    for name, number in sorted(set(zip(arms, numbers.tolist(), strict=True))):
+        inside = (names == name) & (numbers == number)
+        count = int(labels[inside].sum()) * int((~labels[inside]).sum())
+        if count:
+            compared += count
+            higher += count * area_under_curve(values[inside], labels[inside])
+    return higher / compared if compared else None
 
 
 def share(hits: Labels) -> dict[str, Any]:
