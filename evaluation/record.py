@@ -26,7 +26,7 @@ class Truth(BaseModel):
     measured.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     subject: bool
     motion: bool
@@ -50,7 +50,7 @@ class Truth(BaseModel):
 class ClipSettings(BaseModel):
     """Settings that the clip was made with."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     width_px: int
     height_px: int
@@ -69,7 +69,7 @@ class ClipRecord(BaseModel):
     failed clip that this one makes again with ``remedy``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     arm: str
     index: int

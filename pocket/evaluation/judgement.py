@@ -89,10 +89,13 @@ def subject_psnr_db(frames: NDArray[np.uint8], drawn: Clip) -> float:
 
 
 def scene_psnr_db(frame: NDArray[np.uint8], track: Track, spec: ClipSpec) -> float:
-    """Return the PSNR in dB of the last frame [height, width, 3] against the drawn scene, outside the subject."""
+    """Return the PSNR in dB of the last frame [height, width, 3] against the drawn scene, outside the subject.
+
+    A frame without anything of the scene, whose subject is everywhere, has 0 dB.
+    """
     drawn = apply_light(render_backdrop(spec), float(track.light[-1])) * 255.0
     beside = ~track.masks[-1]
-    return psnr_db(frame[beside], drawn[beside])
+    return psnr_db(frame[beside], drawn[beside]) if beside.any() else 0.0
 
 
 def psnr_db(made: NDArray[Any], wanted: NDArray[Any]) -> float:

@@ -158,3 +158,12 @@ def test_remedies_change_what_they_name_and_nothing_else() -> None:
     assert guidance.sampling == Sampling()
     assert replace(seed, seed=before.seed) == before
     assert seed.seed != before.seed
+
+
+def test_a_subject_that_fills_the_frame_leaves_no_scene() -> None:
+    told = tell(_CAT, "matched", "en", 1)
+    assert told is not None
+    frames = render_clip(_CAT).frames.copy()
+    frames[-1] = (255, 0, 255)
+    truth = judge(frames, _CAT, told, 40.0, with_ceiling=False)
+    assert (truth.scene_psnr_db, truth.scene, truth.subject) == (0.0, False, False)
