@@ -207,10 +207,12 @@ def test_thresholds_by_hand() -> None:
     spec = fit_symptom_thresholds(figures, successes, successes)
     assert spec.drift_above == pytest.approx(0.15)
     assert spec.with_changes(drift_above=0.25) == DiagnosisSpec(outcome_count=210)
-    figures["subject_drift"][:2] = 0.2  # one in a hundred is too many, and no threshold tells them apart
+    figures["subject_drift"][0] = 0.2  # one of 200 is 0.5 %
+    assert fit_symptom_thresholds(figures, successes, successes).drift_above == pytest.approx(0.15)
+    figures["subject_drift"][1] = 0.2  # two are too many: the default threshold is above all of them
     assert fit_symptom_thresholds(figures, successes, successes).drift_above == 0.25
-    figures["subject_drift"][:2] = (0.4, 0.3)  # 0.5 % of 200 is one clip: it keeps the symptom
-    assert fit_symptom_thresholds(figures, successes, successes).drift_above == pytest.approx(0.3)
+    figures["subject_drift"][:2] = (0.4, 0.3)  # no threshold tells failed clips, and none may tell these two
+    assert fit_symptom_thresholds(figures, successes, successes).drift_above == 0.4
 
 
 def test_the_threshold_of_a_low_chance_leaves_four_per_cent_false_alarms_in_all() -> None:

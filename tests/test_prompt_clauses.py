@@ -52,6 +52,8 @@ _PARSED = [
     ("A dog runs, its tail wagging", [(_S, 0, "A dog"), (_A, 1, "runs"), (_A, 1, "its tail wagging")]),
     ("The axolotl wiggles its gills", [(_S, 0, "The axolotl"), (_A, 1, "wiggles its gills")]),
     ("Waves crash against the rocks", [(_S, 0, "Waves"), (_A, 1, "crash against the rocks")]),
+    ("Walks away, the sun comes out.", [(_A, 1, "Walks away"), (_E, 0, "the sun comes out")]),
+    ("向左走，光线不变。", [(_A, 1, "向左走"), (_E, 0, "光线不变")]),
     ("一只cat慢慢走过the table", [(_S, 0, "一只cat"), (_A, 1, "慢慢走过the table")]),
     ("A boy runs, no other people", [(_S, 0, "A boy"), (_A, 1, "runs")]),
     ("", []),

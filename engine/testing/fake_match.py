@@ -4,6 +4,7 @@
   subject, action and environment, is a hundredth of it, and every contrast is 0;
 * a clause weighs what ``engine.matching.score.WEIGHTS`` gives its kind, shared among clauses of that kind;
 * the subject fills the middle half of width and height, rounded down, and the heat map is 1 there and 0 elsewhere;
+  nothing is beside it;
 * a noun ``dolphin`` or ``海豚`` is always missing from the picture, every other noun is present;
 * each compiled size gets the largest centred window of its aspect.
 """
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.analysis.prompt.clauses import parse_clauses
 from engine.api.capabilities import Geometry
-from engine.api.match_report import ClauseScore, Grounding, MatchBasis, MatchReport
+from engine.api.match_report import ClauseScore, Grounding, MatchBasis, MatchReport, Placing
 from engine.api.media import Box
 from engine.api.prompt_report import Clause, ClauseKind
 from engine.matching.score import WEIGHTS, success_prior, verdict_of
@@ -42,6 +43,7 @@ def fake_match_report(prompt: str, width_px: int, height_px: int, geometries: Se
         grounding=Grounding(_HEAT_MAP, box, 0.5, 0.25, center_x=0.5, center_y=0.5, center_offset=0.0),
         missing_nouns=tuple(noun for clause in clauses for noun in clause.nouns if noun.text.lower() in _ABSENT),
         crops=tuple(proposal_of(center_window(width_px, height_px, size), box, *size) for size in sizes_of(geometries)),
+        placing=Placing(0.5, center_offset=0.0, clutter=0.0),
     )
 
 

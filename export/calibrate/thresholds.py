@@ -20,8 +20,8 @@ def fit_symptom_thresholds(figures: dict[str, Values], successes: Labels, matche
     """Thresholds of the symptoms of single figures. ``figures``: by name, one value for each clip.
 
     A threshold is the lowest one at which at most 0.5 % of the good clips of matching pairs have the symptom, and at
-    least half of all clips that have it failed. Where no threshold reaches that, it is the default one, or what 0.5 %
-    of the good clips of matching pairs exceed, if that is more.
+    least half of all clips that have it failed. A symptom that says nothing about failure at any threshold keeps the
+    default one, or gets one that no good clip of a matching pair exceeds, if that is higher.
     """
     default = DiagnosisSpec()
     never = np.full(len(successes), -np.inf)
@@ -77,5 +77,4 @@ def _threshold(values: Values, successes: Labels, matched: Labels, default: floa
         place = int(places[-1])
         below = ordered[place + 1]
         return float((ordered[place] + below) / 2.0 if np.isfinite(below) else ordered[place] - 1e-9)
-    exceeded = np.sort(values[good])[::-1]
-    return max(default, float(exceeded[int(allowed)])) if len(exceeded) else default
+    return max(default, float(values[good].max())) if good.any() else default

@@ -68,8 +68,13 @@ def clauses_of(text: str, normalised: NormalisedText, tokens: Sequence[Token]) -
 
 
 def _promote(phrases: list[Phrase]) -> list[Phrase]:
-    """If only nature moves, the first moving thing becomes the subject: "waves roll to the shore"."""
+    """If only nature moves, the first moving thing becomes the subject: "waves roll to the shore".
+
+    After an action of something that is not named ("walks away, the sun comes out") nature stays the environment.
+    """
     for index, phrase in enumerate(phrases):
+        if phrase.kind is ClauseKind.ACTION:
+            return phrases
         if phrase.kind is ClauseKind.ENVIRONMENT and phrase.predicate:
             named, predicate = phrase.tokens[: phrase.predicate], phrase.tokens[phrase.predicate :]
             subject = replace(phrase, kind=ClauseKind.SUBJECT, tokens=named, moves=False)
