@@ -155,10 +155,20 @@ def test_a_fit_on_figures_that_nobody_knows_is_refused(tmp_path: Path) -> None:
 
 def test_log_odds_are_counted_from_a_pair_without_a_fault() -> None:
     figures = {**FAULTLESS, "action": 0.2, "guidance_above": 1.5}
-    log_odds = log_odds_of(figures, _SUCCESS.factors)
+    log_odds = log_odds_of(figures, _SUCCESS)
     assert log_odds["action"] == pytest.approx(-4.0)
     assert log_odds["guidance_above"] == pytest.approx(-1.5 - 2.0 * 0.5)
-    assert set(log_odds_of(FAULTLESS, _SUCCESS.factors).values()) == {0.0}
+    assert set(log_odds_of(FAULTLESS, _SUCCESS).values()) == {0.0}
+
+
+def test_a_curve_changes_chance_and_log_odds() -> None:
+    """Without faults the log odds are 3, with the action at 0.2 they are -1; the curve doubles what lies above 0."""
+    spec = _SUCCESS.with_changes(curve=((-2.0, -2.0), (0.0, 0.0), (4.0, 8.0)))
+    figures = {**FAULTLESS, "action": 0.2}
+    estimate = pair_success(SuccessEstimate(0.9, SuccessBasis.ARTICLE_PRIOR), figures, spec)
+    assert estimate.probability == pytest.approx(_sigmoid(-1.0))
+    assert log_odds_of(figures, spec)["action"] == pytest.approx(-1.0 - 6.0)
+    assert pair_success(estimate, FAULTLESS, spec).probability == pytest.approx(_sigmoid(6.0))
 
 
 def test_the_remedy_of_the_figure_that_costs_most_comes_first() -> None:

@@ -61,8 +61,8 @@ class ClauseScore:
 class SuccessFactor:
     """A figure that the probability of success depends on, and what it adds to the log odds, by natural logarithm.
 
-    ``log_odds`` is counted from the figure's value for a faultless pair or clip, so that it is 0 without a fault; it is
-    0 for figures that the estimate does not use.
+    ``log_odds`` is the estimate's less that with the figure's value for a faultless pair or clip and all others as they
+    are; it is 0 for figures that the estimate does not use.
     """
 
     name: str

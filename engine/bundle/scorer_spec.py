@@ -105,34 +105,41 @@ class FactorSpec(ManifestPart, frozen=True, kw_only=True):
         return self.weight * (value if self.above is None else max(value - self.above, 0.0))
 
 
-class SuccessSpec(ManifestPart, frozen=True, kw_only=True):
-    """Log odds of a good clip before the clip is made: offset + slope · score / 100 + Σ weight · figure.
+class OddsSpec(ManifestPart, frozen=True, kw_only=True):
+    """Log odds of a good clip: offset + Σ ``FactorSpec.part``, then the curve.
 
-    Fitted on ``outcome_count`` outcomes; ``brier_score`` and ``calibration_error`` were measured on held-out outcomes.
-    ``factors`` name figures of ``engine.matching.success_factors``; fits of earlier versions have the score alone.
-    ``label_source`` says what told good clips from bad ones: the drawn clip, people's ratings, or thresholds on
-    figures of the clip; None: not stated.
+    ``curve``: points (log odds before, log odds after), both ascending, joined by straight lines and flat beyond the
+    first and the last; without points nothing changes. It mends what a sum of parts cannot say, on held-out outcomes.
     """
 
     offset: float
-    slope: float = 0.0
     factors: tuple[FactorSpec, ...] = ()
+    curve: tuple[tuple[float, float], ...] = ()
+
+
+class SuccessSpec(OddsSpec, frozen=True, kw_only=True):
+    """The chance before the clip is made. Fitted on ``outcome_count`` outcomes, its errors measured on held-out ones.
+
+    ``factors`` name figures of ``engine.matching.success_factors``; fits of earlier versions have ``slope`` times
+    score / 100 instead. ``label_source`` says what told good clips from bad ones: the drawn clip, people's ratings, or
+    thresholds on figures of the clip; None: not stated.
+    """
+
+    slope: float = 0.0
     outcome_count: int
     brier_score: float
     calibration_error: float
     label_source: LabelSource | None = None
 
 
-class ClipSuccessSpec(ManifestPart, frozen=True, kw_only=True):
-    """Log odds that a finished clip is good: offset + Σ weight · figure, with figures of pair and clip.
+class ClipSuccessSpec(OddsSpec, frozen=True, kw_only=True):
+    """The probability that a finished clip is good, with figures of pair and clip.
 
     ``factors`` name figures of ``engine.matching.success_factors`` and ``engine.analysis.diagnosis.clip_factors``. A
     clip is accepted from the probability ``accept_from`` on. ``area_under_curve``, like the errors, was measured on
     held-out outcomes.
     """
 
-    offset: float
-    factors: tuple[FactorSpec, ...]
     accept_from: Annotated[float, Meta(ge=0, le=1)]
     outcome_count: int
     area_under_curve: float

@@ -1,17 +1,18 @@
 """Probability of success of a pair before its clip, and of a clip after it: fitted, or the prior.
 
-Log odds are offset + Σ weight · figure (``FactorSpec``); the weights stand in the bundle's manifest, where
-``export.calibrate`` writes them.
+Formula: ``OddsSpec``; the numbers stand in the bundle's manifest, where ``export.calibrate`` writes them.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from engine.analysis.diagnosis.clip_factors import FLAWLESS
 from engine.api.errors import BundleInvalid
 from engine.api.match_report import SuccessBasis, SuccessEstimate, SuccessFactor
-from engine.bundle.scorer_spec import ClipSuccessSpec, FactorSpec, ScorerSpec, SuccessSpec
+from engine.bundle.scorer_spec import ClipSuccessSpec, FactorSpec, OddsSpec, ScorerSpec, SuccessSpec
 from engine.matching.score import logistic
 from engine.matching.success_factors import FAULTLESS
 
@@ -22,15 +23,16 @@ IDEAL: Mapping[str, float] = {**FAULTLESS, **FLAWLESS}
 def pair_success(prior: SuccessEstimate, figures: Mapping[str, float], fitted: SuccessSpec | None) -> SuccessEstimate:
     """The estimate for a pair with these figures (``pair_factors``): by the bundle's fit, else the prior."""
     if fitted is None:
-        return SuccessEstimate(prior.probability, prior.basis, factors=_factors(figures, ()))
-    factors = (*fitted.factors, FactorSpec(name="score", weight=fitted.slope)) if fitted.slope else fitted.factors
-    return _measured(figures, factors, fitted)
+        return replace(prior, factors=tuple(SuccessFactor(name, value) for name, value in figures.items()))
+    if fitted.slope:  # of an earlier version
+        fitted = fitted.with_changes(factors=(*fitted.factors, FactorSpec(name="score", weight=fitted.slope)))
+    return _measured(figures, fitted)
 
 
 def clip_success(pair: SuccessEstimate, clip_figures: Mapping[str, float], fitted: ClipSuccessSpec) -> SuccessEstimate:
     """The estimate for a finished clip, from the figures of its pair and its own (``clip_factors``)."""
     figures = {item.name: item.value for item in pair.factors} | dict(clip_figures)
-    return _measured(figures, fitted.factors, fitted)
+    return _measured(figures, fitted)
 
 
 def check_factors(spec: ScorerSpec) -> None:
@@ -50,27 +52,37 @@ def _check(field: str, factors: Sequence[FactorSpec], known: Collection[str]) ->
             )
 
 
-def _measured(
-    figures: Mapping[str, float], factors: Sequence[FactorSpec], fitted: SuccessSpec | ClipSuccessSpec
-) -> SuccessEstimate:
-    odds = fitted.offset + sum(item.part(figures[item.name]) for item in factors)
+def _measured(figures: Mapping[str, float], fitted: SuccessSpec | ClipSuccessSpec) -> SuccessEstimate:
+    parts = log_odds_of(figures, fitted)
     return SuccessEstimate(
-        logistic(odds, 1.0, 0.0),
+        logistic(curved(_sum(figures, fitted), fitted.curve), 1.0, 0.0),
         SuccessBasis.MEASURED,
         fitted.brier_score,
         fitted.calibration_error,
-        _factors(figures, factors),
+        tuple(SuccessFactor(name, value, parts[name]) for name, value in figures.items()),
     )
 
 
-def _factors(figures: Mapping[str, float], factors: Sequence[FactorSpec]) -> tuple[SuccessFactor, ...]:
-    log_odds = log_odds_of(figures, factors)
-    return tuple(SuccessFactor(name, value, log_odds[name]) for name, value in figures.items())
+def log_odds_of(figures: Mapping[str, float], spec: OddsSpec) -> dict[str, float]:
+    """What each figure adds to the log odds: those of all figures less those with this one as in ``IDEAL``."""
+    parts = dict.fromkeys(figures, 0.0)
+    for item in spec.factors:
+        parts[item.name] += item.part(figures[item.name]) - item.part(IDEAL[item.name])
+    total = _sum(figures, spec)
+    whole = curved(total, spec.curve)
+    return {name: whole - curved(total - part, spec.curve) if part else 0.0 for name, part in parts.items()}
 
 
-def log_odds_of(figures: Mapping[str, float], factors: Sequence[FactorSpec]) -> dict[str, float]:
-    """What each figure adds to the log odds, counted from its value in ``IDEAL``."""
-    log_odds = dict.fromkeys(figures, 0.0)
-    for item in factors:
-        log_odds[item.name] += item.part(figures[item.name]) - item.part(IDEAL[item.name])
-    return log_odds
+def curved(odds: float, curve: Sequence[tuple[float, float]]) -> float:
+    """Log odds after a curve (``OddsSpec``)."""
+    if not curve:
+        return odds
+    place = bisect_right(curve, odds, key=lambda point: point[0])
+    if place in {0, len(curve)}:
+        return curve[0 if place == 0 else -1][1]
+    (before, start), (after, end) = curve[place - 1], curve[place]
+    return start + (end - start) * (odds - before) / (after - before)
+
+
+def _sum(figures: Mapping[str, float], spec: OddsSpec) -> float:
+    return spec.offset + sum(item.part(figures[item.name]) for item in spec.factors)

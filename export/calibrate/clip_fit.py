@@ -29,8 +29,9 @@ def fit_clip_success(outcomes: Outcomes) -> tuple[ClipSuccessSpec, HeldOutFit] |
     fit = fit_held_out(outcomes, outcomes.names)
     measured = probability_figures(fit.chances, outcomes.successes)
     spec = ClipSuccessSpec(
-        offset=fit.model.offset,
-        factors=fit.factors,
+        offset=fit.odds.offset,
+        factors=fit.odds.factors,
+        curve=fit.odds.curve,
         accept_from=accept_from(fit.chances, outcomes.successes),
         outcome_count=len(outcomes.rows),
         area_under_curve=measured["area_under_curve"],
@@ -58,8 +59,7 @@ def clip_figures(outcomes: Outcomes, spec: ClipSuccessSpec, fit: HeldOutFit) -> 
     return {
         "outcome_count": len(labels),
         "penalty": fit.penalty,
-        "offset": fit.model.offset,
-        "weights": [item.as_dict() for item in fit.factors],
+        **fit.odds.as_dict(),
         "dropped": list(fit.dropped),
         "fitted": probability_figures(fit.chances, labels),
         "area_under_curve_within_arms": within_arms(fit.chances, labels, arms, fit.folds),
@@ -73,7 +73,7 @@ def clip_figures(outcomes: Outcomes, spec: ClipSuccessSpec, fit: HeldOutFit) -> 
 def _accepted_held_out(fit: HeldOutFit, labels: Labels) -> Labels:
     """Which clips are accepted, each by a threshold that was chosen without the groups of its fold."""
     accepted = np.zeros(len(labels), bool)
-    for fold in range(len(fit.fold_models)):
+    for fold in range(len(fit.fold_odds)):
         seen = fit.folds != fold
         accepted[~seen] = fit.chances[~seen] >= accept_from(fit.chances[seen], labels[seen])
     return accepted

@@ -46,7 +46,7 @@ def fit_diagnosis(given: DiagnosedOutcomes) -> DiagnosisSpec | None:
 def diagnosis_figures(given: DiagnosedOutcomes, spec: DiagnosisSpec) -> dict[str, Any]:
     """Thresholds, and false alarms, misses and remedies on held-out groups, beside those of the default thresholds."""
     held_out: Kinds = [frozenset()] * len(given.outcomes.rows)
-    for fold in range(len(given.pair.fold_models)):
+    for fold in range(len(given.pair.fold_odds)):
         seen = given.pair.folds != fold
         kinds = symptoms_of(given, _fitted(given, seen))
         held_out = [old if is_seen else new for old, new, is_seen in zip(held_out, kinds, seen, strict=True)]
@@ -106,8 +106,7 @@ def _first_remedy(given: DiagnosedOutcomes, place: int, kinds: frozenset[Symptom
     if not kinds:
         return None
     figures = given.outcomes.rows[place].figures
-    model = given.pair.fold_models[int(given.pair.folds[place])]
-    log_odds = log_odds_of(figures, given.pair.factors_of(model))
+    log_odds = log_odds_of(figures, given.pair.fold_odds[int(given.pair.folds[place])])
     return ranked(measured_reasons(figures, log_odds, kinds))[0]
 
 

@@ -26,7 +26,12 @@ class LogisticModel:
 
     def chances(self, values: Values) -> Values:
         """Probabilities for values [rows, figures]."""
-        return sigmoid(self.offset + values @ self.weights)
+        return sigmoid(self.log_odds(values))
+
+    def log_odds(self, values: Values) -> Values:
+        """Log odds for values [rows, figures]."""
+        odds: Values = self.offset + values @ self.weights
+        return odds
 
 
 def fit_signed_logistic(

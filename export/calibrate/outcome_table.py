@@ -26,7 +26,7 @@ def _success_lines(item: Mapping[str, Any]) -> Iterator[str]:
     )
     for name in ("fitted", "prior", "base_rate"):
         yield _probabilities(name, item[name])
-    yield f"  weights: {_weights(item['weights'])}"
+    yield f"  weights: {_weights(item['factors'])}"
     for verdict in item["verdicts"]:
         if verdict["is_below"] or verdict["is_above"]:
             low, high = verdict["interval"]
@@ -41,7 +41,7 @@ def _clip_lines(item: Mapping[str, Any]) -> Iterator[str]:
     yield "judged success after the clip, held out:"
     yield _probabilities("fitted", item["fitted"])
     yield f"  area under curve within arms: {_area(item['area_under_curve_within_arms'])}"
-    yield f"  weights: {_weights(item['weights'])}"
+    yield f"  weights: {_weights(item['factors'])}"
     yield (
         f"  accepted from {item['accept_from']:.4f}: rejects {_share(item['false_rejects'])} of the good clips, "
         f"accepts {_share(item['false_accepts'])} of the failed ones"

@@ -26,8 +26,9 @@ def fit_success(outcomes: Outcomes) -> tuple[SuccessSpec, HeldOutFit]:
     fit = fit_held_out(outcomes, tuple(name for name in outcomes.names if name in FAULTLESS))
     measured = probability_figures(fit.chances, outcomes.successes)
     spec = SuccessSpec(
-        offset=fit.model.offset,
-        factors=fit.factors,
+        offset=fit.odds.offset,
+        factors=fit.odds.factors,
+        curve=fit.odds.curve,
         outcome_count=len(outcomes.rows),
         brier_score=measured["brier_score"],
         calibration_error=measured["calibration_error"],
@@ -47,8 +48,7 @@ def success_figures(outcomes: Outcomes, fit: HeldOutFit, spec: ScorerSpec) -> di
         "group_count": len(set(outcomes.groups)),
         "label_source": outcomes.label_source,
         "penalty": fit.penalty,
-        "offset": fit.model.offset,
-        "weights": [item.as_dict() for item in fit.factors],
+        **fit.odds.as_dict(),
         "dropped": list(fit.dropped),
         "fitted": probability_figures(fit.chances, labels),
         "prior": probability_figures(prior_chances(outcomes), labels),
