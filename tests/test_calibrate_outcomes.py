@@ -209,7 +209,7 @@ def test_a_verdict_below_the_measured_rate_is_a_defect() -> None:
     assert (first.arm, first.clip_count, first.success_count) == ("a", 100, 98)
     assert first.mean_chance == pytest.approx(0.8)
     assert (first.is_below, first.is_above, second.is_below, second.is_above) == (True, False, False, True)
-    assert first.interval == pytest.approx((0.930, 0.994), abs=1e-3)
+    assert first.interval == pytest.approx((0.919, 0.995), abs=1e-3)  # with z = 2.241, for two arms at once
 
 
 def _quiet(count: int) -> dict[str, Any]:

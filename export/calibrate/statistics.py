@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,11 +104,15 @@ def expected_calibration_error(chances: Values, labels: Labels) -> float:
     return sum(item.count * abs(item.predicted - item.observed) for item in reliability(chances, labels)) / len(labels)
 
 
-def wilson_interval(hit_count: int, count: int) -> tuple[float, float]:
-    """The 95 % score interval (low, high) of a share (E. B. Wilson, 1927); (0, 1) for a count of 0."""
+def wilson_interval(hit_count: int, count: int, interval_count: int = 1) -> tuple[float, float]:
+    """The 95 % score interval (low, high) of a share (E. B. Wilson, 1927); (0, 1) for a count of 0.
+
+    With ``interval_count`` above 1 all of that many intervals hold together in 95 % (Bonferroni).
+    """
     if not count:
         return 0.0, 1.0
-    z2 = _NORMAL_QUANTILE**2
+    quantile = _NORMAL_QUANTILE if interval_count == 1 else NormalDist().inv_cdf(1.0 - 0.025 / interval_count)
+    z2 = quantile**2
     centre = (hit_count + z2 / 2) / (count + z2)
-    half = _NORMAL_QUANTILE / (count + z2) * math.sqrt(hit_count * (count - hit_count) / count + z2 / 4)
+    half = quantile / (count + z2) * math.sqrt(hit_count * (count - hit_count) / count + z2 / 4)
     return max(0.0, centre - half), min(1.0, centre + half)

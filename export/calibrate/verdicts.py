@@ -16,17 +16,21 @@ from export.calibrate.statistics import Labels, Values, wilson_interval
 
 @dataclass(frozen=True)
 class ArmVerdict:
-    """The clips of an arm whose pairs had the verdict "good": their number, how many succeeded, their mean chance."""
+    """The clips of an arm whose pairs had the verdict "good": their number, how many succeeded, their mean chance.
+
+    ``arm_count`` arms are compared at once.
+    """
 
     arm: str
     clip_count: int
     success_count: int
     mean_chance: float
+    arm_count: int = 1
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the measured rate."""
-        return wilson_interval(self.success_count, self.clip_count)
+        """Interval of the measured rate; those of all arms hold together in 95 %."""
+        return wilson_interval(self.success_count, self.clip_count, self.arm_count)
 
     @property
     def is_below(self) -> bool:
@@ -57,9 +61,9 @@ def arm_verdicts(arms: Sequence[str], is_good: Labels, chances: Values, successe
     ``arms``, ``is_good``, ``chances`` and ``successes`` have one entry for each clip.
     """
     names = np.array(arms)
-    chosen = ((name, is_good & (names == name)) for name in dict.fromkeys(arms))
+    chosen = [(name, is_good & (names == name)) for name in dict.fromkeys(arms)]
+    chosen = [(name, inside) for name, inside in chosen if inside.any()]
     return [
-        ArmVerdict(name, int(inside.sum()), int(successes[inside].sum()), float(chances[inside].mean()))
+        ArmVerdict(name, int(inside.sum()), int(successes[inside].sum()), float(chances[inside].mean()), len(chosen))
         for name, inside in chosen
-        if inside.any()
     ]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pocket.evaluation.tracking import Track
+from pocket.evaluation.tracking import Track, additions
 from pocket.world import Clip, ClipSpec, apply_light, render_backdrop
 
 _FOLLOWED_SHARE = 0.5
@@ -91,10 +91,10 @@ def subject_psnr_db(frames: NDArray[np.uint8], drawn: Clip) -> float:
 def scene_psnr_db(frame: NDArray[np.uint8], track: Track, spec: ClipSpec) -> float:
     """Return the PSNR in dB of the last frame [height, width, 3] against the drawn scene, outside the subject.
 
-    A frame without anything of the scene, whose subject is everywhere, has 0 dB.
+    Distractor and lettering are left out. A frame without anything of the scene, whose subject is everywhere, has 0 dB.
     """
     drawn = apply_light(render_backdrop(spec), float(track.light[-1])) * 255.0
-    beside = ~track.masks[-1]
+    beside = ~(track.masks[-1] | additions(spec))
     return psnr_db(frame[beside], drawn[beside]) if beside.any() else 0.0
 
 

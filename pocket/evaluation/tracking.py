@@ -52,7 +52,7 @@ def track_subject(frames: NDArray[np.uint8], spec: ClipSpec) -> Track:
     """
     backdrop = render_backdrop(spec)
     lit = np.stack([apply_light(backdrop, float(light)) for light in _LIGHTS])
-    beside = ~_widened(render_additions(spec))
+    beside = ~additions(spec)
     rows = [_find(frame / 255.0, lit, beside) for frame in frames]
     x, y, size, light, masks = zip(*rows, strict=True)
     return Track(np.array(x), np.array(y), np.array(size), np.array(light), np.stack(masks))
@@ -70,9 +70,9 @@ def _find(
     return found.x, found.y, found.size, light, found.mask
 
 
-def _widened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Add a margin of `_MARGIN_PX` to a mask."""
-    image = PilImage.fromarray(mask.astype(np.uint8))
+def additions(spec: ClipSpec) -> NDArray[np.bool_]:
+    """Return the pixels of distractor and lettering with a margin of `_MARGIN_PX`: [height, width]."""
+    image = PilImage.fromarray(render_additions(spec).astype(np.uint8))
     return np.asarray(image.filter(ImageFilter.MaxFilter(2 * _MARGIN_PX + 1))).astype(np.bool_)
 
 
