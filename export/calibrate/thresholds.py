@@ -6,14 +6,13 @@ import numpy as np
 
 from engine.analysis.diagnosis.clip_factors import CLEAN_PSNR_DB
 from engine.bundle.diagnosis_spec import DiagnosisSpec
-from export.calibrate.statistics import Labels, Values
+from export.calibrate.statistics import Labels, Values, wilson_interval
 
 # Of good clips of matching pairs: with any symptom, and with one. Thresholds that were chosen on some clips raise
 # more false alarms on others: 3 % here become 4 to 5 %.
 FALSE_ALARM_SHARE = 0.03
 _ONE_SYMPTOM_SHARE = 0.005
 _LEAST_PRECISION = 0.5  # share of failed clips among those with the symptom
-_FEWEST_ALARMS = 5
 
 
 def fit_symptom_thresholds(figures: dict[str, Values], successes: Labels, matched: Labels) -> DiagnosisSpec:
@@ -71,10 +70,14 @@ def _threshold(values: Values, successes: Labels, matched: Labels, default: floa
     failed, false = np.cumsum(~successes[order]), np.cumsum(good[order])
     is_last = np.append(ordered[1:] < ordered[:-1], False)  # the threshold lies between two different values
     allowed = _ONE_SYMPTOM_SHARE * good.sum()
-    reached = is_last & (alarms >= _FEWEST_ALARMS) & (failed >= _LEAST_PRECISION * alarms) & (false <= allowed)
-    places = np.flatnonzero(reached & np.isfinite(ordered))
-    if len(places):
-        place = int(places[-1])
+    possible = is_last & (failed >= _LEAST_PRECISION * alarms) & (false <= allowed) & np.isfinite(ordered)
+    sure = (
+        place
+        for place in np.flatnonzero(possible)[::-1].tolist()
+        if wilson_interval(int(failed[place]), place + 1)[0] >= _LEAST_PRECISION
+    )
+    place = next(sure, None)
+    if place is not None:
         below = ordered[place + 1]
         return float((ordered[place] + below) / 2.0 if np.isfinite(below) else ordered[place] - 1e-9)
     return max(default, float(values[good].max())) if good.any() else default
