@@ -317,7 +317,8 @@ def test_outcomes_alone_fit_success_and_diagnosis(tmp_path: Path, capsys: pytest
     success, clip = after.scorer.success, after.scorer.clip_success
     assert success is not None
     assert clip is not None
-    assert after.scorer.with_changes(success=None, clip_success=None, diagnosis=DiagnosisSpec()) == before.scorer
+    fits = {"success": None, "clip_success": None, "diagnosis": DiagnosisSpec()}
+    assert after.scorer.with_changes(**fits) == before.scorer.with_changes(**fits)
     assert (success.outcome_count, success.label_source, success.slope) == (4 * GROUP_COUNT, "truth", 0.0)
     assert clip.area_under_curve > 0.9
     assert 0.0 < clip.accept_from < 1.0
