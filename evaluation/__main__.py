@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     attempts_parser.add_argument("folder", type=Path, help="folder of a run that was judged with the fitted bundle")
     attempts_parser.add_argument("--server", required=True, metavar="HOST:PORT", help="a server of that bundle")
     attempts_parser.add_argument("--arm", action="append", required=True, help="arm with several seeds; repeatable")
+    attempts_parser.add_argument(
+        "--accept", type=float, help="accept a clip from this chance on (default: the bundle's)"
+    )
     attempts_parser.set_defaults(command=_attempts)
     examples_parser = commands.add_parser("examples", help="score sentences on pictures for the report; makes no clip")
     examples_parser.add_argument("folder", type=Path, help="folder of a run")
@@ -123,7 +126,7 @@ def _attempts(options: argparse.Namespace) -> int:
         raise EvaluationError(f"--arm {wrong[0] if wrong else options.arm[0]}: name an arm of a world with seeds >= 2")
     maker = ServerMaker(options.server, run_plan.bundle_digest, os.environ.get(TOKEN_VARIABLE))
     source = source_of(run_plan.plan, Path())
-    run = AttemptRun(source, maker, read_records(options.folder), options.folder, _say)
+    run = AttemptRun(source, maker, read_records(options.folder), options.folder, _say, options.accept)
     try:
         run.run([by_id[name] for name in options.arm])
     finally:

@@ -55,21 +55,26 @@ class Job(BaseModel):
 
 @dataclass(frozen=True)
 class AttemptRun:
-    """Runs the jobs of arms. ``records`` are the clips of the run that the arms belong to."""
+    """Runs the jobs of arms. ``records`` are the clips of the run that the arms belong to.
+
+    ``accept``: the judged chance from which a clip is accepted; None: the bundle's.
+    """
 
     source: CaseSource
     maker: ServerMaker
     records: Sequence[ClipRecord]
     folder: Path
     say: Callable[[str], None]
+    accept: float | None = None
 
     def run(self, arms: Sequence[Arm]) -> None:
         """Makes the jobs that the folder lacks, and writes what they gained. Raises ``EvaluationError``."""
-        accept_from = self.maker.accept_from
-        if accept_from is None:
+        fitted = self.maker.accept_from
+        if fitted is None:
             raise EvaluationError("the server's bundle cannot judge clips: fit it with `export.calibrate --outcomes`")
+        accept_from = fitted if self.accept is None else self.accept
         jobs = _read_jobs(self.folder / JOBS_NAME)
-        made = {(job.arm, job.pair) for job in jobs}
+        made = {(job.arm, job.pair) for job in jobs if job.accept_from == accept_from}
         for arm in arms:
             for pair in range(self.source.count_of(arm) // arm.seeds):
                 if (arm.id, pair) not in made:
@@ -77,12 +82,16 @@ class AttemptRun:
                     _write_jobs(self.folder / JOBS_NAME, jobs)
                     if len(jobs) % 20 == 0:
                         self.say(f"{len(jobs)} jobs made")
-        rows = [row for arm in arms for row in self._rows(arm, [job for job in jobs if job.arm == arm.id])]
+        rows = [
+            row
+            for arm in arms
+            for row in self._rows(arm, [job for job in jobs if (job.arm, job.accept_from) == (arm.id, accept_from)])
+        ]
         write_text(self.folder / ATTEMPTS_NAME, json.dumps(rows, indent=1) + "\n")
 
     def _job(self, arm: Arm, pair: int, accept_from: float) -> Job:
         first = pair * arm.seeds
-        clips, delivered = self.maker.make_attempts(self.source.case_of(arm, first), arm.seeds)
+        clips, delivered = self.maker.make_attempts(self.source.case_of(arm, first), arm.seeds, accept_from)
         attempts = []
         for number, clip in enumerate(clips):
             truth = self.source.truth_of(arm, first + number, clip)
@@ -99,6 +108,7 @@ class AttemptRun:
             yield {
                 "arm": arm.id,
                 "guidance": arm.sampling.guidance_scale,
+                "accept_from": jobs[0].accept_from,
                 "attempts": count,
                 "success": sum(results),
                 "count": len(jobs),

@@ -50,13 +50,13 @@ class ServerMaker:
         frames, summary = self._generate(case, None)
         return _clip_of(_pixels(frames), summary, time.perf_counter() - started)
 
-    def make_attempts(self, case: Case, maximum_count: int) -> tuple[list[MadeClip], int]:
+    def make_attempts(self, case: Case, maximum_count: int, accept: float) -> tuple[list[MadeClip], int]:
         """The clip of every attempt of a job, and the number of the delivered one.
 
         Of the clips that were not delivered only frames and chance are their own.
         """
         started = time.perf_counter()
-        frames, summary = self._generate(case, stillcue.Attempts(maximum_count, frames=stillcue.AttemptFrames.ALL))
+        frames, summary = self._generate(case, stillcue.Attempts(maximum_count, accept, stillcue.AttemptFrames.ALL))
         whole = _clip_of(_pixels([frame for frame in frames if frame.attempt == 1]), summary, 0.0)
         seconds = time.perf_counter() - started
         clips = [

@@ -28,7 +28,11 @@ class Example(BaseModel):
 
 
 class Attempts(BaseModel):
-    """How many of ``count`` jobs succeeded with at most ``attempts`` attempts, and the share that was predicted."""
+    """How many of ``count`` jobs succeeded with at most ``attempts`` attempts, and the share that was predicted.
+
+    ``accept_from``: the judged success from which a clip was accepted. ``predicted_if_independent``: the prediction if
+    every pair failed at the same rate. ``clips``: clips made for all jobs together.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -37,6 +41,9 @@ class Attempts(BaseModel):
     success: int
     count: int
     predicted: float
+    accept_from: float
+    predicted_if_independent: float
+    clips: int
 
 
 def read_examples(folder: Path) -> Sequence[Example] | None:

@@ -62,7 +62,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     examples = [{"sentence": text, "picture": "cat", "score": score, "chance": 0.5} for text, score in sentences]
     write_json(folder / EXAMPLES_NAME, examples)
     counts = [(1, 60, 0.6), (2, 75, 0.80)]
-    attempts = [{"guidance": 8, "attempts": n, "success": k, "count": 100, "predicted": p} for n, k, p in counts]
+    same = {"guidance": 8, "count": 100, "accept_from": 0.5, "predicted_if_independent": 0.9, "clips": 120}
+    attempts = [{"attempts": n, "success": k, "predicted": p, **same} for n, k, p in counts]
     write_json(folder / ATTEMPTS_NAME, attempts)
     return folder
 
@@ -190,7 +191,7 @@ def test_examples_out_of_order_are_named(page: str) -> None:
 def test_attempts_are_compared_with_their_prediction(page: str) -> None:
     section = _section(page, "Several attempts")
     assert "1 of 2 predictions are within 3 points" in section
-    assert "| 8 | 2 | 100 | 75 % (66 to 82) | 80 % | -5.0 |" in section
+    assert "| 8 | 0.5 | 2 | 100 | 120 | 75 % (66 to 82) | 80 % | -5.0 | 90 % |" in section
 
 
 def test_a_second_report_has_the_same_bytes_but_for_seconds_and_order(run: Path, page: str, tmp_path: Path) -> None:
