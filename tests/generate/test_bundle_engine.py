@@ -40,6 +40,9 @@ PLAN = BundleMemoryPlan(
 )
 
 
+SCORER = SimpleNamespace(success=None, clip_success=SimpleNamespace(factors=(), accept_from=0.75))
+
+
 def manifest(*, has_scorer: bool = True) -> Any:
     return SimpleNamespace(
         name="tiny",
@@ -51,7 +54,7 @@ def manifest(*, has_scorer: bool = True) -> Any:
         schedule=SimpleNamespace(step_count=40, shift=5.0),
         guidance=SimpleNamespace(scale=3.5, low_noise_scale=4.5, negative_prompt="blurred"),
         tokenizer="the tokenizer",
-        scorer="the scorer's entry" if has_scorer else None,
+        scorer=SCORER if has_scorer else None,
         notices=("From a test.",),
     )
 
@@ -130,7 +133,7 @@ def test_the_engine_is_put_together_from_the_bundle(monkeypatch: pytest.MonkeyPa
     assert made["BundleGraphs"] == (FOLDER, parts.manifest, parts.runtime, PLAN, "sm_86")
     assert made["PromptEncoder"] == (FOLDER, "the tokenizer", ("text_encoder", SMALL), 7)
     scorer_graphs = (("scorer_image", SMALL), ("scorer_text", SMALL))
-    assert made["Scorer"] == (FOLDER, "the scorer's entry", scorer_graphs, parts.runtime, (SMALL, LARGE))
+    assert made["Scorer"] == (FOLDER, SCORER, scorer_graphs, parts.runtime, (SMALL, LARGE))
     pipeline_manifest, graphs, prompts, scorer, context = made["Pipeline"]
     assert pipeline_manifest is parts.manifest
     assert (graphs, prompts, scorer) == (parts.graphs, parts.prompts, parts.scorer)
@@ -169,6 +172,7 @@ def test_capabilities_come_from_manifest_plan_and_runtime(monkeypatch: pytest.Mo
         notices=("From a test.", "Not served here: 128x128 needs more.", "Not served here: 256x256 too."),
         memory_budget_bytes=5_000,
         memory_plans=PLAN.plans,
+        accept_from=0.75,
     )
 
 

@@ -14,11 +14,12 @@ from engine.api.capabilities import Family, Geometry
 from engine.api.errors import Cancelled, MatchRefused
 from engine.api.events import Event, Expert, FrameMatch, FrameReady, JobDone, Stage, StageStarted, StepDone
 from engine.api.job import MatchMode, PictureFit, PreparedJob
-from engine.api.match_report import MatchReport
+from engine.api.match_report import MatchReport, SuccessBasis, SuccessEstimate
 from engine.api.media import Box
 from engine.generate.pipeline import Pipeline
 from engine.generate.schedule import flow_schedule
 from engine.generate.stopwatch import Stopwatch
+from engine.matching.review import Review
 from engine.testing.fake_match import fake_match_report
 from tests.generate.computed import (
     PEAK_MEMORY_BYTES,
@@ -42,7 +43,9 @@ LATENTS = (1, 2, 3, 1, 2)
 FRAME, FRAMES, LATENT = (1, 3, 1, 8, 16), (1, 3, 4, 8, 16), (1, 2, 1, 1, 2)
 MATCH, TEXT, IMAGE, DENOISE, DECODE = Stage
 ROW_COUNT = 6
-DIAGNOSIS, MATCHES = "the diagnosis", (FrameMatch(0, 60.0),)
+DIAGNOSIS: Any = "the diagnosis"
+MATCHES = (FrameMatch(0, 60.0),)
+SUCCESS = SuccessEstimate(0.75, SuccessBasis.MEASURED)
 VAE_ENCODER = ["vae_encoder_init", "vae_encoder_step", "vae_encoder_step"]
 VAE_DECODER = ["vae_decoder_init", "vae_decoder_step", "vae_decoder_step"]
 
@@ -118,6 +121,7 @@ class Clips:
         self.manifest = SimpleNamespace(
             schedule=SimpleNamespace(order=2, boundary_timestep=None if is_5b else 900.0, train_step_count=1000),
             guidance=SimpleNamespace(scale=3.5),
+            scorer="the scorer's entry" if has_scorer else None,
             preview=SimpleNamespace(matrix=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), bias=(0.5, 0.5, 0.25)),
             expand_timesteps=is_5b,
             family=Family.WAN22_TI2V_5B if is_5b else Family.WAN22_I2V_A14B,
@@ -163,9 +167,9 @@ class Clips:
         assert geometry == GEOMETRY
         self.entered.append((stage, expert, len(self.runtime.calls)))
 
-    def _review(self, *given: Any, **named: Any) -> tuple[Any, Any]:
+    def _review(self, *given: Any, **named: Any) -> Review:
         self.reviews.append((given, named))
-        return MATCHES, DIAGNOSIS
+        return Review(MATCHES, DIAGNOSIS, SUCCESS)
 
     def _enrich(self, report: MatchReport, *given: Any) -> MatchReport:
         self.enriched_with.append((report, *given))
@@ -481,6 +485,7 @@ def test_the_clip_is_reviewed_with_everything_that_is_known_of_it(monkeypatch: p
         "subject": Box(4, 2, 8, 4),  # in pixels of the clip
         "first_frame_psnr_db": events[-1].first_frame_psnr_db,  # type: ignore[union-attr]
         "default_guidance_scale": 3.5,
+        "spec": "the scorer's entry",
     }
 
 
@@ -508,7 +513,8 @@ def test_the_summary(monkeypatch: pytest.MonkeyPatch) -> None:
         match_report=events[1],  # type: ignore[arg-type]
         warnings=("soft",),
         frame_matches=MATCHES,
-        diagnosis=DIAGNOSIS,  # type: ignore[arg-type]
+        diagnosis=DIAGNOSIS,
+        success=SUCCESS,
     )
 
 

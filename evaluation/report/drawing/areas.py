@@ -42,5 +42,5 @@ def draw_areas(rows: Sequence[tuple[str, str, Area]], wanted: float) -> Figure:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(min([0.4, *(area.low for _, _, area in rows)]), 1.0)
     axes.set_xlabel("area under the curve for success, with 95 % intervals")
-    legend(figure, axes, 4)
+    legend(figure, axes, 2)
     return figure

@@ -42,5 +42,5 @@ def draw_arms(rows: Sequence[tuple[str, Share, bool]]) -> Figure:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, 101)
     axes.set_xlabel("clips that succeed, %, with 95 % intervals")
-    legend(figure, axes, 4)
+    legend(figure, axes, 2)
     return figure
