@@ -179,8 +179,8 @@ def test_chances_are_compared_with_measured_success(page: str) -> None:
     assert rows["the article's prior"] == ["0.365", "0.359"]
     assert rows["vague"][:3] == ["100 %", "90 %", "98 %"]
     assert rows["vague"][-2:] == ["50 % (35 to 65)", "90 %, too high"]
-    assert rows["matched"][-1] == "90 %, too low"
-    assert "It is too low in 3 arms: matched, 30 % and 4 steps." in section
+    assert rows["matched"][-1] == "90 %, in the interval"  # of all arms at once
+    assert "It is too low in no arm." in section
 
 
 def test_examples_out_of_order_are_named(page: str) -> None:

@@ -188,18 +188,22 @@ def test_clips_without_truth_are_judged_by_thresholds_and_their_figures_are_not_
 
 
 @pytest.mark.parametrize(
-    ("chances", "success", "text"),
+    ("chances", "success", "arm_count", "text"),
     [
-        ([0.5, 0.6], Share(95, 100), "55 %, too low"),
-        ([0.95], Share(95, 100), "95 %, in the interval"),
-        ([0.99], Share(50, 100), "99 %, too high"),
-        ([], Share(50, 100), "–"),
-        ([0.5], NOTHING, "–"),
+        ([0.5, 0.6], Share(95, 100), 1, "55 %, too low"),
+        ([0.85, 0.87], Share(95, 100), 1, "86 %, too low"),
+        ([0.85, 0.87], Share(95, 100), 40, "86 %, in the interval"),
+        ([0.95], Share(95, 100), 1, "95 %, in the interval"),
+        ([0.99], Share(50, 100), 40, "99 %, too high"),
+        ([], Share(50, 100), 1, "–"),
+        ([0.5], NOTHING, 1, "–"),
     ],
-    ids=["low", "inside", "high", "no good verdict", "no clips"],
+    ids=["low", "below one interval", "inside one of forty", "inside", "high", "no good verdict", "no clips"],
 )
-def test_stated_chances_against_a_measured_share(chances: list[float], success: Share, text: str) -> None:
-    assert judgement_of(chances, success) == text
+def test_stated_chances_against_a_measured_share(
+    chances: list[float], success: Share, arm_count: int, text: str
+) -> None:
+    assert judgement_of(chances, success, arm_count) == text
 
 
 def _refusal(folder: Path) -> str:

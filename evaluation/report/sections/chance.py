@@ -15,7 +15,7 @@ from evaluation.report.fits import Fits
 from evaluation.report.section import Picture, Section, missing
 from evaluation.report.wording import NO_FIGURE, listed, percent, rate_text, share_text, table
 from evaluation.statistics.share import Share
-from export.calibrate.statistics import brier_score, expected_calibration_error, reliability
+from export.calibrate.statistics import brier_score, expected_calibration_error, reliability, wilson_interval
 
 _GOOD = "good"
 TOO_LOW, TOO_HIGH = "too low", "too high"
@@ -67,7 +67,8 @@ def _by_arm(evidence: Evidence, fits: Fits | None) -> str:
     heads = ["arm", "verdict good", "stated chance", "prior", "held-out fit", "success", "chance stated with good"]
     return (
         "Means for each arm. The last column compares the chance that was stated with the verdict *good* with the "
-        f"interval of the arm's success; one that is {TOO_LOW} is a defect. {defect}\n\n{table(heads, rows)}"
+        f"interval of the arm's success; one that is {TOO_LOW} is a defect. These intervals hold together for "
+        f"all arms in 95 % (Bonferroni), so they are wider than those of the column before. {defect}\n\n{table(heads, rows)}"
     )
 
 
@@ -82,15 +83,16 @@ def _arm_row(arm: Arm, evidence: Evidence, held_out: Mapping[tuple[str, int], fl
         percent(fmean(prior_chance(clip) for clip in clips)),
         percent(fmean(fitted)) if fitted else NO_FIGURE,
         share_text(evidence.success(arm.id)),
-        judgement_of(good, evidence.success(arm.id)),
+        judgement_of(good, evidence.success(arm.id), len(evidence.arms)),
     ]
 
 
-def judgement_of(chances: Sequence[float], success: Share) -> str:
-    """Where the mean of chances lies against the interval of a measured share."""
+def judgement_of(chances: Sequence[float], success: Share, arm_count: int) -> str:
+    """Where the mean of chances lies against the interval of a measured share, one of ``arm_count`` intervals."""
     if not chances or not success.count:
         return NO_FIGURE
-    mean, (low, high) = fmean(chances), success.interval
+    mean = fmean(chances)
+    low, high = wilson_interval(success.hit_count, success.count, arm_count)
     if mean < low:
         return f"{percent(mean)}, {TOO_LOW}"
     return f"{percent(mean)}, {TOO_HIGH if mean > high else 'in the interval'}"
