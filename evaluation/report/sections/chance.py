@@ -68,7 +68,8 @@ def _by_arm(evidence: Evidence, fits: Fits | None) -> str:
     return (
         "Means for each arm. The last column compares the chance that was stated with the verdict *good* with the "
         f"interval of the arm's success; one that is {TOO_LOW} is a defect. These intervals hold together for "
-        f"all arms in 95 % (Bonferroni), so they are wider than those of the column before. {defect}\n\n{table(heads, rows)}"
+        f"all arms in 95 % (Bonferroni), so they are wider than those of the column before. {defect}\n\n"
+        f"{table(heads, rows)}"
     )
 
 
