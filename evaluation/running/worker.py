@@ -7,7 +7,9 @@ import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from engine.api.errors import BundleInvalid
 from evaluation.case import CaseSource, ClipMaker, record_of
+from evaluation.errors import EvaluationError
 from evaluation.making.engine_maker import EngineMaker
 from evaluation.making.server_maker import TOKEN_VARIABLE, ServerMaker
 from evaluation.pair_file import PairFileSource
@@ -79,22 +81,30 @@ def _maker_of(settings: WorkerSettings) -> ClipMaker:
 
 
 _worker: Worker | None = None  # of this process
+_fault = ""  # why there is none
 
 
 def start(settings: WorkerSettings) -> None:
-    """Starts the worker of a process of a pool."""
-    global _worker  # noqa: PLW0603  a pool calls functions of a module, not methods
+    """Starts the worker of a process of a pool. What it refuses is raised with its first task."""
+    global _worker, _fault  # noqa: PLW0603  a pool calls functions of a module, not methods
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
-    _worker = Worker(settings)
+    try:
+        _worker = Worker(settings)
+    except (EvaluationError, BundleInvalid) as error:  # an error here would end the pool without its message
+        _fault = str(error)
 
 
 def do(task: Task) -> ClipRecord:
-    """Does a task in a process of a pool."""
-    assert _worker is not None
-    return _worker.do(task)
+    """Does a task in a process of a pool. Raises ``EvaluationError``."""
+    return _started().do(task)
 
 
 def judge_again(record: ClipRecord, *, with_truth: bool) -> ClipRecord:
-    """Measures a kept clip in a process of a pool."""
-    assert _worker is not None
-    return _worker.judge_again(record, with_truth=with_truth)
+    """Measures a kept clip in a process of a pool. Raises ``EvaluationError``."""
+    return _started().judge_again(record, with_truth=with_truth)
+
+
+def _started() -> Worker:
+    if _worker is None:
+        raise EvaluationError(_fault)
+    return _worker
