@@ -109,6 +109,7 @@ def test_a_run_goes_on_where_it_was_stopped_and_ends_with_the_sameclips_of(
     assert "1 clips made, 1 left" in capsys.readouterr().err
 
 
+@pytest.mark.walk
 def test_kept_clips_are_judged_again_to_the_same_figures(finished: Path) -> None:
     before = clips_of(finished)
     assert main(["judge", str(finished), "--frames", "--truth", "--bundle", "pocket/model", "--jobs", "1"]) == 0
@@ -151,6 +152,7 @@ def test_a_bundle_without_fits_is_refused(finished: Path, capsys: pytest.Capture
     assert "the bundle has no fits: run `python -m export.calibrate BUNDLE --outcomes FILE`" in capsys.readouterr().err
 
 
+@pytest.mark.walk
 def test_a_clip_that_was_not_kept_cannot_be_judged_again(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
