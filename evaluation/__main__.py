@@ -126,7 +126,15 @@ def _attempts(options: argparse.Namespace) -> int:
         raise EvaluationError(f"--arm {wrong[0] if wrong else options.arm[0]}: name an arm of a world with seeds >= 2")
     maker = ServerMaker(options.server, run_plan.bundle_digest, os.environ.get(TOKEN_VARIABLE))
     source = source_of(run_plan.plan, Path())
-    run = AttemptRun(source, maker, read_records(options.folder), options.folder, _say, options.accept)
+    run = AttemptRun(
+        source,
+        maker,
+        read_records(options.folder),
+        options.folder,
+        default_guidance_scale=run_plan.default_guidance_scale,
+        say=_say,
+        accept=options.accept,
+    )
     try:
         run.run([by_id[name] for name in options.arm])
     finally:

@@ -6,13 +6,12 @@ clip of its pair. Every attempt is judged by the truth.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
@@ -22,9 +21,10 @@ from evaluation.labels import label
 from evaluation.making.server_maker import ServerMaker
 from evaluation.plan.model import Arm
 from evaluation.record import ClipRecord
+from evaluation.side_files import Attempts, write_attempts
 from export.atomic_file import write_text
 
-JOBS_NAME, ATTEMPTS_NAME = "attempt_jobs.json", "attempts.json"
+JOBS_NAME = "attempt_jobs.json"
 
 
 class Tried(NamedTuple):
@@ -64,6 +64,7 @@ class AttemptRun:
     maker: ServerMaker
     records: Sequence[ClipRecord]
     folder: Path
+    default_guidance_scale: float
     say: Callable[[str], None]
     accept: float | None = None
 
@@ -87,36 +88,35 @@ class AttemptRun:
             for arm in arms
             for row in self._rows(arm, [job for job in jobs if (job.arm, job.accept_from) == (arm.id, accept_from)])
         ]
-        write_text(self.folder / ATTEMPTS_NAME, json.dumps(rows, indent=1) + "\n")
+        write_attempts(self.folder, rows)
 
     def _job(self, arm: Arm, pair: int, accept_from: float) -> Job:
         first = pair * arm.seeds
-        clips, delivered = self.maker.make_attempts(self.source.case_of(arm, first), arm.seeds, accept_from)
+        clips, results, delivered = self.maker.make_attempts(self.source.case_of(arm, first), arm.seeds, accept_from)
         attempts = []
-        for number, clip in enumerate(clips):
+        for number, (clip, result) in enumerate(zip(clips, results, strict=True)):
             truth = self.source.truth_of(arm, first + number, clip)
             assert truth is not None
-            assert clip.clip_chance is not None
-            attempts.append(Tried(round(clip.clip_chance, 6), truth.success))
+            assert result.success is not None
+            attempts.append(Tried(round(result.success.probability, 6), truth.success))
         return Job(arm=arm.id, pair=pair, accept_from=accept_from, attempts=tuple(attempts), delivered=delivered)
 
-    def _rows(self, arm: Arm, jobs: Sequence[Job]) -> Iterable[Mapping[str, Any]]:
+    def _rows(self, arm: Arm, jobs: Sequence[Job]) -> Iterator[Attempts]:
         """Success with at most 1, 2, ... attempts, and the prediction from single clips."""
-        singles = self._singles(arm)
+        singles, accept_from = self._singles(arm), jobs[0].accept_from
         for count in range(1, arm.seeds + 1):
-            results = [policy(job.attempts[:count], job.accept_from) for job in jobs]
-            yield {
-                "arm": arm.id,
-                "guidance": arm.sampling.guidance_scale,
-                "accept_from": jobs[0].accept_from,
-                "attempts": count,
-                "success": sum(results),
-                "count": len(jobs),
-                "predicted": round(predicted(singles, jobs[0].accept_from, count), 4),
-                "predicted_if_independent": round(if_independent(singles, jobs[0].accept_from, count), 4),
-                "clips": sum(len(job.attempts[:count]) for job in jobs),
-                "broken_rules": sum(not job.keeps_the_rule for job in jobs),
-            }
+            yield Attempts(
+                arm=arm.id,
+                guidance=arm.sampling.guidance_scale or self.default_guidance_scale,
+                accept_from=accept_from,
+                attempts=count,
+                success=sum(policy(job.attempts[:count], accept_from) for job in jobs),
+                count=len(jobs),
+                predicted=round(predicted(singles, accept_from, count), 4),
+                predicted_if_independent=round(if_independent(singles, accept_from, count), 4),
+                clips=sum(len(job.attempts[:count]) for job in jobs),
+                broken_rules=sum(not job.keeps_the_rule for job in jobs),
+            )
 
     def _singles(self, arm: Arm) -> list[list[Tried]]:
         """The clips of the arm by pair, from the run."""

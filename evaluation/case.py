@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.plan.model import Arm, Sampling
-from evaluation.record import ClipRecord, ClipSettings, Truth
+from evaluation.record import ClipFigures, ClipRecord, Truth
 
 Frames = NDArray[np.uint8]
 
@@ -29,24 +28,11 @@ class Case:
 
 @dataclass(frozen=True)
 class MadeClip:
-    """A clip and the figures that the service gives of it, as in ``ClipRecord``.
-
-    ``frames``: [frames, height, width, 3] uint8.
-    """
+    """A clip, frames [frames, height, width, 3] uint8, and what the service says of it."""
 
     frames: Frames
-    settings: ClipSettings
-    score: float
-    verdict: str
-    chance: float
-    chance_basis: str
     first_frame_psnr_db: float
-    pair_factors: Mapping[str, float]
-    clip_factors: Mapping[str, float]
-    clip_chance: float | None
-    symptoms: Sequence[str]
-    remedies: Sequence[str]
-    seconds: float
+    figures: ClipFigures
 
 
 class CaseSource(Protocol):
@@ -78,7 +64,7 @@ class ClipMaker(Protocol):
 
 
 def record_of(arm: Arm, index: int, case: Case, clip: MadeClip, truth: Truth | None) -> ClipRecord:
-    """What is kept of a clip. Figures are rounded to six digits, which is more than any of them is known to."""
+    """What is kept of a clip."""
     return ClipRecord(
         arm=arm.id,
         index=index,
@@ -86,18 +72,6 @@ def record_of(arm: Arm, index: int, case: Case, clip: MadeClip, truth: Truth | N
         language=case.language,
         seed=case.seed,
         prompt=case.prompt,
-        settings=clip.settings,
-        score=round(clip.score, 6),
-        verdict=clip.verdict,
-        chance=round(clip.chance, 6),
-        chance_basis=clip.chance_basis,
-        pair_factors={name: round(value, 6) for name, value in clip.pair_factors.items()},
-        clip_factors={name: round(value, 6) for name, value in clip.clip_factors.items()},
-        clip_chance=None if clip.clip_chance is None else round(clip.clip_chance, 6),
-        symptoms=tuple(clip.symptoms),
-        remedies=tuple(clip.remedies),
         truth=truth,
-        redo_of=None if arm.redo_of is None else (arm.redo_of, index),
-        remedy=arm.remedy,
-        seconds=round(clip.seconds, 3),
+        **dict(clip.figures),
     )

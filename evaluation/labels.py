@@ -1,6 +1,6 @@
 """Decides which clips count as good: by the drawn clip, else by people's ratings, else by thresholds on figures.
 
-The thresholds follow ../docs/evaluation.md: a clip is good if it has no cut, keeps subject and background, does not
+Thresholds (docs/evaluation.md): a clip is good if it has no cut, keeps subject and background, does not
 flicker, and moves if an action is asked for; each threshold is the 5th percentile of the matched clips.
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.bundle.scorer_spec import LabelSource
 from evaluation.errors import EvaluationError
+from evaluation.plan.model import MATCHED
 from evaluation.record import ClipRecord
 
 Key = tuple[str, int]
@@ -65,7 +66,7 @@ def _read_ratings(path: Path, known: set[Key]) -> dict[Key, bool]:
 
 
 def _by_thresholds(records: Sequence[ClipRecord]) -> dict[Key, bool]:
-    pilot = [_faults(record) for record in records if record.arm == "matched"]
+    pilot = [_faults(record) for record in records if record.arm == MATCHED]
     if len(pilot) < FEWEST_PILOT_CLIPS:
         raise EvaluationError(
             f"{len(pilot)} clips of the arm `matched` are too few to set thresholds: {FEWEST_PILOT_CLIPS} are needed; "
@@ -78,7 +79,7 @@ def _by_thresholds(records: Sequence[ClipRecord]) -> dict[Key, bool]:
 def _is_good(record: ClipRecord, limits: Mapping[str, float]) -> bool:
     faults = _faults(record)
     is_dynamic = record.clip_factors["dynamic_degree"] >= _DYNAMIC_FROM
-    asks_for_motion = record.pair_factors["action"] > 0.0
+    asks_for_motion = record.pair_factors["asked_motion"] > 0.0
     return all(faults[name] <= limit for name, limit in limits.items()) and (is_dynamic or not asks_for_motion)
 
 

@@ -17,13 +17,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evaluation.case import Case, MadeClip
 from evaluation.errors import EvaluationError
-from evaluation.plan.model import Arm, PictureChange, Plan, Sampling, SentenceKind
+from evaluation.plan.model import MATCHED, Arm, PictureChange, Plan, SentenceKind
 from evaluation.record import Truth
 from export.errors import ExportError
 from export.pictures import read_picture
 
-_SEED_STRIDE = 1_000_003
-_NEXT_SEED = 500_009
 _WIDE_SHARE = 2.0 / 3.0
 _CHANGEABLE = frozenset({"jpeg_quality", "stretched", "cropped"})
 
@@ -48,7 +46,6 @@ class PairFileSource:
         self._plan = plan
         self._path = plan_folder / plan.pairs
         self._pairs = _by_kind(read_pairs(self._path))
-        self._by_id = {arm.id: arm for arm in plan.arm}
         for arm in plan.all_arms():
             self._check(arm)
 
@@ -59,28 +56,23 @@ class PairFileSource:
 
     def case_of(self, arm: Arm, index: int) -> Case:
         """See ``CaseSource``."""
-        base = self._base(arm)
+        base = self._plan.base_of(arm)
         number = index // base.seeds
         pair = self._pairs[base.sentence][number]
-        if arm.remedy in {"match", "shorten"}:
+        if arm.sentence != base.sentence:
             pair = self._matching(pair)
-        change = PictureChange() if arm.remedy == "picture" else base.picture
-        seed = self._plan.seed * _SEED_STRIDE + number * 100 + index % base.seeds
         return Case(
             pair=pair.subject,
             language=pair.language,
-            seed=seed + _NEXT_SEED if arm.remedy == "seed" else seed,
+            seed=self._plan.clip_seed(arm, number, index),
             prompt=pair.prompt,
-            picture=self._picture(pair, change),
-            sampling=Sampling(step_count=base.sampling.step_count) if arm.remedy == "guidance" else base.sampling,
+            picture=self._picture(pair, arm.picture),
+            sampling=arm.sampling,
         )
 
     def truth_of(self, arm: Arm, index: int, clip: MadeClip) -> Truth | None:  # noqa: ARG002
         """See ``CaseSource``: nobody knows what the clip of a photograph should look like."""
         return None
-
-    def _base(self, arm: Arm) -> Arm:
-        return self._by_id[arm.redo_of] if arm.redo_of is not None else arm
 
     def _check(self, arm: Arm) -> None:
         changed = set(arm.picture.model_dump(exclude_defaults=True)) - _CHANGEABLE
@@ -91,12 +83,12 @@ class PairFileSource:
             )
         if not self._pairs[arm.sentence]:
             raise EvaluationError(f"{self._path} has no pair of the kind {arm.sentence!r}, which arm {arm.id} needs")
-        if arm.remedy == "picture" and self._base(arm).picture == PictureChange():
+        if arm.remedy == "picture" and self._plan.base_of(arm).picture == PictureChange():
             raise EvaluationError(f"arm {arm.id}: the plan changes nothing of the picture, so there is no better one")
 
     def _matching(self, pair: Pair) -> Pair:
         """The matching pair of the same picture, in the same language if there is one."""
-        found = [item for item in self._pairs["matched"] if item.image == pair.image]
+        found = [item for item in self._pairs[MATCHED] if item.image == pair.image]
         if not found:
             raise EvaluationError(f"{self._path}: {pair.image} has no matched sentence, which its remedy needs")
         return min(found, key=lambda item: item.language != pair.language)

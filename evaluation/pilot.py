@@ -14,16 +14,15 @@ from collections.abc import Iterator, Sequence
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import binom
 
 ALPHA = 0.05
 POWER = 0.9
 
 _NORMAL = NormalDist()
 _TABLE_COUNTS = (25, 50, 100, 200, 400)
-_MOST_FOR_EXACT_POWER = (
-    2000  # beyond it the normal approximation is close, and every pair of counts takes too much memory
-)
+_MOST_FOR_EXACT_POWER = 2000  # every pair of counts takes too much memory beyond, and the approximation is close
 
 
 def clips_per_arm(first: float, second: float, *, power: float = POWER, alpha: float = ALPHA) -> int:
@@ -54,7 +53,7 @@ def exact_power(first: float, second: float, clip_count: int, *, alpha: float = 
     deviation = np.sqrt(2.0 * pooled * (1.0 - pooled) / clip_count)
     difference = np.abs(successes[:, None] - successes[None, :]) / clip_count
     rejects = difference > _NORMAL.inv_cdf(1.0 - alpha / 2.0) * deviation
-    weights = _binomial(clip_count, first)[:, None] * _binomial(clip_count, second)[None, :]
+    weights = np.outer(*(binom.pmf(successes, clip_count, rate) for rate in (first, second)))
     return float(weights[rejects].sum())
 
 
@@ -65,10 +64,7 @@ def lowest_rate_told_apart(
     low, high = 1e-9, first - 1e-9
     if power_of(first, low, clip_count, alpha=alpha) < power:
         return None
-    for _ in range(60):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if power_of(first, middle, clip_count, alpha=alpha) >= power else (low, middle)
-    return low
+    return float(brentq(lambda rate: power_of(first, rate, clip_count, alpha=alpha) - power, low, high))
 
 
 def _clips(first: float, second: float, power: float, alpha: float) -> float:
@@ -86,16 +82,6 @@ def _deviations(first: float, second: float) -> tuple[float, float]:
     """Deviation of the difference of two single outcomes: with the pooled rate, and with each its own."""
     mean = (first + second) / 2.0
     return math.sqrt(2.0 * mean * (1.0 - mean)), math.sqrt(first * (1.0 - first) + second * (1.0 - second))
-
-
-def _binomial(count: int, rate: float) -> NDArray[np.float64]:
-    """Probabilities of 0 to ``count`` successes, [count + 1]."""
-    logs = [
-        math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
-        + k * math.log(rate) + (count - k) * math.log(1.0 - rate)
-        for k in range(count + 1)
-    ]  # fmt: skip
-    return np.exp(np.asarray(logs, dtype=np.float64))
 
 
 def _lines(first: float, second: float, power: float, alpha: float) -> Iterator[str]:

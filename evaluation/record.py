@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from evaluation.errors import EvaluationError
 
 CLIPS_NAME = "clips.jsonl"
 RemedyName = Literal["match", "shorten", "picture", "guidance", "seed"]
+Rounded = Annotated[float, AfterValidator(lambda value: round(value, 6))]
 
 
 class Truth(BaseModel):
@@ -60,16 +61,34 @@ class ClipSettings(BaseModel):
     guidance_scale: float
 
 
-class ClipRecord(BaseModel):
-    """One clip.
+class ClipFigures(BaseModel):
+    """What the service says of a pair and of its clip. Figures are rounded to six digits, more than any is known to.
 
-    ``arm`` and ``index`` identify it. ``pair`` names what is pictured and asked for, equal for clips that must not be
-    on both sides of a held-out split. ``score``, ``verdict``, ``chance`` and ``pair_factors`` were known before the
-    clip; ``clip_factors``, ``clip_chance``, ``symptoms`` and ``remedies`` after it. ``redo_of``: arm and index of the
-    failed clip that this one makes again with ``remedy``.
+    ``score``, ``verdict``, ``chance`` and ``pair_factors`` were known before the clip; ``clip_factors``,
+    ``clip_chance``, ``symptoms`` and ``remedies`` after it. ``seconds``: what the clip took.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    settings: ClipSettings
+    score: Rounded
+    verdict: str
+    chance: Rounded
+    chance_basis: str
+    pair_factors: dict[str, Rounded]
+    clip_factors: dict[str, Rounded]
+    clip_chance: Rounded | None
+    symptoms: tuple[str, ...]
+    remedies: tuple[str, ...]
+    seconds: Rounded
+
+
+class ClipRecord(ClipFigures):
+    """One clip. ``arm`` and ``index`` identify it.
+
+    ``pair`` names what is pictured and asked for, equal for clips that must not be on both sides of a held-out split.
+    ``truth``: None for pictures of which nobody knows the right clip.
+    """
 
     arm: str
     index: int
@@ -77,20 +96,7 @@ class ClipRecord(BaseModel):
     language: str
     seed: int
     prompt: str
-    settings: ClipSettings
-    score: float
-    verdict: str
-    chance: float
-    chance_basis: str
-    pair_factors: dict[str, float]
-    clip_factors: dict[str, float]
-    clip_chance: float | None
-    symptoms: tuple[str, ...]
-    remedies: tuple[str, ...]
     truth: Truth | None
-    redo_of: tuple[str, int] | None = None
-    remedy: RemedyName | None = None
-    seconds: float
 
     @property
     def key(self) -> tuple[str, int]:

@@ -26,6 +26,7 @@ PAIR_MEANINGS: Mapping[str, str] = {
     "score": "match score / 100",
     "subject": "highest probability of a clause about the subject; 0 without one",
     "action": "lowest probability of an action; 0 without one",
+    "asked_motion": "1 if the sentence asks for a motion of its subject, 0 if it asks for rest, or for nothing",
     "environment": "highest probability of a clause about the environment; 1 without one",
     "missing_nouns": "number of things that the picture does not show",
     "further_actions": "stages of action after the first",

@@ -180,8 +180,7 @@ def test_weights_never_reward_a_fault(outcomes: Outcomes) -> None:
 def test_the_prior_is_the_published_one_less_the_findings() -> None:
     plain = {"score": 80.0, "success": True}
     faulty = plain | {"factors": {"score": 0.8, "wording_errors": 1.0, "wording_warnings": 2.0}}
-    told = plain | {"prior_chance": 0.25}
-    assert prior_chances(_outcomes([plain, told])).tolist() == pytest.approx([0.95, 0.25], abs=1e-3)
+    assert prior_chances(_outcomes([plain])).tolist() == pytest.approx([0.95], abs=1e-3)
     assert prior_chances(_outcomes([faulty]))[0] == pytest.approx(logistic(0.8 * 3.876 - 0.156 - 2.5, 1.0, 0.0))
 
 

@@ -212,6 +212,14 @@ def test_each_symptom_alone(metrics: ClipMetrics, circumstances: DiagnosisInput,
     assert {item.kind for item in diagnosis.remedies} == set(RemedyKind)
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    ["A red fox on a rock", "A red fox on a rock stays still, the light fades", "岩石上的红狐狸静止不动，天色变暗"],
+)
+def test_a_clip_that_rests_as_asked_is_not_frozen(prompt: str) -> None:
+    assert diagnose(replace(_GOOD, dynamic_degree=0.0), _circumstances(prompt)).symptoms == ()
+
+
 def test_flicker_is_change_without_motion() -> None:
     still = "A red fox on a rock"  # asks for no action
     metrics = replace(_GOOD, dynamic_degree=0.0, temporal_flicker=0.9, largest_change=0.1)

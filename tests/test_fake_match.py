@@ -10,6 +10,7 @@ import pytest
 from engine.api.match_report import CropProposal, MatchBasis, MatchVerdict, SuccessBasis
 from engine.api.media import Box, Image
 from engine.api.prompt_report import ClauseKind
+from engine.matching.success import prior_chance
 from engine.testing.fake_engine import FakeEngine
 
 
@@ -51,6 +52,4 @@ def test_no_action_no_plausibility(png: Callable[..., bytes]) -> None:
 
 @pytest.mark.parametrize(("score", "expected"), [(80.0, 0.95), (20.0, 0.65)])
 def test_the_prior_goes_through_both_published_figures(score: float, expected: float) -> None:
-    from engine.matching.score import success_prior
-
-    assert success_prior(score).probability == pytest.approx(expected, abs=5e-4)
+    assert prior_chance({"score": score / 100}) == pytest.approx(expected, abs=5e-4)

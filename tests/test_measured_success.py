@@ -16,7 +16,7 @@ from engine.api.diagnosis import ClipMetrics, RemedyKind, SymptomKind
 from engine.api.errors import BundleInvalid
 from engine.api.events import FrameReady, JobDone
 from engine.api.job import Job, MatchMode, MatchPolicy, SamplingSpec
-from engine.api.match_report import MatchReport, SuccessBasis, SuccessEstimate, SuccessFactor
+from engine.api.match_report import MatchReport, SuccessBasis, SuccessFactor
 from engine.api.media import Image
 from engine.bundle.diagnosis_spec import DiagnosisSpec
 from engine.bundle.folder import parse_manifest, read_manifest
@@ -126,12 +126,11 @@ def test_a_clip_is_judged_and_a_low_chance_is_a_symptom(engine: BundleEngine) ->
 
 def test_bundles_of_earlier_fits_have_a_line_on_the_score() -> None:
     spec = SuccessSpec.from_dict({"slope": 4.0, "offset": -1.0, **_MEASURED})
-    prior = SuccessEstimate(0.9, SuccessBasis.ARTICLE_PRIOR)
-    estimate = pair_success(prior, {**FAULTLESS, "score": 0.5}, spec)
+    estimate = pair_success({**FAULTLESS, "score": 0.5}, spec)
     assert estimate.probability == pytest.approx(_sigmoid(1.0))
     assert estimate.factors[0] == SuccessFactor("score", 0.5, pytest.approx(-2.0))  # type: ignore[arg-type]
     assert {item.log_odds for item in estimate.factors[1:]} == {0.0}
-    assert pair_success(prior, FAULTLESS, None).probability == 0.9
+    assert pair_success(FAULTLESS, None).basis is SuccessBasis.ARTICLE_PRIOR
     manifest = parse_manifest(Path("pocket/model"))
     assert manifest.scorer is not None
     earlier = {
@@ -165,7 +164,7 @@ def test_a_curve_changes_chance_and_log_odds() -> None:
     """Without faults the log odds are 3, with the action at 0.2 they are -1; the curve doubles what lies above 0."""
     spec = _SUCCESS.with_changes(curve=((-2.0, -2.0), (0.0, 0.0), (4.0, 8.0)))
     figures = {**FAULTLESS, "action": 0.2}
-    estimate = pair_success(SuccessEstimate(0.9, SuccessBasis.ARTICLE_PRIOR), figures, spec)
+    estimate = pair_success(figures, spec)
     assert estimate.probability == pytest.approx(_sigmoid(-1.0))
     assert log_odds_of(figures, spec)["action"] == pytest.approx(-1.0 - 6.0)
     assert pair_success(estimate, FAULTLESS, spec).probability == pytest.approx(_sigmoid(6.0))
@@ -179,7 +178,7 @@ def test_the_remedy_of_the_figure_that_costs_most_comes_first() -> None:
     assert ranked(measured_reasons(high, {}, {SymptomKind.BURNT_COLOURS}))[0] is RemedyKind.GUIDANCE
     assert ranked(measured_reasons(FAULTLESS, {}, {SymptomKind.BURNT_COLOURS}))[0] is RemedyKind.MATCH
     assert ranked(measured_reasons(FAULTLESS, {}, {SymptomKind.FIRST_FRAME}))[0] is RemedyKind.PICTURE
-    assert set(REMEDY_OF) == set(FAULTLESS) - {"step_lack"}
+    assert set(REMEDY_OF) == set(FAULTLESS) - {"asked_motion", "step_lack"}
 
 
 @pytest.mark.parametrize(

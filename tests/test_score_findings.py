@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,14 @@ from engine.analysis.prompt.report import report_prompt
 from engine.analysis.prompt.sentence import read_sentence
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Geometry
-from engine.api.match_report import MatchReport, MatchVerdict, SuccessBasis
-from engine.api.prompt_report import ModelRange
+from engine.api.match_report import MatchBasis, MatchReport, MatchVerdict, SuccessBasis
+from engine.api.prompt_report import Finding, Language, ModelRange, PromptReport
 from engine.bundle.folder import read_manifest
 from engine.matching.enrichment import EnrichmentContext, enriched
-from engine.matching.score import LOGIT_LOSS, lowered, score_limit, success_prior
+from engine.matching.score import score_limit
 from engine.matching.scorer import Scorer
+from engine.matching.success import prior_chance
+from engine.matching.success_factors import pair_factors
 from engine.preparation.score_request import ClipSettings
 from engine.runtime.execution import Execution
 from engine.runtime.ort import OrtRuntime
@@ -81,7 +83,7 @@ def test_the_articles_examples_lack_what_their_findings_say(prompt: str, gaps: f
 def test_a_sentence_that_lacks_something_is_no_good_match(scorer: Scorer, prompt: str, gaps: frozenset[Gap]) -> None:
     report = _report(scorer, prompt)
     assert report.success is not None
-    assert report.success.probability < success_prior(80.0).probability
+    assert report.success.probability < prior_chance({"score": 0.8})
     if Gap.SUBJECT in gaps:
         assert (report.verdict, report.score <= 20.0) == (MatchVerdict.POOR, True)
         assert report.success.probability < 0.65
@@ -108,7 +110,8 @@ def test_a_clean_sentence_keeps_the_published_figures(scorer: Scorer, prompt: st
     report = _report(scorer, prompt)
     assert report.verdict is MatchVerdict.GOOD
     assert report.success is not None
-    assert replace(report.success, factors=()) == success_prior(report.score)
+    assert report.success.probability == prior_chance({"score": report.score / 100})
+    assert report.success.basis is SuccessBasis.ARTICLE_PRIOR
 
 
 @pytest.mark.parametrize(
@@ -137,24 +140,29 @@ def test_limits_follow_the_verdicts_of_the_bundle() -> None:
     assert [score_limit(gaps, 90.0, 60.0) for gaps in (_MOTION, _SUBJECT)] == [75.0, 30.0]
 
 
+def _prior(score: float, findings: Sequence[Finding]) -> float:
+    """The prior of a pair with this score and these findings on its sentence."""
+    prompt_report = PromptReport(Language.EN, (), tuple(findings), None, ())
+    report = MatchReport(score, MatchVerdict.GOOD, 0.0, 0.0, MatchBasis.CALIBRATED, prompt_report=prompt_report)
+    return prior_chance(pair_factors(report, _CLIP, 3.5, 40))
+
+
 def test_more_findings_never_raise_the_probability() -> None:
     findings = [item for row in labelled("development") for item in report_prompt(row["text"]).findings]
     for score in (0.0, 20.0, 80.0, 100.0):
-        last = success_prior(score)
+        last = _prior(score, ())
         for count in range(0, len(findings), 7):
-            now = lowered(success_prior(score), findings[:count])
-            assert now.probability <= last.probability
+            now = _prior(score, findings[:count])
+            assert now <= last
             last = now
-    assert list(LOGIT_LOSS.values()) == sorted(LOGIT_LOSS.values(), reverse=True)
-    assert min(LOGIT_LOSS.values()) >= 0.0
+        assert last < _prior(score, ())
 
 
 def test_settings_and_repeated_findings_do_not_count_twice() -> None:
-    prior = success_prior(80.0)
     one, two = (
         report_prompt(f"A boy runs through a meadow{rest}").findings for rest in (", no dogs", ", no dogs, no cats")
     )
-    assert lowered(prior, one) == lowered(prior, two) != prior
+    assert _prior(80.0, one) == _prior(80.0, two) < _prior(80.0, ())
     long = report_prompt("A boy runs through a meadow", duration_seconds=12, guidance_scale=20).findings
     assert {item.code for item in long} == {"W18", "W19"}
-    assert lowered(prior, long) == prior
+    assert _prior(80.0, long) == _prior(80.0, ())

@@ -139,13 +139,13 @@ class CropProposal:
 class MatchReport:
     """Match of a picture and a prompt.
 
-    ``score`` is 0..100; a sentence without a subject or a clear motion reaches a part of that only.
-    ``similarity`` is a cosine and ``contrast`` a natural logarithm, both of the whole prompt without what was pasted.
-    ``plausibility`` is the lowest ungated probability of an action, None without an action. ``calibration_error`` is
-    the expected calibration error of the probabilities on held-out pairs, None if they are uncalibrated.
-    ``missing_nouns`` are things that the prompt names and the picture does not show. ``crops`` has one proposal for
-    each compiled size. ``prompt_report`` and ``picture_report`` are None before the report is enriched. ``placing`` is
-    None if no clause was judged.
+    ``score`` is 0..100; a sentence without a subject or a clear motion reaches a part of that only. ``similarity`` is a
+    cosine and ``contrast`` a natural logarithm, both of the whole prompt without what was pasted. ``plausibility`` is
+    the lowest ungated probability of an action, None without an action. ``calibration_error`` is the expected
+    calibration error of the probabilities on held-out pairs, None if they are uncalibrated. ``missing_nouns`` are
+    things that the prompt names and the picture does not show. ``crops`` has one proposal for each compiled size.
+    ``success``, ``prompt_report`` and ``picture_report`` are None before the report is enriched. ``placing`` is None if
+    no clause was judged.
     """
 
     score: float

@@ -120,3 +120,8 @@ class PromptReport:
     findings: tuple[Finding, ...]
     rewritten_prompt: str | None
     negative_prompt_additions: tuple[str, ...]
+
+    @property
+    def asks_for_motion(self) -> bool:
+        """True if a clause is an action that moves: not "stays still"."""
+        return any(clause.kind is ClauseKind.ACTION and clause.moves for clause in self.clauses)

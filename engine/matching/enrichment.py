@@ -12,7 +12,6 @@ from engine.api.match_report import MatchReport
 from engine.api.picture_report import PictureReport
 from engine.api.prompt_report import ModelRange
 from engine.bundle.scorer_spec import SuccessSpec
-from engine.matching.score import lowered
 from engine.matching.success import pair_success
 from engine.matching.success_factors import pair_factors
 from engine.preparation.score_request import ClipSettings
@@ -70,9 +69,6 @@ def enriched(
         findings = picture_findings(picture_report, report.grounding, prompt_report.language, clip.geometry)
         picture_report = replace(picture_report, findings=findings)
     report = replace(report, prompt_report=prompt_report, picture_report=picture_report)
-    if report.success is None:
-        return report
     default_scale = context.model.default_guidance_scale or clip.guidance_scale
     figures = pair_factors(report, clip, default_scale, context.default_step_count)
-    prior = lowered(report.success, prompt_report.findings)
-    return replace(report, success=pair_success(prior, figures, context.success))
+    return replace(report, success=pair_success(figures, context.success))

@@ -14,7 +14,7 @@ from engine.bundle.scorer_spec import ScorerSpec
 from engine.matching.contrast import Contrasts, Logits, log_mean_exp
 from engine.matching.embedding import PictureEmbedding, Vectors
 from engine.matching.grounding import Map, clutter_of, grounding_of, heat_of, patches_near, presence_of
-from engine.matching.score import WEIGHTS, combined_score, logistic, report_of, score_limit, success_prior, verdict_of
+from engine.matching.score import WEIGHTS, combined_score, logistic, report_of, score_limit, verdict_of
 from engine.matching.statements import Question, Statement
 from engine.media.cropping import Size, propose_crops
 
@@ -59,7 +59,6 @@ class Judge:
             MatchBasis.CALIBRATED if spec.calibration is not None else MatchBasis.UNCALIBRATED,
             clauses=tuple(replace(item, span=self._question.source.in_prompt(item.span)) for item in scored),
             plausibility=min((item for item in actions if item is not None), default=None),
-            success=success_prior(score),
             calibration_error=None if spec.calibration is None else spec.calibration.expected_calibration_error,
             grounding=grounding,
             placing=self._placing(grounding if _is_found(scored) else None, width_px, height_px),

@@ -7,20 +7,17 @@ p(clause) = sigmoid(slope · m + offset); the soft gate multiplies an action's p
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from engine.analysis.prompt.findings import is_about_wording
 from engine.analysis.prompt.gaps import Gap
 from engine.api.job import PictureFit, PreparedJob
-from engine.api.match_report import ClauseScore, MatchBasis, MatchReport, MatchVerdict, SuccessBasis, SuccessEstimate
+from engine.api.match_report import ClauseScore, MatchBasis, MatchReport, MatchVerdict
 from engine.api.media import Box
-from engine.api.prompt_report import ClauseKind, Finding, Severity
+from engine.api.prompt_report import ClauseKind
 
 # What a kind of clause counts in the score; camera and style cannot be seen in a still picture.
 WEIGHTS = {ClauseKind.SUBJECT: 0.5, ClauseKind.ACTION: 0.3, ClauseKind.ENVIRONMENT: 0.2}
-# What each kind of finding on the wording takes from the log odds of success: assumed, not measured.
-LOGIT_LOSS = {Severity.ERROR: 1.5, Severity.WARNING: 0.5, Severity.INFO: 0.0}
 GOOD_SCORE = 70.0
 DOUBTFUL_SCORE = 40.0
 _LOWEST_PROBABILITY = 1e-4  # keeps one hopeless clause from making all others count for nothing
@@ -46,29 +43,11 @@ def combined_score(clauses: Sequence[ClauseScore]) -> float:
     return 100.0 * math.exp(logs / total)
 
 
-def success_prior(score: float) -> SuccessEstimate:
-    """Probability of success, from the two published figures P(80) = 0.95 and P(20) = 0.65.
-
-    The line through both in log odds: logit P = -0.156 + 3.876 · score / 100.
-    """
-    return SuccessEstimate(logistic(score / 100.0, 3.876, -0.156), SuccessBasis.ARTICLE_PRIOR)
-
-
 def score_limit(gaps: Collection[Gap], good_score: float = GOOD_SCORE, doubtful_score: float = DOUBTFUL_SCORE) -> float:
     """The highest score of a sentence: without a subject a poor one, without a clear motion a doubtful one."""
     if Gap.SUBJECT in gaps:
         return doubtful_score / 2.0
     return (good_score + doubtful_score) / 2.0 if Gap.MOTION in gaps else 100.0
-
-
-def lowered(success: SuccessEstimate, findings: Iterable[Finding]) -> SuccessEstimate:
-    """The prior less ``LOGIT_LOSS`` for each kind of finding on the wording."""
-    kinds = {(item.code, item.case): item.severity for item in findings if is_about_wording(item.code)}
-    loss = sum(LOGIT_LOSS[severity] for severity in kinds.values())
-    if not loss:
-        return success
-    odds = math.log(success.probability / (1.0 - success.probability))
-    return replace(success, probability=logistic(odds - loss, 1.0, 0.0))
 
 
 def report_of(
@@ -77,7 +56,7 @@ def report_of(
     """The report on a prompt as a whole, without clauses. The score is 100 · sigmoid(slope · contrast + offset)."""
     score = min(100.0 * logistic(contrast, slope, offset), limit)
     basis = MatchBasis.CALIBRATED if is_calibrated else MatchBasis.UNCALIBRATED
-    return MatchReport(score, verdict_of(score), similarity, contrast, basis, success=success_prior(score))
+    return MatchReport(score, verdict_of(score), similarity, contrast, basis)
 
 
 def in_file(report: MatchReport, job: PreparedJob) -> MatchReport:

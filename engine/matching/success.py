@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 from engine.analysis.diagnosis.clip_factors import FLAWLESS
 from engine.api.errors import BundleInvalid
@@ -20,10 +19,26 @@ IDEAL: Mapping[str, float] = {**FAULTLESS, **FLAWLESS}
 """Figures of a pair without a fault and of its flawless clip."""
 
 
-def pair_success(prior: SuccessEstimate, figures: Mapping[str, float], fitted: SuccessSpec | None) -> SuccessEstimate:
+# Log odds of the prior: the line through the published P(80) = 0.95 and P(20) = 0.65, less an assumed loss for each
+# kind of finding on the wording.
+_PRIOR_OFFSET, _PRIOR_SLOPE = -0.156, 3.876
+_PRIOR_LOSSES = {"wording_errors": 1.5, "wording_warnings": 0.5}
+
+
+def prior_chance(figures: Mapping[str, float]) -> float:
+    """The probability of success of a pair, 0..1, by two published figures; a wording that is not known counts as good.
+
+    Formula: docs/scoring.md.
+    """
+    loss = sum(weight * figures.get(name, 0.0) for name, weight in _PRIOR_LOSSES.items())
+    return logistic(figures["score"], _PRIOR_SLOPE, _PRIOR_OFFSET - loss)
+
+
+def pair_success(figures: Mapping[str, float], fitted: SuccessSpec | None) -> SuccessEstimate:
     """The estimate for a pair with these figures (``pair_factors``): by the bundle's fit, else the prior."""
     if fitted is None:
-        return replace(prior, factors=tuple(SuccessFactor(name, value) for name, value in figures.items()))
+        factors = tuple(SuccessFactor(name, value) for name, value in figures.items())
+        return SuccessEstimate(prior_chance(figures), SuccessBasis.ARTICLE_PRIOR, factors=factors)
     if fitted.slope:  # of an earlier version
         fitted = fitted.with_changes(factors=(*fitted.factors, FactorSpec(name="score", weight=fitted.slope)))
     return _measured(figures, fitted)

@@ -18,6 +18,7 @@ FAULTLESS: Mapping[str, float] = {
     "score": 1.0,
     "subject": 1.0,
     "action": 1.0,
+    "asked_motion": 1.0,
     "environment": 1.0,
     "missing_nouns": 0.0,
     "further_actions": 0.0,
@@ -41,15 +42,16 @@ def pair_factors(
 ) -> dict[str, float]:
     """The figures of a scored pair, by name, in the order of ``FAULTLESS``.
 
-    ``score``: the match score / 100. ``subject``, ``environment``: the highest probability of a clause of that kind;
-    a missing subject counts 0, a missing environment 1. ``action``: the lowest probability of an action, 0 without one.
-    ``missing_nouns``: their number. ``further_actions``: stages of action after the first. ``wording_warnings`` and
-    ``wording_errors``: kinds of findings on the sentence. ``coverage_lack``, ``coverage_excess``: what the main thing's
-    coverage lacks to 0.6, and what it has above 0.6; ``centre_offset``, ``clutter``: as in ``Placing``. Where the
-    subject was not found the main thing is another one: a sentence that names something else is no small subject.
-    ``text_coverage``: as reported. ``blockiness``: the logarithm of the reported one, at least 0. ``guidance_above``,
-    ``guidance_below``: the logarithm of the scale over the default one, and of the default one over the scale, at least
-    0. ``step_lack``: the logarithm of the default number of steps over the asked one, at least 0.
+    ``score``: the match score / 100. ``subject``, ``environment``: the highest probability of a clause of that kind; a
+    missing subject counts 0, a missing environment 1. ``action``: the lowest probability of an action, 0 without one.
+    ``asked_motion``: 1 if the sentence asks for a motion of its subject, else 0. ``missing_nouns``: their number.
+    ``further_actions``: stages of action after the first. ``wording_warnings`` and ``wording_errors``: kinds of
+    findings on the sentence. ``coverage_lack``, ``coverage_excess``: what the main thing's coverage lacks to 0.6, and
+    what it has above 0.6; ``centre_offset``, ``clutter``: as in ``Placing``. Where the subject was not found the main
+    thing is another one: a sentence that names something else is no small subject. ``text_coverage``: as reported.
+    ``blockiness``: the logarithm of the reported one, at least 0. ``guidance_above``, ``guidance_below``: the logarithm
+    of the scale over the default one, and of the default one over the scale, at least 0. ``step_lack``: the logarithm
+    of the default number of steps over the asked one, at least 0.
     """
     picture, place = report.picture_report, report.placing
     ratio = math.log(clip.guidance_scale / default_guidance_scale) if clip.guidance_scale > 0 else 0.0
@@ -60,6 +62,7 @@ def pair_factors(
         "score": report.score / 100.0,
         "subject": max(_probabilities(report, ClauseKind.SUBJECT), default=0.0),
         "action": min(actions, default=0.0),
+        "asked_motion": float(report.prompt_report is None or report.prompt_report.asks_for_motion),
         "environment": max(_probabilities(report, ClauseKind.ENVIRONMENT), default=1.0),
         "missing_nouns": float(len(report.missing_nouns)),
         "further_actions": float(max(stages - 1, 0)),

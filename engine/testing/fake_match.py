@@ -19,7 +19,7 @@ from engine.api.capabilities import Geometry
 from engine.api.match_report import ClauseScore, Grounding, MatchBasis, MatchReport, Placing
 from engine.api.media import Box
 from engine.api.prompt_report import Clause, ClauseKind
-from engine.matching.score import WEIGHTS, success_prior, verdict_of
+from engine.matching.score import WEIGHTS, verdict_of
 from engine.media.cropping import center_window, proposal_of, sizes_of
 
 _ABSENT = frozenset({"dolphin", "海豚"})
@@ -39,7 +39,6 @@ def fake_match_report(prompt: str, width_px: int, height_px: int, geometries: Se
         basis=MatchBasis.UNCALIBRATED,
         clauses=tuple(_scored(clauses, score / 100)),
         plausibility=score / 100 if any(clause.kind is ClauseKind.ACTION for clause in clauses) else None,
-        success=success_prior(score),
         grounding=Grounding(_HEAT_MAP, box, 0.5, 0.25, center_x=0.5, center_y=0.5, center_offset=0.0),
         missing_nouns=tuple(noun for clause in clauses for noun in clause.nouns if noun.text.lower() in _ABSENT),
         crops=tuple(proposal_of(center_window(width_px, height_px, size), box, *size) for size in sizes_of(geometries)),

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.analysis.diagnosis.clip_factors import clip_factors
 from engine.api.cancellation import CancelFlag
 from engine.api.errors import EngineError
 from engine.api.events import FrameReady, JobDone
@@ -19,8 +18,8 @@ from engine.api.settings import EngineSettings
 from engine.generate.opening import open_bundle
 from evaluation.case import Case, Frames, MadeClip
 from evaluation.errors import EvaluationError
+from evaluation.making.figures import figures_of
 from evaluation.plan.model import Sampling
-from evaluation.record import ClipSettings
 
 
 class EngineMaker:
@@ -73,30 +72,6 @@ def _sampling_of(sampling: Sampling, seed: int) -> SamplingSpec:
 
 
 def _clip_of(prepared: PreparedJob, frames: Frames, done: JobDone, seconds: float) -> MadeClip:
-    report, diagnosis, settings = done.match_report, done.diagnosis, prepared.settings
-    assert report is not None
-    assert report.success is not None
-    assert diagnosis is not None
-    scores = [item.score for item in done.frame_matches]
-    return MadeClip(
-        frames=frames,
-        settings=ClipSettings(
-            width_px=settings.width_px,
-            height_px=settings.height_px,
-            frame_count=settings.frame_count,
-            frame_rate=settings.frame_rate,
-            step_count=settings.step_count,
-            guidance_scale=settings.guidance_scale,
-        ),
-        score=report.score,
-        verdict=report.verdict.value,
-        chance=report.success.probability,
-        chance_basis=report.success.basis.value,
-        first_frame_psnr_db=done.first_frame_psnr_db,
-        pair_factors={item.name: item.value for item in report.success.factors},
-        clip_factors=clip_factors(diagnosis.metrics, scores, done.first_frame_psnr_db),
-        clip_chance=None if done.success is None else done.success.probability,
-        symptoms=[item.kind.value for item in diagnosis.symptoms],
-        remedies=[item.kind.value for item in diagnosis.remedies],
-        seconds=seconds,
-    )
+    assert done.diagnosis is not None
+    figures = figures_of(done, prepared.settings, done.diagnosis.metrics, seconds)
+    return MadeClip(frames, done.first_frame_psnr_db, figures)

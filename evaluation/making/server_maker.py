@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from collections.abc import Sequence
 
 import numpy as np
 
 import stillcue
-from engine.analysis.diagnosis.clip_factors import clip_factors
 from engine.api.diagnosis import ClipMetrics, Likeness
 from evaluation.case import Case, Frames, MadeClip
 from evaluation.errors import EvaluationError
-from evaluation.record import ClipSettings
+from evaluation.making.figures import figures_of
 
 TOKEN_VARIABLE = "STILLCUE_TOKEN"
 _COLOURS = 3
@@ -50,25 +49,17 @@ class ServerMaker:
         frames, summary = self._generate(case, None)
         return _clip_of(_pixels(frames), summary, time.perf_counter() - started)
 
-    def make_attempts(self, case: Case, maximum_count: int, accept: float) -> tuple[list[MadeClip], int]:
-        """The clip of every attempt of a job, and the number of the delivered one.
+    def make_attempts(
+        self, case: Case, maximum_count: int, accept: float
+    ) -> tuple[list[MadeClip], Sequence[stillcue.AttemptResult], int]:
+        """The clip of every attempt of a job, what became of each, and the number of the delivered one.
 
-        Of the clips that were not delivered only frames and chance are their own.
+        The figures of every clip are those of the delivered one.
         """
-        started = time.perf_counter()
         frames, summary = self._generate(case, stillcue.Attempts(maximum_count, accept, stillcue.AttemptFrames.ALL))
-        whole = _clip_of(_pixels([frame for frame in frames if frame.attempt == 1]), summary, 0.0)
-        seconds = time.perf_counter() - started
-        clips = [
-            replace(
-                whole,
-                frames=_pixels([frame for frame in frames if frame.attempt == result.number]),
-                clip_chance=None if result.success is None else result.success.probability,
-                seconds=seconds / len(summary.attempts),
-            )
-            for result in summary.attempts
-        ]
-        return clips, summary.delivered_attempt
+        of_attempts = [[frame for frame in frames if frame.attempt == item.number] for item in summary.attempts]
+        clips = [_clip_of(_pixels(listed), summary, 0.0) for listed in of_attempts]
+        return clips, summary.attempts, summary.delivered_attempt
 
     def _generate(
         self, case: Case, attempts: stillcue.Attempts | None
@@ -107,27 +98,9 @@ def _pixels(frames: list[stillcue.Frame]) -> Frames:
 
 
 def _clip_of(frames: Frames, summary: stillcue.Summary, seconds: float) -> MadeClip:
-    report, diagnosis, settings = summary.match_report, summary.diagnosis, summary.settings
-    assert report is not None
-    assert report.success is not None
-    assert diagnosis is not None
-    wanted = {name: value for name, value in asdict(settings).items() if name in ClipSettings.model_fields}
-    scores = [item.score for item in summary.frame_matches]
-    return MadeClip(
-        frames=frames,
-        settings=ClipSettings.model_validate(wanted),
-        score=report.score,
-        verdict=report.verdict.value,
-        chance=report.success.probability,
-        chance_basis=report.success.basis.value,
-        first_frame_psnr_db=summary.first_frame_psnr_db,
-        pair_factors={item.name: item.value for item in report.success.factors},
-        clip_factors=clip_factors(_metrics_of(diagnosis.metrics), scores, summary.first_frame_psnr_db),
-        clip_chance=None if summary.success is None else summary.success.probability,
-        symptoms=[item.kind.value for item in diagnosis.symptoms],
-        remedies=[item.kind.value for item in diagnosis.remedies],
-        seconds=seconds,
-    )
+    assert summary.diagnosis is not None
+    figures = figures_of(summary, summary.settings, _metrics_of(summary.diagnosis.metrics), seconds)
+    return MadeClip(frames, summary.first_frame_psnr_db, figures)
 
 
 def _metrics_of(metrics: stillcue.ClipMetrics) -> ClipMetrics:

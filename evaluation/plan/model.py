@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -24,6 +24,12 @@ SentenceKind = Literal[
     "actions_ordered",
     "too_many_actions",
 ]
+RightRemedy = Literal["match", "shorten", "picture", "guidance"]
+MATCHED = "matched"
+"""The arm without a fault, and its kind of sentence."""
+_SEED_STRIDE = 1_000_003  # of plans
+_PAIR_STRIDE = 100  # of pairs, above the seeds of one pair
+_NEXT_SEED = 500_009  # of a clip that is made again with another seed alone
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -76,8 +82,8 @@ class Arm(BaseModel):
     sampling: Sampling = Sampling()
     count: Annotated[int, Field(ge=1)] | None = None
     seeds: Annotated[int, Field(ge=1)] = 1
-    right_remedy: RemedyName | None = None
-    compare_with: str = "matched"
+    right_remedy: RightRemedy | None = None
+    compare_with: str = MATCHED
     advice: str | None = None
     untold: str | None = None
     redo_of: str | None = None
@@ -117,7 +123,7 @@ class Plan(BaseModel):
             raise ValueError('state either world = "pocket" or pairs = "FILE.jsonl"')
         if repeated := sorted({item for item in ids if ids.count(item) > 1}):
             raise ValueError(f"arm id {repeated[0]!r} occurs twice")
-        asked = [*(arm.compare_with for arm in self.arm if arm.compare_with != "matched")]
+        asked = [*(arm.compare_with for arm in self.arm if arm.compare_with != MATCHED)]
         asked += [item for plan in self.remedy for item in plan.of]
         if unknown := sorted(set(asked) - set(ids)):
             raise ValueError(f"there is no arm {unknown[0]!r}")
@@ -131,12 +137,25 @@ class Plan(BaseModel):
         """The arm with this id; one that the plan does not name raises ``KeyError``."""
         return {arm.id: arm for arm in self.all_arms()}[arm_id]
 
+    def base_of(self, arm: Arm) -> Arm:
+        """The arm whose failed clips ``arm`` makes again, else ``arm`` itself. Both have the same pairs."""
+        return arm if arm.redo_of is None else next(item for item in self.arm if item.id == arm.redo_of)
+
+    def pair_seed(self, pair_number: int) -> int:
+        """The seed of what is drawn of a pair: picture and wording."""
+        return self.seed * _SEED_STRIDE + pair_number
+
+    def clip_seed(self, arm: Arm, pair_number: int, index: int) -> int:
+        """The seed of the noise of a clip, the ``index``-th of its arm."""
+        seed = self.seed * _SEED_STRIDE + pair_number * _PAIR_STRIDE + index % self.base_of(arm).seeds
+        return seed + _NEXT_SEED if arm.remedy == "seed" else seed
+
     def all_arms(self) -> tuple[Arm, ...]:
         """The arms of the plan, then those that make failed clips again."""
         return (*self.arm, *self.remedy_arms())
 
     def remedy_arms(self) -> Iterator[Arm]:
-        """An arm for each remedy of each arm, with the id "arm+remedy"."""
+        """An arm for each remedy of each arm, with the id "arm+remedy": the arm without what the remedy undoes."""
         by_id = {arm.id: arm for arm in self.arm}
         for plan in self.remedy:
             for base in (by_id[item] for item in plan.of):
@@ -151,6 +170,7 @@ class Plan(BaseModel):
                             "count": plan.most,
                             "remedy": name,
                             "advice": None,
+                            **_undone(base, name),
                         }
                     )
 
@@ -162,3 +182,16 @@ _REMEDY_TITLES: dict[RemedyName, str] = {
     "guidance": "the model's own guidance scale",
     "seed": "another seed alone",
 }
+
+
+def _undone(arm: Arm, remedy: RemedyName) -> dict[str, Any]:
+    """What a remedy changes of an arm."""
+    match remedy:
+        case "match" | "shorten":
+            return {"sentence": MATCHED}
+        case "picture":
+            return {"picture": PictureChange()}
+        case "guidance":
+            return {"sampling": Sampling(step_count=arm.sampling.step_count)}
+        case "seed":
+            return {}

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from evaluation.errors import EvaluationError
 from evaluation.labels import Labels, label
-from evaluation.plan.model import Arm
+from evaluation.plan.model import MATCHED, Arm
 from evaluation.plan.reading import RunPlan, read_run_plan
 from evaluation.record import CLIPS_NAME, ClipRecord, Truth, read_records
-from evaluation.report.side_files import Attempts, Example, read_attempts, read_examples
+from evaluation.side_files import Attempts, Example, read_attempts, read_examples
 from evaluation.statistics.share import Share
 
 REMEDY_GROUP = "remedy"
-MATCHED = "matched"
 MATCH_ADVICE = "match"
 SUCCESS = "success"
 

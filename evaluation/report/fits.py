@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.record import ClipRecord
+from evaluation.outcomes import outcome_of
 from evaluation.report.evidence import Evidence
 from export.calibrate.clip_fit import fit_clip_success
 from export.calibrate.diagnosis_fit import DiagnosedOutcomes, diagnosis_figures, fit_diagnosis
-from export.calibrate.outcomes import Outcome, outcomes_of
+from export.calibrate.outcomes import outcomes_of
 from export.calibrate.success_fit import fit_success
 from export.errors import ExportError
 
@@ -35,8 +35,10 @@ def fit(evidence: Evidence) -> Fits | None:
     """Fits success and diagnosis; None with fewer clips, failures or pairs than the fits need."""
     if not evidence.judged:
         return None
-    remedies = {arm.id: arm.right_remedy for arm in evidence.arms}
-    outcomes = outcomes_of([_outcome(clip, evidence, remedies[clip.arm]) for clip in evidence.judged])
+    arms, source = {arm.id: arm for arm in evidence.arms}, evidence.labels.source
+    outcomes = outcomes_of(
+        [outcome_of(clip, arms[clip.arm], success=evidence.is_success(clip), source=source) for clip in evidence.judged]
+    )
     try:
         _, pair = fit_success(outcomes)
         fitted = fit_clip_success(outcomes)
@@ -49,18 +51,3 @@ def fit(evidence: Evidence) -> Fits | None:
     spec = fit_diagnosis(given)
     diagnosis = None if spec is None else diagnosis_figures(given, spec)
     return Fits(pair.chances.tolist(), clip.chances.tolist(), pair.base_rates.tolist(), pair.folds.tolist(), diagnosis)
-
-
-def _outcome(clip: ClipRecord, evidence: Evidence, right_remedy: str | None) -> Outcome:
-    return Outcome.model_validate(
-        {
-            "score": clip.score,
-            "success": evidence.is_success(clip),
-            "factors": {**clip.pair_factors, **clip.clip_factors},
-            "group": clip.pair,
-            "arm": clip.arm,
-            "is_matched": right_remedy is None,
-            "right_remedy": right_remedy,
-            "remedies": clip.remedies,
-        }
-    )

@@ -67,13 +67,12 @@ def controls(evidence: Evidence) -> list[tuple[Arm, int, Share]]:
 
 
 def _effect(evidence: Evidence, arm: Arm) -> RemedyEffect:
-    assert arm.redo_of is not None
     assert arm.remedy is not None
-    base = next(item for item in evidence.plan.arms if item.id == arm.redo_of)
+    base = evidence.plan.plan.base_of(arm)
     treated, control = evidence.of(arm.id), evidence.of(f"{base.id}+{CONTROL}")
     known = evidence.labels.successes
-    by_key = {clip.redo_of: known[clip.key] for clip in control if clip.key in known}
-    both = [(known[clip.key], by_key[clip.redo_of]) for clip in treated if clip.key in known and clip.redo_of in by_key]
+    by_index = {clip.index: known[clip.key] for clip in control if clip.key in known}
+    both = [(known[clip.key], by_index[clip.index]) for clip in treated if clip.key in known and clip.index in by_index]
     only_remedy, only_control = both.count((True, False)), both.count((False, True))
     failures = sum(map(evidence.is_failure, evidence.of(base.id)))
     p = mcnemar_p(only_remedy, only_control)

@@ -25,7 +25,7 @@ def keep_clip(clip: MadeClip, folder: Path, key: tuple[str, int]) -> None:
     path = clip_path(folder, key)
     path.parent.mkdir(parents=True, exist_ok=True)
     first, *others = [Pillow.fromarray(frame) for frame in clip.frames]
-    milliseconds = round(1000 / clip.settings.frame_rate)
+    milliseconds = round(1000 / clip.figures.settings.frame_rate)
     with replacing(path) as partial:
         first.save(
             partial,

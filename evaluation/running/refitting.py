@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from engine.analysis.diagnosis.measured_evidence import measured_reasons, ranked
 from engine.analysis.diagnosis.symptoms import symptom_kinds
-from engine.api.match_report import SuccessBasis, SuccessEstimate
 from engine.bundle.diagnosis_spec import DiagnosisSpec
 from engine.bundle.scorer_spec import ScorerSpec
-from engine.matching.success import clip_success, pair_success
+from engine.matching.success import IDEAL, clip_success, pair_success
 from evaluation.errors import EvaluationError
-from evaluation.outcomes import prior_chance
 from evaluation.record import ClipRecord
 
 
@@ -17,14 +15,16 @@ def refitted(record: ClipRecord, spec: ScorerSpec) -> ClipRecord:
     """The record as the fitted bundle would have told it. Raises ``EvaluationError`` for a bundle without fits."""
     if spec.success is None or spec.clip_success is None:
         raise EvaluationError("the bundle has no fits: run `python -m export.calibrate BUNDLE --outcomes FILE` first")
-    prior = SuccessEstimate(prior_chance(record), SuccessBasis.ARTICLE_PRIOR)
-    pair = pair_success(prior, record.pair_factors, spec.success)
+    missing = sorted(set(IDEAL) - {*record.pair_factors, *record.clip_factors})
+    if missing:
+        raise EvaluationError(f"the clips lack the figure {missing[0]!r}, which is newer; judge them with --frames")
+    pair = pair_success(record.pair_factors, spec.success)
     clip = clip_success(pair, record.clip_factors, spec.clip_success)
     kinds = tuple(
         symptom_kinds(
             {**record.clip_factors, "score": record.score / 100.0},
             spec.diagnosis or DiagnosisSpec(),
-            has_action=record.pair_factors["action"] > 0.0,
+            asks_for_motion=record.pair_factors["asked_motion"] > 0.0,
             chance=clip.probability,
         )
     )

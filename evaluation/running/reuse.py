@@ -7,12 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from evaluation.case import Case, CaseSource
-from evaluation.plan.model import Plan
+from evaluation.plan.model import MATCHED, Plan
 from evaluation.record import ClipRecord
 from evaluation.running.kept_clips import clip_path
 from evaluation.running.tasks import Task
-
-_MATCHED = "matched"
 
 
 class MatchedClips:
@@ -24,18 +22,17 @@ class MatchedClips:
         arms = {arm.id: arm for arm in plan.arm}
         self._source, self._clips_folder = source, clips_folder
         self._by_case: dict[Case, ClipRecord] = {
-            source.case_of(arms[_MATCHED], record.index): record for record in records if record.arm == _MATCHED
+            source.case_of(arms[MATCHED], record.index): record for record in records if record.arm == MATCHED
         }
 
     def find(self, task: Task) -> ClipRecord | None:
         """The clip of a task that makes a failed clip again, if it was made already."""
         made = self._by_case.get(self._source.case_of(task.arm, task.index))
-        if made is None or task.arm.redo_of is None:
+        if made is None:
             return None
         if self._clips_folder is not None:
             self._link(made.key, task.key)
-        redo = {"redo_of": (task.arm.redo_of, task.index), "remedy": task.arm.remedy}
-        return made.model_copy(update={"arm": task.arm.id, "index": task.index, **redo})
+        return made.model_copy(update={"arm": task.arm.id, "index": task.index})
 
     def _link(self, made: tuple[str, int], task: tuple[str, int]) -> None:
         assert self._clips_folder is not None

@@ -42,7 +42,7 @@ def run(
     with open_clips(folder) as clips, worker_pool(settings, process_count) as pool:
         source = source_of(plan, settings.plan_folder)
         first = first_tasks(plan, source)
-        work = _Work(pool, clips, Estimate(plan, len(first), process_count), process_count, say)
+        work = _Work(pool, clips, Estimate(run_plan, len(first), process_count), process_count, say)
         todo = list(open_tasks(first, clips.kept))
         if todo and not clips.kept:
             clips.append(pool.submit(do, todo.pop(0)).result())

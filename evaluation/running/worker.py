@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.errors import BundleInvalid
@@ -60,9 +60,8 @@ class Worker:
         arm = self._settings.plan.arm_of(record.arm)
         case = self._source.case_of(arm, record.index)
         clip = self._maker.judge(case, read_clip(self._settings.clips_folder, record.key))
-        clip = replace(clip, seconds=record.seconds)
         truth = self._source.truth_of(arm, record.index, clip) if with_truth else record.truth
-        return record_of(arm, record.index, case, clip, truth)
+        return record_of(arm, record.index, case, clip, truth).model_copy(update={"seconds": record.seconds})
 
     def close(self) -> None:
         """Frees the engine or the connection."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from evaluation.plan.model import MATCHED
 from evaluation.starter.lists import Kind, Scene, StarterPicture, Words
-
-MATCHED = "matched"
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,11 @@ def _english(parts: _Parts) -> dict[str, str]:
     actions = kind.actions
     stages = ", then ".join(actions[:-1])
 
-    def one(subject: str = parts.subject, place: str = scene.place, action: str = actions[0]) -> str:
+    def one(subject: str, place: str, action: str) -> str:
         return f"{subject} {place} {action}, {scene.change}."
 
     return {
-        MATCHED: one(),
-        "wrong_subject": one(subject=kind.wrong),
-        "wrong_colour": one(subject=parts.recoloured),
-        "wrong_scene": one(place=scene.wrong),
-        "implausible_action": one(action=kind.implausible),
+        **_with_one_change(parts, one),
         "vague": f"the {kind.noun} {scene.place} moves.",
         "no_subject": f"{kind.pronoun} {actions[0]}, {scene.change}.",
         "abstract": f"a dynamic {kind.noun} {scene.place} {actions[0]}, stunning and epic.",
@@ -63,21 +59,30 @@ def _chinese(parts: _Parts) -> dict[str, str]:
     actions = kind.actions
     stages = "，然后".join(actions[:-1])
 
-    def one(subject: str = parts.subject, place: str = scene.place, action: str = actions[0]) -> str:
+    def one(subject: str, place: str, action: str) -> str:
         return f"{subject}{place}{action}，{scene.change}。"
 
     return {
-        MATCHED: one(),
-        "wrong_subject": one(subject=kind.wrong),
-        "wrong_colour": one(subject=parts.recoloured),
-        "wrong_scene": one(place=scene.wrong),
-        "implausible_action": one(action=kind.implausible),
+        **_with_one_change(parts, one),
         "vague": f"{kind.noun}{scene.place}动起来。",
         "no_subject": f"{kind.pronoun}{actions[0]}，{scene.change}。",
         "abstract": f"充满活力的{kind.noun}{scene.place}{actions[0]}，画面极具张力。",
         "actions_unordered": f"{parts.subject}{scene.place}{actions[0]}，{actions[1]}，{actions[2]}。",
         "actions_ordered": f"{parts.subject}{scene.place}先{actions[0]}，然后{actions[1]}，最后{actions[2]}。",
         "too_many_actions": f"{parts.subject}{scene.place}{stages}，最后{actions[-1]}。",
+    }
+
+
+def _with_one_change(parts: _Parts, one: Callable[[str, str, str], str]) -> dict[str, str]:
+    """The matching sentence, and those that differ from it in one part. ``one`` joins subject, place and action."""
+    kind, scene = parts.kind, parts.scene
+    action = kind.actions[0]
+    return {
+        MATCHED: one(parts.subject, scene.place, action),
+        "wrong_subject": one(kind.wrong, scene.place, action),
+        "wrong_colour": one(parts.recoloured, scene.place, action),
+        "wrong_scene": one(parts.subject, scene.wrong, action),
+        "implausible_action": one(parts.subject, scene.place, kind.implausible),
     }
 
 

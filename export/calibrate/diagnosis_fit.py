@@ -62,7 +62,9 @@ def symptoms_of(given: DiagnosedOutcomes, spec: DiagnosisSpec) -> Kinds:
     """The symptoms of each clip, with its judged success held out."""
     return [
         frozenset(
-            symptom_kinds(row.figures, spec, has_action=row.figures.get("action", 1.0) > 0.0, chance=float(chance))
+            symptom_kinds(
+                row.figures, spec, asks_for_motion=row.figures.get("asked_motion", 1.0) > 0.0, chance=float(chance)
+            )
         )
         for row, chance in zip(given.outcomes.rows, given.clip.chances, strict=True)
     ]

@@ -2,7 +2,7 @@
 
 ``python -m evaluation run`` writes them. Fields: ``success``; ``factors``, figures of pair and clip by name; ``group``,
 what must not be on both sides of a held-out split (picture and sentence); ``arm``, the condition; ``is_matched``, true
-for pairs without a fault; ``score``, 0..100; ``prior_chance``; ``label_source``; ``right_remedy``; ``remedies``. A line
+for pairs without a fault; ``score``, 0..100; ``label_source``; ``right_remedy``; ``remedies``. A line
 of ``score`` and ``success`` alone is an outcome with one figure.
 """
 
@@ -37,7 +37,6 @@ class Outcome(BaseModel):
     group: str | None = None
     arm: str = ""
     is_matched: bool = False
-    prior_chance: Annotated[float, Field(ge=0, le=1)] | None = None
     label_source: LabelSource | None = None
     right_remedy: RemedyKind | None = None
     remedies: tuple[Literal["match", "shorten", "picture", "guidance"], ...] = ()

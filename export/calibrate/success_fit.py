@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.api.prompt_report import Severity
 from engine.bundle.scorer_spec import ScorerSpec, SuccessSpec
-from engine.matching.score import LOGIT_LOSS, logistic
+from engine.matching.success import prior_chance
 from engine.matching.success_factors import FAULTLESS
 from export.calibrate.held_out import HeldOutFit, fit_held_out
-from export.calibrate.outcomes import Outcome, Outcomes, check_amount
+from export.calibrate.outcomes import Outcomes, check_amount
 from export.calibrate.probability_figures import probability_figures
 from export.calibrate.statistics import Values
 from export.calibrate.verdicts import arm_verdicts
@@ -59,12 +58,4 @@ def success_figures(outcomes: Outcomes, fit: HeldOutFit, spec: ScorerSpec) -> di
 
 def prior_chances(outcomes: Outcomes) -> Values:
     """What the published prior gives for each outcome."""
-    return np.array([_prior(row) for row in outcomes.rows], np.float64)
-
-
-def _prior(row: Outcome) -> float:
-    if row.prior_chance is not None:
-        return row.prior_chance
-    loss = LOGIT_LOSS[Severity.ERROR] * row.figures.get("wording_errors", 0.0)
-    loss += LOGIT_LOSS[Severity.WARNING] * row.figures.get("wording_warnings", 0.0)
-    return logistic(row.score / 100.0, 3.876, -0.156 - loss)
+    return np.array([prior_chance(row.figures) for row in outcomes.rows], np.float64)

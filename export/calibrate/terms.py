@@ -15,7 +15,7 @@ from export.calibrate.statistics import Signs, Values
 # Whether these help or harm depends on the model and on what is asked for: motion is wanted or not, and some models
 # keep their subject better at a lower guidance scale.
 FREE_FIGURES = frozenset(
-    {"guidance_below", "dynamic_degree", "motion_speed", "mean_change", "edge_gain", "saturation_gain"}
+    {"asked_motion", "guidance_below", "dynamic_degree", "motion_speed", "mean_change", "edge_gain", "saturation_gain"}
 )
 _KNOTS = (1.0 / 3.0, 2.0 / 3.0)  # quantiles of the values above 0
 

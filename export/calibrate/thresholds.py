@@ -30,8 +30,8 @@ def fit_symptom_thresholds(figures: dict[str, Values], successes: Labels, matche
     def fitted(values: Values, at: float) -> float:
         return _threshold(values, successes, matched, at)
 
-    has_action = figures["action"] > 0.0 if "action" in figures else np.ones(len(successes), bool)
-    still_below = -fitted(np.where(has_action, -figures["dynamic_degree"], never), -default.still_below)
+    asks = figures["asked_motion"] > 0.0 if "asked_motion" in figures else np.ones(len(successes), bool)
+    still_below = -fitted(np.where(asks, -figures["dynamic_degree"], never), -default.still_below)
     flicker = np.where(figures["dynamic_degree"] < still_below, figures["mean_change"], never)
     noise = fitted(figures["first_frame_noise"], (CLEAN_PSNR_DB - default.first_frame_below_db) / 10.0)
     score = figures.get("score", np.ones(len(successes)))

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import pytest
 
 from evaluation.errors import EvaluationError
 from evaluation.labels import label
-from evaluation.outcomes import prior_chance, write_outcomes
+from evaluation.outcomes import write_outcomes
 from evaluation.plan.model import Plan
 from evaluation.plan.reading import RunPlan
-from evaluation.record import CLIPS_NAME, read_records
-from tests.evaluation.records import record, truth
+from evaluation.record import CLIPS_NAME, ClipRecord, Truth, read_records
+from tests.evaluation.measured_run import clip
+
+
+def truth(*, success: bool = True) -> Truth | None:
+    """A truth in which all is right, or the subject is lost."""
+    return clip("matched", 0, subject=success).truth
+
+
+def record(arm: str = "matched", index: int = 0, told: Truth | None = None, **figures: float) -> ClipRecord:
+    """A clip of an arm; ``figures`` replace those of a faultless pair and clip."""
+    return clip(arm, index, truth=told, factors=figures)
+
 
 _PLAN = RunPlan(
     plan=Plan.model_validate({
@@ -50,7 +60,7 @@ def test_thresholds_are_the_worst_twentieth_of_the_matched_clips(tmp_path: Path)
 
 @pytest.mark.parametrize(("action", "success"), [(1.0, False), (0.0, True)], ids=["asked", "not asked"])
 def test_a_clip_must_move_if_an_action_is_asked_for(tmp_path: Path, action: float, success: bool) -> None:
-    still = record("a", 0, action=action, dynamic_degree=0.2)
+    still = record("a", 0, asked_motion=action, dynamic_degree=0.2)
     assert label([*_PILOT, still], tmp_path).successes["a", 0] is success
 
 
@@ -87,16 +97,8 @@ def test_wrong_ratings_are_refused_by_line(tmp_path: Path, text: str, message: s
         label(_PILOT, tmp_path)
 
 
-def test_the_prior_loses_log_odds_for_findings() -> None:
-    faulty = record(score=0.2, wording_errors=1.0, wording_warnings=2.0)
-    assert prior_chance(record(score=0.8)) == pytest.approx(0.95, abs=0.001)
-    assert prior_chance(faulty) == pytest.approx(1 / (1 + math.exp(0.156 - 3.876 * 0.2 + 1.5 + 1.0)))
-
-
 def test_outcomes_stand_in_the_order_of_the_plan_without_clips_that_were_made_again(tmp_path: Path) -> None:
-    again = record("guidance_8+guidance", 1, truth()).model_copy(
-        update={"redo_of": ("guidance_8", 1), "remedy": "guidance"}
-    )
+    again = record("guidance_8+guidance", 1, truth())
     records = [record("guidance_8", 1, truth(success=False)), again, record("matched", 0, truth(), subject_drift=0.25)]
     lines = write_outcomes(tmp_path, _PLAN, records).read_text(encoding="utf-8").splitlines()
     first, second = map(json.loads, lines)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.errors import EvaluationError
-from evaluation.plan.model import Plan
+from evaluation.plan.model import PictureChange, Plan, Sampling
 from evaluation.plan.reading import RunPlan, keep_run_plan, read_plan, read_run_plan
 
 _SHIPPED = Path("evaluation/plans/pocket.toml")
@@ -39,12 +39,14 @@ def test_every_faulty_arm_of_the_shipped_plan_is_made_again_with_its_remedy_and_
             assert {f"{arm.id}+{arm.right_remedy}", f"{arm.id}+match"} & again, arm.id
 
 
-def test_an_arm_that_makes_clips_again_keeps_the_settings_of_its_base() -> None:
+def test_an_arm_that_makes_clips_again_lacks_what_its_remedy_undoes() -> None:
     plan = read_plan(_SHIPPED)
-    arm = plan.arm_of("guidance_8+guidance")
-    base = plan.arm_of("guidance_8")
+    base, arm, other = (plan.arm_of(name) for name in ("guidance_8", "guidance_8+guidance", "guidance_8+seed"))
     assert (arm.redo_of, arm.remedy, arm.group) == ("guidance_8", "guidance", "remedy")
-    assert arm.sampling == base.sampling
+    assert (arm.sampling, other.sampling) == (Sampling(), base.sampling)
+    assert plan.arm_of("size_10+picture").picture == PictureChange()
+    assert plan.arm_of("vague+match").sentence == "matched"
+    assert [plan.base_of(item) for item in (arm, base)] == [base, base]
 
 
 @pytest.mark.parametrize(

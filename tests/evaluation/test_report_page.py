@@ -10,7 +10,7 @@ import pytest
 from evaluation.plan.model import Arm, PictureChange, RemedyPlan
 from evaluation.record import CLIPS_NAME, ClipRecord
 from evaluation.report import write_report
-from evaluation.report.side_files import ATTEMPTS_NAME, EXAMPLES_NAME
+from evaluation.side_files import ATTEMPTS_NAME, EXAMPLES_NAME
 from tests.evaluation.measured_run import MATCHED, clip, clips, rows_of, write_json, write_run
 
 _ARMS = (
@@ -49,10 +49,9 @@ def _records() -> Iterator[ClipRecord]:
     yield from clips("guidance_12", 0, _COUNT, guidance=12.0, symptoms=("subject_drift",), remedies=("guidance",))
     yield from clips("steps_4", 40, _COUNT, steps=4)
     for index in range(10, _COUNT):  # of 30 failed clips the remedy mends 24, a new seed 3 of these
-        again = ("implausible", index)
-        yield clip("implausible+match", index, subject=index < 34, remedy="match", redo_of=again)
-        yield clip("implausible+seed", index, subject=index < 13, remedy="seed", redo_of=again)
-    yield clip("size_10+seed", 0, subject=False, remedy="seed", redo_of=("size_10", 0))
+        yield clip("implausible+match", index, subject=index < 34)
+        yield clip("implausible+seed", index, subject=index < 13)
+    yield clip("size_10+seed", 0, subject=False)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     examples = [{"sentence": text, "picture": "cat", "score": score, "chance": 0.5} for text, score in sentences]
     write_json(folder / EXAMPLES_NAME, examples)
     counts = [(1, 60, 0.6), (2, 75, 0.80)]
-    same = {"guidance": 8, "count": 100, "accept_from": 0.5, "predicted_if_independent": 0.9, "clips": 120}
+    same = {
+        "arm": "guidance_8",
+        "broken_rules": 0,
+        "guidance": 8,
+        "count": 100,
+        "accept_from": 0.5,
+        "predicted_if_independent": 0.9,
+        "clips": 120,
+    }
     attempts = [{"attempts": n, "success": k, "predicted": p, **same} for n, k, p in counts]
     write_json(folder / ATTEMPTS_NAME, attempts)
     return folder

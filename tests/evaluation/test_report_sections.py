@@ -18,16 +18,16 @@ from evaluation.report.fits import Fits, fit
 from evaluation.report.remedy_effect import remedy_effects
 from evaluation.report.sections.advice import Verdict, advice_section, verdict_of
 from evaluation.report.sections.arms import arms_section
-from evaluation.report.sections.chance import chance_section, judgement_of
+from evaluation.report.sections.chance import chance_section
 from evaluation.report.sections.claim import claim_section, claim_sentence
 from evaluation.report.sections.curves import guidance_section, steps_section
 from evaluation.report.sections.diagnosis import diagnosis_section
 from evaluation.report.sections.metrics import metrics_section
 from evaluation.report.sections.pictures import pictures_section
 from evaluation.report.sections.remedies import remedies_section
-from evaluation.report.side_files import ATTEMPTS_NAME, EXAMPLES_NAME
+from evaluation.side_files import ATTEMPTS_NAME, EXAMPLES_NAME
 from evaluation.statistics.difference import Difference
-from evaluation.statistics.share import NOTHING, Share
+from evaluation.statistics.share import Share
 from tests.evaluation.measured_run import MATCHED, clip, clips, evidence_of, rows_of, write_json, write_run
 
 _WRONG = Arm(id="wrong", group="sentence", title="wrong subject", right_remedy="match", advice="match")
@@ -187,25 +187,6 @@ def test_clips_without_truth_are_judged_by_thresholds_and_their_figures_are_not_
     assert "thresholds on these same figures" in metrics_section(evidence, None).text
 
 
-@pytest.mark.parametrize(
-    ("chances", "success", "arm_count", "text"),
-    [
-        ([0.5, 0.6], Share(95, 100), 1, "55 %, too low"),
-        ([0.85, 0.87], Share(95, 100), 1, "86 %, too low"),
-        ([0.85, 0.87], Share(95, 100), 40, "86 %, in the interval"),
-        ([0.95], Share(95, 100), 1, "95 %, in the interval"),
-        ([0.99], Share(50, 100), 40, "99 %, too high"),
-        ([], Share(50, 100), 1, "–"),
-        ([0.5], NOTHING, 1, "–"),
-    ],
-    ids=["low", "below one interval", "inside one of forty", "inside", "high", "no good verdict", "no clips"],
-)
-def test_stated_chances_against_a_measured_share(
-    chances: list[float], success: Share, arm_count: int, text: str
-) -> None:
-    assert judgement_of(chances, success, arm_count) == text
-
-
 def _refusal(folder: Path) -> str:
     with pytest.raises(EvaluationError) as refused:
         Evidence.read(folder)
@@ -224,7 +205,7 @@ def test_damaged_files_are_refused_by_name(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", [MATCHED], [clip("matched", 0), clip("other", 0)])
     assert "the plan beside it has no arm 'other'" in _refusal(folder)
     (folder / CLIPS_NAME).write_text('{"arm": "matched"}\n', encoding="utf-8")
-    assert "line 1: index: Field required" in _refusal(folder)
+    assert "line 1: settings: Field required" in _refusal(folder)
     (folder / PLAN_NAME).write_text("{", encoding="utf-8")
     assert PLAN_NAME in _refusal(folder)
 

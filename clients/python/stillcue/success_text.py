@@ -22,6 +22,7 @@ FACTOR_LABELS = {
     "score": "picture and sentence match badly",
     "subject": "the picture does not show the subject of the sentence",
     "action": "the picture does not lead to the action, or the sentence names none",
+    "asked_motion": "the sentence asks for no motion",
     "environment": "the picture does not show the place of the sentence",
     "missing_nouns": "the sentence names things that the picture does not show",
     "further_actions": "more than one action",

@@ -42,6 +42,11 @@ class DiagnosisInput:
         return frozenset(item.code for item in prompt.findings) if prompt is not None else frozenset()
 
     @property
+    def asks_for_motion(self) -> bool:
+        """True if the prompt asks for a motion of its subject."""
+        return self.prompt_report is not None and self.prompt_report.asks_for_motion
+
+    @property
     def action_count(self) -> int:
         """The number of stages of action in the prompt."""
         clauses = self.report.clauses if self.report is not None else ()

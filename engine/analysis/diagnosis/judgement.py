@@ -29,7 +29,7 @@ def diagnose(metrics: ClipMetrics, given: DiagnosisInput, spec: DiagnosisSpec | 
         figures["score"] = given.report.score / 100.0
     kinds = tuple(
         symptom_kinds(
-            figures, spec or DiagnosisSpec(), has_action=given.action_count > 0, chance=given.chance_after_clip
+            figures, spec or DiagnosisSpec(), asks_for_motion=given.asks_for_motion, chance=given.chance_after_clip
         )
     )
     values = _values(figures, given)

@@ -24,7 +24,7 @@ SYMPTOM_FIGURES = frozenset(
 
 
 def symptom_kinds(
-    figures: Mapping[str, float], spec: DiagnosisSpec, *, has_action: bool, chance: float | None
+    figures: Mapping[str, float], spec: DiagnosisSpec, *, asks_for_motion: bool, chance: float | None
 ) -> Iterator[SymptomKind]:
     """The symptoms, most serious first. ``chance``: the clip's judged success, None without a fit.
 
@@ -37,7 +37,7 @@ def symptom_kinds(
         yield SymptomKind.SUBJECT_DRIFT
     if figures["first_score"] - figures["last_score"] > spec.match_loss_above:
         yield SymptomKind.MATCH_LOSS
-    if has_action and is_still:
+    if asks_for_motion and is_still:
         yield SymptomKind.FROZEN
     if figures["mean_change"] > spec.flicker_above and is_still:
         yield SymptomKind.FLICKER

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from evaluation.report.evidence import Evidence
 from evaluation.report.section import Section, missing
-from evaluation.report.side_files import ATTEMPTS_NAME, Attempts
 from evaluation.report.wording import percent, share_text, signed, table
+from evaluation.side_files import ATTEMPTS_NAME, Attempts
 from evaluation.statistics.share import Share
 
 WANTED = 0.03

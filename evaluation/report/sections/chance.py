@@ -7,7 +7,7 @@ from statistics import fmean
 
 import numpy as np
 
-from evaluation.outcomes import prior_chance
+from engine.matching.success import prior_chance
 from evaluation.plan.model import Arm
 from evaluation.report.drawing.reliability import draw_reliability
 from evaluation.report.evidence import Evidence
@@ -15,7 +15,8 @@ from evaluation.report.fits import Fits
 from evaluation.report.section import Picture, Section, missing
 from evaluation.report.wording import NO_FIGURE, listed, percent, rate_text, share_text, table
 from evaluation.statistics.share import Share
-from export.calibrate.statistics import brier_score, expected_calibration_error, reliability, wilson_interval
+from export.calibrate.statistics import brier_score, expected_calibration_error, reliability
+from export.calibrate.verdicts import ArmVerdict, arm_verdicts
 
 _GOOD = "good"
 TOO_LOW, TOO_HIGH = "too low", "too high"
@@ -28,7 +29,7 @@ def chance_section(evidence: Evidence, fits: Fits | None) -> Section:
     if not clips:
         return missing(name, "no clip is labelled.")
     labels = np.array([evidence.is_success(clip) for clip in clips])
-    columns: dict[str, Sequence[float]] = {"the article's prior": [prior_chance(clip) for clip in clips]}
+    columns: dict[str, Sequence[float]] = {"the article's prior": [prior_chance(clip.pair_factors) for clip in clips]}
     if fits is not None:
         columns["fitted here, held out by pair"] = fits.pair
     if any(clip.chance_basis != "article_prior" for clip in clips):
@@ -61,42 +62,50 @@ def _by_arm(evidence: Evidence, fits: Fits | None) -> str:
     held_out: Mapping[tuple[str, int], float] = (
         {} if fits is None else dict(zip((clip.key for clip in evidence.judged), fits.pair, strict=True))
     )
-    rows = [_arm_row(arm, evidence, held_out) for arm in evidence.arms]
-    low = [row[0] for row in rows if row[-1].endswith(TOO_LOW)]
+    verdicts = _verdicts(evidence)
+    rows = [_arm_row(arm, evidence, held_out, verdicts.get(arm.id)) for arm in evidence.arms]
+    low = [evidence.title_of(name) for name, verdict in verdicts.items() if verdict.is_below]
     defect = f"It is {TOO_LOW} in {len(low)} arms: {listed(low)}." if low else f"It is {TOO_LOW} in no arm."
     heads = ["arm", "verdict good", "stated chance", "prior", "held-out fit", "success", "chance stated with good"]
     return (
         "Means for each arm. The last column compares the chance that was stated with the verdict *good* with the "
-        f"interval of the arm's success; one that is {TOO_LOW} is a defect. These intervals hold together for "
+        f"interval of the success of these clips; one that is {TOO_LOW} is a defect. These intervals hold together for "
         f"all arms in 95 % (Bonferroni), so they are wider than those of the column before. {defect}\n\n"
         f"{table(heads, rows)}"
     )
 
 
-def _arm_row(arm: Arm, evidence: Evidence, held_out: Mapping[tuple[str, int], float]) -> list[str]:
+def _verdicts(evidence: Evidence) -> Mapping[str, ArmVerdict]:
+    """Stated chance and measured success of the clips with the verdict good, by arm."""
+    clips = evidence.judged
+    verdicts = arm_verdicts(
+        [clip.arm for clip in clips],
+        np.array([clip.verdict == _GOOD for clip in clips]),
+        np.array([clip.chance for clip in clips]),
+        np.array([evidence.is_success(clip) for clip in clips]),
+    )
+    return {verdict.arm: verdict for verdict in verdicts}
+
+
+def _arm_row(
+    arm: Arm, evidence: Evidence, held_out: Mapping[tuple[str, int], float], verdict: ArmVerdict | None
+) -> list[str]:
     clips = evidence.of(arm.id)
     fitted = [held_out[clip.key] for clip in clips if clip.key in held_out]
-    good = [clip.chance for clip in clips if clip.verdict == _GOOD]
     return [
         arm.title,
         rate_text(Share.of(clip.verdict == _GOOD for clip in clips)),
         percent(fmean(clip.chance for clip in clips)),
-        percent(fmean(prior_chance(clip) for clip in clips)),
+        percent(fmean(prior_chance(clip.pair_factors) for clip in clips)),
         percent(fmean(fitted)) if fitted else NO_FIGURE,
         share_text(evidence.success(arm.id)),
-        judgement_of(good, evidence.success(arm.id), len(evidence.arms)),
+        NO_FIGURE if verdict is None else _judgement_of(verdict),
     ]
 
 
-def judgement_of(chances: Sequence[float], success: Share, arm_count: int) -> str:
-    """Where the mean of chances lies against the interval of a measured share, one of ``arm_count`` intervals."""
-    if not chances or not success.count:
-        return NO_FIGURE
-    mean = fmean(chances)
-    low, high = wilson_interval(success.hit_count, success.count, arm_count)
-    if mean < low:
-        return f"{percent(mean)}, {TOO_LOW}"
-    return f"{percent(mean)}, {TOO_HIGH if mean > high else 'in the interval'}"
+def _judgement_of(verdict: ArmVerdict) -> str:
+    place = TOO_LOW if verdict.is_below else TOO_HIGH if verdict.is_above else "in the interval"
+    return f"{percent(verdict.mean_chance)}, {place}"
 
 
 def _error(value: float) -> str:

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 from evaluation.report.evidence import Evidence
 from evaluation.report.section import Section, missing
-from evaluation.report.side_files import EXAMPLES_NAME, Example
 from evaluation.report.wording import percent, table
+from evaluation.side_files import EXAMPLES_NAME, Example
 
 
 def examples_section(evidence: Evidence) -> Section:

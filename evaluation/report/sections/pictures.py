@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from evaluation.plan.model import Arm
+from evaluation.plan.model import MATCHED, Arm
 from evaluation.report.comparison import Comparison
 from evaluation.report.drawing.curve import draw_shares
-from evaluation.report.evidence import MATCHED, Evidence
+from evaluation.report.evidence import Evidence
 from evaluation.report.section import Picture, Section, missing
 from evaluation.report.wording import NO_FIGURE, points_text, share_text, table
 from evaluation.statistics.share import Share

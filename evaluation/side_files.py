@@ -1,16 +1,19 @@
-"""Files beside the clips that a run may lack: the article's sentences, scored, and clips that were made again."""
+"""Files beside the clips that a run may lack: the article's sentences, scored, and what further attempts gained."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from evaluation.errors import EvaluationError
+from export.atomic_file import write_text
 
 EXAMPLES_NAME = "examples.json"
 ATTEMPTS_NAME = "attempts.json"
+_Item = TypeVar("_Item")
 
 
 class Example(BaseModel):
@@ -28,14 +31,16 @@ class Example(BaseModel):
 
 
 class Attempts(BaseModel):
-    """How many of ``count`` jobs succeeded with at most ``attempts`` attempts, and the share that was predicted.
+    """How many of ``count`` jobs of an arm succeeded with at most ``attempts`` attempts, and the predicted share.
 
     ``accept_from``: the judged success from which a clip was accepted. ``predicted_if_independent``: the prediction if
-    every pair failed at the same rate. ``clips``: clips made for all jobs together.
+    every pair failed at the same rate. ``clips``: clips made for all jobs together. ``broken_rules``: jobs in which an
+    attempt followed an accepted one, or another clip than the accepted or best one was delivered.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    arm: str
     guidance: float
     attempts: int
     success: int
@@ -44,24 +49,38 @@ class Attempts(BaseModel):
     accept_from: float
     predicted_if_independent: float
     clips: int
+    broken_rules: int
+
+
+_EXAMPLES, _ATTEMPTS = TypeAdapter(list[Example]), TypeAdapter(list[Attempts])
 
 
 def read_examples(folder: Path) -> Sequence[Example] | None:
     """Reads the examples; None without the file. Raises ``EvaluationError``."""
-    content = _content(folder / EXAMPLES_NAME)
-    try:
-        return None if content is None else TypeAdapter(list[Example]).validate_json(content)
-    except ValidationError as error:
-        raise _damaged(folder / EXAMPLES_NAME, error) from error
+    return _read(folder / EXAMPLES_NAME, _EXAMPLES)
 
 
 def read_attempts(folder: Path) -> Sequence[Attempts] | None:
     """Reads the attempts; None without the file. Raises ``EvaluationError``."""
-    content = _content(folder / ATTEMPTS_NAME)
+    return _read(folder / ATTEMPTS_NAME, _ATTEMPTS)
+
+
+def write_examples(folder: Path, examples: list[Example]) -> None:
+    """Writes the examples in the order in which the report shows them."""
+    write_text(folder / EXAMPLES_NAME, _EXAMPLES.dump_json(examples, indent=1).decode() + "\n")
+
+
+def write_attempts(folder: Path, attempts: list[Attempts]) -> None:
+    """Writes the attempts."""
+    write_text(folder / ATTEMPTS_NAME, _ATTEMPTS.dump_json(attempts, indent=1).decode() + "\n")
+
+
+def _read(path: Path, adapter: TypeAdapter[list[_Item]]) -> list[_Item] | None:
+    content = _content(path)
     try:
-        return None if content is None else TypeAdapter(list[Attempts]).validate_json(content)
+        return None if content is None else adapter.validate_json(content)
     except ValidationError as error:
-        raise _damaged(folder / ATTEMPTS_NAME, error) from error
+        raise _damaged(path, error) from error
 
 
 def _content(path: Path) -> bytes | None:
