@@ -167,7 +167,7 @@ def test_a_curve_changes_chance_and_log_odds() -> None:
     estimate = pair_success(figures, spec)
     assert estimate.probability == pytest.approx(_sigmoid(-1.0))
     assert log_odds_of(figures, spec)["action"] == pytest.approx(-1.0 - 6.0)
-    assert pair_success(estimate, FAULTLESS, spec).probability == pytest.approx(_sigmoid(6.0))
+    assert pair_success(FAULTLESS, spec).probability == pytest.approx(_sigmoid(6.0))
 
 
 def test_the_remedy_of_the_figure_that_costs_most_comes_first() -> None:
