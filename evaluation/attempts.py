@@ -1,4 +1,4 @@
-"""What further attempts gain: jobs with attempts through a server, against what clips of single attempts predict.
+"""Measures the gain of further attempts: jobs through a server, against a prediction from clips of single attempts.
 
 The pairs and seeds are those of an arm of a run with several seeds, so that attempt k of a job has the seed of the k-th
 clip of its pair. Every attempt is judged by the truth.
@@ -144,7 +144,7 @@ def chosen(attempts: Sequence[Tried], accept_from: float) -> int:
 
 
 def policy(attempts: Sequence[Tried], accept_from: float) -> bool:
-    """Whether the delivered attempt is good."""
+    """True if the delivered attempt is good."""
     return attempts[chosen(attempts, accept_from)].success
 
 

@@ -64,7 +64,7 @@ class ClipMaker(Protocol):
 
 
 def record_of(arm: Arm, index: int, case: Case, clip: MadeClip, truth: Truth | None) -> ClipRecord:
-    """What is kept of a clip."""
+    """The record of a clip."""
     return ClipRecord(
         arm=arm.id,
         index=index,

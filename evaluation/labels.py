@@ -28,7 +28,7 @@ _DYNAMIC_FROM = 0.25
 
 @dataclass(frozen=True)
 class Labels:
-    """Which clips are good, by arm and index, and what decided that. Clips that nobody rated are missing."""
+    """Success of clips by arm and index, and the source of these labels. Clips that nobody rated are missing."""
 
     source: LabelSource
     successes: Mapping[Key, bool]

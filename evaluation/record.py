@@ -1,4 +1,4 @@
-"""What is kept of one clip, and the file that holds one JSON object for each clip.
+"""The record of one clip, and the file that holds one JSON object for each clip.
 
 ``seconds`` is the only figure that may differ between two runs of the same plan.
 """
@@ -62,7 +62,7 @@ class ClipSettings(BaseModel):
 
 
 class ClipFigures(BaseModel):
-    """What the service says of a pair and of its clip. Figures are rounded to six digits, more than any is known to.
+    """Figures that the service reports on a pair and on its clip, rounded to six digits.
 
     ``score``, ``verdict``, ``chance`` and ``pair_factors`` were known before the clip; ``clip_factors``,
     ``clip_chance``, ``symptoms`` and ``remedies`` after it. ``seconds``: what the clip took.

@@ -31,7 +31,7 @@ class Example(BaseModel):
 
 
 class Attempts(BaseModel):
-    """How many of ``count`` jobs of an arm succeeded with at most ``attempts`` attempts, and the predicted share.
+    """Success of ``count`` jobs of an arm with at most ``attempts`` attempts, and the predicted share.
 
     ``accept_from``: the judged success from which a clip was accepted. ``predicted_if_independent``: the prediction if
     every pair failed at the same rate. ``clips``: clips made for all jobs together. ``broken_rules``: jobs in which an

@@ -91,7 +91,7 @@ def chance_rows(figures: Mapping[str, Any]) -> Rows:
 
 
 def single_figure_rows(figures: Mapping[str, Any]) -> Rows:
-    """How well each figure alone tells good clips from failed ones, best first, and all of them together."""
+    """Area under the curve of each figure alone, best first, and of all of them together."""
     clip = figures["clip_success"]
     if clip is None:
         return

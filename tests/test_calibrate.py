@@ -17,13 +17,13 @@ from engine.generate.loading import load_bundle
 from engine.runtime.ort import OrtRuntime
 from export.calibrate.__main__ import main
 from export.calibrate.judging import KINDS, LANGUAGES
+from export.calibrate.logistic import fit_signed_logistic
 from export.calibrate.pairs import read_pairs
 from export.calibrate.plot import reliability_plot
 from export.calibrate.statistics import (
     area_under_curve,
     brier_score,
     expected_calibration_error,
-    fit_logistic,
     reliability,
     sigmoid,
 )
@@ -49,16 +49,15 @@ def test_errors_of_probabilities() -> None:
 def test_the_fit_finds_what_made_the_labels() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(3.0, 5.0, 20_000)
-    slope, offset = fit_logistic(values, rng.random(20_000) < sigmoid(0.7 * values - 2.0))
-    assert [slope, offset] == pytest.approx([0.7, -2.0], abs=0.1)
+    labels = rng.random(20_000) < sigmoid(0.7 * values - 2.0)
+    model = fit_signed_logistic(values[:, None], labels, np.ones(1, np.int64), 0.0)
+    assert [model.weights[0], model.offset] == pytest.approx([0.7, -2.0], abs=0.1)
 
 
 def test_values_that_labels_separate_do_not_drive_the_slope_away() -> None:
     labels = np.arange(40) >= 20
-    slope, offset = fit_logistic(np.where(labels, 10.0, -10.0), labels)
-    assert sigmoid(np.array([10.0 * slope + offset]))[0] == pytest.approx(21 / 22, abs=1e-3)  # Platt's target
-    with pytest.raises(ValueError, match="both"):
-        fit_logistic(np.ones(3), np.ones(3, bool))
+    model = fit_signed_logistic(np.where(labels, 10.0, -10.0)[:, None], labels, np.ones(1, np.int64), 0.0)
+    assert model.chances(np.array([[10.0]]))[0] == pytest.approx(21 / 22, abs=1e-3)  # Platt's target
 
 
 def test_the_plot_has_a_curve_and_escapes_its_names() -> None:

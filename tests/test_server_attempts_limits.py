@@ -1,4 +1,4 @@
-"""What ends or refuses attempts: deadline, resume window, quota, drain; wrong fields; a bundle without a fit."""
+"""The ends and refusals of attempts: deadline, resume window, quota, drain; wrong fields; a bundle without a fit."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class Grounding:
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """How the main thing lies in the picture: the subject, or where that was not found, the likeliest other one.
+    """Place of the main thing in the picture: of the subject, or if that was not found, of the likeliest other one.
 
     ``coverage`` and ``center_offset`` as in ``Grounding``, 0 if nothing was found. ``clutter`` says how much the rest
     of the picture looks like other things than a scene; 0: not at all.

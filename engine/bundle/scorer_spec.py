@@ -90,7 +90,7 @@ LabelSource = Literal["truth", "ratings", "thresholds"]
 
 
 class FactorSpec(ManifestPart, frozen=True, kw_only=True):
-    """What one unit of a figure adds to the log odds of success: weight · figure.
+    """One term of the log odds of success: weight · figure.
 
     With ``above``, only what exceeds that counts: weight · max(figure - above, 0). Several of one figure add up, so
     that a large fault may weigh more than in proportion.
@@ -101,7 +101,7 @@ class FactorSpec(ManifestPart, frozen=True, kw_only=True):
     above: float | None = None
 
     def part(self, value: float) -> float:
-        """What a value of the figure adds."""
+        """The term for a value of the figure."""
         return self.weight * (value if self.above is None else max(value - self.above, 0.0))
 
 

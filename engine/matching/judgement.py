@@ -82,7 +82,7 @@ class Judge:
         return None
 
     def _placing(self, grounding: Grounding | None, width_px: int, height_px: int) -> Placing:
-        """Where the main thing is: the subject, or else what looks most like one of the contrast subjects."""
+        """The place of the main thing: of the subject, or else of what looks most like one of the contrast subjects."""
         language = self._question.statements[0].clause.language
         logits = self._contrasts.logits(self._image.patches, self._contrasts.of(language).subjects).max(axis=1)
         margins = logits - self._background(language)

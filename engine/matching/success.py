@@ -79,7 +79,7 @@ def _measured(figures: Mapping[str, float], fitted: SuccessSpec | ClipSuccessSpe
 
 
 def log_odds_of(figures: Mapping[str, float], spec: OddsSpec) -> dict[str, float]:
-    """What each figure adds to the log odds: those of all figures less those with this one as in ``IDEAL``."""
+    """Share of each figure in the log odds: those of all figures less those with this one as in ``IDEAL``."""
     parts = dict.fromkeys(figures, 0.0)
     for item in spec.factors:
         parts[item.name] += item.part(figures[item.name]) - item.part(IDEAL[item.name])

@@ -1,4 +1,4 @@
-"""What the service says of a clip, from the summary of the engine or from that of the client: they have equal names."""
+"""Figures of a clip from the summary of the engine or of the client, whose fields have equal names."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
 class PictureChange(BaseModel):
-    """What is changed of the pictures of an arm.
+    """Changes of the pictures of an arm.
 
     For every source: ``jpeg_quality`` 1..100 stores the picture as JPEG; ``stretched`` or ``cropped`` bring a 3:2 part
     of it to the clip's shape. For drawn pictures alone: ``size``, the subject's side as a share of the picture's;
@@ -185,7 +185,7 @@ _REMEDY_TITLES: dict[RemedyName, str] = {
 
 
 def _undone(arm: Arm, remedy: RemedyName) -> dict[str, Any]:
-    """What a remedy changes of an arm."""
+    """Fields of an arm that a remedy changes."""
     match remedy:
         case "match" | "shorten":
             return {"sentence": MATCHED}

@@ -1,4 +1,4 @@
-"""What a report is made from: the plan, the clips by arm, and the files beside them that a run may lack."""
+"""Input of a report: the plan, the clips by arm, and the files beside them that a run may lack."""
 
 from __future__ import annotations
 
@@ -96,11 +96,11 @@ class Evidence:
         return [clip for arm in self.arms for clip in self.of(arm.id) if clip.key in self.labels.successes]
 
     def is_success(self, clip: ClipRecord) -> bool:
-        """Whether the clip is good; False for one without a label."""
+        """True if the clip is good; False for one without a label."""
         return self.labels.successes.get(clip.key, False)
 
     def is_failure(self, clip: ClipRecord) -> bool:
-        """Whether the clip is not good; False for one without a label."""
+        """True if the clip is not good; False for one without a label."""
         return not self.labels.successes.get(clip.key, True)
 
     def share(self, clips: Iterable[ClipRecord], row: str = SUCCESS) -> Share:

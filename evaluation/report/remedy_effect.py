@@ -1,4 +1,4 @@
-"""What each remedy mends of an arm's failed clips, beside what a new seed alone mends."""
+"""Share of an arm's failed clips that each remedy mends, beside the share that a new seed alone mends."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _THREADS_OF_A_PROCESS = 1  # the last digits of a figure may depend on the numbe
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What a process needs. ``clips_folder`` None: the frames are not kept."""
+    """Settings of a process. ``clips_folder`` None: the frames are not kept."""
 
     plan: Plan
     plan_folder: Path
@@ -69,7 +69,7 @@ class Worker:
 
 
 def source_of(plan: Plan, plan_folder: Path) -> CaseSource:
-    """What makes the cases of a plan. Raises ``EvaluationError`` for pairs that cannot be used."""
+    """The source of the cases of a plan. Raises ``EvaluationError`` for pairs that cannot be used."""
     return PocketSource(plan) if plan.world == "pocket" else PairFileSource(plan, plan_folder)
 
 

@@ -19,7 +19,7 @@ _SUPERSAMPLING = 2
 
 @dataclass(frozen=True)
 class _Pose:
-    """How a kind of subject stands in the picture: painter, height of its centre, size, and where its shadow lies."""
+    """Placing of a kind of subject in the picture: painter, height of its centre, size, and where its shadow lies."""
 
     painter: str
     centre_y: float = 0.56

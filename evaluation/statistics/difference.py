@@ -1,4 +1,4 @@
-"""How much two shares differ: the difference with its interval, and Cohen's h.
+"""Difference of two shares with its interval, and Cohen's h.
 
 Sources: R. Newcombe, "Interval estimation for the difference between independent proportions: comparison of eleven
 methods", Statistics in Medicine 17 (1998), method 10; J. Cohen, "Statistical power analysis for the behavioral

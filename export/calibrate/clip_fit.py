@@ -71,7 +71,7 @@ def clip_figures(outcomes: Outcomes, spec: ClipSuccessSpec, fit: HeldOutFit) -> 
 
 
 def _accepted_held_out(fit: HeldOutFit, labels: Labels) -> Labels:
-    """Which clips are accepted, each by a threshold that was chosen without the groups of its fold."""
+    """Acceptance of each clip by a threshold that was chosen without the groups of its fold."""
     accepted = np.zeros(len(labels), bool)
     for fold in range(len(fit.fold_odds)):
         seen = fit.folds != fold

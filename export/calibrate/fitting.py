@@ -11,18 +11,19 @@ import numpy as np
 from engine.api.prompt_report import ClauseKind
 from engine.bundle.scorer_spec import CalibrationSpec, ClauseCalibrationSpec, ScorerSpec
 from export.calibrate.judging import KINDS, LANGUAGES, Judged, PairScorer, labelled
+from export.calibrate.logistic import fit_signed_logistic
 from export.calibrate.pairs import MISMATCHES, PairFile
 from export.calibrate.placing import fit_grounding, placing_of
 from export.calibrate.statistics import (
     area_under_curve,
     brier_score,
     expected_calibration_error,
-    fit_logistic,
     reliability,
 )
 from export.errors import ExportError
 
 Figures = dict[str, Any]
+_RISING = np.ones(1, np.int64)  # a higher margin never makes a clause less likely
 _FEWEST = 10  # positive and negative labels each, below which nothing is fitted
 
 
@@ -65,13 +66,13 @@ def _fitted(judged: Sequence[Judged], kind: ClauseKind, language: str) -> Clause
     margins, _, labels = labelled(judged, kind, language)
     if min(labels.sum(), (~labels).sum()) < _FEWEST:
         return None
-    slope, offset = fit_logistic(margins, labels)
+    model = fit_signed_logistic(margins[:, None], labels, _RISING, penalty=0.0)
     return ClauseCalibrationSpec.from_dict(
         {
             "kind": kind.value,
             "language": language,
-            "slope": max(slope, 1e-6),
-            "offset": offset,
+            "slope": max(float(model.weights[0]), 1e-6),
+            "offset": model.offset,
             "pair_count": len(labels),
         }
     )

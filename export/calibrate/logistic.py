@@ -1,8 +1,7 @@
 """Logistic regression with an L2 penalty and signs that the weights must have, by SciPy's truncated Newton method.
 
-With the penalty the problem is strictly convex, so that there is one optimum. Neither the method nor the products use a
-BLAS: its threads sum in another order on another machine, and on a busy one they wait for each other, which made
-L-BFGS-B ten times as slow.
+The problem is convex, and strictly so with a penalty. Neither the method nor the products use a BLAS: its threads sum
+in another order on another machine, and on a busy one they wait for each other, which made L-BFGS-B ten times as slow.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Outcomes:
 
     @property
     def successes(self) -> Labels:
-        """Which clips were good."""
+        """True for good clips, [lines]."""
         return np.array([item.success for item in self.rows], bool)
 
     @property
@@ -66,7 +66,7 @@ class Outcomes:
 
     @property
     def label_source(self) -> LabelSource | None:
-        """What told good clips from bad ones, None unless all lines say the same."""
+        """The source of the labels, None unless all lines name the same."""
         sources = {item.label_source for item in self.rows}
         return sources.pop() if len(sources) == 1 else None
 

@@ -1,6 +1,6 @@
 """Fits and measures of probabilities and shares, in numpy.
 
-Sources: J. Platt, "Probabilistic outputs for support vector machines" (1999), for the fit and its smoothed targets;
+Sources: J. Platt, "Probabilistic outputs for support vector machines" (1999), for the smoothed targets;
 M. Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning" (2015), for the calibration error.
 """
 
@@ -17,9 +17,7 @@ Values = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 Signs = NDArray[np.int64]  # -1, 0 or 1
 BIN_COUNT = 10
-_ITERATIONS = 100
 _LARGEST_EXPONENT = 60.0
-_NORMAL_QUANTILE = 1.96
 
 
 @dataclass(frozen=True)
@@ -37,43 +35,11 @@ def sigmoid(values: Values) -> Values:
     return result
 
 
-def fit_logistic(values: Values, labels: Labels) -> tuple[float, float]:
-    """Slope and offset of the most likely sigmoid(slope · value + offset), by Newton's method.
-
-    Platt's smoothed targets keep the slope finite where the values separate the labels completely. Raises
-    ``ValueError`` unless both labels occur.
-    """
-    positive, negative = int(labels.sum()), int((~labels).sum())
-    if not positive or not negative:
-        raise ValueError("both labels must occur")
-    targets = smoothed_targets(labels)
-    centre, spread = float(values.mean()), float(values.std()) or 1.0
-    design = np.stack([(values - centre) / spread, np.ones_like(values)], axis=1)  # [values, 2]
-    weights = np.zeros(2)
-    loss = _loss(design, targets, weights)
-    for _ in range(_ITERATIONS):
-        chances = sigmoid(design @ weights)
-        gradient = design.T @ (chances - targets)
-        curvature = design.T @ (design * (chances * (1 - chances))[:, None]) + 1e-9 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        while (new := _loss(design, targets, weights - step)) > loss + 1e-12 and np.abs(step).max() > 1e-9:
-            step = step / 2
-        weights, change, loss = weights - step, loss - new, new
-        if change < 1e-10:
-            break
-    return float(weights[0] / spread), float(weights[1] - weights[0] * centre / spread)
-
-
 def smoothed_targets(labels: Labels) -> Values:
     """Platt's targets in place of 1 and 0: (n + 1) / (n + 2) for n positive labels, 1 / (n + 2) for n negative ones."""
     positive, negative = int(labels.sum()), int((~labels).sum())
     targets: Values = np.where(labels, (positive + 1) / (positive + 2), 1 / (negative + 2))
     return targets
-
-
-def _loss(design: Values, targets: Values, weights: Values) -> float:
-    logits = design @ weights
-    return float(np.sum(np.logaddexp(0.0, logits) - targets * logits))
 
 
 def area_under_curve(scores: Values, labels: Labels) -> float:
@@ -111,7 +77,7 @@ def wilson_interval(hit_count: int, count: int, interval_count: int = 1) -> tupl
     """
     if not count:
         return 0.0, 1.0
-    quantile = _NORMAL_QUANTILE if interval_count == 1 else NormalDist().inv_cdf(1.0 - 0.025 / interval_count)
+    quantile = NormalDist().inv_cdf(1.0 - 0.025 / interval_count)
     z2 = quantile**2
     centre = (hit_count + z2 / 2) / (count + z2)
     half = quantile / (count + z2) * math.sqrt(hit_count * (count - hit_count) / count + z2 / 4)

@@ -57,5 +57,5 @@ def success_figures(outcomes: Outcomes, fit: HeldOutFit, spec: ScorerSpec) -> di
 
 
 def prior_chances(outcomes: Outcomes) -> Values:
-    """What the published prior gives for each outcome."""
+    """The published prior of each outcome."""
     return np.array([prior_chance(row.figures) for row in outcomes.rows], np.float64)

@@ -1,4 +1,4 @@
-"""How often the clip of a job may be made, from which judged success on it is accepted, and which frames are sent."""
+"""Plan of the attempts of a job: their largest number, the accepted judged success, and the frames that are sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request for several attempts needs: a fit, a scored match, room for the seeds and for the clips held back."""
+"""Checks of a request for several attempts: a fit, a scored match, room for the seeds and for the clips held back."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AttemptsEnd(enum.Enum):
-    """Why no further attempt is made."""
+    """Reason for which no further attempt is made."""
 
     ACCEPTED = "accepted"
     MAXIMUM_COUNT = "maximum_count"
@@ -99,7 +99,7 @@ class JobAttempts:
         return result
 
     def report(self, end: AttemptsEnd) -> AttemptsReport:
-        """What is told about all attempts."""
+        """The report on all attempts."""
         return AttemptsReport(tuple(self._results), self.best_number, end)
 
     def delivered(self) -> JobDone:

@@ -1,4 +1,4 @@
-"""What further attempts are predicted to gain, by hand-computed cases."""
+"""The prediction of the gain of further attempts, by hand-computed cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clips count as good: by the truth, by ratings, by thresholds; and the outcomes that are written."""
+"""Labels of clips by the truth, by ratings and by thresholds; the file of outcomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What single sections say of other runs: without truth, without failures, without clips, with too few for a fit."""
+"""Single sections for other runs: without truth, without failures, without clips, with too few for a fit."""
 
 from __future__ import annotations
 

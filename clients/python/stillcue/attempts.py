@@ -23,7 +23,7 @@ class AttemptFrames(enum.StrEnum):
 
 
 class AttemptsEnd(enum.StrEnum):
-    """Why no further attempt was made.
+    """Reason for which no further attempt was made.
 
     ``DEADLINE``: another one would take longer than the call may; ``QUOTA``: the caller's requests per minute are used
     up; ``DRAINING``: the server shuts down.
@@ -39,7 +39,7 @@ class AttemptsEnd(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How often a clip may be made until one is good enough; attempt k has the seed + k - 1.
+    """Attempts of a job: the server makes the clip again until one is accepted. Attempt k has the seed + k - 1.
 
     ``accept``: probability of success, 0 to 1, from which on a clip is accepted; None: the bundle's own.
     """

@@ -97,7 +97,7 @@ class MemoryPlan:
 
 @dataclass(frozen=True, slots=True)
 class AttemptSupport:
-    """What ``attempts`` of ``generate`` may ask for.
+    """Support of ``attempts`` by a server.
 
     ``accept_from``: probability of success from which on a clip is accepted unless the request says otherwise.
     """

@@ -56,7 +56,7 @@ class GenerateOptions(TypedDict, total=False):
     minimum_match_score: float
     """Lowest match score, 0 to 100, that ``MatchMode.REQUIRE`` accepts."""
     attempts: Attempts | None
-    """How often the clip may be made until one is good enough; None: once. Needs a bundle that can judge finished clips
+    """Attempts to make the clip until one is accepted; None: one attempt. Needs a bundle that can judge finished clips
     (``attempts`` of the capabilities), and the match."""
     preview_every_step_count: int
     """Number of steps from one preview to the next; 0: no previews."""

@@ -1,4 +1,4 @@
-"""What the diagnosis is given about a clip besides the measurements of its frames."""
+"""Input of the diagnosis besides the measurements of the frames."""
 
 from __future__ import annotations
 

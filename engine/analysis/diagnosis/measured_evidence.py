@@ -42,7 +42,7 @@ _SEEN_IN_CLIP = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What speaks for a remedy: ``name`` is a figure of the pair, ``usual``, or a symptom's value."""
+    """Evidence for a remedy; ``name`` is a figure of the pair, ``usual``, or a symptom's value."""
 
     kind: RemedyKind
     weight: float

@@ -20,7 +20,7 @@ MATTERS = 0.10
 
 
 class Verdict(Enum):
-    """What the clips say about an advice."""
+    """Verdict of the clips on an advice."""
 
     HOLDS = "holds"
     FAILS = "does not hold"

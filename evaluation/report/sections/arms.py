@@ -75,7 +75,7 @@ def mean_figure(clips: Sequence[ClipRecord], name: str) -> float | None:
 
 
 def _languages(evidence: Evidence) -> str:
-    """Which arms succeed in one language more than in the other."""
+    """Names arms that succeed in one language more than in the other."""
     in_language = {
         code: [evidence.share(clip for clip in evidence.of(arm.id) if clip.language == code) for arm in evidence.arms]
         for code in ("en", "zh")

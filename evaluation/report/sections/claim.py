@@ -42,7 +42,7 @@ def claim_section(evidence: Evidence) -> Section:
 
 
 def claim_sentence(evidence: Evidence, comparisons: Mapping[str, Comparison]) -> str:
-    """What the measured success of matched and mismatched pairs says about the article's claim."""
+    """States what follows from the success of matched and mismatched pairs for the article's claim."""
     matched = _share(evidence, [evidence.matched] if evidence.matched is not None else [], SUCCESS)
     mismatched = _share(evidence, evidence.mismatched, SUCCESS)
     if not matched.count or not mismatched.count:
@@ -71,7 +71,7 @@ def _verdict(loss: Difference) -> str:
 
 
 def _kinds(evidence: Evidence, comparisons: Mapping[str, Comparison]) -> str:
-    """Which kinds of mismatch are significantly worse than the matched pairs."""
+    """Names the kinds of mismatch that are significantly worse than the matched pairs."""
     judged = [arm for arm in evidence.mismatched if arm.id in comparisons]
     worse = [arm.title for arm in judged if comparisons[arm.id].is_worse]
     others = [arm.title for arm in judged if not comparisons[arm.id].is_worse]

@@ -1,4 +1,4 @@
-"""What was measured, with which commands, and what follows about the article's claim."""
+"""Introduction: clips, commands, and the result on the article's claim."""
 
 from __future__ import annotations
 

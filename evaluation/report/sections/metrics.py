@@ -1,4 +1,4 @@
-"""How well figures that need no truth tell which clips are good."""
+"""Areas under the curve of figures that need no truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a remedy mends what failed, and more than another seed does."""
+"""Table of remedies: clips that each mends, against another seed."""
 
 from __future__ import annotations
 

@@ -49,5 +49,5 @@ def encode_result(result: AttemptResult) -> attempts_pb2.AttemptResult:
 
 
 def encode_support(accept_from: float) -> attempts_pb2.AttemptSupport:
-    """What GetCapabilities says of attempts, for a bundle with this threshold."""
+    """The field of GetCapabilities on attempts, for a bundle with this threshold."""
     return attempts_pb2.AttemptSupport(accept_from=accept_from, maximum_count=MAX_ATTEMPT_COUNT)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Received:
-    """What the command keeps of a stream: the first event, the last, and the frames for the contact sheet."""
+    """First and last event of a stream, and its frames for the contact sheet."""
 
     accepted: Accepted
     summary: Summary
