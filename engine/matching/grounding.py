@@ -95,7 +95,7 @@ def grounding_of(heat: Map, width_px: int, height_px: int) -> Grounding:
 
 
 def clutter_of(margins: Map) -> float:
-    """The margin by which the two patches outside that look most like a contrast subject exceed the margin of -7, at least 0.
+    """The mean margin, above -7, of the two patches that look most like a contrast subject; at least 0.
 
     ``margins`` [patches] are those of the likeliest contrast subject in each patch, against the scenes as backgrounds.
     """
