@@ -88,7 +88,7 @@ class FakeCuda:
         self, target: int, source: int, size: int, kind: cudaMemcpyKind, stream: int
     ) -> tuple[cudaError_t]:
         on_device = target if kind is cudaMemcpyKind.cudaMemcpyHostToDevice else source
-        if len(self._buffers[on_device]) < size:
+        if not self._holds(on_device, size):
             return (cudaError_t.cudaErrorInvalidValue,)
         ctypes.memmove(target, source, size)
         return (cudaError_t.cudaSuccess,)
@@ -98,3 +98,6 @@ class FakeCuda:
             return (cudaError_t.cudaErrorInvalidValue,)
         ctypes.memset(address, value, size)
         return (cudaError_t.cudaSuccess,)
+
+    def _holds(self, address: int, size: int) -> bool:
+        return any(start <= address and address + size <= start + len(held) for start, held in self._buffers.items())

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from engine.api.events import Expert, Stage
+from engine.api.reuse import StepReuse
 
 
 class Family(enum.Enum):
@@ -34,6 +35,7 @@ class SamplingDefaults:
     shift: float
     frame_rate: float
     negative_prompt: str
+    reuse: StepReuse = StepReuse.OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class Capabilities:
 
     ``memory_budget_bytes`` is None without a limit; ``memory_plans`` has one plan for each geometry. A clip whose
     ``JobDone.success`` is at least ``accept_from``, 0..1, counts as good; None: the bundle has no fit for that.
+    ``device`` is ``cpu``, or the card as ``--device`` takes it, for example ``cuda:0``. Without ``reuse_supported``
+    every job computes every step: the bundle is distilled for few steps, or its export lacks the columns for reuse.
     """
 
     model_name: str
@@ -110,3 +114,5 @@ class Capabilities:
     memory_budget_bytes: int | None = None
     memory_plans: tuple[MemoryPlan, ...] = ()
     accept_from: float | None = None
+    device: str = "cpu"
+    reuse_supported: bool = False

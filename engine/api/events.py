@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.api.diagnosis import Diagnosis
 from engine.api.match_report import MatchReport, SuccessEstimate
 from engine.api.media import Pixels
+from engine.api.reuse import StepWork
 
 
 class Stage(enum.Enum):
@@ -45,6 +46,7 @@ class StepDone:
     expert: Expert
     step_seconds: float
     preview: Pixels | None = None
+    work: StepWork = StepWork.FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class FrameMatch:
 class JobDone:
     """Summary of a complete clip. ``first_frame_psnr_db`` compares the first frame with the prepared picture.
 
-    ``frame_matches`` holds the scores of some frames, in order; empty if the job was not scored. ``success`` is the
+    ``step_counts`` tells how many denoising steps did which work. ``frame_matches`` holds the scores of some frames, in order; empty if the job was not scored. ``success`` is the
     probability that the clip came out well, by figures of the clip; None if the bundle has no fit for that.
     """
 
@@ -81,6 +83,7 @@ class JobDone:
     frame_matches: tuple[FrameMatch, ...] = ()
     diagnosis: Diagnosis | None = None
     success: SuccessEstimate | None = None
+    step_counts: Mapping[StepWork, int] = field(default_factory=dict)
 
 
 Event = StageStarted | MatchReport | StepDone | FrameReady | JobDone

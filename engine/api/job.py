@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from engine.api.capabilities import Geometry
 from engine.api.media import Box, Image, Pixels
 from engine.api.picture_report import PictureReport
+from engine.api.reuse import StepReuse
 
 MAX_SEED = 2**63 - 1
 
@@ -42,13 +43,14 @@ class VideoSpec:
 
 @dataclass(frozen=True, slots=True)
 class SamplingSpec:
-    """Settings of the sampler. None takes the bundle's default (seed: drawn at random)."""
+    """Settings of the sampler. None takes the bundle's default (seed: drawn at random; reuse: the server's default)."""
 
     step_count: int | None = None
     guidance_scale: float | None = None
     guidance_scale_low_noise: float | None = None
     seed: int | None = None
     shift: float | None = None
+    reuse: StepReuse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Settings:
     negative_prompt: str
     crop: Box
     picture_fit: PictureFit
+    reuse: StepReuse = StepReuse.OFF
 
     @property
     def geometry(self) -> Geometry:

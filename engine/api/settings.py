@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from engine.api.reuse import StepReuse
+
 RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
 
 
@@ -17,7 +19,9 @@ class EngineSettings:
     ``thread_count`` 0 means one thread per core, or fewer where affinity or a quota of the container allow fewer.
     ``runtime`` ``auto`` takes TensorRT if the bundle holds plans for the GPU of this machine, else ONNX Runtime.
     ``kernel_cache_folder`` None takes the user's cache folder, and ``memory_budget_bytes`` None the default of
-    ``engine.memory.plan.default_budget_bytes``.
+    ``engine.memory.plan.default_budget_bytes``. ``device`` is ``auto``, ``cpu``, ``cuda``, or one card as ``cuda:1`` or
+    ``cuda:GPU-<uuid>``; where a card is named and cannot be used, opening fails instead of taking the CPU. ``reuse``
+    holds for jobs that ask for none.
     """
 
     thread_count: int = 0
@@ -25,6 +29,8 @@ class EngineSettings:
     memory_budget_bytes: int | None = None
     runtime: RuntimeName = "auto"
     kernel_cache_folder: Path | None = None
+    device: str = "auto"
+    reuse: StepReuse = StepReuse.OFF
 
 
 def _no_set_up() -> None:

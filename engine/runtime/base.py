@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,12 +15,24 @@ from engine.bundle.graph_spec import GraphSpec, TensorDtype
 Array = NDArray[Any]
 
 
+# Of GPUs: a new length of the prompt compiles kernels, and masked rows change no result.
+PROMPT_ROW_COUNTS = (64, 128, 256, 512)
+
+
 class GraphNotLoaded(BundleInvalid):
     """A runtime cannot load a graph: the file is damaged, or the runtime lacks a kernel that the graph needs."""
 
 
 class Tensor(Protocol):
     """A buffer on the device of the runtime, or on the host for a CPU."""
+
+    def row(self, index: int) -> Tensor:
+        """The part ``[index : index + 1]`` of the first axis: a view of the same memory."""
+        ...
+
+    def update(self, array: Array) -> None:
+        """Overwrites the content with an array of the same shape and dtype, in the order of graph calls."""
+        ...
 
     def to_host(self) -> Array:
         """A copy of the content."""
@@ -51,8 +64,26 @@ class Graph(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class CallShapes:
+    """Shapes in which a runtime computes a transformer best.
+
+    ``prediction_count``: predictions of one call, 2 where both halves of guidance go together, else 1 and the halves
+    run one after the other. ``prompt_row_counts``: lengths, ascending, to which the rows of prompts are padded with
+    masked rows, so that few shapes occur; empty: any length.
+    """
+
+    prediction_count: int = 2
+    prompt_row_counts: tuple[int, ...] = ()
+
+
 class Runtime(Protocol):
     """Loads graphs and allocates their buffers."""
+
+    @property
+    def call_shapes(self) -> CallShapes:
+        """The shapes in which the transformers are called."""
+        ...
 
     @property
     def name(self) -> str:

@@ -83,16 +83,16 @@ class Stream:
         """The handle that other libraries take."""
         return int(self._stream)
 
-    def to_device(self, buffer: DeviceBuffer, host_address: int, byte_count: int) -> None:
+    def to_device(self, address: int, host_address: int, byte_count: int) -> None:
         """Copies from the host. The host memory may change once this returns."""
         kind = cudart().cudaMemcpyKind.cudaMemcpyHostToDevice
-        call("cudaMemcpyAsync", buffer.address, host_address, byte_count, kind, self._stream)
+        call("cudaMemcpyAsync", address, host_address, byte_count, kind, self._stream)
         self.wait()
 
-    def to_host(self, host_address: int, buffer: DeviceBuffer, byte_count: int) -> None:
+    def to_host(self, host_address: int, address: int, byte_count: int) -> None:
         """Copies to the host, after all earlier work of the stream, and waits for the copy."""
         kind = cudart().cudaMemcpyKind.cudaMemcpyDeviceToHost
-        call("cudaMemcpyAsync", host_address, buffer.address, byte_count, kind, self._stream)
+        call("cudaMemcpyAsync", host_address, address, byte_count, kind, self._stream)
         self.wait()
 
     def fill_zeros(self, buffer: DeviceBuffer) -> None:

@@ -17,12 +17,22 @@ _UPLOADED: dict[str, TensorDtype] = {"float32": "float32", "float16": "float16",
 class DeviceTensor:
     """A buffer on the GPU with a shape and a dtype. Its copies run in the order of the stream, as graph calls do."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: TensorDtype, stream: Stream) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: TensorDtype,
+        stream: Stream,
+        *,
+        buffer: DeviceBuffer | None = None,
+        offset: int = 0,
+    ) -> None:
+        """Takes memory of its own, or ``buffer`` from byte ``offset`` on."""
         self.shape = shape
         self.dtype = dtype
         self._stream = stream
         self._byte_count = math.prod(shape) * _ITEM_BYTES[dtype]
-        self._buffer = DeviceBuffer(self._byte_count)
+        self._buffer = DeviceBuffer(self._byte_count) if buffer is None else buffer
+        self._offset = offset
 
     @classmethod
     def from_host(cls, array: Array, stream: Stream) -> DeviceTensor:
@@ -31,8 +41,7 @@ class DeviceTensor:
         if dtype is None:
             raise TypeError(f"arrays of {array.dtype.name} are not uploaded: graphs take {', '.join(_UPLOADED)}")
         tensor = cls(array.shape, dtype, stream)
-        contiguous = np.ascontiguousarray(array)
-        stream.to_device(tensor._buffer, contiguous.ctypes.data, tensor._byte_count)
+        tensor.update(array)
         return tensor
 
     @classmethod
@@ -42,15 +51,25 @@ class DeviceTensor:
         stream.fill_zeros(tensor._buffer)
         return tensor
 
+    def row(self, index: int) -> DeviceTensor:
+        """See ``Tensor.row``."""
+        offset = self._offset + index * (self._byte_count // self.shape[0])
+        return DeviceTensor((1, *self.shape[1:]), self.dtype, self._stream, buffer=self._buffer, offset=offset)
+
+    def update(self, array: Array) -> None:
+        """See ``Tensor.update``."""
+        contiguous = np.ascontiguousarray(array)
+        self._stream.to_device(self.address, contiguous.ctypes.data, self._byte_count)
+
     @property
     def address(self) -> int:
         """Address of the content on the GPU."""
-        return self._buffer.address
+        return self._buffer.address + self._offset
 
     def to_host(self) -> Array:
         """A copy of the content. numpy has no bfloat16, so that becomes float32."""
         raw = np.uint16 if self.dtype == "bfloat16" else np.dtype(self.dtype)
         host = np.empty(self.shape, raw)
-        self._stream.to_host(host.ctypes.data, self._buffer, self._byte_count)
+        self._stream.to_host(host.ctypes.data, self.address, self._byte_count)
         # bfloat16 is the upper half of a float32.
         return (host.astype(np.uint32) << 16).view(np.float32) if self.dtype == "bfloat16" else host

@@ -11,7 +11,7 @@ import onnxruntime
 
 from engine.api.errors import GraphFailed, OutOfMemory
 from engine.bundle.graph_spec import GraphSpec, TensorDtype
-from engine.runtime.base import Array, GraphNotLoaded, Tensor
+from engine.runtime.base import Array, CallShapes, GraphNotLoaded, Tensor
 from engine.runtime.process_memory import peak_resident_bytes, resident_bytes
 
 onnxruntime.disable_telemetry_events()  # on Windows; on Linux ``engine.host.libraries`` prevents them
@@ -24,6 +24,14 @@ class OrtTensor:
     def __init__(self, array: Array) -> None:
         self._array = np.ascontiguousarray(array)
         self.value = onnxruntime.OrtValue.ortvalue_from_numpy(self._array)
+
+    def row(self, index: int) -> OrtTensor:
+        """See ``Tensor.row``."""
+        return OrtTensor(self._array[index : index + 1])
+
+    def update(self, array: Array) -> None:
+        """See ``Tensor.update``."""
+        self._array[...] = array
 
     def to_host(self) -> Array:
         """A copy of the content."""
@@ -85,6 +93,11 @@ class OrtRuntime:
         self._options.add_session_config_entry("session.use_env_allocators", "1")
         # Threads that wait for work by spinning take the cores from the graph that runs and from the server.
         self._options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+
+    @property
+    def call_shapes(self) -> CallShapes:
+        """See ``Runtime.call_shapes``."""
+        return CallShapes()
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.api.errors import BundleInvalid, GraphFailed
 from engine.bundle.graph_spec import EngineSpec, GraphSpec, TensorDtype
-from engine.runtime.base import Array, Tensor
+from engine.runtime.base import PROMPT_ROW_COUNTS, Array, CallShapes, Tensor
 from engine.runtime.compiled_plan import CompiledPlan
 from engine.runtime.cuda import DeviceBuffer, Stream, use_blocking_waits, used_bytes
 from engine.runtime.device_tensor import DeviceTensor
@@ -44,6 +44,11 @@ class TrtRuntime:
         self.calling = Lock()  # the scorer's graphs are called from other threads than the job's
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
         self._peak_bytes = 0
+
+    @property
+    def call_shapes(self) -> CallShapes:
+        """See ``Runtime.call_shapes``."""
+        return CallShapes(prediction_count=1, prompt_row_counts=PROMPT_ROW_COUNTS)
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.api.cancellation import CancelFlag
 from engine.bundle.graph_spec import GraphSpec, TensorSpec
+from engine.runtime.base import CallShapes
 from engine.runtime.execution import Execution
 
 if TYPE_CHECKING:
@@ -32,11 +33,18 @@ class HostTensor:
     def to_host(self) -> Array:
         return self.array.copy()
 
+    def row(self, index: int) -> HostTensor:
+        return HostTensor(self.array[index : index + 1])
+
+    def update(self, array: Array) -> None:
+        self.array[...] = array
+
 
 class ComputedRuntime:
     """Owns the buffers, and records the names of the graphs that were called."""
 
     name = "by hand"
+    call_shapes = CallShapes()
 
     def __init__(self) -> None:
         self.calls: list[str] = []
