@@ -65,7 +65,7 @@ def test_bfloat16_comes_back_as_float32(fake_gpu: FakeCuda, tmp_path: Path) -> N
     tensor = DeviceTensor((2,), "bfloat16", runtime_in(tmp_path).stream)
     halves = np.array([1.5, -0.25], np.float32).view(np.uint32) >> 16
     source = halves.astype(np.uint16)
-    tensor._stream.to_device(tensor._buffer, source.ctypes.data, 4)
+    tensor._stream.to_device(tensor.address, source.ctypes.data, 4)
     assert tensor.to_host().tolist() == [1.5, -0.25]
 
 

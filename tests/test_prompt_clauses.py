@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.analysis.prompt.clauses import parse_clauses
+from engine.analysis.prompt.given_text import clean_prompt
 from engine.analysis.prompt.report import report_prompt
 from engine.api.errors import InvalidJob
 from engine.api.fields import Field
@@ -130,11 +131,14 @@ def test_language(text: str, language: Language) -> None:
 @settings(max_examples=500, deadline=None)
 @given(_TEXTS)
 @example("Â\x80B:ᰀ\x08")
+@example("A\x99!\x8a¯")
 def test_any_text_gets_a_report(text: str) -> None:
     report = report_prompt(text, duration_seconds=5, guidance_scale=3, negative_prompt=text[:20])
-    before = Span(0, 0)
+    before, repaired = Span(0, 0), clean_prompt(text) != text
     for clause in report.clauses:
-        assert clause.span == before or before.end <= clause.span.start  # a repaired word is the place of all in it
+        assert (before.start, before.end) <= (clause.span.start, clause.span.end)
+        assert before.end <= clause.span.start or repaired  # all that a repair wrote stands in one place of the prompt
+        assert before.end <= clause.span.end
         assert clause.span.start < clause.span.end <= len(text)
         assert clause.text
         before = clause.span

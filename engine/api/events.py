@@ -69,8 +69,9 @@ class FrameMatch:
 class JobDone:
     """Summary of a complete clip. ``first_frame_psnr_db`` compares the first frame with the prepared picture.
 
-    ``step_counts`` tells how many denoising steps did which work. ``frame_matches`` holds the scores of some frames, in order; empty if the job was not scored. ``success`` is the
+    ``frame_matches`` holds the scores of some frames, in order; empty if the job was not scored. ``success`` is the
     probability that the clip came out well, by figures of the clip; None if the bundle has no fit for that.
+    ``step_counts`` tells how many denoising steps did which work.
     """
 
     stage_seconds: Mapping[Stage, float]

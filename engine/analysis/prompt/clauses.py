@@ -19,9 +19,10 @@ from engine.api.prompt_report import Clause, ClauseKind, Noun
 
 
 def parse_clauses(prompt: str) -> tuple[Clause, ...]:
-    """The clauses of a prompt, in order, without overlaps. Accepts any text; linear time.
+    """The clauses of a prompt, in order. Accepts any text; linear time.
 
-    Spans are places in the prompt; texts are what the model is given there.
+    Spans are places in the prompt; texts are what the model is given there. Spans do not overlap, but for clauses in a
+    piece of the prompt whose encoding was repaired: all of them stand in the place of the whole piece.
     """
     text = read_prompt(prompt)
     normalised = normalise(text.sentence)
