@@ -57,7 +57,7 @@ def _named_files(manifest: Manifest) -> Iterator[str]:
     """Files that the engine opens by name. Weight files are opened by the graphs."""
     for graph in manifest.graphs:
         yield graph.file
-        yield from (engine.file for engine in graph.engines)
+        yield from (file for engine in graph.engines for file in engine.files)
     yield manifest.tokenizer.file
     if manifest.scorer is not None:
         yield manifest.scorer.tokenizer.file

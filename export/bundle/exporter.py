@@ -24,6 +24,7 @@ from export.bundle.component import write_weights
 from export.bundle.component_graphs import Traces, trace_graphs, verify_graphs
 from export.bundle.component_weights import WEIGHTS_FOLDER
 from export.bundle.graph_list import graph_name, latent_shape
+from export.bundle.group_plans import GroupedGraph, compile_groups
 from export.bundle.manifest import TOKENIZER_NAME, BundleContents, build_manifest
 from export.bundle.manifest_entries import graph_spec, save_tokenizer
 from export.bundle.option_checks import check_options
@@ -70,7 +71,13 @@ def _export(run: ExportRun) -> Manifest:
     for component in checked.components:
         weights = write_weights(run, component)
         traced = trace_graphs(run, component, weights, traces)
-        add(verify_graphs(run, component, traced), weights.files)
+        verified = verify_graphs(run, component, traced)
+        if component.block_group_count == 1:
+            add(verified, weights.files)
+            continue
+        for group, spec in zip(traced, verified, strict=True):  # one graph in each group of a transformer
+            graphs.append(compile_groups(run, GroupedGraph(component, group, weights, traces, spec)))
+        weight_files.extend(weights.files)
     add(_export_guidance(run, geometry, checked.latent) for geometry in plan.geometries)
     preview = _fit_preview(run)
     scorer = None
