@@ -9,21 +9,21 @@ The export runs in a process of its own, through the command line's ``main``. ``
 the resident memory of that process and of the compiler's, read every fifth of a second; ``host_anonymous_peak_bytes``
 leaves out pages of mapped files, which the system can drop. A killed run resumes, as an export does.
 
-``--give-back`` is for disks that do not hold the bundle beside the checkpoint: each plan, and the weights of each finished
-component, are replaced by sparse files of their size, and the exporter is told that the disk is large. The bundle is
-then of no use. ``--zeros`` takes sparse zeros for the experts too, which cost no disk space and little time.
+``--give-back`` is for disks that do not hold the bundle beside the checkpoint: each plan, and the weights of each
+finished component, are replaced by sparse files of their size, and the exporter is told that the disk is large. The
+bundle is then of no use. ``--zeros`` takes sparse zeros for the experts too: no disk space and little time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from benchmarks.report import Report
 
 _TARGETS = {"host_peak_bytes": 22e9}
 _POLL_SECONDS = 0.2
+_PARTS = ("block_groups", "exporter", "option_checks", "resource_estimate")
 _EXPERTS = {"transformer": "high", "transformer_2": "low"}
 
 
@@ -128,18 +129,19 @@ def work(folder: Path, request: dict[str, Any]) -> int:
     """Exports the checkpoint in this process. Returns the exit status."""
     from benchmarks.true_size_checkpoint import write_ranges
     from export.__main__ import main as export
-    from export.bundle import block_groups, option_checks, resource_estimate
 
     checkpoint, bundle = folder / "checkpoint", folder / "bundle"
     files = [f"--transformer-{name}={checkpoint / name / 'expert.safetensors'}" for name in _EXPERTS.values()]
     files += [f"--{name.replace('_', '-')}={checkpoint / name}" for name in ("text_encoder", "vae", "tokenizer")]
     write_ranges(folder / "ranges", files)
+    parts = {name: import_module(f"export.bundle.{name}") for name in _PARTS}
     if request["memory_bytes"]:
-        available = int(request["memory_bytes"])
-        resource_estimate.available_memory_bytes = block_groups.available_memory_bytes = lambda: available
+        _replace(parts, "available_memory_bytes", lambda: int(request["memory_bytes"]))
     if request["give_back"]:
-        resource_estimate.free_disk_bytes = option_checks.free_disk_bytes = lambda _: 10**15
-        _give_back(bundle)
+        from benchmarks.sparing_log import SparingLog
+
+        _replace(parts, "free_disk_bytes", lambda _: 10**15)
+        _replace(parts, "BuildLog", SparingLog)
     groups = [f"--groups={request['groups']}"] if request["groups"] else []
     return export(
         [
@@ -155,29 +157,10 @@ def work(folder: Path, request: dict[str, Any]) -> int:
     )
 
 
-def _give_back(bundle: Path) -> None:
-    """Makes the build log empty files that no later step reads, and take its word for those that it empties."""
-    from export.bundle.build_log import BuildLog
-
-    step = BuildLog.step
-
-    def giving(log: BuildLog, name: str, inputs: Any, act: Any) -> dict[str, Any]:
-        if name.startswith("weights of ") and name not in log._steps:
-            _empty((bundle / "weights").glob("*.safetensors"))
-        answer = step(log, name, inputs, act)
-        if name.startswith("engine of "):
-            _empty((bundle / "plans").glob("*.plan"))
-        return answer
-
-    BuildLog.step = giving  # type: ignore[method-assign]
-    BuildLog._are_whole = lambda _log, _files: True  # type: ignore[method-assign]
-
-
-def _empty(files: Iterable[Path]) -> None:
-    for file in files:
-        size = file.stat().st_size
-        os.truncate(file, 0)
-        os.truncate(file, size)
+def _replace(parts: Mapping[str, Any], name: str, value: object) -> None:
+    for part in parts.values():
+        if hasattr(part, name):
+            setattr(part, name, value)
 
 
 if __name__ == "__main__":
