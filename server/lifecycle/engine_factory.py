@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine import fake_engine, launch_worker_engine, open_engine
+from engine.api.reuse import StepReuse
 from engine.api.settings import EngineSettings, WorkerSettings
 from server.observability.logs import configure_logging
 
@@ -32,5 +33,10 @@ def _open_here(settings: Settings) -> Engine:
         return fake_engine()
     return open_engine(
         settings.bundle,
-        EngineSettings(settings.engine_thread_count, settings.text_cache_entry_count, settings.memory_budget_bytes),
+        EngineSettings(
+            settings.engine_thread_count,
+            settings.text_cache_entry_count,
+            settings.memory_budget_bytes,
+            reuse=StepReuse(settings.step_reuse),
+        ),
     )
