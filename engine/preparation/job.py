@@ -13,7 +13,6 @@ from engine.api.fields import Field
 from engine.api.job import Job, MatchMode, PictureFit, PreparedJob, Settings
 from engine.api.match_report import MatchReport
 from engine.api.media import Box, Image
-from engine.api.reuse import StepReuse
 from engine.media.picture import DecodedPicture, decode_picture
 from engine.preparation.fitted_picture import fit_to_clip
 from engine.preparation.geometry import resolve_geometry
@@ -52,7 +51,7 @@ def prepare_job(job: Job, capabilities: Capabilities, score_match: ScoreMatch | 
         minimum_score=job.match.minimum_score,
         preview_every_step_count=job.preview_every_step_count,
         picture_report=None if match_mode is MatchMode.OFF else report_picture(decoded),
-        warnings=(*fitted.warnings, *_warnings(settings, fitted.crop, job, capabilities)),
+        warnings=(*fitted.warnings, *_warnings(settings, fitted.crop, capabilities)),
     )
 
 
@@ -95,11 +94,10 @@ def _resolve_settings(job: Job, geometry: Geometry, crop: Box, capabilities: Cap
         negative_prompt=_default(job.negative_prompt, defaults.negative_prompt),
         crop=crop,
         picture_fit=job.video.picture_fit or PictureFit.CROP_CENTER,
-        reuse=_default(sampling.reuse, defaults.reuse) if capabilities.reuse_supported else StepReuse.OFF,
     )
 
 
-def _warnings(settings: Settings, crop: Box, job: Job, capabilities: Capabilities) -> Iterator[str]:
+def _warnings(settings: Settings, crop: Box, capabilities: Capabilities) -> Iterator[str]:
     usual = capabilities.defaults.guidance_scale
     if settings.guidance_scale > max(usual, 3.5) * _GUIDANCE_WARNING_FACTOR:
         yield (
@@ -114,8 +112,6 @@ def _warnings(settings: Settings, crop: Box, job: Job, capabilities: Capabilitie
             f"the picture gives only {crop.width_px}x{crop.height_px} pixels for a clip of "
             f"{settings.width_px}x{settings.height_px}: expect a soft clip, send a larger picture"
         )
-    if job.sampling.reuse not in {None, settings.reuse}:
-        yield f"step reuse {job.sampling.reuse.value} has no effect with this model: every step is computed"
 
 
 def _default(value: _T | None, otherwise: _T) -> _T:
