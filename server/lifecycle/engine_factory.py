@@ -29,14 +29,15 @@ def launch_engine(settings: Settings) -> Callable[[], Engine]:
 
 
 def _open_here(settings: Settings) -> Engine:
+    reuse = StepReuse(settings.step_reuse)
     if settings.bundle is None or settings.engine == "fake":
-        return fake_engine()
+        return fake_engine(reuse)
     return open_engine(
         settings.bundle,
         EngineSettings(
             settings.engine_thread_count,
             settings.text_cache_entry_count,
             settings.memory_budget_bytes,
-            reuse=StepReuse(settings.step_reuse),
+            reuse=reuse,
         ),
     )
