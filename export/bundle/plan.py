@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.api.capabilities import Geometry
 from engine.bundle.graph_spec import Precision
 from engine.bundle.manifest import DistilledSpec
-from export.options import AdapterOption, PrecisionOption, VerifyOption
+from export.options import AdapterOption, AttentionOption, PrecisionOption, VerifyOption
 from export.tensorrt import Target
 from export.weights.checkpoint import Checkpoint
 from export.weights.serving_defaults import ServingDefaults
@@ -37,6 +37,7 @@ class ExportPlan:
     compiler: str = "tensorrt_rtx"
     adapters: Mapping[str, tuple[AdapterOption, ...]] = field(default_factory=dict)
     calibration: Path | None = None
+    attention: AttentionOption = "auto"
     distilled: DistilledSpec | None = None
 
     def precision_of(self, component: str) -> Precision:
