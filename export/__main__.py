@@ -62,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="precision of the transformers; auto: int4 with --gpu, else fp32 (other components: docs/precision.md)",
     )
+    parser.add_argument(
+        "--plans-only",
+        action="store_true",
+        help="with --gpu: leave graphs and weights out of the bundle, which then serves on those GPUs alone and takes "
+        "about half the space",
+    )
     parser.add_argument("--calibration", type=Path, help="folder that `python -m export.quantise.calibrate` wrote")
     add_adapter_options(parser)
     parser.add_argument(
@@ -151,6 +157,7 @@ def _plan(options: argparse.Namespace) -> ExportPlan:
         adapters=adapter_options(options),
         calibration=options.calibration,
         distilled=LIGHTNING_4_STEPS if options.distilled else None,
+        is_plans_only=options.plans_only,
     )
 
 
