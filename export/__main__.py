@@ -69,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="self-attention with --precision fp8, in half precision or in FP8 (docs/precision.md); auto: the recipe's",
     )
+    parser.add_argument(
+        "--plans-only",
+        action="store_true",
+        help="with --gpu: leave graphs and weights out of the bundle, which then serves on those GPUs alone and takes "
+        "about half the space",
+    )
     parser.add_argument("--calibration", type=Path, help="folder that `python -m export.quantise.calibrate` wrote")
     add_adapter_options(parser)
     parser.add_argument(
@@ -159,6 +165,7 @@ def _plan(options: argparse.Namespace) -> ExportPlan:
         calibration=options.calibration,
         attention=options.attention,
         distilled=LIGHTNING_4_STEPS if options.distilled else None,
+        is_plans_only=options.plans_only,
     )
 
 

@@ -63,6 +63,8 @@ def _check_defaults(defaults: ServingDefaults, family: Family) -> None:
 
 
 def _check_precision(plan: ExportPlan) -> None:
+    if plan.is_plans_only and not plan.targets:
+        raise ExportError("--plans-only: keeps TensorRT engines alone; name the GPUs that they are for with --gpu")
     for target in plan.targets:
         check_precision(plan.precision_of("transformer"), target, "the transformer")
     needs_ranges = plan.precision_of("transformer") in {"int8", "fp8"}

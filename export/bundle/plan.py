@@ -21,7 +21,7 @@ class ExportPlan:
 
     ``adapters`` are by the transformer's folder name, in the order in which they are fused; ``calibration`` is the
     folder that ``export.quantise.calibrate`` wrote; ``compiler`` is the name of the module that compiles engines for
-    ``targets``.
+    ``targets``. ``is_plans_only`` leaves graphs and their weights out of the bundle.
     """
 
     checkpoint: Checkpoint
@@ -39,6 +39,7 @@ class ExportPlan:
     calibration: Path | None = None
     attention: AttentionOption = "auto"
     distilled: DistilledSpec | None = None
+    is_plans_only: bool = False
 
     def precision_of(self, component: str) -> Precision:
         """The precision of a component, by its folder name.
