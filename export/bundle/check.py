@@ -68,7 +68,9 @@ def check(
         report(line)
     report(plan.defaults.described(checkpoint.shift))
     estimate = ResourceEstimate(
-        tuple(_estimate(item, groups.get(item.component.name, BlockGroups())) for item in components), len(plan.targets)
+        tuple(_estimate(item, groups.get(item.component.name, BlockGroups())) for item in components),
+        len(plan.targets),
+        plan.is_plans_only,
     )
     for line in (*(note for component in components for note in component.notes), *estimate.lines()):
         report(line)
