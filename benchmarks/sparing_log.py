@@ -1,4 +1,4 @@
-"""A build log that spares the disk: it empties files that no later step of an export reads."""
+"""A build log that spares the disk: it empties plans, which no later step of an export reads."""
 
 from __future__ import annotations
 
@@ -12,29 +12,20 @@ from export.bundle.build_log import BuildLog
 
 
 class SparingLog(BuildLog):
-    """Plans are emptied once they are written, weights once those of the next component are begun.
-
-    An emptied file keeps its size and takes no disk space. The log keeps its digest and takes it for whole.
-    """
+    """An emptied file keeps its size and takes no disk space. The log keeps its digest and takes it for whole."""
 
     def step(
         self, name: str, inputs: Mapping[str, Any], work: Callable[[], tuple[dict[str, Any], Iterable[Path]]]
     ) -> dict[str, Any]:
         """See ``BuildLog.step``."""
-        if name.startswith("weights of ") and name not in self._steps:
-            _empty((self._folder / "weights").glob("*.safetensors"))
         answer = super().step(name, inputs, work)
         if name.startswith("engine of "):
-            _empty((self._folder / "plans").glob("*.plan"))
+            for file in (self._folder / "plans").glob("*.plan"):
+                size = file.stat().st_size
+                os.truncate(file, 0)
+                os.truncate(file, size)
         return answer
 
     def _are_whole(self, files: Mapping[str, Mapping[str, Any]]) -> bool:
         self._checked |= {name: FileSpec.from_dict(recorded) for name, recorded in files.items()}
         return True
-
-
-def _empty(files: Iterable[Path]) -> None:
-    for file in files:
-        size = file.stat().st_size
-        os.truncate(file, 0)
-        os.truncate(file, size)

@@ -9,9 +9,9 @@ The export runs in a process of its own, through the command line's ``main``. ``
 the resident memory of that process and of the compiler's, read every fifth of a second; ``host_anonymous_peak_bytes``
 leaves out pages of mapped files, which the system can drop. A killed run resumes, as an export does.
 
-``--give-back`` is for disks that do not hold the bundle beside the checkpoint: each plan, and the weights of each
-finished component, are replaced by sparse files of their size, and the exporter is told that the disk is large. The
-bundle is then of no use. ``--zeros`` takes sparse zeros for the experts too: no disk space and little time.
+The bundle is of plans alone (``--plans-only``). ``--give-back`` is for disks that do not hold it beside the checkpoint:
+each plan is replaced by a sparse file of its size once it is written, and the exporter is told that the disk is large.
+The bundle is then of no use. ``--zeros`` takes sparse zeros for the experts too: no disk space and little time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--groups", type=int, help="groups of blocks (default: the exporter's choice)")
     parser.add_argument("--memory-bytes", type=float, help="memory that the exporter takes as available")
     parser.add_argument("--zeros", action="store_true", help="experts of zeros")
-    parser.add_argument("--give-back", action="store_true", help="empty the files of finished components")
+    parser.add_argument("--give-back", action="store_true", help="empty plans once they are written")
     options = parser.parse_args()
     from benchmarks.true_size_checkpoint import write_checkpoint
 
@@ -151,6 +151,7 @@ def work(folder: Path, request: dict[str, Any]) -> int:
             "--frames=81",
             "--gpu=rtx4090",
             "--precision=fp8",
+            "--plans-only",
             f"--calibration={folder / 'ranges'}",
             *groups,
         ]
