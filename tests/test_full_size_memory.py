@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from benchmarks.block_groups import split
 from benchmarks.full_size_cases import CASES
 from benchmarks.full_size_engine import _joined
 from benchmarks.full_size_export import PartWeights
@@ -21,6 +20,7 @@ from benchmarks.full_size_memory import GRAPHS, PAGE, manifests, read_graphs, ta
 from benchmarks.true_size import DrawnWeights, layer_count, write_configurations
 from engine.memory.plan import GPU_BYTES, RESERVED_BYTES, plan_memory
 from export.tracing.assemble import build_graph, save_graph
+from export.tracing.block_groups import split
 from export.tracing.module_graph import ModuleGraph, Segment, TracedModule
 from export.tracing.trace import Trace
 from export.tracing.transformer import transformer_graph

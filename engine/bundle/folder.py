@@ -63,7 +63,7 @@ def _named_files(manifest: Manifest) -> Iterator[str]:
     for graph in manifest.graphs:
         if manifest.holds_graph(graph):
             yield graph.file
-        yield from (engine.file for engine in graph.engines)
+        yield from (file for engine in graph.engines for file in engine.files)
     yield manifest.tokenizer.file
     if manifest.scorer is not None:
         yield manifest.scorer.tokenizer.file

@@ -35,12 +35,29 @@ class TensorSpec(ManifestPart, frozen=True, kw_only=True):
     shape: tuple[int | str, ...]
 
 
-class EngineSpec(ManifestPart, frozen=True, kw_only=True):
+class EnginePart(ManifestPart, frozen=True, kw_only=True):
+    """The plan of a group of a graph's blocks. Bytes are as in ``EngineSpec``.
+
+    An input or output that the graph does not have crosses between parts: one part computes it, later ones read it.
+    """
+
+    file: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    activation_bytes: Annotated[int, Meta(ge=0)]
+    weight_bytes: Annotated[int, Meta(ge=0)]
+    plan_bytes: Annotated[int, Meta(ge=0)]
+
+
+class EngineSpec(ManifestPart, frozen=True, kw_only=True, omit_defaults=True):
     """A graph compiled for one kind of GPU, with the compiler's figures.
 
     ``activation_bytes`` is the scratch memory of a call, ``weight_bytes`` the memory that the loaded plan takes on the
     GPU, ``plan_bytes`` the size of the file; ``host_peak_bytes`` and ``build_seconds`` are what the build took.
     ``compiler`` is the module's name, for example ``tensorrt_rtx``.
+
+    Where the graph was too large for one plan, ``parts`` are the plans of its groups of blocks, in the order in which
+    they run; ``file`` is then that of the first, and bytes are sums over the parts, or those of the largest call.
     """
 
     file: str
@@ -52,6 +69,12 @@ class EngineSpec(ManifestPart, frozen=True, kw_only=True):
     plan_bytes: Annotated[int, Meta(ge=0)]
     build_seconds: Annotated[float, Meta(ge=0)]
     host_peak_bytes: Annotated[int, Meta(ge=0)]
+    parts: tuple[EnginePart, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of all plans."""
+        return tuple(part.file for part in self.parts) or (self.file,)
 
 
 class GraphSpec(ManifestPart, frozen=True, kw_only=True):

@@ -31,7 +31,8 @@ class PreparedComponent:
     """A component before anything of it is written.
 
     ``model`` is the component on the meta device, in the type that its graphs compute in; ``identity`` holds what its
-    files depend on, for the build log; ``notes`` are lines about its adapters that a person should read.
+    files depend on, for the build log; ``notes`` are lines about its adapters that a person should read. Each of its
+    graphs is compiled as ``block_group_count`` plans.
     """
 
     component: Component
@@ -41,6 +42,7 @@ class PreparedComponent:
     adapters: tuple[AdapterSpec, ...]
     identity: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    block_group_count: int = 1
 
     @property
     def suffix(self) -> str:

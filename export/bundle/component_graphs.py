@@ -14,11 +14,11 @@ import torch
 from engine.bundle.graph_spec import GraphName, GraphSpec, Precision
 from export.bundle.component import PreparedComponent
 from export.bundle.component_weights import ComponentWeights
-from export.bundle.graph_list import GraphGroup
+from export.bundle.graph_list import GraphGroup, GraphSize
 from export.bundle.manifest_entries import graph_spec
 from export.bundle.run import ExportRun
 from export.quantise.rewrite import quantise_graph
-from export.tracing.assemble import build_graph, save_graph
+from export.tracing.assemble import GraphDescription, build_graph, save_graph
 from export.tracing.module_graph import TracedModule
 from export.tracing.trace import Trace
 from export.tracing.verify import NotRunnable, is_small, verify_against_torch
@@ -101,13 +101,26 @@ def _trace_group(
     modules = group.trace(prepared.model)
     specs = []
     for name, file, module in zip(group.names, files, modules, strict=True):
-        known = traces.setdefault((_structure(prepared, name), str(group.size)), {})
-        graph = build_graph(module, parameters, out, known)
-        if weights.quantised:
-            quantise_graph(graph, weights.quantised, out)
-        specs.append(graph_spec(name, group.size, file, prepared.precision, save_graph(graph, file)))
+        known = known_traces(traces, prepared, name, group.size)
+        written = write_graph(module, file, weights, parameters, known)
+        specs.append(graph_spec(name, group.size, file, prepared.precision, written))
     answer = {"graphs": [spec.as_dict() for spec in specs], "is_small": all(map(is_small, modules))}
     return answer, files
+
+
+def write_graph(
+    module: TracedModule, file: Path, weights: ComponentWeights, parameters: ParameterIndex, known: dict[str, Trace]
+) -> GraphDescription:
+    """Writes the graph of a module into the bundle's folder; ``known`` traces are reused and added to."""
+    graph = build_graph(module, parameters, file.parent, known)
+    if weights.quantised:
+        quantise_graph(graph, weights.quantised, file.parent)
+    return save_graph(graph, file)
+
+
+def known_traces(traces: Traces, prepared: PreparedComponent, name: GraphName, size: GraphSize) -> dict[str, Trace]:
+    """The traces of a graph's structure and size, by pattern."""
+    return traces.setdefault((_structure(prepared, name), str(size)), {})
 
 
 def _structure(prepared: PreparedComponent, name: GraphName) -> str:

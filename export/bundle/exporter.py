@@ -21,11 +21,12 @@ from engine.bundle.manifest import LatentSpec, Manifest, PreviewSpec
 from export.atomic_file import is_disk_full, remove_partial_files, write_text
 from export.bundle.build_log import BuildLog, export_context
 from export.bundle.check import check
-from export.bundle.compiling import ENGINES_FOLDER, compile_graph
+from export.bundle.compiling import ENGINES_FOLDER, compile_graphs
 from export.bundle.component import PreparedComponent, write_weights
 from export.bundle.component_graphs import Traces, trace_graphs, verify_graphs
 from export.bundle.component_weights import WEIGHTS_FOLDER
 from export.bundle.graph_list import graph_name, latent_shape
+from export.bundle.group_plans import GroupedGraph, compile_groups
 from export.bundle.manifest import TOKENIZER_NAME, BundleContents, build_manifest
 from export.bundle.manifest_entries import graph_spec, save_tokenizer
 from export.bundle.option_checks import check_options
@@ -68,23 +69,21 @@ def _export(run: ExportRun) -> Manifest:
     traces: Traces = {}
 
     def add(name: str, inputs: Mapping[str, Any], write: Callable[[], WrittenGraphs]) -> None:
-        def compiled() -> WrittenGraphs:
-            written = write()
-            files = written.all_weight_files
-            return replace(written, graphs=tuple(compile_graph(run, graph, files) for graph in written.graphs))
-
         if plan.is_plans_only:
-            graphs.extend(keep_plans(run, name, inputs, compiled))
+            graphs.extend(keep_plans(run, name, inputs, write))
             return
-        found = compiled()
-        graphs.extend(found.graphs)
-        weight_files.extend(found.all_weight_files)
+        written = write()
+        graphs.extend(written.graphs)
+        weight_files.extend(written.all_weight_files)
 
     for component in checked.components:
-        name = f"{component.component.name}{component.suffix}"
-        sizes = [str(group.size) for group in component.component.groups]
-        write = functools.partial(_write_component, run, component, traces)
-        add(name, {**component.identity, "sizes": sizes}, write)
+        inputs = {
+            **component.identity,
+            "sizes": [str(group.size) for group in component.component.groups],
+            "block_groups": component.block_group_count,
+        }
+        write = functools.partial(_export_component, run, component, traces)
+        add(f"{component.component.name}{component.suffix}", inputs, write)
     for geometry in plan.geometries:
         inputs = {"order": plan.checkpoint.solver_order, "latent": checked.latent.as_dict()}
         write = functools.partial(_export_guidance, run, geometry, checked.latent)
@@ -93,7 +92,8 @@ def _export(run: ExportRun) -> Manifest:
     scorer = None
     if plan.scorer is not None and checked.contrasts is not None:
         scorer = export_scorer(run, plan.scorer, checked.contrasts)
-        add("scorer", {"scorer": files_identity(plan.scorer)}, lambda: scorer.written)
+        write = functools.partial(compile_graphs, run, scorer.written)
+        add("scorer", {"scorer": files_identity(plan.scorer)}, write)
     contents = BundleContents(
         tuple(graphs), tuple(weight_files), preview, None if scorer is None else scorer.spec, plan.is_plans_only
     )
@@ -103,12 +103,18 @@ def _export(run: ExportRun) -> Manifest:
     return manifest
 
 
-def _write_component(run: ExportRun, component: PreparedComponent, traces: Traces) -> WrittenGraphs:
+def _export_component(run: ExportRun, component: PreparedComponent, traces: Traces) -> WrittenGraphs:
     weights = write_weights(run, component)
     traced = trace_graphs(run, component, weights, traces)
-    graphs = tuple(verify_graphs(run, component, traced))
+    verified = verify_graphs(run, component, traced)
     is_in_place = component.weights.encodings is None
-    return WrittenGraphs(graphs, *(((), weights.files) if is_in_place else (weights.files, ())))
+    written = WrittenGraphs(tuple(verified), *(((), weights.files) if is_in_place else (weights.files, ())))
+    if component.block_group_count == 1:
+        return compile_graphs(run, written)
+    grouped = (  # one graph in each group of a transformer
+        GroupedGraph(component, group, weights, traces, spec) for group, spec in zip(traced, verified, strict=True)
+    )
+    return replace(written, graphs=tuple(compile_groups(run, graph) for graph in grouped))
 
 
 def _export_guidance(run: ExportRun, geometry: Geometry, latent: LatentSpec) -> WrittenGraphs:
@@ -123,7 +129,7 @@ def _export_guidance(run: ExportRun, geometry: Geometry, latent: LatentSpec) -> 
 
     spec = GraphSpec.from_dict(run.log.step(file.name, {"shape": shape, "order": order}, work))
     run.report(f"{file.name}: differs from numpy by {spec.max_abs_error:.1e}")
-    return WrittenGraphs((spec,))
+    return compile_graphs(run, WrittenGraphs((spec,)))
 
 
 def _fit_preview(run: ExportRun) -> PreviewSpec:

@@ -30,6 +30,7 @@ def check_options(plan: ExportPlan) -> None:
     if plan.scorer is not None and not (plan.scorer / "config.json").is_file():
         raise ExportError(f"--scorer {plan.scorer}: holds no config.json; give a SigLIP folder")
     _check_precision(plan)
+    _check_groups(plan)
     _check_adapters(plan)
     _check_out(plan)
 
@@ -71,6 +72,14 @@ def _check_precision(plan: ExportPlan) -> None:
         raise ExportError(
             f"--precision {plan.precision}: the inputs of linear layers are quantised too, and their ranges must be "
             "measured; run `python -m export.quantise.calibrate` and give its folder as --calibration, or take int4"
+        )
+
+
+def _check_groups(plan: ExportPlan) -> None:
+    if plan.block_group_count is not None and not plan.targets:
+        raise ExportError(
+            f"--groups {plan.block_group_count}: says how transformers are compiled, and nothing is compiled without "
+            "--gpu; give --gpu too, or leave it out"
         )
 
 

@@ -21,7 +21,8 @@ class ExportPlan:
 
     ``adapters`` are by the transformer's folder name, in the order in which they are fused; ``calibration`` is the
     folder that ``export.quantise.calibrate`` wrote; ``compiler`` is the name of the module that compiles engines for
-    ``targets``. ``is_plans_only`` leaves graphs and their weights out of the bundle.
+    ``targets``. ``block_group_count`` is the number of plans that each transformer is compiled as; None: as few as the
+    memory of this machine allows. ``is_plans_only`` leaves graphs and their weights out of the bundle.
     """
 
     checkpoint: Checkpoint
@@ -38,6 +39,7 @@ class ExportPlan:
     adapters: Mapping[str, tuple[AdapterOption, ...]] = field(default_factory=dict)
     calibration: Path | None = None
     distilled: DistilledSpec | None = None
+    block_group_count: int | None = None
     is_plans_only: bool = False
 
     def precision_of(self, component: str) -> Precision:
