@@ -33,8 +33,8 @@ def check_onnx_graphs(manifest: Manifest, *, is_on_cpu: bool) -> None:
                 )
             if is_on_cpu and can_only_run_on_a_gpu(graph):
                 raise GraphNotLoaded(
-                    f"{graph.file} ({graph.precision}) computes in bfloat16, for which ONNX Runtime has no kernels on a "
-                    "CPU; serve the bundle on a GPU that it was compiled for, or export the checkpoint with "
+                    f"{graph.file} ({graph.precision}) computes in bfloat16, for which ONNX Runtime has no kernels "
+                    "on a CPU; serve the bundle on a GPU that it was compiled for, or export the checkpoint with "
                     "--precision fp16 or fp32"
                 )
 
