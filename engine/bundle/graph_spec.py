@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -25,6 +26,7 @@ GraphName = Literal[
 # int8, fp8 and int4 name the storage of the quantised linears; all other layers are half precision.
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "int4"]
 TensorDtype = Literal["float32", "float16", "bfloat16", "int64"]
+DTYPE_BYTES: Mapping[TensorDtype, int] = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8}
 
 
 class TensorSpec(ManifestPart, frozen=True, kw_only=True):
@@ -105,6 +107,17 @@ class GraphSpec(ManifestPart, frozen=True, kw_only=True):
     def engine(self, compute_capability: str) -> EngineSpec | None:
         """The compiled plan for a GPU, for example ``sm_86``; None if the graph was not compiled for it."""
         return next((item for item in self.engines if item.compute_capability == compute_capability), None)
+
+    def of_part(self, engine: EngineSpec, part: EnginePart) -> GraphSpec:
+        """The entry that a part of one of the graph's engines would have as a graph of its own."""
+        own = engine.with_changes(
+            file=part.file,
+            activation_bytes=part.activation_bytes,
+            weight_bytes=part.weight_bytes,
+            plan_bytes=part.plan_bytes,
+            parts=(),
+        )
+        return self.with_changes(file=part.file, inputs=part.inputs, outputs=part.outputs, engines=(own,))
 
     @property
     def _geometry(self) -> tuple[int | None, int | None, int | None]:

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine.bundle.graph_spec import EngineSpec, GraphSpec
-from export.bundle.run import ExportRun, WrittenGraphs
-from export.tensorrt import AxisRange, Target, compile_engines, graph_axes
+from export.bundle.run import ExportRun
+from export.tensorrt import Target, compile_engines, graph_axes
 
 ENGINES_FOLDER = "plans"
-_ONE_PREDICTION = AxisRange(1, 1, 1)
-
-
-def compile_graphs(run: ExportRun, written: WrittenGraphs) -> WrittenGraphs:
-    """The same with an engine for every graph and target. Raises ``ExportError``."""
-    files = written.all_weight_files
-    return replace(written, graphs=tuple(compile_graph(run, graph, files) for graph in written.graphs))
 
 
 def compile_graph(run: ExportRun, graph: GraphSpec, weight_files: Sequence[Path]) -> GraphSpec:
-    """The graph's entry with an engine for every target, unchanged without targets. Raises ``ExportError``."""
+    """The graph's entry with an engine for every target, unchanged without targets or where it has engines.
+
+    Raises ``ExportError``.
+    """
     plan, log = run.plan, run.log
-    if not plan.targets:
+    if not plan.targets or graph.engines:
         return graph
     inputs = compile_inputs(run, graph, weight_files)
     targets = {target.compute_capability: target for target in plan.targets}
@@ -39,20 +34,19 @@ def compile_graph(run: ExportRun, graph: GraphSpec, weight_files: Sequence[Path]
 def compile_inputs(run: ExportRun, graph: GraphSpec, weight_files: Sequence[Path]) -> dict[str, Any]:
     """What the engines of a graph depend on, for the build log."""
     read = [graph.file, *(file.relative_to(run.plan.out).as_posix() for file in weight_files)]
-    return {
-        "digests": [run.log.file(name).sha256 for name in read],
-        "compiler": run.plan.compiler,
-        "is_distilled": run.plan.distilled is not None,
-    }
+    return {"digests": [run.log.file(name).sha256 for name in read], "compiler": run.plan.compiler}
 
 
 def compile_file(run: ExportRun, file: Path, input_names: Sequence[str], target: Target) -> EngineSpec:
     """Compiles a graph file in the bundle's folder. Raises ``ExportError``."""
     plan = run.plan
-    # A distilled model runs without guidance: its engines need no memory for the second prediction.
-    axes = graph_axes(input_names) if plan.distilled is None else graph_axes(input_names, _ONE_PREDICTION)
     (engine,) = compile_engines(
-        file, [target], plan.out / ENGINES_FOLDER, axes=axes, module_name=plan.compiler, report=run.report
+        file,
+        [target],
+        plan.out / ENGINES_FOLDER,
+        axes=graph_axes(input_names),
+        module_name=plan.compiler,
+        report=run.report,
     )
     return engine
 

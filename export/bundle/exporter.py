@@ -21,9 +21,9 @@ from engine.bundle.manifest import LatentSpec, Manifest, PreviewSpec
 from export.atomic_file import is_disk_full, remove_partial_files, write_text
 from export.bundle.build_log import BuildLog, export_context
 from export.bundle.check import check
-from export.bundle.compiling import ENGINES_FOLDER, compile_graphs
+from export.bundle.compiling import ENGINES_FOLDER, compile_graph
 from export.bundle.component import PreparedComponent, write_weights
-from export.bundle.component_graphs import Traces, trace_graphs, verify_graphs
+from export.bundle.component_graphs import GraphWriter, Traces, trace_graphs, verify_graphs
 from export.bundle.component_weights import WEIGHTS_FOLDER
 from export.bundle.graph_list import graph_name, latent_shape
 from export.bundle.group_plans import GroupedGraph, compile_groups
@@ -69,21 +69,23 @@ def _export(run: ExportRun) -> Manifest:
     traces: Traces = {}
 
     def add(name: str, inputs: Mapping[str, Any], write: Callable[[], WrittenGraphs]) -> None:
+        def compiled() -> WrittenGraphs:
+            written = write()
+            files = written.all_weight_files
+            return replace(written, graphs=tuple(compile_graph(run, graph, files) for graph in written.graphs))
+
         if plan.is_plans_only:
-            graphs.extend(keep_plans(run, name, inputs, write))
+            graphs.extend(keep_plans(run, name, inputs, compiled))
             return
-        written = write()
-        graphs.extend(written.graphs)
-        weight_files.extend(written.all_weight_files)
+        found = compiled()
+        graphs.extend(found.graphs)
+        weight_files.extend(found.all_weight_files)
 
     for component in checked.components:
-        inputs = {
-            **component.identity,
-            "sizes": [str(group.size) for group in component.component.groups],
-            "block_groups": component.block_group_count,
-        }
-        write = functools.partial(_export_component, run, component, traces)
-        add(f"{component.component.name}{component.suffix}", inputs, write)
+        name = f"{component.component.name}{component.suffix}"
+        sizes = [str(group.size) for group in component.component.groups]
+        write = functools.partial(_write_component, run, component, traces)
+        add(name, {**component.identity, "sizes": sizes, "groups": component.block_group_count}, write)
     for geometry in plan.geometries:
         inputs = {"order": plan.checkpoint.solver_order, "latent": checked.latent.as_dict()}
         write = functools.partial(_export_guidance, run, geometry, checked.latent)
@@ -92,8 +94,7 @@ def _export(run: ExportRun) -> Manifest:
     scorer = None
     if plan.scorer is not None and checked.contrasts is not None:
         scorer = export_scorer(run, plan.scorer, checked.contrasts)
-        write = functools.partial(compile_graphs, run, scorer.written)
-        add("scorer", {"scorer": files_identity(plan.scorer)}, write)
+        add("scorer", {"scorer": files_identity(plan.scorer)}, lambda: scorer.written)
     contents = BundleContents(
         tuple(graphs), tuple(weight_files), preview, None if scorer is None else scorer.spec, plan.is_plans_only
     )
@@ -103,18 +104,16 @@ def _export(run: ExportRun) -> Manifest:
     return manifest
 
 
-def _export_component(run: ExportRun, component: PreparedComponent, traces: Traces) -> WrittenGraphs:
+def _write_component(run: ExportRun, component: PreparedComponent, traces: Traces) -> WrittenGraphs:
     weights = write_weights(run, component)
-    traced = trace_graphs(run, component, weights, traces)
-    verified = verify_graphs(run, component, traced)
+    writer = GraphWriter(component, weights, traces)
+    traced = trace_graphs(run, writer)
+    graphs = verify_graphs(run, component, traced)
+    if component.block_group_count > 1:
+        sizes = zip(traced, graphs, strict=True)  # a transformer has one graph a size
+        graphs = [compile_groups(run, GroupedGraph(writer, item, graph)) for item, graph in sizes]
     is_in_place = component.weights.encodings is None
-    written = WrittenGraphs(tuple(verified), *(((), weights.files) if is_in_place else (weights.files, ())))
-    if component.block_group_count == 1:
-        return compile_graphs(run, written)
-    grouped = (  # one graph in each group of a transformer
-        GroupedGraph(component, group, weights, traces, spec) for group, spec in zip(traced, verified, strict=True)
-    )
-    return replace(written, graphs=tuple(compile_groups(run, graph) for graph in grouped))
+    return WrittenGraphs(tuple(graphs), *(((), weights.files) if is_in_place else (weights.files, ())))
 
 
 def _export_guidance(run: ExportRun, geometry: Geometry, latent: LatentSpec) -> WrittenGraphs:
@@ -129,7 +128,7 @@ def _export_guidance(run: ExportRun, geometry: Geometry, latent: LatentSpec) -> 
 
     spec = GraphSpec.from_dict(run.log.step(file.name, {"shape": shape, "order": order}, work))
     run.report(f"{file.name}: differs from numpy by {spec.max_abs_error:.1e}")
-    return compile_graphs(run, WrittenGraphs((spec,)))
+    return WrittenGraphs((spec,))
 
 
 def _fit_preview(run: ExportRun) -> PreviewSpec:

@@ -19,25 +19,27 @@ from engine.bundle.graph_spec import EnginePart, EngineSpec, GraphSpec
 from export.atomic_file import PARTIAL_SUFFIX
 from export.bundle.compiling import compile_file, compile_inputs
 from export.bundle.component import PreparedComponent
-from export.bundle.component_graphs import TracedGroup, Traces, known_traces, write_graph
-from export.bundle.component_weights import ComponentWeights
+from export.bundle.component_graphs import GraphWriter, TracedGroup
 from export.bundle.run import ExportRun
 from export.tensorrt import Target
 from export.tracing.assemble import GraphDescription
 from export.tracing.block_groups import split
 from export.tracing.verify import NotRunnable, verify_chain
-from export.weights.parameters import ParameterIndex, load_weights
+from export.weights.parameters import load_weights
 
 
 @dataclass(frozen=True)
 class GroupedGraph:
     """A transformer's graph, written whole, that is compiled as ``prepared.block_group_count`` plans."""
 
-    prepared: PreparedComponent
+    writer: GraphWriter
     traced: TracedGroup
-    weights: ComponentWeights
-    traces: Traces
     spec: GraphSpec
+
+    @property
+    def prepared(self) -> PreparedComponent:
+        """The transformer."""
+        return self.writer.prepared
 
     @property
     def count(self) -> int:
@@ -49,15 +51,11 @@ class GroupedGraph:
         """Writes the graphs of the groups of these numbers, from 1, and removes them at the end."""
         (whole,) = self.traced.group.trace(self.prepared.model)
         modules = split(whole, self.count)
-        parameters = ParameterIndex(self.prepared.model, self.weights.stored)
-        known = known_traces(self.traces, self.prepared, self.spec.stage, self.traced.group.size)
         stem = self.spec.file.removesuffix(".onnx")
         files = {number: out / f"{stem}.part{number}of{self.count}{PARTIAL_SUFFIX}" for number in numbers}
+        name, size = self.spec.stage, self.traced.group.size
         try:
-            yield [
-                (file, write_graph(modules[number - 1], file, self.weights, parameters, known))
-                for number, file in files.items()
-            ]
+            yield [(file, self.writer.write(name, size, modules[number - 1], file)) for number, file in files.items()]
         finally:
             for file in files.values():
                 file.unlink(missing_ok=True)
@@ -71,7 +69,7 @@ def compile_groups(run: ExportRun, graph: GroupedGraph) -> GraphSpec:
         parts = []
         for number in range(1, graph.count + 1):
             name = f"engine of {graph.spec.file}, group {number} of {graph.count}, for {capability}"
-            inputs = compile_inputs(run, graph.spec, graph.weights.files)
+            inputs = compile_inputs(run, graph.spec, graph.writer.weights.files)
             parts.append(run.log.step(name, inputs, functools.partial(_compile, run, graph, number, target)))
         engines.append(_joined(parts))
     return graph.spec.with_changes(engines=tuple(engines))
@@ -128,5 +126,5 @@ def _compare(run: ExportRun, graph: GroupedGraph) -> None:
                 return {"line": f"{graph.spec.file}, its groups: {fault}"}, ()
         return {"line": f"{graph.spec.file}, its {graph.count} groups: differ from torch by {error:.1e}"}, ()
 
-    inputs = {**compile_inputs(run, graph.spec, graph.weights.files), "count": graph.count}
+    inputs = {**compile_inputs(run, graph.spec, graph.writer.weights.files), "count": graph.count}
     run.report(run.log.step(f"comparison of the groups of {graph.spec.file}", inputs, work)["line"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.api.capabilities import Geometry
 from engine.bundle.graph_spec import Precision
 from engine.bundle.manifest import DistilledSpec
-from export.options import AdapterOption, PrecisionOption, VerifyOption
+from export.options import AdapterOption, AttentionOption, PrecisionOption, VerifyOption
 from export.tensorrt import Target
 from export.weights.checkpoint import Checkpoint
 from export.weights.serving_defaults import ServingDefaults
@@ -21,8 +21,8 @@ class ExportPlan:
 
     ``adapters`` are by the transformer's folder name, in the order in which they are fused; ``calibration`` is the
     folder that ``export.quantise.calibrate`` wrote; ``compiler`` is the name of the module that compiles engines for
-    ``targets``. ``block_group_count`` is the number of plans that each transformer is compiled as; None: as few as the
-    memory of this machine allows. ``is_plans_only`` leaves graphs and their weights out of the bundle.
+    ``targets``. ``is_plans_only`` leaves graphs and their weights out of the bundle. Each transformer is compiled as
+    ``block_group_count`` plans; None: as few as the memory of this machine allows.
     """
 
     checkpoint: Checkpoint
@@ -38,9 +38,10 @@ class ExportPlan:
     compiler: str = "tensorrt_rtx"
     adapters: Mapping[str, tuple[AdapterOption, ...]] = field(default_factory=dict)
     calibration: Path | None = None
+    attention: AttentionOption = "auto"
     distilled: DistilledSpec | None = None
-    block_group_count: int | None = None
     is_plans_only: bool = False
+    block_group_count: int | None = None
 
     def precision_of(self, component: str) -> Precision:
         """The precision of a component, by its folder name.
