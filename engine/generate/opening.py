@@ -38,7 +38,7 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
         importer.submit(import_module, _ENGINE_MODULE)
         try:
             if choice.compute_capability is None:
-                check_onnx_graphs(manifest, is_on_cpu=True)
+                check_onnx_graphs(manifest, is_on_cpu=choice.device == "cpu")
             loaded = load_bundle(
                 bundle,
                 choice.runtime,
