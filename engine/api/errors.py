@@ -161,6 +161,7 @@ class DeviceLost(EngineLost):
     def __init__(self, cause: str, retry_seconds: float = 0.0) -> None:
         super().__init__(retry_seconds)
         self.cause = cause
+        self.add_note(cause)  # tracebacks end with it
         self.args = ("the GPU failed, so the engine must be restarted; send the job again, or to another server",)
 
 

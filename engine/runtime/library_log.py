@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 _MAX_LINES = 64  # the cause is among the first
 _STATUS = re.compile(r"(?:cuda ?error|CUresult) (\d+)", re.IGNORECASE)
 _OUT_OF_MEMORY = re.compile(
-    r"out of ?memory|memory allocation|could not be allocated|allocation failed"
+    r"out ?of ?memory|memory allocation|could not be allocated|allocation failed"
     r"|(?:not enough|insufficient)\b.*\bmemory",
     re.IGNORECASE,
 )

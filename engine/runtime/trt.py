@@ -40,7 +40,7 @@ class TrtRuntime:
         self.device.use_blocking_waits()
         self._library = TrtLibrary(module_name, self.device)
         self.stream = Stream(self.device)
-        file = f"{module_name}-{self._library.version}-{self.gpu.compute_capability}.kernels"
+        file = f"{module_name}-{self._library.version}-{self.gpu.slug}.kernels"
         self._kernels = KernelCache(None if cache_folder is None else cache_folder / file, self._library.log)
         staging, weight_stream = WeightStaging(self.device), Stream(self.device)
         self._loading = PlanLoading(self._library, self._kernels, staging, weight_stream, self.device)

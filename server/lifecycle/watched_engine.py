@@ -1,9 +1,11 @@
-"""An engine in the server's own process that may lose its GPU: nobody can restart it, so the server says NOT_SERVING."""
+"""An engine in the server's own process that may lose its GPU.
+
+Nobody can restart such an engine, so the server says NOT_SERVING until it is restarted itself.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from engine.api.job import Job, PreparedJob
     from engine.api.match_report import MatchReport
     from engine.api.media import Image
-
-_logger = logging.getLogger(__name__)
 
 
 class WatchedEngine:
@@ -66,9 +66,7 @@ class WatchedEngine:
         try:
             yield
         except DeviceLost as lost:
-            _logger.error(
-                "the GPU is lost to this process; restart the server", extra={"fields": {"cause": lost.cause}}
-            )
+            cause = lost.cause
             if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._set_running, lambda: DeviceLost(lost.cause))
+                self._loop.call_soon_threadsafe(self._set_running, lambda: DeviceLost(cause))
             raise

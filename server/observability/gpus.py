@@ -34,8 +34,8 @@ class Gpu:
 def nvml_gpus(uuid: str = "") -> list[Gpu]:
     """The GPU of that UUID, or every GPU of this machine if it is empty or unknown to NVML.
 
-    Only the UUID names a GPU to both libraries: CUDA counts the GPUs that ``CUDA_VISIBLE_DEVICES`` leaves, and by speed;
-    NVML counts all of them, by their place on the bus.
+    Only the UUID names a GPU to both libraries: CUDA counts the GPUs that ``CUDA_VISIBLE_DEVICES`` leaves, the fastest
+    first; NVML counts all of them, by their place on the bus.
     """
     try:
         import pynvml
