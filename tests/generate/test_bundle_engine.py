@@ -18,6 +18,7 @@ from engine.api.errors import ScorerMissing
 from engine.api.fields import Field
 from engine.api.job import ClipPlan
 from engine.api.media import Image
+from engine.api.reuse import StepReuse
 from engine.api.settings import EngineSettings
 from engine.generate import bundle_engine, loading, opening
 from engine.generate.bundle_engine import BundleEngine, seeded_noise
@@ -313,8 +314,8 @@ class Opened:
         monkeypatch.setattr(bundle_engine, "BundleEngine", self._recording("BundleEngine", "the engine"))
 
     def _recording(self, name: str, result: Any) -> Any:
-        def call(*given: Any) -> Any:
-            self.calls.append((name, *given))
+        def call(*given: Any, **named: Any) -> Any:
+            self.calls.append((name, *given, *named.values()))
             return result
 
         return call
@@ -329,8 +330,8 @@ def test_a_bundle_is_opened_with_the_defaults_of_the_machine(monkeypatch: pytest
         ("default_cache_folder",),
         ("choose_runtime", "the manifest", "auto", 0, Path("default cache"), "auto"),
         ("default_budget_bytes", "sm_86", 24),
-        ("load_bundle", FOLDER, RUNTIME, 8_000, "sm_86"),
-        ("BundleEngine", "the loaded bundle", 64, GPU),
+        ("load_bundle", FOLDER, RUNTIME, 8_000, "sm_86", Path("default cache"), "once"),
+        ("BundleEngine", "the loaded bundle", 64, 2**28, StepReuse.OFF, GPU),
     ]
 
 
@@ -342,7 +343,7 @@ def test_the_modules_of_the_engine_are_imported_while_its_graphs_load(monkeypatc
         names.append(name)
         imported.set()
 
-    def load(*_: Any) -> str:
+    def load(*_: Any, **__: Any) -> str:
         assert imported.wait(5.0)
         return "the loaded bundle"
 
@@ -350,7 +351,7 @@ def test_the_modules_of_the_engine_are_imported_while_its_graphs_load(monkeypatc
     monkeypatch.setattr(opening, "load_bundle", load)
     opening.open_bundle(FOLDER, EngineSettings())
     assert names == ["engine.generate.bundle_engine"]
-    assert opened.calls[-1] == ("BundleEngine", "the loaded bundle", 64, GPU)
+    assert opened.calls[-1] == ("BundleEngine", "the loaded bundle", 64, 2**28, StepReuse.OFF, GPU)
 
 
 @pytest.mark.parametrize("budget_bytes", [5_000, 0])
@@ -363,11 +364,14 @@ def test_settings_come_before_the_defaults(budget_bytes: int, monkeypatch: pytes
         runtime="tensorrt",
         kernel_cache_folder=Path("own cache"),
         device="cuda:1",
+        reuse=StepReuse.FAST,
+        picture_cache_bytes=5,
+        verify_digests="always",
     )
     opening.open_bundle(FOLDER, settings)
     assert opened.calls == [
         ("parse_manifest", FOLDER),
         ("choose_runtime", "the manifest", "tensorrt", 3, Path("own cache"), "cuda:1"),
-        ("load_bundle", FOLDER, RUNTIME, budget_bytes, "sm_86"),
-        ("BundleEngine", "the loaded bundle", 9, GPU),
+        ("load_bundle", FOLDER, RUNTIME, budget_bytes, "sm_86", Path("own cache"), "always"),
+        ("BundleEngine", "the loaded bundle", 9, 5, StepReuse.FAST, GPU),
     ]
