@@ -18,12 +18,14 @@ from engine.api.errors import ScorerMissing
 from engine.api.fields import Field
 from engine.api.job import ClipPlan
 from engine.api.media import Image
+from engine.api.reuse import StepReuse
 from engine.api.settings import EngineSettings
 from engine.generate import bundle_engine, loading, opening
 from engine.generate.bundle_engine import BundleEngine, seeded_noise
 from engine.generate.loading import load_bundle
 from engine.memory.plan import BundleMemoryPlan
 from engine.runtime.choice import Choice
+from engine.runtime.gpu import Gpu
 from tests.generate.computed import ComputedRuntime
 from tests.jobs.scripted import prepared
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from engine.runtime.execution import Execution
 
 FOLDER = Path("bundle")
+RUNTIME = ComputedRuntime()
+GPU = Gpu("RTX 3090", "sm_86", 24, "13.5", index=1, uuid="GPU-1")
 SMALL, LARGE = Geometry(32, 16, 9), Geometry(64, 32, 9)
 PLAN = BundleMemoryPlan(
     budget_bytes=5_000,
@@ -298,8 +302,7 @@ class Opened:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[Any, ...]] = []
-        runtime: Any = "the runtime"
-        choice = Choice(runtime, "sm_86", gpu_bytes=24)
+        choice = Choice(RUNTIME, "sm_86", gpu_bytes=24, gpu=GPU)
         for name, result in (
             ("parse_manifest", "the manifest"),
             ("choose_runtime", choice),
@@ -311,8 +314,8 @@ class Opened:
         monkeypatch.setattr(bundle_engine, "BundleEngine", self._recording("BundleEngine", "the engine"))
 
     def _recording(self, name: str, result: Any) -> Any:
-        def call(*given: Any) -> Any:
-            self.calls.append((name, *given))
+        def call(*given: Any, **named: Any) -> Any:
+            self.calls.append((name, *given, *named.values()))
             return result
 
         return call
@@ -325,10 +328,10 @@ def test_a_bundle_is_opened_with_the_defaults_of_the_machine(monkeypatch: pytest
     assert opened.calls == [
         ("parse_manifest", FOLDER),
         ("default_cache_folder",),
-        ("choose_runtime", "the manifest", "auto", 0, Path("default cache")),
+        ("choose_runtime", "the manifest", "auto", 0, Path("default cache"), "auto"),
         ("default_budget_bytes", "sm_86", 24),
-        ("load_bundle", FOLDER, "the runtime", 8_000, "sm_86"),
-        ("BundleEngine", "the loaded bundle", 64),
+        ("load_bundle", FOLDER, RUNTIME, 8_000, "sm_86", Path("default cache"), "once"),
+        ("BundleEngine", "the loaded bundle", 64, 2**28, StepReuse.OFF, GPU),
     ]
 
 
@@ -340,7 +343,7 @@ def test_the_modules_of_the_engine_are_imported_while_its_graphs_load(monkeypatc
         names.append(name)
         imported.set()
 
-    def load(*_: Any) -> str:
+    def load(*_: Any, **__: Any) -> str:
         assert imported.wait(5.0)
         return "the loaded bundle"
 
@@ -348,7 +351,7 @@ def test_the_modules_of_the_engine_are_imported_while_its_graphs_load(monkeypatc
     monkeypatch.setattr(opening, "load_bundle", load)
     opening.open_bundle(FOLDER, EngineSettings())
     assert names == ["engine.generate.bundle_engine"]
-    assert opened.calls[-1] == ("BundleEngine", "the loaded bundle", 64)
+    assert opened.calls[-1] == ("BundleEngine", "the loaded bundle", 64, 2**28, StepReuse.OFF, GPU)
 
 
 @pytest.mark.parametrize("budget_bytes", [5_000, 0])
@@ -360,11 +363,15 @@ def test_settings_come_before_the_defaults(budget_bytes: int, monkeypatch: pytes
         memory_budget_bytes=budget_bytes,
         runtime="tensorrt",
         kernel_cache_folder=Path("own cache"),
+        device="cuda:1",
+        reuse=StepReuse.FAST,
+        picture_cache_bytes=5,
+        verify_digests="always",
     )
     opening.open_bundle(FOLDER, settings)
     assert opened.calls == [
         ("parse_manifest", FOLDER),
-        ("choose_runtime", "the manifest", "tensorrt", 3, Path("own cache")),
-        ("load_bundle", FOLDER, "the runtime", budget_bytes, "sm_86"),
-        ("BundleEngine", "the loaded bundle", 9),
+        ("choose_runtime", "the manifest", "tensorrt", 3, Path("own cache"), "cuda:1"),
+        ("load_bundle", FOLDER, RUNTIME, budget_bytes, "sm_86", Path("own cache"), "always"),
+        ("BundleEngine", "the loaded bundle", 9, 5, StepReuse.FAST, GPU),
     ]
