@@ -1,15 +1,16 @@
 """TensorRT plans of true size, compiled without a GPU: ``python -m benchmarks.full_size_engine --json FILE``.
 
 Each case is a component of an official checkpoint, in one precision, compiled for one GPU: configuration from
-``true_size``, random weights, quantised, traced and compiled by the exporter's own code. Each part of a case runs in a
-process of its own, so that peak memory is measured for it alone. ``--graphs`` writes the entries that the manifest
-would have, for ``full_size_memory``.
+``true_size``, random weights, quantised, traced and compiled by the exporter's own code. Each build runs in a process
+of its own, so that peak memory is measured for it alone. ``--graphs`` writes the entries that the manifest would have,
+for ``full_size_memory``; entries of the file that this run does not compile stay.
 
-A whole transformer is compiled at two depths, because its activation memory must not grow with depth. ``--parts``
-splits it into groups of blocks where the host cannot compile it as one; its figures are then sums or maxima over the
-parts. Weights and plans are deleted after each part, so the disk holds those of one part.
+A transformer is compiled at two small depths at full width, and the whole one's bytes follow by
+``full_size_depths``. ``--layers 40`` compiles it whole, where the host has the memory. ``--parts`` splits it into
+groups of blocks; its figures are then sums or maxima over the parts. Weights and plans are deleted after each build, so
+the disk holds those of one.
 
-The result of each part is saved at once in ``FILE`` with the suffix ``.parts.json``. A killed run resumes from it, and
+The result of each build is saved at once in ``FILE`` with the suffix ``.parts.json``. A killed run resumes from it, and
 a final run over all cases collects those that were run one by one.
 """
 
@@ -21,17 +22,18 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.full_size_cases import CASES, Case
+from benchmarks.full_size_depths import GROWING, block_bytes, deepened
 from benchmarks.processes import first_line, spawn
 from benchmarks.report import Report
 
-# Target of the ratio of activation memory at full depth to that at a fifth of it.
+# Target of the ratio of activation memory at full depth to that of the shallowest transformer.
 _MOST_GROWTH = 1.02
 
 
@@ -41,9 +43,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, help="file for the figures")
     parser.add_argument("--graphs", type=Path, help="file for the graphs' entries of a manifest")
     parser.add_argument("--case", action="append", choices=CASES, help="what to compile; may be given more than once")
-    parser.add_argument(
-        "--layers", type=int, nargs="+", help="depths of a transformer (default: all blocks; if not split, a fifth too)"
-    )
+    parser.add_argument("--layers", type=int, nargs="+", help="depths of a transformer instead of the case's")
     parser.add_argument("--parts", type=int, help="split transformers into so many plans")
     parser.add_argument("--batch", type=int, choices=(1, 2), help="largest batch of one transformer call")
     parser.add_argument("--size", help="WIDTHxHEIGHT in pixels instead of the case's")
@@ -54,24 +54,61 @@ def main() -> None:
     figures: dict[str, float] = {}
     targets: dict[str, float] = {}
     graphs: list[dict[str, Any]] = []
+    added: dict[str, dict[str, float]] = {}
     for name in options.case or CASES:
         case = _changed(CASES[name], options)
-        by_depth: dict[int, float] = {}
-        for depth in _depths(case, options.layers):
-            measured, graphs_of_case = _measure(replace(case, layer_count=depth), options.folder, answers)
+        by_depth: dict[int, list[dict[str, Any]]] = {}
+        for depth in sorted(case.depths):
+            measured, by_depth[depth] = _measure(case, depth, options.folder, answers)
             figures |= measured
-            by_depth[depth] = measured[f"{replace(case, layer_count=depth).prefix}_activation_bytes"]
-        graphs += graphs_of_case  # those of the greatest depth, measured last
-        if len(by_depth) > 1:
-            growth = f"{case.prefix.partition(f'_{case.layer_count}_layers')[0]}_activation_growth_ratio"
-            figures[growth] = by_depth[max(by_depth)] / by_depth[min(by_depth)]
+        if case.component != "transformer":
+            graphs += by_depth[max(by_depth)]
+            continue
+        engines = {depth: entries[0]["engines"][0] for depth, entries in by_depth.items()}
+        if len(engines) > 1:
+            added[name] = block_bytes(engines)
+        whole = _whole(case, by_depth, added.get(name) or added.get(case.like or ""))
+        graphs.append(whole)
+        engine = whole["engines"][0]
+        figures |= {f"{case.prefix}_{key}": engine[key] for key in GROWING}
+        if len(engines) > 1:
+            growth = f"{case.prefix}_activation_growth_ratio"
+            figures[growth] = engine["activation_bytes"] / engines[min(engines)]["activation_bytes"]
             targets[growth] = _MOST_GROWTH
     report = Report("full_size_engine", figures, targets)
     report.show()
     report.write(options.json)
     if options.graphs is not None:
-        options.graphs.parent.mkdir(parents=True, exist_ok=True)
-        options.graphs.write_text(json.dumps(graphs, indent=1) + "\n", encoding="utf-8")
+        _write_graphs(graphs, options.graphs)
+
+
+def _whole(
+    case: Case, by_depth: Mapping[int, Sequence[dict[str, Any]]], added: Mapping[str, float] | None
+) -> dict[str, Any]:
+    """The entry of the whole transformer, from that of the deepest one that was compiled."""
+    depth = max(by_depth)
+    (graph,) = by_depth[depth]
+    if depth == case.full_depth:
+        return graph
+    if added is None:
+        raise SystemExit(f"--case {case.like}: is needed too, before this case, for what each block adds")
+    return graph | {"engines": [deepened(graph["engines"][0], case.full_depth - depth, added)]}
+
+
+def _write_graphs(graphs: Sequence[dict[str, Any]], file: Path) -> None:
+    """Writes the entries, and those of the file that none of them replaces."""
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    known = {_identity(graph) for graph in graphs}
+    graphs = [*graphs, *(graph for graph in kept if _identity(graph) not in known)]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(sorted(graphs, key=_identity), indent=1) + "\n", encoding="utf-8")
+
+
+def _identity(graph: Mapping[str, Any]) -> tuple[str, ...]:
+    """What tells entries apart: stage, size, length, precision, plan."""
+    engine = graph["engines"][0]
+    names = ("stage", "width_px", "height_px", "frame_count", "precision")
+    return (*(str(graph.get(name)) for name in names), engine["compute_capability"], Path(engine["file"]).name)
 
 
 class Answers:
@@ -81,9 +118,8 @@ class Answers:
         self._file = file
         self._kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
-    def of(self, case: Case, part: int, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Returns the saved result of a part; runs ``work`` and saves its result if there is none."""
-        key = json.dumps([asdict(case), part])
+    def of(self, key: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Returns the saved result of a build; runs ``work`` and saves its result if there is none."""
         if key not in self._kept:
             self._kept[key] = work()
             written = self._file.with_name(f"{self._file.name}.partial")
@@ -95,7 +131,7 @@ class Answers:
 
 
 def _changed(case: Case, options: argparse.Namespace) -> Case:
-    changes: dict[str, int] = {}
+    changes: dict[str, Any] = {}
     if options.size:
         width, _, height = options.size.partition("x")
         changes |= {"width_px": int(width), "height_px": int(height)}
@@ -105,28 +141,28 @@ def _changed(case: Case, options: argparse.Namespace) -> Case:
         changes["part_count"] = options.parts
     if options.batch and case.component == "transformer":
         changes["batch_count"] = options.batch
-    return replace(case, **changes)  # type: ignore[arg-type]
+    if options.layers and case.component == "transformer":
+        changes["depths"] = tuple(options.layers)
+    return replace(case, **changes)
 
 
-def _depths(case: Case, wanted: list[int] | None) -> list[int]:
-    """Returns the depths to compile: one for a split transformer, whose parts do not depend on the total depth."""
-    if case.component != "transformer" or (case.part_count > 1 and not wanted):
-        return [case.layer_count]
-    return sorted(wanted or {case.layer_count // 5, case.layer_count})
-
-
-def _measure(case: Case, folder: Path | None, kept: Answers) -> tuple[dict[str, float], list[dict[str, Any]]]:
-    """Returns the figures of a case, and its graphs as a manifest would list them."""
+def _measure(
+    case: Case, depth: int, folder: Path | None, kept: Answers
+) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Returns the figures of a case at a depth, and its graphs as a manifest would list them."""
+    prefix = f"{case.prefix}_{depth}_layers" if case.component == "transformer" else case.prefix
 
     def in_a_process(part: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(dir=folder) as name:
-            _say(f"{case.prefix}, part {part + 1} of {case.part_count}")
-            process = spawn("benchmarks.full_size_engine", "--worker", json.dumps(asdict(case)), str(part), name)
+            _say(f"{prefix}, part {part + 1} of {case.part_count}")
+            process = spawn(
+                "benchmarks.full_size_engine", "--worker", json.dumps(asdict(case)), str(depth), str(part), name
+            )
             answer: dict[str, Any] = json.loads(first_line(process))
             process.communicate()
         return answer
 
-    answers = [kept.of(case, part, partial(in_a_process, part)) for part in range(case.part_count)]
+    answers = [kept.of(f"{prefix}, part {part}", partial(in_a_process, part)) for part in range(case.part_count)]
     graphs = [graph for answer in answers for graph in answer["graphs"]]
     engines = [engine for graph in graphs for engine in graph["engines"]]
     sums = {
@@ -145,7 +181,7 @@ def _measure(case: Case, folder: Path | None, kept: Answers) -> tuple[dict[str, 
     }
     if case.part_count > 1:
         graphs = [_joined(graphs, case, int(sums["crossing_bytes"]))]
-    return {f"{case.prefix}_{key}": value for key, value in sums.items()}, graphs
+    return {f"{prefix}_{key}": value for key, value in sums.items()}, graphs
 
 
 def _joined(parts: list[dict[str, Any]], case: Case, crossing_bytes: int) -> dict[str, Any]:
@@ -162,12 +198,12 @@ def _joined(parts: list[dict[str, Any]], case: Case, crossing_bytes: int) -> dic
     return parts[-1] | {"inputs": list(inputs.values()), "engines": [engine]}
 
 
-def compile_part(case: Case, part: int, folder: Path) -> dict[str, Any]:
+def compile_part(case: Case, depth: int, part: int, folder: Path) -> dict[str, Any]:
     """Exports and compiles one part in this process (the compiler runs in a child process); returns its figures."""
     from benchmarks.full_size_export import export_part
     from engine.runtime.process_memory import peak_resident_bytes
 
-    answer = export_part(case, part, folder, _say)
+    answer = export_part(case, depth, part, folder, _say)
     return {**answer, "export_peak_bytes": peak_resident_bytes(), "cpu_seconds": _cpu_seconds()}
 
 
@@ -183,7 +219,8 @@ def _say(line: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
-        case_text, part_text, folder_text = sys.argv[2:]
-        print(json.dumps(compile_part(Case(**json.loads(case_text)), int(part_text), Path(folder_text))))
+        case_text, depth_text, part_text, folder_text = sys.argv[2:]
+        case_of_worker = Case(**json.loads(case_text))
+        print(json.dumps(compile_part(case_of_worker, int(depth_text), int(part_text), Path(folder_text))))
     else:
         main()

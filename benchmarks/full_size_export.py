@@ -28,10 +28,12 @@ from export.bundle.graph_list import (
     vae_component,
 )
 from export.bundle.manifest_entries import graph_spec
+from export.quantise.attention import AttentionRanges
 from export.quantise.calibration import Calibration
 from export.quantise.encodings import PassThrough
 from export.quantise.recipes import Recipe, recipe_for
 from export.quantise.rewrite import quantise_graph
+from export.quantise.rewrite_attention import quantise_attention
 from export.tensorrt import AxisRange, compile_engines, find_target, graph_axes
 from export.tracing.assemble import build_graph, describe, save_graph
 from export.tracing.guidance import write_guide_and_step
@@ -58,12 +60,12 @@ class PartWeights(ParameterIndex):
         }
 
 
-def export_part(case: Case, part: int, folder: Path, say: Say) -> dict[str, Any]:
-    """Writes weights and graphs of a part into a folder and compiles them.
+def export_part(case: Case, depth: int, part: int, folder: Path, say: Say) -> dict[str, Any]:
+    """Writes weights and graphs of a part of ``depth`` blocks into a folder and compiles them.
 
     Returns seconds and bytes of each step by name, and the manifest entries as ``graphs``.
     """
-    checkpoint = open_checkpoint(write_configurations(folder / "checkpoint", case.model, case.layer_count))
+    checkpoint = open_checkpoint(write_configurations(folder / "checkpoint", case.model, depth))
     geometry = Geometry(case.width_px, case.height_px, case.frame_count)
     if case.component == "guide_and_step":
         return _solver(case, checkpoint, geometry, folder, say)
@@ -82,8 +84,10 @@ def export_part(case: Case, part: int, folder: Path, say: Say) -> dict[str, Any]
     graphs = []
     names = [(name, group.size) for group in component.groups for name in group.names]
     for (name, size), module in zip(names, modules, strict=True):
-        file = folder / f"{name}_part_{part + 1}.onnx"
+        file = folder / f"{name}_{case.attention}_part_{part + 1}.onnx"
         graph = build_graph(module, weights, folder)
+        if case.attention == "fp8":
+            quantise_attention(graph, _drawn_ranges(depth))
         if stored.quantised:
             quantise_graph(graph, stored.quantised, folder)
         graphs.append(graph_spec(name, size, file, case.precision, save_graph(graph, file)))  # type: ignore[arg-type]
@@ -95,6 +99,11 @@ def export_part(case: Case, part: int, folder: Path, say: Say) -> dict[str, Any]
         "crossing_bytes": _crossing_bytes(modules) if case.part_count > 1 else 0,
         "graphs": [_compiled(graph, case, folder, say) for graph in graphs],
     }
+
+
+def _drawn_ranges(depth: int) -> dict[str, AttentionRanges]:
+    ranges = AttentionRanges(_INPUT_RANGE, _INPUT_RANGE, _INPUT_RANGE)
+    return {f"blocks.{index}.attn1": ranges for index in range(depth)}
 
 
 def _component(case: Case, checkpoint: Checkpoint, geometry: Geometry) -> Component:

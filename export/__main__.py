@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, get_args
 from engine.api.capabilities import Geometry
 from export.errors import ExportError
 from export.options import (
+    AttentionOption,
     PrecisionOption,
     VerifyOption,
     adapter_options,
@@ -61,6 +62,18 @@ def _parser() -> argparse.ArgumentParser:
         choices=get_args(PrecisionOption),
         default="auto",
         help="precision of the transformers; auto: int4 with --gpu, else fp32 (other components: docs/precision.md)",
+    )
+    parser.add_argument(
+        "--attention",
+        choices=get_args(AttentionOption),
+        default="auto",
+        help="self-attention with --precision fp8, in half precision or in FP8 (docs/precision.md); auto: the recipe's",
+    )
+    parser.add_argument(
+        "--plans-only",
+        action="store_true",
+        help="with --gpu: leave graphs and weights out of the bundle, which then serves on those GPUs alone and takes "
+        "about half the space",
     )
     parser.add_argument("--calibration", type=Path, help="folder that `python -m export.quantise.calibrate` wrote")
     add_adapter_options(parser)
@@ -150,7 +163,9 @@ def _plan(options: argparse.Namespace) -> ExportPlan:
         compiler=options.compiler,
         adapters=adapter_options(options),
         calibration=options.calibration,
+        attention=options.attention,
         distilled=LIGHTNING_4_STEPS if options.distilled else None,
+        is_plans_only=options.plans_only,
     )
 
 

@@ -12,6 +12,7 @@ from export.errors import ExportError
 
 VerifyOption = Literal["auto", "always", "never"]
 PrecisionOption = Literal["auto", "fp32", "fp16", "bf16", "int8", "fp8", "int4"]
+AttentionOption = Literal["auto", "half", "fp8"]
 
 
 SKIP_IMAGE_KEYS = "--lora-skip-image-keys"

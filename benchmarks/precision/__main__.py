@@ -1,6 +1,7 @@
 """Measures error and PSNR of every quantisation recipe on a bundle that holds its checkpoint.
 
     python -m benchmarks.precision --json FILE [--markdown docs/precision.md] [--bundle pocket/model] [--clips 4]
+                                   [--keep FOLDER]
 
 Pictures and prompts come from the pocket model's synthetic world; calibration and measurement use different clips.
 """
@@ -8,12 +9,15 @@ Pictures and prompts come from the pocket model's synthetic world; calibration a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.precision.attention import attention_errors
 from benchmarks.precision.runs import Asked, Record, make_clips, psnr_db, relative_error, run_transformer
 from benchmarks.precision.table import markdown
 from benchmarks.precision.variants import COMPONENTS, Variant, transformer_specs, write_variant
@@ -33,6 +37,7 @@ _VARIANTS = (
     Variant("bf16", "bf16"),
     Variant("int8", "int8"),
     Variant("fp8", "fp8"),
+    Variant("fp8_attention", "fp8", with_attention=True),
     Variant("int4", "int4"),
     Variant("int4_nearest", "int4", with_moments=False),
 )
@@ -46,6 +51,7 @@ _GROUPS = (
     r"ffn\.net\.0\.proj\.weight",
     r"ffn\.net\.2\.weight",
 )
+_NO_LINEAR = r"^$"
 _CALIBRATION_SEED, _CLIP_SEED = 5_000_000, 7_000_000
 _RECORD_STRIDE = 5
 
@@ -59,20 +65,30 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=4)
     parser.add_argument("--pairs", type=int, default=6, help="clips to calibrate on")
     parser.add_argument("--steps", type=int, help="denoising steps (default: the bundle's)")
+    parser.add_argument("--keep", type=Path, help="new folder in which the bundles of the recipes stay")
     options = parser.parse_args()
     hide_progress_bars()
-    with tempfile.TemporaryDirectory() as name, quiet_libraries():
-        measurement = _Measurement(options, Path(name))
+    with contextlib.ExitStack() as folders, quiet_libraries():
+        folder = options.keep or Path(folders.enter_context(tempfile.TemporaryDirectory()))
+        measurement = _Measurement(options, folder)
         rows = [measurement.row(variant) for variant in _VARIANTS]
-        groups = [measurement.group(pattern) for pattern in _GROUPS]
-    for row in rows:
+        groups = [*(measurement.group(pattern) for pattern in _GROUPS), measurement.attention()]
+        lengths = attention_errors()
+    for row in (*rows, *lengths):
         print(row)
     setting = measurement.setting()
-    content = {"name": "precision", "machine": machine(), "setting": setting, "recipes": rows, "groups": groups}
+    content = {
+        "name": "precision",
+        "machine": machine(),
+        "setting": setting,
+        "recipes": rows,
+        "groups": groups,
+        "attention": lengths,
+    }
     options.json.parent.mkdir(parents=True, exist_ok=True)
     _write_json(options.json, content)
     if options.markdown is not None:
-        options.markdown.write_text(markdown(rows, groups, setting), encoding="utf-8")
+        options.markdown.write_text(markdown(rows, groups, lengths, setting), encoding="utf-8")
 
 
 class _Measurement:
@@ -107,7 +123,7 @@ class _Measurement:
         psnr = [psnr_db(ours, theirs) for ours, theirs in zip(clips, self._clips, strict=True)]
         alone: list[float | None] = [None] * len(self._specs)
         if variant.precision not in {"fp16", "bf16"}:
-            alone = list(self._errors(Variant(f"{variant.name}_alone", variant.precision, variant.with_moments, False)))
+            alone = self._errors(replace(variant, name=f"{variant.name}_alone", with_halves=False))
         return {
             "name": variant.name,
             "errors": self._errors_of(bundle),
@@ -129,6 +145,11 @@ class _Measurement:
             variant = Variant(f"group_{name}", precision, with_moments, False, pattern)  # type: ignore[arg-type]
             figures[name] = self._errors(variant)[0]
         return figures
+
+    def attention(self) -> dict[str, Any]:
+        """Returns the first expert's error with only self-attention in FP8, in the form of ``group``."""
+        alone = Variant("attention_alone", "fp8", with_halves=False, only=_NO_LINEAR, with_attention=True)
+        return {"group": "self-attention itself", "fp8": self._errors(alone)[0]}
 
     def setting(self) -> dict[str, Any]:
         """Returns the settings under which the figures were measured."""

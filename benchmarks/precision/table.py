@@ -11,8 +11,17 @@ from export.quantise.recipes import Recipe, Rule, recipe_for
 _PRECISIONS: tuple[Precision, ...] = ("fp16", "bf16", "int8", "fp8", "int4")
 
 
-def markdown(rows: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, Any]], setting: Mapping[str, Any]) -> str:
-    """Returns the whole page. ``rows`` are recipes, ``groups`` groups of layers, ``setting`` the run's settings."""
+def markdown(
+    rows: Sequence[Mapping[str, Any]],
+    groups: Sequence[Mapping[str, Any]],
+    lengths: Sequence[Mapping[str, Any]],
+    setting: Mapping[str, Any],
+) -> str:
+    """Returns the whole page.
+
+    ``rows`` are recipes, ``groups`` groups of layers, ``lengths`` errors of FP8 attention by the number of keys,
+    ``setting`` the run's settings.
+    """
     lines = [
         "# Precision",
         "",
@@ -50,7 +59,7 @@ def markdown(rows: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, An
         "|---|---|---|---|---|",
         *(
             f"| `{group['group']}` | "
-            + " | ".join(_figure(group[name]) for name in ("int8", "fp8", "int4_nearest", "int4"))
+            + " | ".join(_figure(group.get(name)) for name in ("int8", "fp8", "int4_nearest", "int4"))
             + " |"
             for group in groups
         ),

@@ -18,10 +18,12 @@ from benchmarks.precision.half import round_results
 from engine.bundle.folder import MANIFEST_NAME, file_sha256
 from engine.bundle.graph_spec import GraphSpec, Precision
 from engine.bundle.manifest import FileSpec, Manifest
+from export.quantise.attention import AttentionRanges
 from export.quantise.calibration import Calibration
 from export.quantise.encodings import Encoding, PassThrough
 from export.quantise.recipes import recipe_for
 from export.quantise.rewrite import quantise_graph
+from export.quantise.rewrite_attention import quantise_attention
 from export.quantise.stored import QuantisedWeights
 from export.quantise.writer import write_tensors
 from export.weights.shards import Shards
@@ -35,7 +37,8 @@ class Variant:
     """A recipe to measure.
 
     ``only`` is a pattern that limits quantisation to matching weights; without ``with_moments`` INT4 is rounded to
-    nearest; without ``with_halves`` the rest of the graph stays in float32, which isolates the quantised weights.
+    nearest; without ``with_halves`` the rest of the graph stays in float32, which isolates the quantised weights;
+    ``with_attention`` puts self-attention into FP8.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Variant:
     with_moments: bool = True
     with_halves: bool = True
     only: str | None = None
+    with_attention: bool = False
 
 
 def transformer_specs(manifest: Manifest) -> list[GraphSpec]:
@@ -69,7 +73,8 @@ def write_variant(
         source = Shards.open(out / "checkpoint" / component)
         write_tensors(source, _encodings(source, variant, calibrations[component]), weights)
         byte_count += weights.stat().st_size
-        _rewrite(out / spec.file, QuantisedWeights.open(weights), variant)
+        attention = calibrations[component].attention if variant.with_attention else {}
+        _rewrite(out / spec.file, QuantisedWeights.open(weights), variant, attention)
         for file in (weights, out / spec.file):
             name = file.relative_to(out).as_posix()
             files[name] = FileSpec(sha256=file_sha256(file), byte_count=file.stat().st_size)
@@ -89,8 +94,10 @@ def _encodings(source: Shards, variant: Variant, calibration: Calibration) -> di
     return encodings
 
 
-def _rewrite(file: Path, weights: QuantisedWeights, variant: Variant) -> None:
+def _rewrite(file: Path, weights: QuantisedWeights, variant: Variant, attention: Mapping[str, AttentionRanges]) -> None:
     model = ir.load(file)
+    if attention:
+        quantise_attention(model, attention)
     names = {initializer: _parameter(initializer, weights) for initializer in model.graph.initializers}
     quantised = {
         initializer: weights.quantised[parameter]

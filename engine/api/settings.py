@@ -10,6 +10,7 @@ from typing import Literal
 from engine.api.reuse import StepReuse
 
 RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
+VerifyDigests = Literal["once", "always"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,9 @@ class EngineSettings:
     ``kernel_cache_folder`` None takes the user's cache folder, and ``memory_budget_bytes`` None the default of
     ``engine.memory.plan.default_budget_bytes``. ``device`` is ``auto``, ``cpu``, ``cuda``, or one card as ``cuda:1`` or
     ``cuda:GPU-<uuid>``; where a card is named and cannot be used, opening fails instead of taking the CPU. ``reuse``
-    holds for jobs that ask for none.
+    holds for jobs that ask for none. ``text_cache_entry_count`` encoded prompts and ``picture_cache_bytes`` of encoded
+    pictures are kept in host memory for later jobs. ``verify_digests`` ``always`` reads every file at each opening;
+    with ``once`` the cache folder remembers which files matched, and these are read again only after a change.
     """
 
     thread_count: int = 0
@@ -31,6 +34,8 @@ class EngineSettings:
     kernel_cache_folder: Path | None = None
     device: str = "auto"
     reuse: StepReuse = StepReuse.OFF
+    picture_cache_bytes: int = 256 * 2**20
+    verify_digests: VerifyDigests = "once"
 
 
 def _no_set_up() -> None:

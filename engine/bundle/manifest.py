@@ -93,7 +93,11 @@ class PreviewSpec(ManifestPart, frozen=True, kw_only=True):
 
 
 class Manifest(ManifestPart, frozen=True, kw_only=True):
-    """The content of ``bundle.json``."""
+    """The content of ``bundle.json``.
+
+    ``plans_only``: graphs that were compiled are left out with their weights. Their ``file`` names them still, and
+    ``files`` does not hold it.
+    """
 
     format_version: Literal[1] = FORMAT_VERSION
     name: str
@@ -115,6 +119,11 @@ class Manifest(ManifestPart, frozen=True, kw_only=True):
     adapters: tuple[AdapterSpec, ...] = ()
     distilled: DistilledSpec | None = None
     notices: tuple[str, ...] = ()
+    plans_only: bool = False
+
+    def holds_graph(self, graph: GraphSpec) -> bool:
+        """False for a graph of which the bundle holds the compiled plans alone."""
+        return not (self.plans_only and graph.engines)
 
     def graph(self, name: GraphName, geometry: Geometry) -> GraphSpec:
         """The graph of a name for a geometry. Raises ``BundleInvalid`` if the bundle lacks it."""

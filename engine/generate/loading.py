@@ -1,11 +1,17 @@
-"""Loads a bundle: manifest, digests, memory plan, graphs. Imports no pipeline, so that graphs load before it does."""
+"""Loads a bundle: manifest, memory plan, digests, graphs. Imports no pipeline, so that graphs load before it does.
+
+Gigabytes are read last: a bundle that does not fit the machine is refused in a second.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.bundle.folder import read_manifest
+from engine.api.settings import VerifyDigests
+from engine.bundle.checked_files import CheckedFiles
+from engine.bundle.file_check import check_files
+from engine.bundle.folder import open_manifest
 from engine.bundle.manifest import Manifest
 from engine.memory.graphs import BundleGraphs
 from engine.memory.plan import BundleMemoryPlan, plan_memory
@@ -25,13 +31,21 @@ class LoadedBundle:
 
 
 def load_bundle(
-    folder: Path, runtime: Runtime, memory_budget_bytes: int | None = None, compute_capability: str | None = None
+    folder: Path,
+    runtime: Runtime,
+    memory_budget_bytes: int | None = None,
+    compute_capability: str | None = None,
+    *,
+    cache_folder: Path | None = None,
+    verify_digests: VerifyDigests = "once",
 ) -> LoadedBundle:
-    """Reads the manifest, checks every file, plans the memory, and loads the graphs that stay in memory.
+    """Reads the manifest, plans the memory, checks every file, and loads the graphs that stay in memory.
 
-    ``memory_budget_bytes`` None sets no limit. Raises ``BundleInvalid``, including ``DoesNotFit``.
+    ``memory_budget_bytes`` None sets no limit. ``cache_folder`` keeps which files matched their digests; None: each
+    file is read. Raises ``BundleInvalid``, including ``DoesNotFit``.
     """
-    manifest, digest = read_manifest(folder)
+    manifest, digest = open_manifest(folder)
     plan = plan_memory(manifest, compute_capability, memory_budget_bytes)
+    check_files(folder, manifest, CheckedFiles(cache_folder, digest, is_forgetful=verify_digests == "always"))
     graphs = BundleGraphs(folder, manifest, runtime, plan, compute_capability)
     return LoadedBundle(folder, manifest, digest, runtime, plan, graphs)

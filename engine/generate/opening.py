@@ -36,7 +36,14 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
     with ThreadPoolExecutor(1) as importer:  # the modules of the engine are imported while its graphs load
         importer.submit(import_module, _ENGINE_MODULE)
         try:
-            loaded = load_bundle(bundle, choice.runtime, budget_bytes, choice.compute_capability)
+            loaded = load_bundle(
+                bundle,
+                choice.runtime,
+                budget_bytes,
+                choice.compute_capability,
+                cache_folder=cache_folder,
+                verify_digests=settings.verify_digests,
+            )
         except GraphNotLoaded as error:
             if choice.gpu_fault is None:
                 raise
@@ -45,4 +52,9 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
 
     if choice.threads:
         _log.info("%s", choice.threads)
-    return BundleEngine(loaded, settings.text_cache_entry_count)
+    return BundleEngine(
+        loaded,
+        settings.text_cache_entry_count,
+        picture_cache_bytes=settings.picture_cache_bytes,
+        reuse=settings.reuse,
+    )

@@ -8,9 +8,9 @@ call it adds a line to ``graph_calls``:
 * a preview after step ``k`` is one colour, ``k`` in all three channels, at an eighth of the clip's size;
 * the match score is 10 for each word of the prompt, at most 100; the rest of the report is in ``fake_match``;
 * a clip of 4n + 1 frames takes one call for the text, one for the picture, one a step, and n + 1 to decode;
-* with reuse, ``BALANCED`` takes turns in the order of ``StepWork``, full at steps 1, 4, 7 and so on, and ``FAST`` reuses
-  every even step; the last step is full. A full step takes 1 second, one with reused guidance half of it, a reused one
-  none;
+* with reuse, steps of ``BALANCED`` take turns in the order of ``StepWork``, full at steps 1, 4, 7 and so on; ``FAST``
+  reuses every even step; the last step is full. A full step takes 1 second, one with reused guidance half of it, a
+  reused one none;
 * every stage takes 1 second, peak memory is 1,000 bytes, the first frame has 40 dB;
 * a clip that was scored succeeds with probability ``(s % 10) / 10`` and is accepted from 0.5 on, so that seeds ending
   in 0 to 4 fail; capabilities with ``accept_from`` None switch this off;

@@ -33,21 +33,26 @@ class BuildLog:
         self._path = folder / BUILD_LOG_NAME
         self._steps: dict[str, dict[str, Any]] = _read(self._path)
         self._checked: dict[str, FileSpec] = {}
+        self._inside: dict[str, FileSpec] = {}  # files of steps that ran inside the one that runs
 
     def step(
         self, name: str, inputs: Mapping[str, Any], work: Callable[[], tuple[dict[str, Any], Iterable[Path]]]
     ) -> dict[str, Any]:
         """Returns the answer of ``work``, from the log if the step is finished, else by calling it.
 
-        ``work`` returns an answer of JSON types and the files that it wrote inside the folder.
+        ``work`` returns an answer of JSON types and the files that it wrote inside the folder. It may run other steps.
         """
         digest = _digest({**self._context, "step": name, **inputs})
         logged = self._steps.get(name)
         if logged is not None and logged["inputs"] == digest and self._are_whole(logged["files"]):
+            self._inside |= {file: FileSpec.from_dict(recorded) for file, recorded in logged["files"].items()}
             answer: dict[str, Any] = logged["answer"]
             return answer
+        around, self._inside = self._inside, {}
         answer, files = work()
-        specs = {file.relative_to(self._folder).as_posix(): _file_spec(file) for file in files}
+        paths = {file.relative_to(self._folder).as_posix(): file for file in files}
+        specs = {name: self._inside.get(name) or _file_spec(path) for name, path in paths.items()}
+        self._inside = around | specs
         self._checked |= specs
         self._steps[name] = {
             "inputs": digest,

@@ -64,7 +64,9 @@ def check(
     for line in describe(checkpoint):
         report(line)
     report(plan.defaults.described(checkpoint.shift))
-    estimate = ResourceEstimate(tuple(_estimate(component) for component in components), len(plan.targets))
+    estimate = ResourceEstimate(
+        tuple(_estimate(component) for component in components), len(plan.targets), plan.is_plans_only
+    )
     for line in (*(note for component in components for note in component.notes), *estimate.lines()):
         report(line)
     estimate.refuse_shortage(plan)

@@ -7,7 +7,7 @@ export finished are read from the build log.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from export.bundle.component_weights import ComponentWeights, PlannedWeights, pl
 from export.bundle.graph_list import Component
 from export.bundle.plan import ExportPlan
 from export.bundle.run import ExportRun
+from export.errors import ExportError
+from export.quantise.attention import AttentionRanges
 from export.quantise.calibration import Calibration, calibration_digest, load_calibration
-from export.quantise.recipes import recipe_for
+from export.quantise.recipes import Recipe, recipe_for
 from export.weights.checkpoint import Checkpoint, files_identity
 from export.weights.lora import Adapter, open_adapters, placement_notes
 
@@ -31,7 +33,8 @@ class PreparedComponent:
     """A component before anything of it is written.
 
     ``model`` is the component on the meta device, in the type that its graphs compute in; ``identity`` holds what its
-    files depend on, for the build log; ``notes`` are lines about its adapters that a person should read.
+    files depend on, for the build log; ``notes`` are lines about adapters and attention that a person should read.
+    ``attention`` has the ranges of every self-attention that is computed in FP8.
     """
 
     component: Component
@@ -41,6 +44,7 @@ class PreparedComponent:
     adapters: tuple[AdapterSpec, ...]
     identity: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    attention: Mapping[str, AttentionRanges] = field(default_factory=dict)
 
     @property
     def suffix(self) -> str:
@@ -58,6 +62,7 @@ def prepare_component(plan: ExportPlan, component: Component, log: BuildLog) -> 
     adapters = _open_adapters(plan, name, model)
     ranges = plan.calibration if component.kind == "transformer" else None
     calibration = None if ranges is None else _load_calibration(ranges, name, checkpoint, adapters, log)
+    attention, attention_notes = _attention(plan, name, recipe, calibration)
     weights = plan_weights(shards, name, model, plan.out, adapters=adapters, recipe=recipe, calibration=calibration)
     return PreparedComponent(
         component=component,
@@ -82,7 +87,9 @@ def prepare_component(plan: ExportPlan, component: Component, log: BuildLog) -> 
         notes=(
             *placement_notes(plan.adapters, name, checkpoint.family),
             *(note for adapter in adapters for note in adapter.notes),
+            *attention_notes,
         ),
+        attention=attention,
     )
 
 
@@ -106,6 +113,24 @@ def checkpoint_digest(checkpoint: Checkpoint, log: BuildLog) -> str:
     """The digest of all files of the checkpoint, computed once in an export."""
     inputs = {"files": checkpoint.identity()}
     return str(log.step("checkpoint digest", inputs, lambda: ({"sha256": checkpoint.digest()}, ()))["sha256"])
+
+
+def _attention(
+    plan: ExportPlan, name: str, recipe: Recipe | None, calibration: Calibration | None
+) -> tuple[Mapping[str, AttentionRanges], tuple[str, ...]]:
+    """Ranges of the self-attentions that are computed in FP8, and a line for a person."""
+    offered = None if recipe is None else recipe.attention
+    chosen = offered if plan.attention == "auto" else plan.attention
+    if calibration is None or offered is None or chosen == "half":
+        return {}, ()
+    if calibration.attention:
+        return calibration.attention, (f"{name}: self-attention in FP8",)
+    lacks = f"the calibration of {name} was made before attention was measured"
+    if plan.attention == "fp8":
+        raise ExportError(
+            f"--attention fp8: {lacks}; run `python -m export.quantise.calibrate` again, or take --attention half"
+        )
+    return {}, (f"{name}: self-attention in half precision, because {lacks}; calibrate again for FP8",)
 
 
 def _open_adapters(plan: ExportPlan, name: str, model: Any) -> tuple[Adapter, ...]:

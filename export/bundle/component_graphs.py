@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from export.bundle.graph_list import GraphGroup
 from export.bundle.manifest_entries import graph_spec
 from export.bundle.run import ExportRun
 from export.quantise.rewrite import quantise_graph
+from export.quantise.rewrite_attention import quantise_attention
 from export.tracing.assemble import build_graph, save_graph
 from export.tracing.module_graph import TracedModule
 from export.tracing.trace import Trace
@@ -51,7 +52,12 @@ def trace_graphs(
     traced = []
     for group in prepared.component.groups:
         file_names = group.file_names(prepared.suffix)
-        inputs = {**prepared.identity, "size": str(group.size), "weights": digest}
+        inputs = {
+            **prepared.identity,
+            "size": str(group.size),
+            "weights": digest,
+            "attention": {name: asdict(ranges) for name, ranges in prepared.attention.items()},
+        }
         work = functools.partial(_trace_group, prepared, group, weights, out, traces)
         answer = run.log.step(" ".join(file_names), inputs, work)
         graphs = tuple(GraphSpec.from_dict(graph) for graph in answer["graphs"])
@@ -103,6 +109,8 @@ def _trace_group(
     for name, file, module in zip(group.names, files, modules, strict=True):
         known = traces.setdefault((_structure(prepared, name), str(group.size)), {})
         graph = build_graph(module, parameters, out, known)
+        if prepared.attention:
+            quantise_attention(graph, prepared.attention)
         if weights.quantised:
             quantise_graph(graph, weights.quantised, out)
         specs.append(graph_spec(name, group.size, file, prepared.precision, save_graph(graph, file)))

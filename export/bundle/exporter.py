@@ -6,7 +6,9 @@ interrupted export is never served; it resumes from the build log when the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from export.atomic_file import is_disk_full, remove_partial_files, write_text
 from export.bundle.build_log import BuildLog, export_context
 from export.bundle.check import check
 from export.bundle.compiling import ENGINES_FOLDER, compile_graph
-from export.bundle.component import write_weights
+from export.bundle.component import PreparedComponent, write_weights
 from export.bundle.component_graphs import Traces, trace_graphs, verify_graphs
 from export.bundle.component_weights import WEIGHTS_FOLDER
 from export.bundle.graph_list import graph_name, latent_shape
@@ -28,11 +30,13 @@ from export.bundle.manifest import TOKENIZER_NAME, BundleContents, build_manifes
 from export.bundle.manifest_entries import graph_spec, save_tokenizer
 from export.bundle.option_checks import check_options
 from export.bundle.plan import ExportPlan
-from export.bundle.run import ExportRun
+from export.bundle.plans_only import keep_plans
+from export.bundle.run import ExportRun, WrittenGraphs
 from export.bundle.scorer import export_scorer
 from export.errors import ExportError
 from export.tracing.guidance import verify_guide_and_step, write_guide_and_step
 from export.tracing.preview import fit_preview
+from export.weights.checkpoint import files_identity
 from export.weights.parameters import load_weights
 
 
@@ -63,28 +67,51 @@ def _export(run: ExportRun) -> Manifest:
     weight_files: list[Path] = []
     traces: Traces = {}
 
-    def add(found: Iterable[GraphSpec], files: Sequence[Path] = ()) -> None:
-        graphs.extend(compile_graph(run, graph, files) for graph in found)
-        weight_files.extend(files)
+    def add(name: str, inputs: Mapping[str, Any], write: Callable[[], WrittenGraphs]) -> None:
+        def compiled() -> WrittenGraphs:
+            written = write()
+            files = written.all_weight_files
+            return replace(written, graphs=tuple(compile_graph(run, graph, files) for graph in written.graphs))
+
+        if plan.is_plans_only:
+            graphs.extend(keep_plans(run, name, inputs, compiled))
+            return
+        found = compiled()
+        graphs.extend(found.graphs)
+        weight_files.extend(found.all_weight_files)
 
     for component in checked.components:
-        weights = write_weights(run, component)
-        traced = trace_graphs(run, component, weights, traces)
-        add(verify_graphs(run, component, traced), weights.files)
-    add(_export_guidance(run, geometry, checked.latent) for geometry in plan.geometries)
+        name = f"{component.component.name}{component.suffix}"
+        sizes = [str(group.size) for group in component.component.groups]
+        write = functools.partial(_write_component, run, component, traces)
+        add(name, {**component.identity, "sizes": sizes}, write)
+    for geometry in plan.geometries:
+        inputs = {"order": plan.checkpoint.solver_order, "latent": checked.latent.as_dict()}
+        write = functools.partial(_export_guidance, run, geometry, checked.latent)
+        add(graph_name("guide_and_step", geometry), inputs, write)
     preview = _fit_preview(run)
     scorer = None
     if plan.scorer is not None and checked.contrasts is not None:
         scorer = export_scorer(run, plan.scorer, checked.contrasts)
-        add(scorer.graphs, scorer.weight_files)
-    contents = BundleContents(tuple(graphs), tuple(weight_files), preview, None if scorer is None else scorer.spec)
+        add("scorer", {"scorer": files_identity(plan.scorer)}, lambda: scorer.written)
+    contents = BundleContents(
+        tuple(graphs), tuple(weight_files), preview, None if scorer is None else scorer.spec, plan.is_plans_only
+    )
     manifest = build_manifest(plan, checked, contents, run.log)
     write_text(plan.out / MANIFEST_NAME, manifest.to_json(indent=1) + "\n")
     run.log.close()
     return manifest
 
 
-def _export_guidance(run: ExportRun, geometry: Geometry, latent: LatentSpec) -> GraphSpec:
+def _write_component(run: ExportRun, component: PreparedComponent, traces: Traces) -> WrittenGraphs:
+    weights = write_weights(run, component)
+    traced = trace_graphs(run, component, weights, traces)
+    graphs = tuple(verify_graphs(run, component, traced))
+    is_in_place = component.weights.encodings is None
+    return WrittenGraphs(graphs, *(((), weights.files) if is_in_place else (weights.files, ())))
+
+
+def _export_guidance(run: ExportRun, geometry: Geometry, latent: LatentSpec) -> WrittenGraphs:
     order = run.plan.checkpoint.solver_order
     shape = (1, latent.channel_count, *latent_shape(geometry, latent))
     file = run.plan.out / f"{graph_name('guide_and_step', geometry)}.onnx"
@@ -96,7 +123,7 @@ def _export_guidance(run: ExportRun, geometry: Geometry, latent: LatentSpec) -> 
 
     spec = GraphSpec.from_dict(run.log.step(file.name, {"shape": shape, "order": order}, work))
     run.report(f"{file.name}: differs from numpy by {spec.max_abs_error:.1e}")
-    return spec
+    return WrittenGraphs((spec,))
 
 
 def _fit_preview(run: ExportRun) -> PreviewSpec:

@@ -28,16 +28,21 @@ TOKENIZER_NAME = "tokenizer.json"
 
 @dataclass(frozen=True)
 class BundleContents:
-    """The graphs and files that an export wrote into the bundle's folder or references there."""
+    """The graphs and files that an export wrote into the bundle's folder or references there.
+
+    ``is_plans_only``: graphs that were compiled are not there any more.
+    """
 
     graphs: tuple[GraphSpec, ...]
     weight_files: tuple[Path, ...]
     preview: PreviewSpec
     scorer: ScorerSpec | None
+    is_plans_only: bool = False
 
     def file_names(self, out: Path) -> Iterator[str]:
         """Names of the bundle's files, sorted; any other file in the folder is no part of the bundle."""
-        names = {graph.file for graph in self.graphs} | {TOKENIZER_NAME}
+        graphs = () if self.is_plans_only else self.graphs
+        names = {graph.file for graph in graphs} | {TOKENIZER_NAME}
         names |= {engine.file for graph in self.graphs for engine in graph.engines}
         names |= {file.relative_to(out).as_posix() for file in self.weight_files}
         if self.scorer is not None:
@@ -89,4 +94,5 @@ def build_manifest(plan: ExportPlan, checked: CheckedExport, contents: BundleCon
         adapters=adapters,
         distilled=plan.distilled,
         notices=plan.notices,
+        plans_only=plan.is_plans_only,
     )

@@ -12,6 +12,7 @@ from export.bundle.build_log import BUILD_LOG_NAME
 from export.bundle.plan import ExportPlan
 from export.bundle.resource_estimate import free_disk_bytes
 from export.errors import ExportError
+from export.quantise.recipes import recipe_for
 from export.tensorrt.targets import check_precision
 from export.weights.checkpoint import Checkpoint
 from export.weights.files.recognition import read_head
@@ -62,6 +63,8 @@ def _check_defaults(defaults: ServingDefaults, family: Family) -> None:
 
 
 def _check_precision(plan: ExportPlan) -> None:
+    if plan.is_plans_only and not plan.targets:
+        raise ExportError("--plans-only: keeps TensorRT engines alone; name the GPUs that they are for with --gpu")
     for target in plan.targets:
         check_precision(plan.precision_of("transformer"), target, "the transformer")
     needs_ranges = plan.precision_of("transformer") in {"int8", "fp8"}
@@ -69,6 +72,11 @@ def _check_precision(plan: ExportPlan) -> None:
         raise ExportError(
             f"--precision {plan.precision}: the inputs of linear layers are quantised too, and their ranges must be "
             "measured; run `python -m export.quantise.calibrate` and give its folder as --calibration, or take int4"
+        )
+    if plan.attention == "fp8" and recipe_for("transformer", plan.precision_of("transformer")).attention is None:
+        raise ExportError(
+            f"--attention fp8: is a part of --precision fp8, not of {plan.precision_of('transformer')}; give "
+            "--precision fp8, or leave it out"
         )
 
 

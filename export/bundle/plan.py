@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.api.capabilities import Geometry
 from engine.bundle.graph_spec import Precision
 from engine.bundle.manifest import DistilledSpec
-from export.options import AdapterOption, PrecisionOption, VerifyOption
+from export.options import AdapterOption, AttentionOption, PrecisionOption, VerifyOption
 from export.tensorrt import Target
 from export.weights.checkpoint import Checkpoint
 from export.weights.serving_defaults import ServingDefaults
@@ -21,7 +21,7 @@ class ExportPlan:
 
     ``adapters`` are by the transformer's folder name, in the order in which they are fused; ``calibration`` is the
     folder that ``export.quantise.calibrate`` wrote; ``compiler`` is the name of the module that compiles engines for
-    ``targets``.
+    ``targets``. ``is_plans_only`` leaves graphs and their weights out of the bundle.
     """
 
     checkpoint: Checkpoint
@@ -37,7 +37,9 @@ class ExportPlan:
     compiler: str = "tensorrt_rtx"
     adapters: Mapping[str, tuple[AdapterOption, ...]] = field(default_factory=dict)
     calibration: Path | None = None
+    attention: AttentionOption = "auto"
     distilled: DistilledSpec | None = None
+    is_plans_only: bool = False
 
     def precision_of(self, component: str) -> Precision:
         """The precision of a component, by its folder name.

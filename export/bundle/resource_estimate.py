@@ -37,17 +37,21 @@ class ComponentEstimate:
 
 @dataclass(frozen=True)
 class ResourceEstimate:
-    """The estimate of a whole export for ``target_count`` targets."""
+    """The estimate of a whole export for ``target_count`` targets.
+
+    ``is_plans_only``: weights and graphs of one component at a time are on the disk.
+    """
 
     components: tuple[ComponentEstimate, ...]
     target_count: int
+    is_plans_only: bool = False
 
     @property
     def disk_bytes(self) -> int:
-        """Bytes that the export will still write."""
-        graphs = sum(item.graph_count for item in self.components) * _GRAPH_BYTES
+        """Bytes that the export will still write, less those that it removes before it writes others."""
+        sources = [item.written_bytes + item.graph_count * _GRAPH_BYTES for item in self.components]
         engines = self.target_count * sum(item.weight_bytes * item.graph_count for item in self.components)
-        return sum(item.written_bytes for item in self.components) + graphs + engines
+        return (max(sources, default=0) if self.is_plans_only else sum(sources)) + engines
 
     @property
     def build_bytes(self) -> int:

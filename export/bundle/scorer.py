@@ -19,7 +19,7 @@ from export.atomic_file import replacing
 from export.bundle.component_weights import plan_weights
 from export.bundle.contrast import ContrastWords, contrast_sentences
 from export.bundle.manifest_entries import graph_spec, save_tokenizer
-from export.bundle.run import ExportRun
+from export.bundle.run import ExportRun, WrittenGraphs
 from export.bundle.scorer_check import PicturePreparation, load_picture_preparation, load_scorer_tokenizer
 from export.errors import ExportError
 from export.tracing.assemble import export_graph
@@ -39,11 +39,10 @@ _BATCH_SIZE = 32  # sentences embedded at a time
 
 @dataclass(frozen=True)
 class ScorerExport:
-    """The entries of a scorer for the manifest, and the files that hold its weights."""
+    """The entry of a scorer for the manifest, and its graphs."""
 
     spec: ScorerSpec
-    graphs: tuple[GraphSpec, ...]
-    weight_files: tuple[Path, ...]
+    written: WrittenGraphs
 
 
 def export_scorer(run: ExportRun, folder: Path, contrasts: tuple[ContrastWords, ...]) -> ScorerExport:
@@ -53,8 +52,10 @@ def export_scorer(run: ExportRun, folder: Path, contrasts: tuple[ContrastWords, 
     answer = run.log.step("scorer", inputs, lambda: _export(folder, contrasts, out, run.report))
     return ScorerExport(
         spec=ScorerSpec.from_dict(answer["spec"]),
-        graphs=tuple(GraphSpec.from_dict(graph) for graph in answer["graphs"]),
-        weight_files=tuple(out / name for name in answer["weight_files"]),
+        written=WrittenGraphs(
+            tuple(GraphSpec.from_dict(graph) for graph in answer["graphs"]),
+            *(tuple(out / name for name in answer[key]) for key in ("weight_files", "files_in_place")),
+        ),
     )
 
 
@@ -78,12 +79,15 @@ def _export(
     embeddings = _embed(model, tokenizer, spec.tokenizer, contrast_sentences(contrasts))
     with replacing(out / CONTRAST_NAME) as partial, partial.open("wb") as stream:
         np.save(stream, embeddings)
+    names = [file.relative_to(out).as_posix() for file in weights.files]
+    is_in_place = planned.encodings is None
     answer = {
         "spec": spec.as_dict(),
         "graphs": [graph.as_dict() for graph in graphs],
-        "weight_files": [file.relative_to(out).as_posix() for file in weights.files],
+        "weight_files": [] if is_in_place else names,
+        "files_in_place": names if is_in_place else [],
     }
-    written = () if planned.encodings is None else weights.files
+    written = () if is_in_place else weights.files
     return answer, [*(out / graph.file for graph in graphs), out / spec.tokenizer.file, out / CONTRAST_NAME, *written]
 
 

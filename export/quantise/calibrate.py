@@ -58,7 +58,9 @@ def calibrate(
         with quiet_libraries():
             observed = observe(checkpoint.transformer(component), source, drawn)
         digest = calibration_digest(checkpoint_digest, [(adapter.digest, adapter.strength) for adapter in own])
-        calibration = Calibration(digest, observed.call_count, observed.ranges, observed.shared)
+        calibration = Calibration(
+            digest, observed.call_count, observed.ranges, observed.shared, attention=observed.attention
+        )
         save_calibration(out, component, calibration, observed.moments)
         calibrations[component] = calibration
     return calibrations

@@ -1,8 +1,9 @@
 """Measured inputs of a component's linears, and the two files that store them.
 
-``COMPONENT.json`` holds the largest absolute input of each linear; ``COMPONENT.safetensors`` holds mean products of
-neighbouring inputs for four-bit rounding. Both hold the digest of the weights that they were measured on; files of
-another checkpoint, or of other adapters, are refused.
+``COMPONENT.json`` holds the largest absolute input of each linear and the ranges of self-attention, which files of
+earlier versions lack; ``COMPONENT.safetensors`` holds mean products of neighbouring inputs for four-bit rounding. Both
+hold the digest of the weights that they were measured on; files of another checkpoint, or of other adapters, are
+refused.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from export.atomic_file import replacing, write_text
 from export.errors import ExportError
+from export.quantise.attention import AttentionRanges
 
 _FORMAT_VERSION = 1
 # Neighbouring inputs whose products are stored. With 256 the error is within 3 % of storing all (docs/log.md).
@@ -32,7 +34,8 @@ GROUP_SIZE = 256
 class Calibration:
     """Measured inputs of a component. ``ranges`` and ``moments`` are by the names of linears, without ``.weight``.
 
-    Linears that read the same values share one entry of ``moments`` by ``shared``.
+    Linears that read the same values share one entry of ``moments`` by ``shared``. ``attention`` is by the names of
+    self-attentions; empty where it was not measured.
     """
 
     digest: str
@@ -40,6 +43,7 @@ class Calibration:
     ranges: Mapping[str, float]
     shared: Mapping[str, str] = field(default_factory=dict)
     read_moments: Callable[[str], Tensor] | None = None
+    attention: Mapping[str, AttentionRanges] = field(default_factory=dict)
 
     def input_range(self, linear: str) -> float:
         """The largest absolute input. Raises ``ExportError`` for a linear that was not measured."""
@@ -72,6 +76,7 @@ def save_calibration(folder: Path, component: str, calibration: Calibration, mom
         "sample_count": calibration.sample_count,
         "ranges": dict(calibration.ranges),
         "shared": dict(calibration.shared),
+        "attention": {name: asdict(ranges) for name, ranges in calibration.attention.items()},
     }
     write_text(folder / f"{component}.json", json.dumps(content, indent=1) + "\n")
 
@@ -85,6 +90,7 @@ def load_calibration(folder: Path, component: str, digest: str) -> Calibration:
         found = (content["format_version"], content["digest"])
         ranges = {str(name): float(value) for name, value in content["ranges"].items()}
         shared = {str(name): str(other) for name, other in content["shared"].items()}
+        attention = {str(name): _attention(item) for name, item in content.get("attention", {}).items()}
         with safe_open(tensors, framework="pt") as opened:
             known, tensor_digest = set(opened.keys()), (opened.metadata() or {}).get("digest")
     except OSError as error:
@@ -101,7 +107,11 @@ def load_calibration(folder: Path, component: str, digest: str) -> Calibration:
             moments: Tensor = opened.get_tensor(name)
         return moments.to(torch.float32)
 
-    return Calibration(digest, int(content["sample_count"]), ranges, shared, read)
+    return Calibration(digest, int(content["sample_count"]), ranges, shared, read, attention)
+
+
+def _attention(item: Mapping[str, Any]) -> AttentionRanges:
+    return AttentionRanges(*(float(item[name]) for name in ("query", "key", "value")))
 
 
 def calibration_digest(checkpoint_digest: str, adapters: Sequence[tuple[str, float]] = ()) -> str:

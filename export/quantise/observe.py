@@ -1,4 +1,4 @@
-"""Runs a component and measures the inputs of its linears.
+"""Runs a component and measures the inputs of its linears and the factors of its self-attention.
 
 The weight of a linear is read when the linear runs and dropped afterwards, so that a component may be larger than the
 memory of the machine; each call then reads it from disk.
@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from export.quantise.attention import AttentionRanges, watched_attention
 from export.quantise.calibration import group_size
 from export.weights.shards import WeightSource
 
 
 @dataclass
 class Observed:
-    """Ranges and second moments of linears' inputs, as ``calibration.Calibration`` keeps them."""
+    """Ranges and second moments of linears' inputs, and ranges of attention, as ``calibration.Calibration`` keeps."""
 
     ranges: dict[str, float] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
     moments: dict[str, Tensor] = field(default_factory=dict)  # mean products [groups, size, size] float32
+    attention: dict[str, AttentionRanges] = field(default_factory=dict)
     call_count: int = 0
 
 
@@ -36,7 +38,7 @@ def observe(module: nn.Module, source: WeightSource, samples: Iterable[Mapping[s
     linears = {name: item for name, item in module.named_modules() if isinstance(item, nn.Linear)}
     _load_all_but(module, source, {f"{name}.weight" for name in linears})
     accumulator = _Accumulator()
-    with contextlib.ExitStack() as hooks, torch.no_grad():
+    with contextlib.ExitStack() as hooks, watched_attention(module) as attention, torch.no_grad():
         for name, linear in linears.items():
             hooks.enter_context(_streamed(linear, f"{name}.weight", source))
             handle = linear.register_forward_pre_hook(accumulator.hook(name))
@@ -44,7 +46,7 @@ def observe(module: nn.Module, source: WeightSource, samples: Iterable[Mapping[s
         for sample in samples:
             module(**sample)
             accumulator.end_call()
-    return accumulator.result()
+    return replace(accumulator.result(), attention=attention)
 
 
 def _load_all_but(module: nn.Module, source: WeightSource, streamed: set[str]) -> None:

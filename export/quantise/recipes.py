@@ -43,11 +43,15 @@ class Rule:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Rules for one kind of component. Other weights are stored, and all is computed, in ``dtype``."""
+    """Rules for one kind of component. Other weights are stored, and all is computed, in ``dtype``.
+
+    ``attention`` is the default of ``--attention`` (``rewrite_attention``); None: FP8 attention is not offered.
+    """
 
     precision: Precision
     dtype: torch.dtype
     rules: tuple[Rule, ...] = ()
+    attention: Literal["half", "fp8"] | None = None
 
     def rule(self, name: str) -> Rule | None:
         """The first rule that applies to a weight; None if none does."""
@@ -144,7 +148,8 @@ _RULES: Mapping[ComponentKind, Mapping[Precision, Recipe]] = {
             _transformer(
                 "int8",
                 "One scale per output channel for weights (error 0.005 alone), one calibrated scale for inputs "
-                "(0.015): the most accurate 8-bit format, and the fast one on sm_86.",
+                "(0.015): the most accurate 8-bit format. Nothing says yet that it is a fast one: no card has run it, "
+                "and the compiler does not fuse these products ([below](#speed-of-eight-bits)).",
                 with_input=True,
             ),
         ),
@@ -157,6 +162,7 @@ _RULES: Mapping[ComponentKind, Mapping[Precision, Recipe]] = {
                 "refuses it for sm_86. Its 3-bit mantissa makes it less accurate than INT8 (0.027 against 0.015).",
                 with_input=True,
             ),
+            attention="half",
         ),
         "int4": Recipe(
             "int4",

@@ -23,15 +23,11 @@ import onnx_ir as ir
 
 from export.errors import ExportError
 from export.quantise.encodings import LARGEST, QuantisedFormat
+from export.quantise.node_pair import VALUE_DTYPES, initializer, insert_pair
 from export.quantise.stored import QuantisedWeight
 
 _BLOCKED_OPSET_VERSION = 21  # the first with blocks and four bits in DequantizeLinear
 _IR_VERSION = 10
-_VALUE_DTYPES: Mapping[QuantisedFormat, ir.DataType] = {
-    "int8": ir.DataType.INT8,
-    "fp8": ir.DataType.FLOAT8E4M3FN,
-    "int4": ir.DataType.INT4,
-}
 
 
 def quantise_graph(model: ir.Model, weights: Mapping[str, QuantisedWeight], base: Path) -> int:
@@ -126,7 +122,7 @@ def _dequantised(
     graph: ir.Graph, name: str, weight: QuantisedWeight, dtype: ir.DataType, base: Path
 ) -> tuple[list[ir.Node], ir.Value]:
     values = _external(graph, f"{name}.quantised", weight, base)
-    scales = _initializer(graph, weight.scales.external(f"{name}.scale", base))
+    scales = initializer(graph, weight.scales.external(f"{name}.scale", base))
     attributes = {"axis": 0, "block_size": weight.block_size} if weight.block_size else {"axis": 1}
     if not weight.scales.shape:
         attributes = {}
@@ -143,17 +139,9 @@ def _dequantised(
 
 def _external(graph: ir.Graph, name: str, weight: QuantisedWeight, base: Path) -> ir.Value:
     tensor = weight.values.external(name, base)
-    if tensor.dtype != _VALUE_DTYPES[weight.format_name]:
+    if tensor.dtype != VALUE_DTYPES[weight.format_name]:
         raise ExportError(f"{name}: is stored as {tensor.dtype}, not {weight.format_name}; export again")
-    return _initializer(graph, tensor)
-
-
-def _initializer(graph: ir.Graph, tensor: ir.TensorProtocol) -> ir.Value:
-    value = ir.Value(
-        name=tensor.name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(tensor.shape.numpy()), const_value=tensor
-    )
-    graph.register_initializer(value)
-    return value
+    return initializer(graph, tensor)
 
 
 def _connect(linear: ir.Node, weight: ir.Value, source: ir.Value) -> None:
@@ -183,24 +171,10 @@ class _Inputs:
         return self._made[key]
 
     def _make(self, source: ir.Value, form: QuantisedFormat, dtype: ir.DataType, largest: float) -> ir.Value:
-        name = f"{source.name}.{form}"
-        scale = np.array(largest / LARGEST[form]).astype(dtype.numpy())
-        if not scale > 0:
+        scale = largest / LARGEST[form]
+        if not np.array(scale).astype(dtype.numpy()) > 0:
             raise ExportError(
                 f"the input {source.name} of a linear was always zero in the calibration, so that its range is "
                 "unknown; calibrate with other pictures and prompts"
             )
-        scales = _initializer(self._graph, ir.Tensor(scale, dtype=dtype, name=f"{name}.scale"))
-        kind = _VALUE_DTYPES[form]
-        zero = _initializer(self._graph, ir.Tensor(np.zeros((), kind.numpy()), dtype=kind, name=f"{name}.zero"))
-        down = ir.node("QuantizeLinear", [source, scales, zero], num_outputs=1)
-        up = ir.node("DequantizeLinear", [down.outputs[0], scales, zero], num_outputs=1)
-        for node, suffix, result_dtype in ((down, "quantised", kind), (up, "dequantised", dtype)):
-            result = node.outputs[0]
-            result.name, result.dtype, result.shape = f"{name}.{suffix}", result_dtype, source.shape
-        producer = source.producer()
-        if producer is None:  # an input of the graph
-            self._graph.insert_before(self._graph[0], [down, up])
-        else:
-            self._graph.insert_after(producer, [down, up])
-        return up.outputs[0]
+        return insert_pair(self._graph, source, form, scale, dtype)
