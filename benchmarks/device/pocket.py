@@ -113,8 +113,8 @@ class _Pocket:
         clip_seconds = time.perf_counter() - started
         latencies = []
         for _ in range(self._counts.cancels):
-            cancel = TimedCancel(generator.uniform(0.0, 0.5 * clip_seconds))
-            with cancel.running():
+            with TimedCancel(generator.uniform(0.0, 0.5 * clip_seconds)) as cancel:
+                cancel.start()
                 try:
                     list(self._engine.generate(self._job(self._engine), cancel.flag))
                 except Cancelled:

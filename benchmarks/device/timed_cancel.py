@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from engine.api.cancellation import CancelFlag
 
 
 class TimedCancel:
-    """``flag`` is set so many seconds after the block began."""
+    """``flag`` is set so many seconds after ``start``, unless the block has ended."""
 
     def __init__(self, wait_seconds: float) -> None:
         self.flag = CancelFlag()
         self._timer = threading.Timer(wait_seconds, self._ask)
         self._asked_at = 0.0
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """The block in which the job runs."""
+    def __enter__(self) -> TimedCancel:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+
+    def start(self) -> None:
+        """Begins to wait."""
         self._timer.start()
-        try:
-            yield
-        finally:
-            self._timer.cancel()
-            self._timer.join()
 
     def seconds_since(self) -> float:
         """Seconds since the flag was set."""
