@@ -39,5 +39,6 @@ def _open_here(settings: Settings) -> Engine:
             settings.text_cache_entry_count,
             settings.memory_budget_bytes,
             reuse=reuse,
+            verify_digests="always" if settings.verify_digests == "always" else "once",
         ),
     )

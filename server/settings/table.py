@@ -160,6 +160,12 @@ class Settings:
         "Memory that graphs and buffers may take together. The memory plan keeps within it; a bundle of which no size "
         "fits is refused. Empty: on a GPU its memory less 1.14 GiB (22.5 GiB of 24); on a CPU no limit.",
     )
+    verify_digests: str = _setting(
+        one_of("once", "always"),
+        "once",
+        "`once`: a large file of the bundle is compared with its digest at the first start, and again when it changed; "
+        "the cache folder remembers it. `always`: every file at every start and every restart of the worker process.",
+    )
     step_reuse: str = _setting(
         one_of(*(reuse.value for reuse in StepReuse)),
         StepReuse.OFF.value,
