@@ -32,9 +32,11 @@ importing ``engine`` loads no model library.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.api.job import ClipPlan
+from engine.api.reuse import StepReuse
 from engine.api.settings import EngineSettings, WorkerSettings
 from engine.host.libraries import configure_libraries
 
@@ -76,11 +78,15 @@ def launch_worker_engine(
     return WorkerEngine(opener, settings).open
 
 
-def fake_engine() -> Engine:
-    """An engine without a model, whose outputs can be computed by hand; see ``engine.testing.fake_engine``."""
-    from engine.testing.fake_engine import FakeEngine
+def fake_engine(reuse: StepReuse = StepReuse.OFF) -> Engine:
+    """An engine without a model, whose outputs can be computed by hand; see ``engine.testing.fake_engine``.
 
-    return FakeEngine()
+    ``reuse`` holds for jobs that ask for none.
+    """
+    from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
+
+    defaults = replace(FAKE_CAPABILITIES.defaults, reuse=reuse)
+    return FakeEngine(capabilities=replace(FAKE_CAPABILITIES, defaults=defaults))
 
 
 def encode_frame(pixels: Pixels, encoding: FrameEncoding) -> bytes | memoryview:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -12,11 +12,16 @@ Value = TypeVar("Value")
 
 
 class BoundedCache(Generic[Key, Value]):
-    """Keeps the ``entry_count`` most recently used entries; 0 keeps none."""
+    """Keeps the most recently used entries whose sizes sum to at most ``capacity``; 0 keeps none.
 
-    def __init__(self, entry_count: int) -> None:
-        self._entry_count = entry_count
+    ``size_of`` gives the size of a value; by default every value has the size 1, and the capacity counts entries.
+    """
+
+    def __init__(self, capacity: int, size_of: Callable[[Value], int] = lambda _: 1) -> None:
+        self._capacity = capacity
+        self._size_of = size_of
         self._entries: OrderedDict[Key, Value] = OrderedDict()
+        self._size = 0
         self._lock = threading.Lock()
 
     def find(self, keys: Sequence[Key]) -> dict[Key, Value]:
@@ -28,8 +33,17 @@ class BoundedCache(Generic[Key, Value]):
             return found
 
     def keep(self, entries: Mapping[Key, Value]) -> None:
-        """Adds entries; those that were used longest ago go."""
+        """Adds entries; those that were used longest ago go. A value that is too large alone displaces no other."""
         with self._lock:
-            self._entries.update(entries)
-            while len(self._entries) > self._entry_count:
-                self._entries.popitem(last=False)
+            for key, value in entries.items():
+                if self._size_of(value) <= self._capacity:
+                    self._replace(key, value)
+
+    def _replace(self, key: Key, value: Value) -> None:
+        if key in self._entries:
+            self._size -= self._size_of(self._entries.pop(key))
+        self._entries[key] = value
+        self._size += self._size_of(value)
+        while self._size > self._capacity:
+            _, dropped = self._entries.popitem(last=False)
+            self._size -= self._size_of(dropped)

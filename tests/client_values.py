@@ -19,6 +19,7 @@ SETTINGS = stillcue.Settings(
     negative_prompt="blurred",
     crop=stillcue.Box(1, 2, 3, 4),
     picture_fit=stillcue.PictureFit.PAD,
+    step_reuse=stillcue.StepReuse.BALANCED,
 )
 
 
@@ -29,8 +30,8 @@ CLIP: list[stillcue.Event] = [
     stillcue.StageStarted(stillcue.Stage.MATCH),
     REPORT,
     stillcue.StageStarted(stillcue.Stage.DENOISE),
-    stillcue.DenoiseProgress(1, 2, stillcue.Expert.HIGH_NOISE, 1.25, PREVIEW),
-    stillcue.DenoiseProgress(2, 2, stillcue.Expert.LOW_NOISE, 1.25, PREVIEW),
+    stillcue.DenoiseProgress(1, 2, stillcue.Expert.HIGH_NOISE, 1.25, PREVIEW, work=stillcue.StepWork.FULL),
+    stillcue.DenoiseProgress(2, 2, stillcue.Expert.LOW_NOISE, 1.25, PREVIEW, work=stillcue.StepWork.GUIDANCE_REUSED),
     stillcue.StageStarted(stillcue.Stage.DECODE),
     *(
         stillcue.Frame(
@@ -58,6 +59,7 @@ CLIP: list[stillcue.Event] = [
         frame_matches=(stillcue.FrameMatch(4, 50.0),),
         diagnosis=DIAGNOSIS,
         success=stillcue.SuccessEstimate(0.75, stillcue.SuccessBasis.MEASURED, None, None),
+        step_counts={stillcue.StepWork.FULL: 1, stillcue.StepWork.GUIDANCE_REUSED: 1},
     ),
 ]
 
@@ -66,13 +68,15 @@ CAPABILITIES = stillcue.Capabilities(
     server_version="1.2.3",
     model=stillcue.Model("scripted", stillcue.ModelFamily.WAN22_TI2V_5B, "ab" * 32, "cd" * 32, "none", "Apache-2.0"),
     geometries=(stillcue.Geometry(WIDTH_PX, HEIGHT_PX, FRAME_COUNT),),
-    sampling_defaults=stillcue.SamplingDefaults(2, 5.0, None, 3.0, 24.0, "blurred"),
+    sampling_defaults=stillcue.SamplingDefaults(2, 5.0, None, 3.0, 24.0, "blurred", stillcue.StepReuse.BALANCED),
     limits=stillcue.Limits(1000, 2000, 30, 400, 5),
     match_supported=True,
     frame_encodings=(stillcue.FrameEncoding.RAW_RGB, stillcue.FrameEncoding.PNG),
     notices=("plain colours",),
     video_codecs=(stillcue.VideoCodec.AV1, stillcue.VideoCodec.H264),
     attempts=stillcue.AttemptSupport(0.625, 8),
+    step_reuse_supported=True,
+    device="cuda:1",
     memory_budget_bytes=24_159_191_040,
     memory_plans=(
         stillcue.MemoryPlan(

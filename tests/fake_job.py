@@ -21,6 +21,7 @@ SETTINGS = generate_pb2.GenerateSettings(
     negative_prompt="blurred",
     crop=media_pb2.Box(left_px=0, top_px=0, width_px=32, height_px=32),
     picture_fit=media_pb2.PICTURE_FIT_CROP_CENTER,
+    step_reuse=generate_pb2.STEP_REUSE_OFF,
 )
 
 
@@ -57,7 +58,11 @@ def denoise_progress(step: int, expert: generate_pb2.Expert) -> Response:
     return Response(
         attempt=1,
         denoise_progress=generate_pb2.DenoiseProgress(
-            completed_step_count=step, step_count=4, expert=expert, step_duration=Duration(seconds=1)
+            completed_step_count=step,
+            step_count=4,
+            expert=expert,
+            step_duration=Duration(seconds=1),
+            work=generate_pb2.STEP_WORK_FULL,
         ),
     )
 
@@ -130,6 +135,7 @@ def expected_stream(seed: int = 7, request_id: str = REQUEST_ID) -> list[Respons
                 ),
                 success=success(seed),
                 delivered_attempt=1,
+                step_counts=[generate_pb2.StepCount(work=generate_pb2.STEP_WORK_FULL, count=4)],
             )
         ),
     ]

@@ -48,6 +48,7 @@ SETTINGS = generate_pb2.GenerateSettings(
     negative_prompt="blurred",
     crop=media_pb2.Box(left_px=1, top_px=2, width_px=3, height_px=4),
     picture_fit=media_pb2.PICTURE_FIT_PAD,
+    step_reuse=generate_pb2.STEP_REUSE_BALANCED,
 )
 MATCH_REPORT = REPORT_MESSAGE
 CAPABILITIES = capabilities_pb2.GetCapabilitiesResponse(
@@ -62,7 +63,12 @@ CAPABILITIES = capabilities_pb2.GetCapabilitiesResponse(
     ),
     geometries=[capabilities_pb2.Geometry(width_px=WIDTH_PX, height_px=HEIGHT_PX, frame_count=FRAME_COUNT)],
     sampling_defaults=capabilities_pb2.SamplingDefaults(
-        step_count=2, guidance_scale=5.0, shift=3.0, frame_rate=24.0, negative_prompt="blurred"
+        step_count=2,
+        guidance_scale=5.0,
+        shift=3.0,
+        frame_rate=24.0,
+        negative_prompt="blurred",
+        step_reuse=generate_pb2.STEP_REUSE_BALANCED,
     ),
     limits=capabilities_pb2.Limits(
         max_image_bytes=1000,
@@ -103,6 +109,8 @@ CAPABILITIES = capabilities_pb2.GetCapabilitiesResponse(
             swapped_graphs=["text_encoder", "vae_decoder_init"],
         )
     ],
+    step_reuse_supported=True,
+    device="cuda:1",
 )
 
 
@@ -168,6 +176,10 @@ def summary(request: generate_pb2.GenerateRequest, *warnings: str) -> Response:
         diagnosis=DIAGNOSIS_MESSAGE,
         success=match_pb2.SuccessEstimate(probability=0.75, basis=match_pb2.SUCCESS_BASIS_MEASURED),
         delivered_attempt=1,
+        step_counts=[
+            generate_pb2.StepCount(work=generate_pb2.STEP_WORK_FULL, count=1),
+            generate_pb2.StepCount(work=generate_pb2.STEP_WORK_GUIDANCE_REUSED, count=1),
+        ],
     )
     return Response(summary=message)
 
@@ -185,6 +197,7 @@ def a_clip(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Resp
                 step_count=2,
                 expert=generate_pb2.EXPERT_HIGH_NOISE if step == 1 else generate_pb2.EXPERT_LOW_NOISE,
                 step_duration=seconds(1.25),
+                work=generate_pb2.STEP_WORK_FULL if step == 1 else generate_pb2.STEP_WORK_GUIDANCE_REUSED,
                 preview=generate_pb2.Preview(data=PREVIEW_JPEG, width_px=6, height_px=4)
                 if request.stream.preview_every_step_count
                 else None,

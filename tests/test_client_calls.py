@@ -76,6 +76,7 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
         "guidance_scale_low_noise": 3.0,
         "seed": 0,
         "shift": 5.0,
+        "step_reuse": stillcue.StepReuse.FAST,
         "match": stillcue.MatchMode.REQUIRE,
         "minimum_match_score": 60.0,
         "attempts": stillcue.Attempts(3, 0.75, stillcue.AttemptFrames.ACCEPTED),
@@ -103,7 +104,12 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
             picture_fit=media_pb2.PICTURE_FIT_CROP_SUBJECT,
         ),
         sampling=generate_pb2.SamplingSpec(
-            step_count=20, guidance_scale=4.0, guidance_scale_low_noise=3.0, seed=0, shift=5.0
+            step_count=20,
+            guidance_scale=4.0,
+            guidance_scale_low_noise=3.0,
+            seed=0,
+            shift=5.0,
+            step_reuse=generate_pb2.STEP_REUSE_FAST,
         ),
         match=match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REQUIRE, minimum_score=60.0),
         stream=generate_pb2.StreamSpec(
@@ -202,6 +208,8 @@ def test_what_only_newer_servers_know_is_unknown_or_left_out(client: stillcue.Cl
     [
         (stillcue.Stage, generate_pb2.Stage, "STAGE_"),
         (stillcue.Expert, generate_pb2.Expert, "EXPERT_"),
+        (stillcue.StepReuse, generate_pb2.StepReuse, "STEP_REUSE_"),
+        (stillcue.StepWork, generate_pb2.StepWork, "STEP_WORK_"),
         (stillcue.FrameEncoding, media_pb2.FrameEncoding, "FRAME_ENCODING_"),
         (stillcue.VideoContainer, media_pb2.VideoContainer, "VIDEO_CONTAINER_"),
         (stillcue.VideoCodec, media_pb2.VideoCodec, "VIDEO_CODEC_"),

@@ -29,9 +29,10 @@ def test_generate_writes_clip_summary_and_sheet(folder: Path, server: ScriptedSe
         *("--json", "clip.json", "--sheet", "clip.png"),
     )
     assert (done.returncode, done.stdout) == (0, f"clip.mp4: {CLIP_LINE}\n")
-    assert done.stderr.splitlines()[-7:] == [
+    assert done.stderr.splitlines()[-8:] == [
         "decoding frames",
         "note: dark frames",
+        "1 of 2 steps computed in full, 1 with reused guidance",
         "the clip is good with 75 % (measured)",
         "clip: 12 % of the clip moves, subject drift 25 %",
         "  ! Hardly anything moves.",
@@ -64,6 +65,7 @@ def test_generate_writes_clip_summary_and_sheet(folder: Path, server: ScriptedSe
             "negative_prompt": "blurred",
             "crop": {"left_px": 1, "top_px": 2, "width_px": 3, "height_px": 4},
             "picture_fit": "pad",
+            "step_reuse": "balanced",
         },
         "bundle_digest": "ab" * 32,
         "checkpoint_digest": "cd" * 32,
@@ -87,6 +89,7 @@ def test_generate_writes_clip_summary_and_sheet(folder: Path, server: ScriptedSe
         "attempts": [],
         "delivered_attempt": 1,
         "attempts_end": None,
+        "step_counts": {"full": 1, "guidance_reused": 1},
     }
 
 
@@ -132,13 +135,32 @@ def test_an_older_server_that_knows_no_video(
     assert names(folder) == {"boat.png"}
 
 
+@pytest.mark.parametrize(("reuse", "is_told"), [("fast", True), ("balanced", True), ("off", False)])
+def test_an_older_server_that_knows_no_reuse(
+    folder: Path, server: ScriptedServer, capsys: pytest.CaptureFixture[str], reuse: str, is_told: bool
+) -> None:
+    def compute_every_step(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
+        for response in a_clip(request, context):
+            if response.HasField("accepted"):
+                response.accepted.settings.ClearField("step_reuse")
+            if response.HasField("summary"):
+                response.summary.ClearField("step_counts")
+            yield response
+
+    server.generate = compute_every_step
+    assert main(["generate", "boat.png", "A boat.", "-o", "clip.mp4", "--reuse", reuse]) == 0
+    err = capsys.readouterr().err
+    assert ("note: this server computes every step: it is older than this client\n" in err) is is_told
+    assert "computed in full" not in err
+
+
 def test_every_option_reaches_its_field(
     folder: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STILLCUE_TOKEN", "secret")
     options = (
         "--size 832x480 --frames 81 --fps 16 --steps 20 --guidance 4 --guidance-low 3 --shift 5 --seed 0 "
-        "--require-match 60 --previews 4 --timeout 100 --lossless --fit crop-subject"
+        "--reuse fast --require-match 60 --previews 4 --timeout 100 --lossless --fit crop-subject"
     )
     negative = ("--negative", "blurred, dark")
     assert main(["generate", "boat.png", "一只小船离开。", "-o", "clip.mp4", *options.split(), *negative]) == 0
@@ -157,7 +179,12 @@ def test_every_option_reaches_its_field(
             picture_fit=media_pb2.PICTURE_FIT_CROP_SUBJECT,
         ),
         sampling=generate_pb2.SamplingSpec(
-            step_count=20, guidance_scale=4.0, guidance_scale_low_noise=3.0, seed=0, shift=5.0
+            step_count=20,
+            guidance_scale=4.0,
+            guidance_scale_low_noise=3.0,
+            seed=0,
+            shift=5.0,
+            step_reuse=generate_pb2.STEP_REUSE_FAST,
         ),
         match=match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REQUIRE, minimum_score=60.0),
         stream=generate_pb2.StreamSpec(resume_window=Duration(seconds=30)),  # nothing is piped previews

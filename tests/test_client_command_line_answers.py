@@ -106,6 +106,8 @@ def test_capabilities(capsys: pytest.CaptureFixture[str]) -> None:
     assert "48x32, 5 frames" in text
     assert "2 steps, guidance 5, shift 3, 24 frames/s" in text
     assert "note       plain colours" in text
+    assert "device     cuda:1\n" in text
+    assert "reuse      balanced unless the request says otherwise\n" in text
     assert "attempts   up to 8 a clip, accepted from 62 % on\n" in text
     assert "memory     11.23 GB planned, of 24.16 GB\n" in text
     assert "\n           loaded in every job: text_encoder, vae_decoder_init\n" in text

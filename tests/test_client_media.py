@@ -234,6 +234,7 @@ def test_previews_need_a_terminal_of_all_colours() -> None:
 
 def test_progress_in_a_terminal() -> None:
     console = terminal()
+    console.width = 80
     with progress_display(console) as display:
         for event in CLIP:
             display.show(event)
@@ -242,7 +243,8 @@ def test_progress_in_a_terminal() -> None:
     text = output_of(console)
     assert "note: soft picture" in text
     assert "match 62 of 100, doubtful (uncalibrated score)" in text
-    assert "1/2" in text
+    assert "1/2, 1.25 s/step " in text
+    assert "2/2, 1.25 s/step, 1 with reuse " in text
     assert "▀" in text
 
 

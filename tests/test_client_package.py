@@ -83,6 +83,8 @@ PUBLIC_NAMES = [
     "Stage",
     "StageMemory",
     "StageStarted",
+    "StepReuse",
+    "StepWork",
     "StillcueError",
     "SuccessBasis",
     "SuccessEstimate",

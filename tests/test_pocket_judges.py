@@ -107,3 +107,5 @@ def test_wilson_interval_of_published_example() -> None:
     assert low == pytest.approx(0.490, abs=1e-3)
     assert high == pytest.approx(0.943, abs=1e-3)
     assert wilson_interval(0, 0) == (0.0, 1.0)
+    assert [wilson_interval(0, count)[0] for count in range(1, 300)] == [0.0] * 299
+    assert [wilson_interval(count, count)[1] for count in range(1, 300)] == [1.0] * 299

@@ -22,6 +22,7 @@ from engine.api.match_report import MatchBasis, MatchVerdict, SuccessBasis
 from engine.api.media import FrameEncoding, ImageFormat
 from engine.api.media import Image as EngineImage
 from engine.api.prompt_report import ClauseKind, Severity
+from engine.api.reuse import StepReuse, StepWork
 from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server.jobs.attempt_plan import AttemptFrames
 from server.jobs.attempts import AttemptsEnd
@@ -180,6 +181,7 @@ async def test_capabilities() -> None:
             shift=5.0,
             frame_rate=8.0,
             negative_prompt="blurred",
+            step_reuse=generate_pb2.STEP_REUSE_OFF,
         ),
         limits=capabilities_pb2.Limits(
             max_image_bytes=8 * 2**20,
@@ -198,6 +200,8 @@ async def test_capabilities() -> None:
         notices=["This is the fake engine: its frames are plain colours."],
         video_codecs=[media_pb2.VIDEO_CODEC_H264, media_pb2.VIDEO_CODEC_AV1],
         attempts=attempts_pb2.AttemptSupport(accept_from=0.5, maximum_count=8),
+        step_reuse_supported=True,
+        device="cpu",
     )
 
 
@@ -259,6 +263,8 @@ async def test_a_model_without_experts_has_no_second_guidance_scale() -> None:
         (enums.WIRE_FRAME_ENCODINGS, media_pb2.FrameEncoding, FrameEncoding),
         (enums.WIRE_STAGES, generate_pb2.Stage, Stage),
         (enums.WIRE_EXPERTS, generate_pb2.Expert, Expert),
+        (enums.WIRE_STEP_REUSES, generate_pb2.StepReuse, StepReuse),
+        (enums.WIRE_STEP_WORKS, generate_pb2.StepWork, StepWork),
         (enums.WIRE_VERDICTS, match_pb2.MatchVerdict, MatchVerdict),
         (enums.WIRE_BASES, match_pb2.MatchBasis, MatchBasis),
         (enums.WIRE_SUCCESS_BASES, match_pb2.SuccessBasis, SuccessBasis),
@@ -287,6 +293,7 @@ def test_everything_of_the_domain_has_its_own_number(
         (enums.IMAGE_FORMATS, media_pb2.ImageFormat, ImageFormat, None),
         (enums.MATCH_MODES, match_pb2.MatchMode, MatchMode, None),
         (enums.PICTURE_FITS, media_pb2.PictureFit, PictureFit, None),
+        (enums.STEP_REUSES, generate_pb2.StepReuse, StepReuse, None),
         (enums.FRAME_ENCODINGS, media_pb2.FrameEncoding, FrameEncoding, FrameEncoding.PNG),
         (enums.ATTEMPT_FRAMES, attempts_pb2.AttemptFrames, AttemptFrames, AttemptFrames.ALL),
     ],

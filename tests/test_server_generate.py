@@ -105,7 +105,12 @@ async def test_every_setting_of_the_request_reaches_the_engine() -> None:
             width_px=48, height_px=32, frame_count=9, frame_rate=24.0, picture_fit=media_pb2.PICTURE_FIT_PAD
         ),
         sampling=generate_pb2.SamplingSpec(
-            step_count=2, guidance_scale=1.0, guidance_scale_low_noise=2.0, seed=0, shift=3.0
+            step_count=12,
+            guidance_scale=1.0,
+            guidance_scale_low_noise=2.0,
+            seed=0,
+            shift=3.0,
+            step_reuse=generate_pb2.STEP_REUSE_FAST,
         ),
         match=match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_OFF),
     )
@@ -116,7 +121,7 @@ async def test_every_setting_of_the_request_reaches_the_engine() -> None:
         height_px=32,
         frame_count=9,
         frame_rate=24.0,
-        step_count=2,
+        step_count=12,
         guidance_scale=1.0,
         guidance_scale_low_noise=2.0,
         seed=0,
@@ -124,6 +129,7 @@ async def test_every_setting_of_the_request_reaches_the_engine() -> None:
         negative_prompt="",
         crop=media_pb2.Box(left_px=0, top_px=0, width_px=32, height_px=32),
         picture_fit=media_pb2.PICTURE_FIT_PAD,
+        step_reuse=generate_pb2.STEP_REUSE_FAST,
     )
     assert "match_report" not in kinds(messages)
     assert not messages[-1].summary.HasField("match_report")

@@ -133,6 +133,12 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], grpc.StatusCode, str, str]] = {
         "is nan; send a number from 1 to 30",
     ),
     "no steps": (sampling(step_count=0), INVALID_ARGUMENT, "sampling.step_count", "is 0, outside 1 to 100"),
+    "unknown reuse": (
+        sampling(step_reuse=4),
+        INVALID_ARGUMENT,
+        "sampling.step_reuse",
+        "is 4; this server knows 0, 1, 2, 3",
+    ),
     "negative seed": (
         sampling(seed=-1),
         INVALID_ARGUMENT,

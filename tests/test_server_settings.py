@@ -25,6 +25,7 @@ def test_defaults() -> None:
         drain_grace_seconds=300.0,
         engine_thread_count=0,
         memory_budget_bytes=None,
+        step_reuse="off",
         text_cache_entry_count=64,
         keepalive_seconds=10.0,
         ping_timeout_seconds=5.0,

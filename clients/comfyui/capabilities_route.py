@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from . import host
+from .choices import NO_STEP_REUSE, STEP_REUSES
 from .errors import NodeError
 from .wheel import require_wheel
 
@@ -55,6 +56,8 @@ def _offered(address: str, tls: str) -> dict[str, Any]:
             {"size": f"{item.width_px}x{item.height_px}", "frames": item.frame_count} for item in found.geometries
         ],
         "video": offered_choices(found),
+        "step_reuse": list(STEP_REUSES if found.step_reuse_supported else NO_STEP_REUSE),
+        "device": found.device,
         "defaults": {
             "frames": found.geometries[0].frame_count if found.geometries else 0,
             "frame_rate": defaults.frame_rate,
@@ -63,6 +66,7 @@ def _offered(address: str, tls: str) -> dict[str, Any]:
             "guidance_low_noise": defaults.guidance_scale_low_noise,
             "shift": defaults.shift,
             "negative_prompt": defaults.negative_prompt,
+            "step_reuse": defaults.step_reuse.value,
         },
         "limits": {
             "max_image_bytes": limits.max_image_bytes,

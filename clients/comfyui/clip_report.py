@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stillcue.report_text import describe_match, diagnosis_lines
+from stillcue.step_text import describe_steps
 from stillcue.success_text import attempt_lines, clip_success_lines
 
 from .progress_text import end_line
@@ -19,6 +20,8 @@ def clip_report(summary: Summary) -> str:
     """Returns settings, times, attempts, the clip's chance, the match, notes of the server, and the diagnosis."""
     seconds = ", ".join(f"{stage.value} {value:.1f} s" for stage, value in summary.stage_seconds.items())
     lines = [_settings_line(summary.settings), end_line(summary), *([seconds] if seconds else [])]
+    if steps := describe_steps(summary.step_counts):
+        lines.append(steps)
     lines += attempt_lines(summary) + clip_success_lines(summary)
     if summary.match_report is not None:
         lines.append(describe_match(summary.match_report))

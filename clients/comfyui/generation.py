@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import stillcue
-from stillcue import Accepted, AttemptFrames, Attempts, Frame, FrameEncoding, PictureFit, Summary, VideoChunk
+from stillcue import Accepted, AttemptFrames, Attempts, Frame, FrameEncoding, PictureFit, StepReuse, Summary, VideoChunk
 
 from . import host
 from .clip import Clip
@@ -42,6 +42,7 @@ class ClipRequest:
     negative_prompt: str | None
     shift: float
     attempt_count: int = 1
+    step_reuse: str | None = None
 
 
 def generate(
@@ -126,6 +127,7 @@ def _options(
         "guidance_scale_low_noise": request.guidance_scale_low_noise or None,
         "seed": request.seed,
         "shift": request.shift or None,
+        "step_reuse": None if request.step_reuse is None else StepReuse(request.step_reuse),
         "negative_prompt": request.negative_prompt,
         "attempts": Attempts(request.attempt_count, frames=AttemptFrames.ACCEPTED)
         if request.attempt_count > 1

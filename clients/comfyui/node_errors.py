@@ -41,6 +41,7 @@ INPUT_BY_FIELD = {
     "sampling.guidance_scale_low_noise": "guidance_low_noise",
     "sampling.seed": "seed",
     "sampling.shift": "shift",
+    "sampling.step_reuse": "step_reuse",
     "attempts": "attempts",
     "attempts.maximum_count": "attempts",
     "attempts.accept": "attempts",

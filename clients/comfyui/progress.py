@@ -18,6 +18,7 @@ from stillcue import (
     StageStarted,
     Summary,
 )
+from stillcue.step_text import StepTally
 from stillcue.success_text import describe_attempt
 
 from . import host
@@ -42,6 +43,7 @@ class ClipProgress:
         self._step_count = 0
         self._frame_count = 0
         self._attempt_count = 1
+        self._steps = StepTally()
         self._say("waiting for the server")
 
     def show(self, event: Event) -> None:
@@ -58,7 +60,9 @@ class ClipProgress:
             case StageStarted():
                 self._say(attempt_prefix(event.attempt, self._attempt_count) + stage_line(event, self._estimate))
             case DenoiseProgress():
-                self._say(attempt_prefix(event.attempt, self._attempt_count) + step_line(event, self._estimate))
+                self._steps = self._steps.after(event)
+                line = step_line(event, self._steps, self._estimate)
+                self._say(attempt_prefix(event.attempt, self._attempt_count) + line)
                 self._move(event.completed_step_count, None if event.preview is None else _picture(event.preview.data))
             case AttemptResult():
                 self._say(describe_attempt(event))

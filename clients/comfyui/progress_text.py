@@ -8,6 +8,7 @@ from stillcue.report_text import STAGE_LABELS, describe_place
 
 if TYPE_CHECKING:
     from stillcue import Accepted, DenoiseProgress, Estimate, QueueUpdate, StageStarted, Summary
+    from stillcue.step_text import StepTally
 
 _GIBIBYTE = 2**30
 
@@ -36,13 +37,13 @@ def stage_line(event: StageStarted, estimate: Estimate) -> str:
     return f"{STAGE_LABELS.get(event.stage, event.stage.value)}{_planned(estimate)}"
 
 
-def step_line(event: DenoiseProgress, estimate: Estimate) -> str:
-    """Expert, step, seconds per step, time left until the frames are decoded, and the planned memory."""
-    left = (event.step_count - event.completed_step_count) * event.step_seconds
+def step_line(event: DenoiseProgress, tally: StepTally, estimate: Estimate) -> str:
+    """Expert, step, steps with reuse, mean seconds per step, time left until the frames are decoded, planned memory."""
+    left = (event.step_count - event.completed_step_count) * tally.mean_seconds
     expert = "" if event.expert.value in {"single", "unknown"} else f", {event.expert.value.replace('_', '-')} expert"
     return (
-        f"denoising{expert}: step {event.completed_step_count} of {event.step_count}\n"
-        f"{event.step_seconds:.2f} s a step, {left:.0f} s left{_planned(estimate)}"
+        f"denoising{expert}: step {event.completed_step_count} of {event.step_count}{tally.describe()}\n"
+        f"{tally.mean_seconds:.2f} s a step, {left:.0f} s left{_planned(estimate)}"
     )
 
 

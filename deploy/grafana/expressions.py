@@ -11,6 +11,8 @@ from deploy.grafana.panels import Query
 SERVER = 'instance=~"$instance"'
 OUR_CALLS = 'grpc_service="stillcue.v1.StillcueService"'
 COMPLETED = 'outcome="completed"'
+# Servers from before the label count full steps alone, without it.
+FULL_STEPS = 'work=~"full|"'
 JOBS_WINDOW = "15m"
 
 
@@ -38,6 +40,6 @@ def quantiles(histogram: str, more: str = "") -> tuple[Query, ...]:
     return tuple(Query(quantile(share, histogram, more=more), f"p{share * 100:.0f}") for share in (0.5, 0.95))
 
 
-def mean(histogram: str, by: str) -> str:
+def mean(histogram: str, by: str, more: str = "") -> str:
     """Returns the mean of a histogram's observations by the labels ``by``; no series where there is no observation."""
-    return f"{increase(f'{histogram}_sum', by)} / ({increase(f'{histogram}_count', by)} > 0)"
+    return f"{increase(f'{histogram}_sum', by, more)} / ({increase(f'{histogram}_count', by, more)} > 0)"

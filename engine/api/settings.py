@@ -21,7 +21,8 @@ class EngineSettings:
     ``kernel_cache_folder`` None takes the user's cache folder, and ``memory_budget_bytes`` None the default of
     ``engine.memory.plan.default_budget_bytes``. ``device`` is ``auto``, ``cpu``, ``cuda``, or one card as ``cuda:1`` or
     ``cuda:GPU-<uuid>``; where a card is named and cannot be used, opening fails instead of taking the CPU. ``reuse``
-    holds for jobs that ask for none.
+    holds for jobs that ask for none. ``text_cache_entry_count`` encoded prompts and ``picture_cache_bytes`` of encoded
+    pictures are kept in host memory for later jobs.
     """
 
     thread_count: int = 0
@@ -31,6 +32,7 @@ class EngineSettings:
     kernel_cache_folder: Path | None = None
     device: str = "auto"
     reuse: StepReuse = StepReuse.OFF
+    picture_cache_bytes: int = 256 * 2**20
 
 
 def _no_set_up() -> None:

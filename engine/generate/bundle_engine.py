@@ -18,16 +18,18 @@ from engine.api.job import ClipPlan, Job, PreparedJob, Settings
 from engine.api.match_report import MatchReport
 from engine.api.media import Image, Pixels
 from engine.api.picture_report import PictureReport
+from engine.api.reuse import StepReuse
 from engine.bundle.manifest import Manifest
 from engine.cache import BoundedCache
 from engine.generate.loading import LoadedBundle
+from engine.generate.picture_encoder import PictureEncoder
 from engine.generate.pipeline import Pipeline
 from engine.generate.prompt_encoder import PromptEncoder
+from engine.generate.step_plan import supports_reuse
 from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.scorer import Scorer
 from engine.matching.success import check_factors
 from engine.media.picture import DecodedPicture
-from engine.memory.plan import BundleMemoryPlan
 from engine.preparation.job import prepare_job
 from engine.preparation.score_request import prepare_score_request
 from engine.runtime.base import Array
@@ -40,15 +42,23 @@ _PICTURE_REPORT_COUNT = 128
 class BundleEngine:
     """Serves one bundle on one runtime. Implements ``engine.api.engine.Engine``."""
 
-    def __init__(self, bundle: LoadedBundle, text_cache_entry_count: int) -> None:
-        """``text_cache_entry_count`` encoded prompts are kept for later jobs."""
+    def __init__(
+        self,
+        bundle: LoadedBundle,
+        text_cache_entry_count: int,
+        *,
+        picture_cache_bytes: int = 0,
+        reuse: StepReuse = StepReuse.OFF,
+    ) -> None:
+        """See ``EngineSettings`` for the numbers. ``reuse`` has no effect if the bundle does not support it."""
         self._manifest, self._runtime, self._graphs = bundle.manifest, bundle.runtime, bundle.graphs
-        self._capabilities = _capabilities(bundle.manifest, bundle.digest, bundle.runtime.name, bundle.plan)
+        self._capabilities = _capabilities(bundle, reuse)
         folder, graphs = bundle.folder, bundle.graphs
         anywhere = self._capabilities.geometries[0]  # these graphs do not depend on the size
         prompts = PromptEncoder(
             folder, self._manifest.tokenizer, graphs.get("text_encoder", anywhere), text_cache_entry_count
         )
+        pictures = PictureEncoder(is_first_frame=self._manifest.expand_timesteps, cache_bytes=picture_cache_bytes)
         self._scorer: Scorer | None = None
         if self._manifest.scorer is not None:
             check_factors(self._manifest.scorer)
@@ -57,7 +67,9 @@ class BundleEngine:
         self._picture_reports: BoundedCache[bytes, PictureReport] = BoundedCache(_PICTURE_REPORT_COUNT)
         fitted = self._manifest.scorer.success if self._manifest.scorer is not None else None
         self._context = EnrichmentContext.of(self._capabilities, prompts.token_count, fitted)
-        self._pipeline: Pipeline | None = Pipeline(self._manifest, graphs, prompts, self._scorer, self._context)
+        self._pipeline: Pipeline | None = Pipeline(
+            self._manifest, graphs, self._scorer, self._context, prompts=prompts, pictures=pictures
+        )
 
     def capabilities(self) -> Capabilities:
         """See ``Engine.capabilities``."""
@@ -133,14 +145,16 @@ def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
     return np.random.Generator(np.random.Philox(settings.seed)).standard_normal(shape, dtype=np.float32)
 
 
-def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, plan: BundleMemoryPlan) -> Capabilities:
+def _capabilities(bundle: LoadedBundle, reuse: StepReuse) -> Capabilities:
+    manifest, plan = bundle.manifest, bundle.plan
+    reuse_supported = supports_reuse(manifest)
     fitted = manifest.scorer.clip_success if manifest.scorer is not None else None
     return Capabilities(
         model_name=manifest.name,
         family=manifest.family,
-        bundle_digest=bundle_digest,
+        bundle_digest=bundle.digest,
         checkpoint_digest=manifest.checkpoint_digest,
-        runtime=runtime_name,
+        runtime=bundle.runtime.name,
         license=manifest.license,
         geometries=plan.geometries,
         defaults=SamplingDefaults(
@@ -150,6 +164,7 @@ def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, pla
             shift=manifest.schedule.shift,
             frame_rate=manifest.frame_rate,
             negative_prompt=manifest.guidance.negative_prompt,
+            reuse=reuse if reuse_supported else StepReuse.OFF,
         ),
         limits=Limits(),
         match_supported=manifest.scorer is not None,
@@ -157,4 +172,5 @@ def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, pla
         memory_budget_bytes=plan.budget_bytes,
         memory_plans=plan.plans,
         accept_from=fitted.accept_from if fitted is not None else None,
+        reuse_supported=reuse_supported,
     )

@@ -45,4 +45,9 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
 
     if choice.threads:
         _log.info("%s", choice.threads)
-    return BundleEngine(loaded, settings.text_cache_entry_count)
+    return BundleEngine(
+        loaded,
+        settings.text_cache_entry_count,
+        picture_cache_bytes=settings.picture_cache_bytes,
+        reuse=settings.reuse,
+    )

@@ -5,7 +5,8 @@ Frames are yielded as they are decoded: the first one before the second latent f
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,12 +18,13 @@ from engine.api.events import Event, Expert, JobDone, Stage, StageStarted, StepD
 from engine.api.job import MatchMode, PreparedJob
 from engine.api.match_report import MatchReport
 from engine.api.media import Box, Pixels
+from engine.api.reuse import StepWork
 from engine.bundle.graph_spec import GraphName
 from engine.bundle.manifest import Manifest
 from engine.generate.causal_vae_stream import CausalVaeStream
 from engine.generate.decoding import decode_frames, psnr_db
 from engine.generate.denoising import Denoised, ExpertRun, denoise
-from engine.generate.image_conditioning import picture_as_channels, picture_as_first_frame
+from engine.generate.picture_encoder import PictureEncoder
 from engine.generate.preview import preview_of
 from engine.generate.prompt_encoder import PromptEncoder
 from engine.generate.schedule import flow_schedule
@@ -63,13 +65,16 @@ class Pipeline:
         self,
         manifest: Manifest,
         graphs: BundleGraphs,
-        prompts: PromptEncoder,
         scorer: Scorer | None,
         context: EnrichmentContext,
+        *,
+        prompts: PromptEncoder,
+        pictures: PictureEncoder,
     ) -> None:
         self._manifest = manifest
         self._graphs = graphs
         self._prompts = prompts
+        self._pictures = pictures
         self._scorer = scorer
         self._context = context
 
@@ -88,14 +93,15 @@ class Pipeline:
             experts = expert_runs(job.prompt, job.settings, self._prompts, partial(self._graph, job), execution)
         yield StageStarted(Stage.ENCODE_IMAGE)
         with self._entered(Stage.ENCODE_IMAGE, job, stopwatch):
-            image_conditioning = self._encode_image(job, noise.shape[2], execution)
+            graph_of = partial(self._graph, job)
+            image_conditioning = self._pictures.encode(job.picture, noise.shape[2], graph_of, execution)
         yield StageStarted(Stage.DENOISE)
         with stopwatch.stage(Stage.DENOISE):
-            latents = yield from self._denoise(job, experts, noise, image_conditioning, execution)
+            latents, step_counts = yield from self._denoise(job, experts, noise, image_conditioning, execution)
         yield StageStarted(Stage.DECODE)
         with self._entered(Stage.DECODE, job, stopwatch):
             decoded = yield from self._decode(job, latents, execution, stopwatch)
-        yield self._done(job, match, decoded, execution, stopwatch)
+        yield self._done(job, match, decoded, execution, stopwatch, step_counts=step_counts)
 
     def review(self, job: PreparedJob, frames: Iterable[Pixels], execution: Execution) -> JobDone:
         """The summary that a job would have if its clip had these frames, without the time of making them.
@@ -117,7 +123,7 @@ class Pipeline:
             first = pixels if first is None else first
         assert first is not None
         decoded = _Decoded(watch, 0.0, psnr_db(first, job.picture))
-        return self._done(job, match, decoded, execution, stopwatch)
+        return self._done(job, match, decoded, execution, stopwatch, step_counts={})
 
     @contextmanager
     def _entered(self, stage: Stage, job: PreparedJob, stopwatch: Stopwatch) -> Iterator[None]:
@@ -140,14 +146,6 @@ class Pipeline:
             raise MatchRefused(report, job.minimum_score)
         return _Match(report, scored.grounding.box if scored.grounding is not None else None)
 
-    def _encode_image(self, job: PreparedJob, latent_frame_count: int, execution: Execution) -> Array:
-        """The image conditioning that the model's family takes; see ``image_conditioning`` for shapes."""
-        init = self._graph(job, "vae_encoder_init")
-        if self._manifest.expand_timesteps:
-            return picture_as_first_frame(job.picture, CausalVaeStream(execution, init, None))
-        encoder = CausalVaeStream(execution, init, self._graph(job, "vae_encoder_step"))
-        return picture_as_channels(job.picture, latent_frame_count, encoder)
-
     def _denoise(
         self,
         job: PreparedJob,
@@ -155,8 +153,8 @@ class Pipeline:
         noise: Array,
         image_conditioning: Array,
         execution: Execution,
-    ) -> Generator[Event, None, Array]:
-        """Yields a ``StepDone`` after each step; returns the latents, [1, z, T, h, w]."""
+    ) -> Generator[Event, None, tuple[Array, Mapping[StepWork, int]]]:
+        """Yields a ``StepDone`` after each step; returns the latents, [1, z, T, h, w], and the steps by their work."""
         settings, spec = job.settings, self._manifest.schedule
         schedule = flow_schedule(
             settings.step_count,
@@ -168,6 +166,7 @@ class Pipeline:
         guide_and_step = self._graph(job, "guide_and_step")
         enter = partial(self._graphs.enter, settings.geometry, Stage.DENOISE)
         latents = noise
+        step_counts = Counter[StepWork]()
         for state in denoise(
             execution,
             schedule,
@@ -176,20 +175,22 @@ class Pipeline:
             noise=noise,
             image_conditioning=image_conditioning,
             enter=enter,
+            reuse=settings.reuse,
         ):
+            step_counts[state.work] += 1
             yield self._progress(job, state)
             if state.step + 1 == schedule.step_count:
                 latents = state.latents.to_host()
         if self._manifest.expand_timesteps:  # the first latent frame is the picture's own
             latents[:, :, :1] = image_conditioning
-        return latents
+        return latents, step_counts
 
     def _progress(self, job: PreparedJob, state: Denoised) -> StepDone:
         """The event of a step, with a preview if the job asks for one after this step."""
         interval, completed = job.preview_every_step_count, state.step + 1
         has_preview = interval > 0 and completed % interval == 0
         preview = preview_of(state.x0.to_host(), self._manifest.preview) if has_preview else None
-        return StepDone(completed, job.settings.step_count, state.expert, state.seconds, preview)
+        return StepDone(completed, job.settings.step_count, state.expert, state.seconds, preview, state.work)
 
     def _decode(
         self, job: PreparedJob, latents: Array, execution: Execution, stopwatch: Stopwatch
@@ -207,7 +208,14 @@ class Pipeline:
         return _Decoded(watch, first_frame_seconds, first_frame_psnr_db)
 
     def _done(
-        self, job: PreparedJob, match: _Match, decoded: _Decoded, execution: Execution, stopwatch: Stopwatch
+        self,
+        job: PreparedJob,
+        match: _Match,
+        decoded: _Decoded,
+        execution: Execution,
+        stopwatch: Stopwatch,
+        *,
+        step_counts: Mapping[StepWork, int],
     ) -> JobDone:
         """The summary, with the diagnosis of the clip."""
         review = review_clip(
@@ -232,6 +240,7 @@ class Pipeline:
             frame_matches=review.frame_matches,
             diagnosis=review.diagnosis,
             success=review.success,
+            step_counts=step_counts,
         )
 
     def _graph(self, job: PreparedJob, name: GraphName) -> Graph:

@@ -48,16 +48,21 @@ class PromptEncoder:
         return embeds
 
 
-def join_prompts(prompts: Sequence[Array], row_count: int) -> tuple[Array, Array]:
+def join_prompts(
+    prompts: Sequence[Array], row_count: int, padded_row_counts: Sequence[int] = ()
+) -> tuple[Array, Array]:
     """Joins prompts, [1, tokens, text size] each, into one batch: embeddings [B, rows, D] and bias [B, rows].
 
     The transformer was trained on ``row_count`` rows, those after the tokens zero, and attends to all of them. Equal
     rows have equal keys and values, so n zero rows weigh as much in a softmax as one zero row whose score is raised
     by ln n. That is exact, and cross-attention sees a few dozen rows instead of 512. Rows that a shorter prompt of
-    the batch does not have are masked.
+    the batch does not have are masked, as are rows up to the next of ``padded_row_counts``, ascending, which make few
+    shapes of many.
     """
     token_counts = [embeds.shape[1] for embeds in prompts]
-    shape = (len(prompts), min(max(token_counts) + 1, row_count), prompts[0].shape[2])
+    needed = min(max(token_counts) + 1, row_count)
+    padded = next((count for count in padded_row_counts if count >= needed), needed)
+    shape = (len(prompts), min(padded, row_count), prompts[0].shape[2])
     joined = np.zeros(shape, np.float32)
     bias = np.full(shape[:2], _MASKED, np.float32)
     for row, (embeds, token_count) in enumerate(zip(prompts, token_counts, strict=True)):

@@ -3,15 +3,8 @@
 Wan2.2 is a flow model: ``x_sigma = (1 - sigma) x0 + sigma noise`` and the transformer predicts ``noise - x0``. The
 solver is UniPC (Zhao et al. 2023, "UniPC: A Unified Predictor-Corrector Framework", B2(h) form, predicting x0),
 as Diffusers' ``UniPCMultistepScheduler`` runs it with ``use_flow_sigmas``. Every update of that solver is linear in
-the tensors it touches, so one step is one small matrix, and the device only ever computes ``matrix @ tensors``:
-
-====================  =============================================================
-columns               latents, last sample, x0 one step ago ... ``order`` steps ago,
-                      prediction with prompt, prediction with negative prompt
-rows                  next latents, this sample (corrected), this x0
-====================  =============================================================
-
-The last column exists only with guidance.
+the tensors it touches, so one step is one small matrix, and the device only ever computes ``matrix @ tensors``. The
+rows are the next latents, this sample (corrected) and this x0; ``matrix_columns`` describes the columns.
 """
 
 from __future__ import annotations
@@ -23,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.api.events import Expert
-
-Vector = NDArray[np.float64]
+from engine.generate.matrix_columns import MatrixColumns, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,48 +45,46 @@ class Schedule:
 
     def step_matrix(self, step: int, guidance_scale: float) -> NDArray[np.float32]:
         """The matrix of one step, ``[3, 2 + order + 1]``, with one more column if the guidance scale is above 1."""
-        is_guided = guidance_scale > 1.0
-        column_count = 2 + self.order + (2 if is_guided else 1)
-        unit = np.eye(column_count)
-        latents, last_sample = unit[0], unit[1]
-        history = [unit[2 + index] for index in range(self.order)]  # x0 of 1, 2, ... steps ago
-        prediction = unit[2 + self.order]
-        if is_guided:
-            prediction = guidance_scale * prediction + (1.0 - guidance_scale) * unit[3 + self.order]
-        x0 = latents - float(self.sigmas[step]) * prediction
+        columns = MatrixColumns(self.order, 2 if guidance_scale > 1.0 else 1)
+        return self.solver_rows(step, columns, columns.velocity(guidance_scale)).astype(np.float32)
+
+    def solver_rows(self, step: int, columns: MatrixColumns, velocity: Row) -> Row:
+        """The three rows of one step's matrix, with the velocity as a row over its columns."""
+        latents, history = columns.latents, columns.history
+        x0 = latents - float(self.sigmas[step]) * velocity
         sample = latents
         if step > 0:
-            sample = self._correct(step, last_sample, history, x0)
+            sample = self._correct(step, columns.last_sample, history, x0)
         following = self._predict(step, sample, [x0, *history])
-        return np.stack([following, sample, x0]).astype(np.float32)
+        return np.stack([following, sample, x0])
 
     def _order_at(self, step: int) -> int:
         """Lower order at the start, while history is short, and at the end, where sigma reaches 0."""
         return min(self.order, self.step_count - step, step + 1)
 
-    def _predict(self, step: int, sample: Vector, x0s: list[Vector]) -> Vector:
+    def _predict(self, step: int, sample: Row, x0s: list[Row]) -> Row:
         """UniP: from sigma[step] to sigma[step + 1]. ``x0s`` are those of this step, one step ago, and so on."""
         order = self._order_at(step)
         span = _Span.between(self.sigmas[step], self.sigmas[step + 1])
-        result: Vector = span.decay * sample - span.alpha * span.growth * x0s[0]
+        result: Row = span.decay * sample - span.alpha * span.growth * x0s[0]
         ratios = self._ratios(step, order, span)
         if order == 1:
             return result
-        weights: Vector = np.array([0.5]) if order == 2 else span.solve(ratios, order - 1)
+        weights: Row = np.array([0.5]) if order == 2 else span.solve(ratios, order - 1)
         for index, weight in enumerate(weights):
             result = result - span.alpha * span.growth * weight / ratios[index] * (x0s[index + 1] - x0s[0])
         return result
 
-    def _correct(self, step: int, last_sample: Vector, history: list[Vector], x0: Vector) -> Vector:
+    def _correct(self, step: int, last_sample: Row, history: list[Row], x0: Row) -> Row:
         """UniC: repeats the previous step now that x0 at its end is known."""
         order = self._order_at(step - 1)
         span = _Span.between(self.sigmas[step - 1], self.sigmas[step])
         ratios = self._ratios(step - 1, order, span)
-        weights: Vector = np.array([0.5]) if order == 1 else span.solve([*ratios, 1.0], order)
-        result: Vector = span.decay * last_sample - span.alpha * span.growth * history[0]
+        weights: Row = np.array([0.5]) if order == 1 else span.solve([*ratios, 1.0], order)
+        result: Row = span.decay * last_sample - span.alpha * span.growth * history[0]
         for index, ratio in enumerate(ratios):
             result = result - span.alpha * span.growth * weights[index] / ratio * (history[index + 1] - history[0])
-        correction: Vector = span.alpha * span.growth * weights[-1] * (x0 - history[0])
+        correction: Row = span.alpha * span.growth * weights[-1] * (x0 - history[0])
         return result - correction
 
     def _ratios(self, step: int, order: int, span: _Span) -> list[float]:
@@ -149,7 +139,7 @@ class _Span:
         width = _log_snr(end) - _log_snr(start)
         return cls(width, float(end) / float(start), 1.0 - float(end), math.expm1(-width))
 
-    def solve(self, ratios: list[float], count: int) -> Vector:
+    def solve(self, ratios: list[float], count: int) -> Row:
         """Weights of the first ``count`` ratios by the order conditions of the paper (theorem 3.1, B2(h))."""
         powers = np.stack([np.power(ratios[:count], index) for index in range(count)])
         conditions = []
@@ -159,5 +149,5 @@ class _Span:
             conditions.append(phi * factorial / self.growth)
             factorial *= index + 1
             phi = phi / -self.width - 1 / factorial
-        weights: Vector = np.linalg.solve(powers, np.array(conditions))
+        weights: Row = np.linalg.solve(powers, np.array(conditions))
         return weights

@@ -137,7 +137,7 @@ class _Buffers:
         self._axes = {
             "batch": _MAX_BATCH_COUNT,
             "rows": manifest.tokenizer.length,
-            "columns": manifest.schedule.order + 2 + _MAX_BATCH_COUNT,
+            "columns": len(specs["guide_and_step"].inputs) - 2 + _MAX_BATCH_COUNT,
             "pictures": MAX_PICTURE_COUNT,
             "sentences": MAX_SENTENCE_COUNT,
         }
@@ -159,21 +159,18 @@ class _Buffers:
         return sum(self._bytes(item) for name in names for item in self._tensors(name).values())
 
     def _prompts(self) -> Amount:
-        """Embeddings and bias of each expert."""
-        transformers = [name for name in _OF_TRANSFORMER if name in self._specs]
-        inputs = [self._tensors(name)[tensor] for name in transformers for tensor in ("prompt_embeds", "prompt_bias")]
-        return Amount(fixed=sum(map(self._bytes, inputs)))
+        """Embeddings and bias of both prompts, which experts share."""
+        transformer = next(name for name in _OF_TRANSFORMER if name in self._specs)
+        inputs = self._tensors(transformer)
+        return Amount(fixed=self._bytes(inputs["prompt_embeds"]) + self._bytes(inputs["prompt_bias"]))
 
     def _denoise(self, transformer: GraphName, guide: GraphName) -> Amount:
-        """The solver's state twice, its history, the image conditioning, and predictions of both batch sizes."""
+        """The solver's state and what it keeps, both twice, its history, both predictions, the image conditioning."""
         state = self._tensors(guide)
-        small = 2 * self._bytes(state["matrix"])  # the next step's goes up before the last one's is let go
-        prediction = self._bytes(state["prediction"])
-        alone = prediction // _MAX_BATCH_COUNT  # where only one of the experts is guided
-        condition = self._bytes(self._tensors(transformer)["condition"])
-        others = sum(self._bytes(item) for name, item in state.items() if name not in {"matrix", "prediction"})
-        timesteps = 2 * self._bytes(self._tensors(transformer)["timestep"])
-        return Amount(fixed=small + timesteps, by_volume=others + prediction + alone + condition)
+        small = {name: self._bytes(item) for name, item in state.items() if name in {"matrix", "magnitude"}}
+        large = sum(self._bytes(item) for name, item in state.items() if name not in small)
+        condition, timestep = (self._bytes(self._tensors(transformer)[name]) for name in ("condition", "timestep"))
+        return Amount(fixed=sum(small.values()) + timestep, by_volume=large + condition)
 
     def _vae_stream(self, runs: tuple[GraphName, ...]) -> int:
         """Two banks of caches, and the larger of a chunk with its result."""

@@ -16,6 +16,7 @@ from engine.api.media import Box, Image
 from engine.media.picture import DecodedPicture, decode_picture
 from engine.preparation.fitted_picture import fit_to_clip
 from engine.preparation.geometry import resolve_geometry
+from engine.preparation.reuse import resolve_reuse
 from engine.preparation.rules import check_job
 
 ScoreMatch = Callable[[Image, str], MatchReport]
@@ -51,7 +52,7 @@ def prepare_job(job: Job, capabilities: Capabilities, score_match: ScoreMatch | 
         minimum_score=job.match.minimum_score,
         preview_every_step_count=job.preview_every_step_count,
         picture_report=None if match_mode is MatchMode.OFF else report_picture(decoded),
-        warnings=(*fitted.warnings, *_warnings(settings, fitted.crop, capabilities)),
+        warnings=(*fitted.warnings, *_warnings(job, settings, fitted.crop, capabilities)),
     )
 
 
@@ -81,12 +82,13 @@ def _resolve_settings(job: Job, geometry: Geometry, crop: Box, capabilities: Cap
     low_noise = defaults.guidance_scale_low_noise
     if low_noise is not None:  # a caller who gives one scale means both experts, as in Diffusers
         low_noise = _default(sampling.guidance_scale_low_noise, _default(sampling.guidance_scale, low_noise))
+    step_count = _default(sampling.step_count, defaults.step_count)
     return Settings(
         width_px=geometry.width_px,
         height_px=geometry.height_px,
         frame_count=geometry.frame_count,
         frame_rate=_default(job.video.frame_rate, defaults.frame_rate),
-        step_count=_default(sampling.step_count, defaults.step_count),
+        step_count=step_count,
         guidance_scale=guidance_scale,
         guidance_scale_low_noise=low_noise,
         seed=_default(sampling.seed, secrets.randbits(32)),
@@ -94,10 +96,14 @@ def _resolve_settings(job: Job, geometry: Geometry, crop: Box, capabilities: Cap
         negative_prompt=_default(job.negative_prompt, defaults.negative_prompt),
         crop=crop,
         picture_fit=job.video.picture_fit or PictureFit.CROP_CENTER,
+        reuse=resolve_reuse(sampling.reuse, step_count, capabilities)[0],
     )
 
 
-def _warnings(settings: Settings, crop: Box, capabilities: Capabilities) -> Iterator[str]:
+def _warnings(job: Job, settings: Settings, crop: Box, capabilities: Capabilities) -> Iterator[str]:
+    _, reuse_warning = resolve_reuse(job.sampling.reuse, settings.step_count, capabilities)
+    if reuse_warning is not None:
+        yield reuse_warning
     usual = capabilities.defaults.guidance_scale
     if settings.guidance_scale > max(usual, 3.5) * _GUIDANCE_WARNING_FACTOR:
         yield (

@@ -8,6 +8,9 @@ call it adds a line to ``graph_calls``:
 * a preview after step ``k`` is one colour, ``k`` in all three channels, at an eighth of the clip's size;
 * the match score is 10 for each word of the prompt, at most 100; the rest of the report is in ``fake_match``;
 * a clip of 4n + 1 frames takes one call for the text, one for the picture, one a step, and n + 1 to decode;
+* with reuse, steps of ``BALANCED`` take turns in the order of ``StepWork``, full at steps 1, 4, 7 and so on; ``FAST``
+  reuses every even step; the last step is full. A full step takes 1 second, one with reused guidance half of it, a
+  reused one none;
 * every stage takes 1 second, peak memory is 1,000 bytes, the first frame has 40 dB;
 * a clip that was scored succeeds with probability ``(s % 10) / 10`` and is accepted from 0.5 on, so that seeds ending
   in 0 to 4 fail; capabilities with ``accept_from`` None switch this off;
@@ -18,6 +21,7 @@ call it adds a line to ``graph_calls``:
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from threading import Semaphore
 
@@ -32,6 +36,7 @@ from engine.api.events import Event, Expert, FrameMatch, FrameReady, JobDone, St
 from engine.api.job import ClipPlan, Job, MatchMode, PreparedJob
 from engine.api.match_report import MatchReport, SuccessBasis, SuccessEstimate
 from engine.api.media import Image, Pixels
+from engine.api.reuse import StepReuse, StepWork
 from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.score import in_file
 from engine.preparation.job import prepare_job
@@ -58,12 +63,20 @@ FAKE_CAPABILITIES = Capabilities(
     match_supported=True,
     notices=("This is the fake engine: its frames are plain colours.",),
     accept_from=0.5,
+    reuse_supported=True,
 )
 
 
 FAKE_METRICS = ClipMetrics(
     dynamic_degree=1.0, motion_speed=0.5, temporal_flicker=1.0, largest_change=0.0, burnt_gain=0.0
 )
+
+_SECONDS = {StepWork.FULL: 1.0, StepWork.GUIDANCE_REUSED: 0.5, StepWork.REUSED: 0.0}
+_TURNS = {
+    StepReuse.OFF: (StepWork.FULL,),
+    StepReuse.BALANCED: (StepWork.FULL, StepWork.GUIDANCE_REUSED, StepWork.REUSED),
+    StepReuse.FAST: (StepWork.FULL, StepWork.REUSED),
+}
 
 
 class FakeEngine:
@@ -114,7 +127,8 @@ class FakeEngine:
         yield StageStarted(Stage.ENCODE_IMAGE)
         self._call("encode_image", cancel)
         yield StageStarted(Stage.DENOISE)
-        for step in range(1, settings.step_count + 1):
+        works = fake_works(settings.reuse, settings.step_count)
+        for step, work in enumerate(works, start=1):
             is_first_half = step <= settings.step_count // 2
             expert = Expert.HIGH_NOISE if is_first_half else Expert.LOW_NOISE
             self._call(f"denoise {step}", cancel, expert, step, settings.step_count)
@@ -123,7 +137,8 @@ class FakeEngine:
                 completed_step_count=step,
                 step_count=settings.step_count,
                 expert=expert,
-                step_seconds=1.0,
+                step_seconds=_SECONDS[work],
+                work=work,
                 preview=_plain(settings.width_px // 8, settings.height_px // 8, (step, step, step))
                 if wants_preview
                 else None,
@@ -147,6 +162,7 @@ class FakeEngine:
             frame_matches=() if report is None else (FrameMatch(0, report.score), FrameMatch(last, report.score)),
             diagnosis=Diagnosis((), (), FAKE_METRICS),
             success=None if report is None or self._capabilities.accept_from is None else fake_success(settings.seed),
+            step_counts=Counter(works),
         )
 
     def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
@@ -178,6 +194,12 @@ class FakeEngine:
             raise NonFiniteValues(
                 f"{name} computed NaN or infinity", stage, "fp16", expert=expert, step=step, step_count=step_count
             )
+
+
+def fake_works(reuse: StepReuse, step_count: int) -> list[StepWork]:
+    """What the steps of a clip of the fake engine do."""
+    turns = _TURNS[reuse]
+    return [*(turns[step % len(turns)] for step in range(step_count - 1)), StepWork.FULL]
 
 
 def fake_success(seed: int) -> SuccessEstimate:

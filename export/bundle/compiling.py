@@ -9,10 +9,9 @@ from typing import Any
 
 from engine.bundle.graph_spec import EngineSpec, GraphSpec
 from export.bundle.run import ExportRun
-from export.tensorrt import AxisRange, Target, compile_engines, graph_axes
+from export.tensorrt import Target, compile_engines, graph_axes
 
 ENGINES_FOLDER = "plans"
-_ONE_PREDICTION = AxisRange(1, 1, 1)
 
 
 def compile_graph(run: ExportRun, graph: GraphSpec, weight_files: Sequence[Path]) -> GraphSpec:
@@ -21,11 +20,7 @@ def compile_graph(run: ExportRun, graph: GraphSpec, weight_files: Sequence[Path]
     if not plan.targets:
         return graph
     read = [graph.file, *(file.relative_to(plan.out).as_posix() for file in weight_files)]
-    inputs = {
-        "digests": [log.file(name).sha256 for name in read],
-        "compiler": plan.compiler,
-        "is_distilled": plan.distilled is not None,
-    }
+    inputs = {"digests": [log.file(name).sha256 for name in read], "compiler": plan.compiler}
     targets = {target.compute_capability: target for target in plan.targets}
     engines = [
         log.step(f"engine of {graph.file} for {capability}", inputs, functools.partial(_compile, run, graph, target))
@@ -36,14 +31,11 @@ def compile_graph(run: ExportRun, graph: GraphSpec, weight_files: Sequence[Path]
 
 def _compile(run: ExportRun, graph: GraphSpec, target: Target) -> tuple[dict[str, Any], list[Path]]:
     plan = run.plan
-    names = [tensor.name for tensor in graph.inputs]
-    # A distilled model runs without guidance: its engines need no memory for the second prediction.
-    axes = graph_axes(names) if plan.distilled is None else graph_axes(names, _ONE_PREDICTION)
     (engine,) = compile_engines(
         plan.out / graph.file,
         [target],
         plan.out / ENGINES_FOLDER,
-        axes=axes,
+        axes=graph_axes([tensor.name for tensor in graph.inputs]),
         module_name=plan.compiler,
         report=run.report,
     )

@@ -81,4 +81,5 @@ def wilson_interval(hit_count: int, count: int, interval_count: int = 1) -> tupl
     z2 = quantile**2
     centre = (hit_count + z2 / 2) / (count + z2)
     half = quantile / (count + z2) * math.sqrt(hit_count * (count - hit_count) / count + z2 / 4)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends the bounds are 0 and 1 exactly, which rounding misses.
+    return (0.0 if hit_count == 0 else centre - half), (1.0 if hit_count == count else centre + half)

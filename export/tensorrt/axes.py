@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.bundle.scorer_spec import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
+from engine.runtime.base import PROMPT_ROW_COUNTS
+
+_PREDICTION = "prediction"  # an input of the solver alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +24,25 @@ class AxisRange:
             raise ValueError(f"{self} is not in order")
 
 
-# Predictions of one transformer call: both halves of guidance, or one.
-BATCH = AxisRange(1, 2, 2)
-# Rows of text that are not padding (docs/adr/0011), of the encoder's 512. A long prompt has some 120.
-TEXT_ROWS = AxisRange(2, 128, 512)
+# Predictions of one transformer call: on a GPU the halves of guidance run one after the other.
+BATCH = AxisRange(1, 1, 1)
+# Predictions that the solver takes: two with guidance.
+PREDICTIONS = AxisRange(1, 2, 2)
+# Rows of text, in the lengths to which the engine pads them. A long prompt has some 120 tokens.
+TEXT_ROWS = AxisRange(PROMPT_ROW_COUNTS[0], 128, PROMPT_ROW_COUNTS[-1])
 # Rows of one call of the scorer: a lone request has one picture and some forty sentences.
 PICTURES = AxisRange(1, 1, MAX_PICTURE_COUNT)
 SENTENCES = AxisRange(1, 32, MAX_SENTENCE_COUNT)
 
 
 def graph_axes(input_names: Sequence[str], batch: AxisRange = BATCH) -> Mapping[str, AxisRange]:
-    """Ranges of a graph's open axes by name. ``batch`` is (1, 1, 1) for a model that never runs with guidance.
+    """Ranges of a graph's open axes by name. ``batch`` is the number of predictions of a transformer's call.
 
     The solver's matrix has a column for each row of the other inputs (``export.tracing.guidance``): one row for each
-    state, and ``batch`` rows for the prediction.
+    state, and one for each prediction.
     """
+    if _PREDICTION in input_names:
+        batch = PREDICTIONS
     state_count = max(len(input_names) - 2, 1)  # all but the prediction and the matrix
     columns = AxisRange(*(state_count + rows for rows in (batch.lowest, batch.tuned, batch.highest)))
     return {"batch": batch, "rows": TEXT_ROWS, "columns": columns, "pictures": PICTURES, "sentences": SENTENCES}

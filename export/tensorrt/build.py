@@ -11,9 +11,12 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import onnx_ir as ir
+
 from engine.api.errors import DeviceUnavailable
 from engine.runtime.gpu import present_gpu
 from engine.runtime.process_memory import peak_resident_bytes
+from export.attention import spell_out
 from export.errors import ExportError
 from export.tensorrt.compiler_log import CompilerLog, means_out_of_memory
 from export.tensorrt.request import BuildAnswer, BuildRequest
@@ -105,8 +108,11 @@ def _logger(trt: Any, log: CompilerLog) -> Any:
 
 
 def _parse(trt: Any, network: Any, logger: Any, request: BuildRequest) -> None:
+    """Parses the graph with attention spelled out; weights are read from the files that it points at."""
     parser = trt.OnnxParser(network, logger)
-    if parser.parse_from_file(request.graph_file):
+    model = ir.load(request.graph_file)
+    spell_out(model)
+    if parser.parse(ir.to_proto(model).SerializeToString(), request.graph_file):
         return
     faults = []
     for index in range(parser.num_errors):

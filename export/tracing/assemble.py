@@ -95,6 +95,7 @@ class _Assembly:
                 inputs = {name: examples[name] for name in segment.inputs}
                 self._traces[segment.pattern] = trace(segment.module, inputs, segment.outputs, axes)
             pattern = self._traces[segment.pattern]
+            self._graph.opset_imports.update(pattern.graph.opset_imports)
             for name, value in zip(segment.inputs, pattern.inputs, strict=True):
                 if name not in values:
                     values[name] = self._source(name, value)

@@ -6,7 +6,8 @@ The forward is rewritten where the library's form makes a slow or large engine:
 * the timestep stays one row; where the first latent frame is the picture it is one row a latent frame, never one a
   token;
 * both halves of guidance share one call, and what they have in common, up to the first cross-attention, is computed
-  once.
+  once;
+* self-attention is one node, which ONNX Runtime computes without a matrix of scores: see ``export.attention``.
 
 In half precision norms, modulation and residuals are computed in float32, as the library does.
 """
@@ -18,6 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from export.attention import DOMAIN, OPERATOR, VERSION
 
 Grid = tuple[int, int, int]  # tokens along time, height and width
 
@@ -119,14 +122,17 @@ def _self_attention(attention: Any, hidden: Tensor, cosines: Tensor, sines: Tens
         _rotate(norm(projection(hidden)).unflatten(2, (attention.heads, -1)), cosines, sines)
         for norm, projection in ((attention.norm_q, attention.to_q), (attention.norm_k, attention.to_k))
     )
-    return _attend(attention, query, key, attention.to_v(hidden).unflatten(2, (attention.heads, -1)))
+    value = attention.to_v(hidden).unflatten(2, (attention.heads, -1))
+    if torch.onnx.is_in_onnx_export():
+        return _project(attention, _attention_node(query, key, value))
+    return _project(attention, _attend(query, key, value))
 
 
 def _cross_attention(attention: Any, hidden: Tensor, text: Tensor, text_bias: Tensor) -> Tensor:
     query = attention.norm_q(attention.to_q(hidden)).unflatten(2, (attention.heads, -1))
     key = attention.norm_k(attention.to_k(text)).unflatten(2, (attention.heads, -1))
     value = attention.to_v(text).unflatten(2, (attention.heads, -1))
-    return _attend(attention, query, key, value, text_bias[:, None, None, :].to(hidden.dtype))
+    return _project(attention, _attend(query, key, value, text_bias[:, None, None, :].to(hidden.dtype)))
 
 
 def _rotate(features: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
@@ -136,8 +142,23 @@ def _rotate(features: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     return torch.stack(turned, dim=-1).flatten(-2).to(features.dtype)
 
 
-def _attend(attention: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Attention over [B, tokens, heads, head size], then the output projection."""
+def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Attention over [B, tokens, heads, head size]; returns [B, tokens, width]."""
     query, key, value = (item.transpose(1, 2) for item in (query, key, value))
-    mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-    return attention.to_out[0](mixed.transpose(1, 2).flatten(2))
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias).transpose(1, 2).flatten(2)
+
+
+def _attention_node(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """``_attend`` without a bias, as one node of the traced graph."""
+    inputs = [item.flatten(2) for item in (query, key, value)]
+    attributes = {"num_heads": query.shape[2]}
+    shape, dtype = inputs[0].shape, query.dtype
+    return torch.onnx.ops.symbolic(
+        f"{DOMAIN}::{OPERATOR}", inputs, attributes, dtype=dtype, shape=shape, version=VERSION
+    )
+
+
+def _project(attention: Any, mixed: Tensor) -> Tensor:
+    """The output projection, [B, tokens, width]."""
+    projected: Tensor = attention.to_out[0](mixed)
+    return projected

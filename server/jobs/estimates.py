@@ -4,18 +4,24 @@ All times are those of one attempt. The time of a job is that of its steps and t
 over the last completed attempts of the same size, length and guidance on this server, by the clock, so that they hold
 for this machine and its load. For a size without a completed job the times of the nearest size are scaled by the number
 of pixels. Before the first completed job there is no estimate.
+
+A step that reuses earlier ones takes less time than a full step. The time of a full step is learned from full steps
+alone, those of jobs with reuse included. The steps of a job with reuse take as long as so many full steps as they did
+in completed jobs with the same reuse and number of steps; before the first such job each counts as a full step.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
-from statistics import median
+from functools import partial
+from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from engine.api.capabilities import Geometry
 from engine.api.events import JobDone, Stage, StageStarted, StepDone
+from engine.api.reuse import StepReuse, StepWork
 from server.jobs.listener import JobListener
 
 if TYPE_CHECKING:
@@ -56,10 +62,34 @@ class _Kind:
         return pixels * 2 if self.is_guided else pixels
 
 
+@dataclass(frozen=True, slots=True)
+class _Sampling:
+    """What decides how many steps of a job reuse earlier ones."""
+
+    reuse: StepReuse
+    step_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """Measured times of one attempt: the mean of its full steps, the sum of all its steps, everything else."""
+
+    full_step_seconds: float
+    denoise_seconds: float
+    other_seconds: float
+
+
+def _samples() -> deque[float]:
+    return deque(maxlen=_SAMPLE_COUNT)
+
+
 class _History:
+    """``full_step_counts``: the number of full steps that take as long as all steps of a job with that sampling."""
+
     def __init__(self) -> None:
-        self.step_seconds: deque[float] = deque(maxlen=_SAMPLE_COUNT)
-        self.other_seconds: deque[float] = deque(maxlen=_SAMPLE_COUNT)
+        self.step_seconds = _samples()
+        self.other_seconds = _samples()
+        self.full_step_counts: defaultdict[_Sampling, deque[float]] = defaultdict(_samples)
         self.learned_at = 0.0
 
 
@@ -79,35 +109,43 @@ class Estimates:
             return Estimate(peak_memory_bytes=peak_bytes)
         nearest = min(self._histories, key=lambda known: (known != kind, abs(known.cost - kind.cost)))
         history = self._histories[nearest]
-        seconds = median(history.step_seconds) * job.settings.step_count + median(history.other_seconds)
-        is_trusted = nearest == kind and self._clock() - history.learned_at < _TRUSTED_SECONDS
+        sampling = _sampling_of(job)
+        counts = history.full_step_counts.get(sampling)
+        full_step_count = sampling.step_count if counts is None else median(counts)
+        seconds = median(history.step_seconds) * full_step_count + median(history.other_seconds)
+        is_known = nearest == kind and (counts is not None or sampling.reuse is StepReuse.OFF)
+        is_trusted = is_known and self._clock() - history.learned_at < _TRUSTED_SECONDS
         return Estimate(seconds * kind.cost / nearest.cost, is_trusted, peak_bytes)
 
     def timer(self, job: PreparedJob) -> JobTimer:
         """The listener that measures a job."""
-        return JobTimer(_kind_of(job), self._learn, self._clock)
+        return JobTimer(partial(self._learn, _kind_of(job), _sampling_of(job)), self._clock)
 
-    def _learn(self, kind: _Kind, step_seconds: float, other_seconds: float) -> None:
+    def _learn(self, kind: _Kind, sampling: _Sampling, times: _Times) -> None:
         history = self._histories.setdefault(kind, _History())
-        history.step_seconds.append(step_seconds)
-        history.other_seconds.append(other_seconds)
+        history.step_seconds.append(times.full_step_seconds)
+        history.other_seconds.append(times.other_seconds)
+        if sampling.reuse is not StepReuse.OFF and times.full_step_seconds > 0.0:
+            history.full_step_counts[sampling].append(times.denoise_seconds / times.full_step_seconds)
         history.learned_at = self._clock()
 
 
 class JobTimer(JobListener):
     """Measures one job by its events, and reports the times of a completed job to ``learn``."""
 
-    def __init__(self, kind: _Kind, learn: Callable[[_Kind, float, float], None], clock: Callable[[], float]) -> None:
-        self._kind = kind
+    def __init__(self, learn: Callable[[_Times], None], clock: Callable[[], float]) -> None:
         self._learn = learn
         self._clock = clock
-        self._started_at = self._denoise_started_at = self._last_step_at = 0.0
-        self._step_count = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._started_at = self._denoise_started_at = self._last_step_at = self._clock()
+        self._full_step_seconds: list[float] = []
         self._is_retried = False
 
     def work_started(self, queue_seconds: float) -> None:  # noqa: ARG002
         """See ``JobListener``."""
-        self._started_at = self._clock()
+        self._begin()
 
     def retried(self) -> None:
         """See ``JobListener``. The time of a retried job says nothing about other jobs."""
@@ -115,9 +153,7 @@ class JobTimer(JobListener):
 
     def attempt_started(self, number: int) -> None:  # noqa: ARG002
         """See ``JobListener``."""
-        self._started_at = self._clock()
-        self._step_count = 0
-        self._is_retried = False
+        self._begin()
 
     def engine_event(self, event: Event) -> None:
         """See ``JobListener``."""
@@ -125,17 +161,23 @@ class JobTimer(JobListener):
             return
         match event:
             case StageStarted(stage=Stage.DENOISE):
-                self._denoise_started_at = self._clock()
+                self._denoise_started_at = self._last_step_at = self._clock()
             case StepDone():
-                self._last_step_at = self._clock()
-                self._step_count += 1
-            case JobDone() if self._step_count:
+                now = self._clock()
+                if event.work is StepWork.FULL:
+                    self._full_step_seconds.append(now - self._last_step_at)
+                self._last_step_at = now
+            case JobDone() if self._full_step_seconds:
                 denoise_seconds = self._last_step_at - self._denoise_started_at
                 other_seconds = self._clock() - self._started_at - denoise_seconds
-                self._learn(self._kind, denoise_seconds / self._step_count, other_seconds)
+                self._learn(_Times(fmean(self._full_step_seconds), denoise_seconds, other_seconds))
 
 
 def _kind_of(job: PreparedJob) -> _Kind:
     settings = job.settings
     is_guided = max(settings.guidance_scale, settings.guidance_scale_low_noise or 0.0) > 1.0
     return _Kind(settings.geometry, is_guided)
+
+
+def _sampling_of(job: PreparedJob) -> _Sampling:
+    return _Sampling(job.settings.reuse, job.settings.step_count)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine import fake_engine, launch_worker_engine, open_engine
+from engine.api.reuse import StepReuse
 from engine.api.settings import EngineSettings, WorkerSettings
 from server.observability.logs import configure_logging
 
@@ -28,9 +29,15 @@ def launch_engine(settings: Settings) -> Callable[[], Engine]:
 
 
 def _open_here(settings: Settings) -> Engine:
+    reuse = StepReuse(settings.step_reuse)
     if settings.bundle is None or settings.engine == "fake":
-        return fake_engine()
+        return fake_engine(reuse)
     return open_engine(
         settings.bundle,
-        EngineSettings(settings.engine_thread_count, settings.text_cache_entry_count, settings.memory_budget_bytes),
+        EngineSettings(
+            settings.engine_thread_count,
+            settings.text_cache_entry_count,
+            settings.memory_budget_bytes,
+            reuse=reuse,
+        ),
     )

@@ -40,7 +40,7 @@ class JobMetrics(JobListener):
                 self._score = event.score
                 self._metrics.match_score.observe(event.score, self._exemplar)
             case StepDone():
-                self._metrics.denoise_step_seconds.labels(event.expert.value).observe(
+                self._metrics.denoise_step_seconds.labels(event.expert.value, event.work.value).observe(
                     event.step_seconds, self._exemplar
                 )
                 if event.preview is not None and not self._has_preview:

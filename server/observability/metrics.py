@@ -129,7 +129,10 @@ class Metrics:
         )
         self.video_bytes = self._counter("stillcue_video_bytes_total", "Bytes of video files that were encoded.")
         self.denoise_step_seconds = self._histogram(
-            "stillcue_denoise_step_seconds", "Duration of a denoising step.", ("expert",)
+            "stillcue_denoise_step_seconds",
+            "Duration of a denoising step, by expert and by what was computed in it: `full`, or less where the job "
+            "reuses earlier steps.",
+            ("expert", "work"),
         )
         self.stage_seconds = self._histogram(
             "stillcue_stage_seconds", "Duration of a stage. Only jobs that the engine completed count.", ("stage",)

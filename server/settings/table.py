@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from engine.api.reuse import StepReuse
 from engine.api.video import VIDEO_ENCODERS
 from server.settings.values import (
     Address,
@@ -158,6 +159,12 @@ class Settings:
         "",
         "Memory that graphs and buffers may take together. The memory plan keeps within it; a bundle of which no size "
         "fits is refused. Empty: on a GPU its memory less 1.14 GiB (22.5 GiB of 24); on a CPU no limit.",
+    )
+    step_reuse: str = _setting(
+        one_of(*(reuse.value for reuse in StepReuse)),
+        StepReuse.OFF.value,
+        "How much of earlier denoising steps a job may reuse, where its request does not say (`sampling.step_reuse`): "
+        "`off`, `balanced` or `fast`. Saves time and changes the clip (docs/reuse.md).",
     )
     text_cache_entry_count: int = _setting(
         whole_number(0, 100_000), "64", "Encoded prompts that the engine caches for later jobs."

@@ -67,7 +67,10 @@ def test_the_choices_are_those_of_the_server(comfy: Comfy) -> None:
         "guidance_low_noise": 3.5,
         "shift": 5.0,
         "negative_prompt": "blurred",
+        "step_reuse": "off",
     }
+    assert answer["step_reuse"] == ["server's default", "off", "balanced", "fast"]
+    assert answer["device"] == "cpu"
     assert answer["limits"]["max_steps"] == 100
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 from engine.api.capabilities import Geometry, MemoryPlan, StageMemory
 from engine.api.events import Expert, Stage, StageStarted, StepDone
+from engine.api.reuse import StepReuse, StepWork
 from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.jobs.estimates import Estimate, Estimates, JobTimer
 from tests.jobs.scripted import DENOISE, DONE, Clock, prepared
 
+FULL, GUIDANCE_REUSED, REUSED = StepWork
 STAGE = StageMemory(Stage.DECODE, None, (), (), (), weight_bytes=100, scratch_bytes=20, buffer_bytes=3)
 PLANNED = replace(FAKE_CAPABILITIES, memory_plans=(MemoryPlan(Geometry(32, 32, 9), (STAGE,)),))
 
@@ -195,3 +197,74 @@ def test_a_job_without_steps_teaches_nothing() -> None:
     timer.work_started(0.0)
     timer.engine_event(DONE)
     assert server.seconds() is None
+
+
+STEP_SECONDS = {FULL: 2.0, GUIDANCE_REUSED: 1.0, REUSED: 0.25}
+BALANCED = {"step_count": 10, "reuse": StepReuse.BALANCED}
+BALANCED_WORKS = [FULL] * 5 + [GUIDANCE_REUSED] * 2 + [REUSED] * 2 + [FULL]
+BALANCED_SECONDS = 6 * 2.0 + 2 * 1.0 + 2 * 0.25
+
+
+def run_with_reuse(server: Server, works: list[StepWork], other_seconds: float, scale: float = 1.0) -> None:
+    """A job of the reuse BALANCED whose steps do ``works``."""
+    timer = server.estimates.timer(prepared(step_count=len(works), reuse=StepReuse.BALANCED))
+    timer.work_started(0.0)
+    timer.engine_event(DENOISE)
+    for step, work in enumerate(works, start=1):
+        server.clock.seconds += scale * STEP_SECONDS[work]
+        timer.engine_event(StepDone(step, len(works), Expert.SINGLE, scale * STEP_SECONDS[work], work=work))
+    server.clock.seconds += other_seconds
+    timer.engine_event(DONE)
+
+
+def test_a_job_with_reuse_takes_as_long_as_the_last_one_with_the_same_reuse_and_steps() -> None:
+    server = Server()
+    run_with_reuse(server, BALANCED_WORKS, 5.0)
+    assert server.estimates.of(prepared(**BALANCED)).work_seconds == BALANCED_SECONDS + 5.0
+    assert server.estimates.of(prepared(**BALANCED)).is_trusted
+
+
+def test_a_job_without_reuse_is_estimated_by_the_full_steps_of_jobs_with_reuse() -> None:
+    server = Server()
+    run_with_reuse(server, BALANCED_WORKS, 5.0)
+    assert server.estimates.of(prepared(step_count=10)) == Estimate(10 * 2.0 + 5.0, True, 123)
+
+
+def test_jobs_without_reuse_teach_nothing_about_how_much_is_reused() -> None:
+    server = Server()
+    server.run(2.0, 5.0, step_count=10)
+    assert server.estimates.of(prepared(**BALANCED)) == Estimate(10 * 2.0 + 5.0, False, 123)
+
+
+def test_reuse_that_nobody_has_seen_counts_full_steps_and_refuses_nobody() -> None:
+    server = Server()
+    run_with_reuse(server, BALANCED_WORKS, 5.0)
+    for settings in (
+        {"step_count": 20, "reuse": StepReuse.BALANCED},
+        {"step_count": 20, "reuse": StepReuse.FAST},
+    ):
+        assert server.estimates.of(prepared(**settings)) == Estimate(20 * 2.0 + 5.0, False, 123)
+
+
+def test_a_slower_machine_makes_both_kinds_of_jobs_longer() -> None:
+    server = Server()
+    run_with_reuse(server, BALANCED_WORKS, 5.0)
+    for _ in range(3):
+        server.run(4.0, 5.0, step_count=10)
+    assert server.seconds(**BALANCED) == 2 * BALANCED_SECONDS + 5.0
+    assert server.seconds(step_count=10) == 10 * 4.0 + 5.0
+
+
+def test_the_share_that_is_reused_is_a_median_too() -> None:
+    server = Server()
+    for works in ([FULL] * 10, [FULL] * 8 + [REUSED] * 2, [FULL] * 6 + [REUSED] * 4):
+        run_with_reuse(server, works, 0.0)
+    assert server.seconds(**BALANCED) == 8 * 2.0 + 2 * 0.25
+
+
+def test_reuse_of_a_size_without_a_completed_job_is_scaled_as_full_steps_are() -> None:
+    server = Server()
+    run_with_reuse(server, BALANCED_WORKS, 5.0)
+    estimate = server.estimates.of(prepared(width_px=64, **BALANCED))
+    assert estimate.work_seconds == 2 * (BALANCED_SECONDS + 5.0)
+    assert not estimate.is_trusted

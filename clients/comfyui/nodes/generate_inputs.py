@@ -1,6 +1,6 @@
 """The inputs of Generate Video."""
 
-from ..choices import FROM_THE_FRAMES, SERVERS_DEFAULT, VIDEO_SOURCES, WHEN_EMPTY
+from ..choices import FROM_THE_FRAMES, SERVERS_DEFAULT, STEP_REUSES, VIDEO_SOURCES, WHEN_EMPTY
 from .types import PICTURE, SENTENCE_INPUT, SERVER_INPUT, InputTypes
 
 LARGEST_SEED = 2**63 - 1
@@ -120,6 +120,15 @@ def generate_inputs() -> InputTypes:
                     "max": 8,
                     "tooltip": "How often the clip may be made, with the next seed each time, until the server judges "
                     "it good; the best one comes out. Each attempt takes as long as a clip. 1: the clip is made once.",
+                },
+            ),
+            "step_reuse": (
+                list(STEP_REUSES),
+                {
+                    "default": SERVERS_DEFAULT,
+                    "tooltip": "How much of earlier denoising steps is reused instead of computed: saves time and "
+                    "changes the clip. off: every step is computed. balanced: the clip stays close to that. fast: "
+                    "faster, with larger differences. A server without reuse computes every step.",
                 },
             ),
         },

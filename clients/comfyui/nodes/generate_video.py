@@ -79,6 +79,7 @@ class GenerateVideo:
         video: str,
         shift: float = 0.0,
         attempts: int = 1,
+        step_reuse: str = SERVERS_DEFAULT,
         prompt_graph: dict[str, Any] | None = None,
         unique_id: str = "",
     ) -> tuple[object, object, object, int]:
@@ -105,6 +106,7 @@ class GenerateVideo:
             negative_prompt=None if not negative_prompt and negative_when_empty == SERVERS_DEFAULT else negative_prompt,
             shift=shift,
             attempt_count=attempts,
+            step_reuse=None if step_reuse == SERVERS_DEFAULT else step_reuse,
         )
         needed = wants_frames(prompt_graph or {}, unique_id, FRAMES_SLOT)
         clip = generate(server, picture, request, video, wants_frames=needed, node_id=unique_id)

@@ -36,7 +36,8 @@ function offer(node, answer) {
     return setChoices(node, "size", [...own, ...answer.sizes])
   }
   if (node.comfyClass !== GENERATE) return []
-  return [...setChoices(node, "video", answer.video), ...unofferedFrames(node, answer)]
+  const choices = ["video", "step_reuse"].flatMap((name) => setChoices(node, name, answer[name]))
+  return [...choices, ...unofferedFrames(node, answer)]
 }
 
 function unofferedFrames(node, answer) {

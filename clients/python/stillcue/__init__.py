@@ -89,6 +89,7 @@ from stillcue.match import (
     SuccessFactor,
     TextSpan,
 )
+from stillcue.reuse import StepReuse, StepWork
 
 __version__ = "0.1.0"
 __all__ = [
@@ -157,6 +158,8 @@ __all__ = [
     "Stage",
     "StageMemory",
     "StageStarted",
+    "StepReuse",
+    "StepWork",
     "StillcueError",
     "SuccessBasis",
     "SuccessEstimate",

@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stillcue.reuse import StepReuse
+
 if TYPE_CHECKING:
     from stillcue.events import Expert, FrameEncoding, Stage, VideoCodec
 
@@ -43,7 +45,8 @@ class Geometry:
 class SamplingDefaults:
     """Defaults of unset options of ``generate``. ``frame_rate`` is in frames per second.
 
-    ``guidance_scale_low_noise`` is None for models with one transformer.
+    ``guidance_scale_low_noise`` is None for models with one transformer. ``step_reuse`` is ``UNKNOWN`` from older
+    servers, which compute every step.
     """
 
     step_count: int
@@ -52,6 +55,7 @@ class SamplingDefaults:
     shift: float
     frame_rate: float
     negative_prompt: str
+    step_reuse: StepReuse = StepReuse.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +117,9 @@ class Capabilities:
     The first of ``geometries`` is the default. ``match_supported``: the bundle has a scorer. ``notices`` are messages
     that matter for judging results, for example that the weights are random. ``memory_plans`` has one plan for each
     geometry, within ``memory_budget_bytes``; None: no limit. ``video_codecs`` are those of video files, the default
-    first; empty: the server encodes none. ``attempts`` None: every clip is made once, as the
-    bundle cannot judge a finished one.
+    first; empty: the server encodes none. ``attempts`` None: every clip is made once, as the bundle cannot judge a
+    finished one. Without ``step_reuse_supported`` every step is computed. ``device`` is ``cpu`` or a GPU, for example
+    ``cuda:0``; empty from older servers.
     """
 
     server_version: str
@@ -129,3 +134,5 @@ class Capabilities:
     memory_plans: tuple[MemoryPlan, ...] = ()
     video_codecs: tuple[VideoCodec, ...] = ()
     attempts: AttemptSupport | None = None
+    step_reuse_supported: bool = False
+    device: str = ""

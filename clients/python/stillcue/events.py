@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from stillcue.attempts import AttemptResult, Attempts, AttemptsEnd
 from stillcue.match import Box, MatchBasis, MatchMode, MatchReport, MatchVerdict
+from stillcue.reuse import StepReuse, StepWork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,8 @@ __all__ = [
     "Settings",
     "Stage",
     "StageStarted",
+    "StepReuse",
+    "StepWork",
     "Summary",
     "VideoChunk",
     "VideoCodec",
@@ -116,7 +119,8 @@ class Settings:
     """All settings of a job with defaults filled in.
 
     ``frame_rate`` is in frames per second. ``guidance_scale_low_noise`` is None for models with one transformer.
-    ``crop`` is the part of the picture that is used, ``picture_fit`` says how it was chosen.
+    ``crop`` is the part of the picture that is used, ``picture_fit`` says how it was chosen. ``step_reuse`` is ``OFF``
+    where the model does not support it, and ``UNKNOWN`` from older servers, which compute every step.
     """
 
     width_px: int
@@ -131,6 +135,7 @@ class Settings:
     negative_prompt: str
     crop: Box
     picture_fit: PictureFit = PictureFit.UNKNOWN
+    step_reuse: StepReuse = StepReuse.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +195,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class DenoiseProgress:
-    """A denoising step was completed. ``completed_step_count`` runs from 1 to ``step_count``."""
+    """A denoising step was completed. ``completed_step_count`` runs from 1 to ``step_count``.
+
+    ``work`` is ``UNKNOWN`` from older servers, which compute every step.
+    """
 
     completed_step_count: int
     step_count: int
@@ -198,6 +206,7 @@ class DenoiseProgress:
     step_seconds: float
     preview: Preview | None
     attempt: int = field(default=0, compare=False)
+    work: StepWork = StepWork.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +256,8 @@ class Summary:
     Digests are SHA-256 in hexadecimal. ``work_seconds`` and ``first_frame_seconds`` count from the start of the work,
     without the queue. ``first_frame_psnr_db`` compares the first frame with the prepared picture, in decibels. If the
     match was not scored, ``match_report`` is None and ``frame_matches`` is empty. ``diagnosis`` lists faults of the
-    clip and remedies.
+    clip and remedies. ``step_counts`` is the number of denoising steps by what was computed in them; empty from older
+    servers.
 
     ``success`` judges the finished clip; None: the bundle cannot. ``attempts`` is empty if the request allows one.
     Everything but ``work_seconds`` is of the delivered attempt: the accepted one, or the one with the highest
@@ -273,6 +283,7 @@ class Summary:
     attempts: tuple[AttemptResult, ...] = ()
     delivered_attempt: int = 1
     attempts_end: AttemptsEnd | None = None
+    step_counts: Mapping[StepWork, int] = field(default_factory=dict)
 
 
 Event = (

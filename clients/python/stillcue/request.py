@@ -51,6 +51,9 @@ class GenerateOptions(TypedDict, total=False):
     """Seed of the noise, 0 or more; None: the server draws one and reports it."""
     shift: float | None
     """Shift of the flow schedule, above 0."""
+    step_reuse: events.StepReuse | None
+    """How much of earlier denoising steps the job may reuse instead of computing it, which saves time and changes the
+    clip; None: the server's default. No effect on a server without ``step_reuse_supported``."""
     match: events.MatchMode | None
     """Use of the match score; None: it is reported if the server has a scorer."""
     minimum_match_score: float
@@ -100,6 +103,7 @@ def generate_request(picture: Picture, prompt: str, options: GenerateOptions) ->
         guidance_scale_low_noise=options.get("guidance_scale_low_noise"),
         seed=options.get("seed"),
         shift=options.get("shift"),
+        step_reuse=_wire_name("STEP_REUSE", options.get("step_reuse")),
     )
     match = match_pb2.MatchPolicy(
         mode=_wire_name("MATCH_MODE", options.get("match")),

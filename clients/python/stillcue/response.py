@@ -64,6 +64,7 @@ def decode_capabilities(message: capabilities_pb2.GetCapabilitiesResponse) -> ca
             shift=defaults.shift,
             frame_rate=defaults.frame_rate,
             negative_prompt=defaults.negative_prompt,
+            step_reuse=_step_reuse(defaults.step_reuse),
         ),
         limits=capabilities.Limits(
             max_image_bytes=limits.max_image_bytes,
@@ -83,6 +84,8 @@ def decode_capabilities(message: capabilities_pb2.GetCapabilitiesResponse) -> ca
         attempts=capabilities.AttemptSupport(message.attempts.accept_from, message.attempts.maximum_count)
         if message.HasField("attempts")
         else None,
+        step_reuse_supported=message.step_reuse_supported,
+        device=message.device,
     )
 
 
@@ -127,6 +130,7 @@ def _settings(message: generate_pb2.GenerateSettings) -> events.Settings:
         negative_prompt=message.negative_prompt,
         crop=decode_box(message.crop),
         picture_fit=member(events.PictureFit, media_pb2.PictureFit, "PICTURE_FIT", message.picture_fit),
+        step_reuse=_step_reuse(message.step_reuse),
     )
 
 
@@ -169,6 +173,7 @@ def _denoise_progress(message: generate_pb2.DenoiseProgress, attempt: int) -> ev
         if message.HasField("preview")
         else None,
         attempt=attempt,
+        work=_step_work(message.work),
     )
 
 
@@ -194,6 +199,7 @@ def _summary(message: generate_pb2.Summary) -> events.Summary:
         attempts_end=member(attempts.AttemptsEnd, attempts_pb2.AttemptsEnd, "ATTEMPTS_END", message.attempts_end)
         if message.attempts_end
         else None,
+        step_counts={_step_work(item.work): item.count for item in message.step_counts},
     )
 
 
@@ -219,6 +225,14 @@ def _seconds(duration: Duration) -> float:
 
 def _stage(number: int) -> events.Stage:
     return member(events.Stage, generate_pb2.Stage, "STAGE", number)
+
+
+def _step_reuse(number: int) -> events.StepReuse:
+    return member(events.StepReuse, generate_pb2.StepReuse, "STEP_REUSE", number)
+
+
+def _step_work(number: int) -> events.StepWork:
+    return member(events.StepWork, generate_pb2.StepWork, "STEP_WORK", number)
 
 
 def _encoding(number: int) -> events.FrameEncoding:

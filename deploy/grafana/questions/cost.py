@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy.grafana.dashboard import Question
-from deploy.grafana.expressions import COMPLETED, SERVER, increase, mean, quantiles
+from deploy.grafana.expressions import COMPLETED, FULL_STEPS, SERVER, increase, mean, quantiles, rate
 from deploy.grafana.panels import Heat, Lines, Number, Query
 
 COST = Question(
@@ -32,18 +32,26 @@ COST = Question(
             is_stacked=True,
         ),
         Lines(
-            "Mean time of a step, by expert",
-            "`stillcue_denoise_step_seconds`: depends on size, length and guidance. A rise without a change of those: "
-            "a hot GPU, see StillcueStepsSlow in docs/operations.md.",
-            (Query(mean("stillcue_denoise_step_seconds", "instance, expert"), "{{instance}} {{expert}}"),),
+            "Mean time of a full step, by expert",
+            "`stillcue_denoise_step_seconds` of steps that compute everything: depends on size, length and guidance. A "
+            "rise without a change of those: a hot GPU, see StillcueStepsSlow in docs/operations.md.",
+            (Query(mean("stillcue_denoise_step_seconds", "instance, expert", FULL_STEPS), "{{instance}} {{expert}}"),),
             unit="s",
             width=10,
             has_exemplars=True,
         ),
+        Lines(
+            "Denoising steps, by what they compute",
+            "`stillcue_denoise_step_seconds`: steps a second. `full`: everything is computed. `guidance_reused` and "
+            "`reused`: parts come from earlier steps, as `--step-reuse` or the request allows.",
+            (Query(rate("stillcue_denoise_step_seconds_count", "work"), "{{work}}"),),
+            unit="ops",
+            is_stacked=True,
+        ),
         Heat(
             "Time of steps",
             "`stillcue_denoise_step_seconds`: two bands are two sizes of clip; a band that drifts up is a GPU that "
-            "throttles.",
+            "throttles. Steps that reuse earlier ones are a band of their own.",
             (Query(increase("stillcue_denoise_step_seconds_bucket", "le", window="$__rate_interval"), "{{le}}"),),
             unit="s",
             has_exemplars=True,

@@ -8,7 +8,14 @@ from engine.api.capabilities import Capabilities, Geometry, MemoryPlan, StageMem
 from engine.api.video import VideoCodec
 from server import __version__
 from server.rpc.codec.attempts import encode_support
-from server.rpc.codec.enums import WIRE_EXPERTS, WIRE_FAMILIES, WIRE_FRAME_ENCODINGS, WIRE_STAGES, WIRE_VIDEO_CODECS
+from server.rpc.codec.enums import (
+    WIRE_EXPERTS,
+    WIRE_FAMILIES,
+    WIRE_FRAME_ENCODINGS,
+    WIRE_STAGES,
+    WIRE_STEP_REUSES,
+    WIRE_VIDEO_CODECS,
+)
 from stillcue.v1 import capabilities_pb2
 
 
@@ -35,6 +42,7 @@ def capabilities_response(
             shift=defaults.shift,
             frame_rate=defaults.frame_rate,
             negative_prompt=defaults.negative_prompt,
+            step_reuse=WIRE_STEP_REUSES[defaults.reuse],
         ),
         limits=capabilities_pb2.Limits(
             max_image_bytes=limits.max_image_bytes,
@@ -50,6 +58,8 @@ def capabilities_response(
         memory_plans=[_encode_memory_plan(plan) for plan in capabilities.memory_plans],
         video_codecs=[WIRE_VIDEO_CODECS[codec] for codec in video_codecs],
         attempts=None if capabilities.accept_from is None else encode_support(capabilities.accept_from),
+        step_reuse_supported=capabilities.reuse_supported,
+        device=capabilities.device,
     )
 
 

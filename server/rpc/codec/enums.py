@@ -17,6 +17,7 @@ from engine.api.job import MatchMode, PictureFit
 from engine.api.match_report import MatchBasis, MatchVerdict, SuccessBasis
 from engine.api.media import FrameEncoding, ImageFormat
 from engine.api.prompt_report import ClauseKind, Severity
+from engine.api.reuse import StepReuse, StepWork
 from engine.api.video import VideoCodec, VideoContainer
 from server.errors.refusals import FieldViolation
 from server.jobs.attempt_plan import AttemptFrames
@@ -55,6 +56,7 @@ MATCH_MODES = _from_wire(MatchMode, match_pb2.MatchMode, None)
 PICTURE_FITS = _from_wire(PictureFit, media_pb2.PictureFit, None)
 VIDEO_CONTAINERS = _from_wire(VideoContainer, media_pb2.VideoContainer, None)
 VIDEO_CODECS = _from_wire(VideoCodec, media_pb2.VideoCodec, None)
+STEP_REUSES = _from_wire(StepReuse, generate_pb2.StepReuse, None)
 ATTEMPT_FRAMES = _from_wire(AttemptFrames, attempts_pb2.AttemptFrames, AttemptFrames.ALL)
 
 WIRE_IMAGE_FORMATS = _to_wire(ImageFormat, media_pb2.ImageFormat)
@@ -68,6 +70,8 @@ WIRE_SYMPTOMS = _to_wire(SymptomKind, diagnosis_pb2.SymptomKind)
 WIRE_REMEDIES = _to_wire(RemedyKind, diagnosis_pb2.RemedyKind)
 WIRE_STAGES = _to_wire(Stage, generate_pb2.Stage)
 WIRE_EXPERTS = _to_wire(Expert, generate_pb2.Expert)
+WIRE_STEP_REUSES = _to_wire(StepReuse, generate_pb2.StepReuse)
+WIRE_STEP_WORKS = _to_wire(StepWork, generate_pb2.StepWork)
 WIRE_VERDICTS = _to_wire(MatchVerdict, match_pb2.MatchVerdict)
 WIRE_BASES = _to_wire(MatchBasis, match_pb2.MatchBasis)
 WIRE_ATTEMPT_FRAMES = _to_wire(AttemptFrames, attempts_pb2.AttemptFrames)

@@ -15,7 +15,14 @@ from server.errors.refusals import FieldViolation
 from server.jobs.request import JobRequest
 from server.jobs.resume_token import ResumeToken
 from server.rpc.codec.attempts import decode_attempts
-from server.rpc.codec.enums import FRAME_ENCODINGS, IMAGE_FORMATS, MATCH_MODES, PICTURE_FITS, decode_enum
+from server.rpc.codec.enums import (
+    FRAME_ENCODINGS,
+    IMAGE_FORMATS,
+    MATCH_MODES,
+    PICTURE_FITS,
+    STEP_REUSES,
+    decode_enum,
+)
 from server.rpc.codec.fields import GENERATE_PATHS
 from server.rpc.codec.video import VideoFile, VideoWish, choose_video, decode_video
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
@@ -72,7 +79,7 @@ def decode_generate(
         prompt=request.prompt,
         negative_prompt=request.negative_prompt if request.HasField("negative_prompt") else None,
         video=_decode_video(request.video, violations),
-        sampling=_decode_sampling(request.sampling),
+        sampling=_decode_sampling(request.sampling, violations),
         match=MatchPolicy(mode, request.match.minimum_score),
         preview_every_step_count=request.stream.preview_every_step_count,
     )
@@ -140,9 +147,10 @@ def _decode_video(video: generate_pb2.VideoSpec, violations: list[FieldViolation
     )
 
 
-def _decode_sampling(sampling: generate_pb2.SamplingSpec) -> SamplingSpec:
-    given: dict[str, int | float] = {field.name: value for field, value in sampling.ListFields()}
-    return SamplingSpec(**given)  # type: ignore[arg-type]  # the names are the same on both sides
+def _decode_sampling(sampling: generate_pb2.SamplingSpec, violations: list[FieldViolation]) -> SamplingSpec:
+    numbers = {field.name: value for field, value in sampling.ListFields() if field.enum_type is None}
+    reuse = decode_enum(STEP_REUSES, sampling.step_reuse, "sampling.step_reuse", violations)
+    return SamplingSpec(**numbers, reuse=reuse)  # the names of numbers are the same on both sides
 
 
 def _decode_token(text: str, violations: list[FieldViolation]) -> ResumeToken | None:

@@ -10,6 +10,7 @@ from engine.api.events import FrameReady, Stage, StageStarted, StepDone
 from engine.api.job import Settings
 from engine.api.match_report import MatchReport
 from engine.api.media import FrameEncoding
+from engine.api.reuse import StepWork
 from server.jobs.attempts import AttemptResult
 from server.jobs.messages import Accepted, Completed, QueueMoved, StreamEvent, VideoChunk
 from server.rpc.codec.attempts import encode_plan, encode_result
@@ -20,6 +21,8 @@ from server.rpc.codec.enums import (
     WIRE_FRAME_ENCODINGS,
     WIRE_PICTURE_FITS,
     WIRE_STAGES,
+    WIRE_STEP_REUSES,
+    WIRE_STEP_WORKS,
 )
 from server.rpc.codec.outgoing import Outgoing
 from server.rpc.codec.reports import encode_box, encode_diagnosis, encode_match_report, encode_success
@@ -123,6 +126,11 @@ def _encode_summary(completed: Completed, capabilities: Capabilities) -> generat
         attempts=[encode_result(result) for result in attempts.results] if attempts is not None else (),
         delivered_attempt=delivered_number,
         attempts_end=WIRE_ATTEMPTS_ENDS[attempts.end] if attempts is not None else None,
+        step_counts=[
+            generate_pb2.StepCount(work=WIRE_STEP_WORKS[work], count=done.step_counts[work])
+            for work in StepWork
+            if done.step_counts.get(work)
+        ],
     )
 
 
@@ -140,6 +148,7 @@ def _encode_settings(settings: Settings) -> generate_pb2.GenerateSettings:
         negative_prompt=settings.negative_prompt,
         crop=encode_box(settings.crop),
         picture_fit=WIRE_PICTURE_FITS[settings.picture_fit],
+        step_reuse=WIRE_STEP_REUSES[settings.reuse],
     )
 
 
@@ -149,6 +158,7 @@ def _encode_step(step: StepDone) -> generate_pb2.DenoiseProgress:
         step_count=step.step_count,
         expert=WIRE_EXPERTS[step.expert],
         step_duration=encode_duration(step.step_seconds),
+        work=WIRE_STEP_WORKS[step.work],
     )
     if step.preview is not None:
         height_px, width_px, _ = step.preview.shape

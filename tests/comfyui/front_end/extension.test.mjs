@@ -49,8 +49,14 @@ function prepare(size = "by the picture", graph = app.graph) {
   return addPackNode(graph, new Node("StillcuePreparePicture", { server: SERVER, image: "IMAGE" }, widgets))
 }
 
-function generate(frames = 0) {
-  const widgets = { frames: [frames], video: ["from the frames", ["from the frames", "H.264 from the server"]] }
+const REUSES = ["server's default", "off", "balanced", "fast"]
+
+function generate(frames = 0, reuse = "server's default") {
+  const widgets = {
+    frames: [frames],
+    video: ["from the frames", ["from the frames", "H.264 from the server"]],
+    step_reuse: [reuse, REUSES],
+  }
   return addPackNode(app.graph, new Node("StillcueGenerateVideo", { server: SERVER }, widgets))
 }
 
@@ -231,6 +237,20 @@ test("a model without a scorer is told at Match Score", async () => {
   app.graph.link(origin, 0, match, "server")
   await settle()
   assert.equal(match.foot("hint"), "This model has no scorer: Match Score cannot judge pictures.")
+})
+
+test("reuse that a server lacks is told, and a server that says nothing of it changes nothing", async () => {
+  api.answers.set("full:1", json({ ...POCKET, step_reuse: REUSES.slice(0, 2) }))
+  const [origin, clip] = [server("full:1"), generate(0, "fast")]
+  app.graph.link(origin, 0, clip, "server")
+  await settle()
+  assert.deepEqual(clip.widget("step_reuse").options.values, ["server's default", "off", "fast"])
+  assert.match(clip.foot("hint"), /^step_reuse: “fast” is not offered by this server. Choose “server's default” or “off”.\n/)
+  origin.widget("address").value = "pocket:1"
+  origin.widget("address").callback()
+  await settle()
+  assert.match(clip.foot("hint"), /^0 stands for/)
+  assert.equal(clip.widget("step_reuse").value, "fast")
 })
 
 function deferred() {

@@ -12,6 +12,7 @@ from stillcue import __version__
 from stillcue.cli.connection import add_connection, check_connection
 from stillcue.events import PictureFit, VideoCodec
 from stillcue.frame_rates import read_frame_rate
+from stillcue.reuse import StepReuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,6 +78,13 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=_integer(1, _LARGEST_INT32), metavar="N", help="denoising steps")
     parser.add_argument("--guidance-low", type=float, metavar="G", help="guidance scale of the low-noise expert")
     parser.add_argument("--shift", type=float, metavar="S", help="shift of the flow schedule")
+    parser.add_argument(
+        "--reuse",
+        type=_reuse,
+        metavar="HOW",
+        help="off, balanced or fast: how much of earlier denoising steps is reused instead of computed, which saves "
+        "time and changes the clip (default: the server's)",
+    )
     parser.add_argument("--seed", type=_integer(0, _LARGEST_INT64), metavar="N", help="default: drawn and reported")
     parser.add_argument(
         "--attempts",
@@ -184,6 +192,13 @@ def _fit(text: str) -> PictureFit:
     if text not in names:
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}")
     return PictureFit(text.replace("-", "_"))
+
+
+def _reuse(text: str) -> StepReuse:
+    names = [item.value for item in StepReuse if item is not StepReuse.UNKNOWN]
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}")
+    return StepReuse(text)
 
 
 def _encoder(text: str) -> Encoder:

@@ -18,6 +18,8 @@ from stillcue.cli.receiving import Received, receive
 from stillcue.cli.report_view import diagnosis_view, print_match
 from stillcue.cli.sheet import Font, caption_font, write_sheet
 from stillcue.events import MatchMode, Summary, VideoContainer
+from stillcue.reuse import StepReuse
+from stillcue.step_text import describe_steps
 from stillcue.success_text import clip_success_lines, no_further_attempt
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ def generate(options: argparse.Namespace) -> None:
             font=font,
         )
     _say_notes(console, received, options)
+    if steps := describe_steps(summary.step_counts):
+        _say(console, steps)
     for line in no_further_attempt(summary) + clip_success_lines(summary):
         _say(console, line)
     if summary.diagnosis is not None:
@@ -108,6 +112,9 @@ def capabilities(options: argparse.Namespace) -> None:
 def _say_notes(console: Console, received: Received, options: argparse.Namespace) -> None:
     if options.attempts > 1 and received.accepted.attempts is None:
         _say(console, "note: this server makes every clip once: it is older than this client")
+    wants_reuse = options.reuse in {StepReuse.BALANCED, StepReuse.FAST}
+    if wants_reuse and received.accepted.settings.step_reuse is StepReuse.UNKNOWN:
+        _say(console, "note: this server computes every step: it is older than this client")
     for warning in received.summary.warnings:
         if warning not in received.accepted.warnings:
             _say(console, f"note: {warning}")
@@ -131,6 +138,7 @@ def _start(client: Client, options: argparse.Namespace, console: Console) -> Eve
         guidance_scale_low_noise=options.guidance_low,
         seed=options.seed,
         shift=options.shift,
+        step_reuse=options.reuse,
         match=match,
         minimum_match_score=options.require_match or 0.0,
         attempts=_attempts(options),
@@ -173,6 +181,7 @@ def _describe_capabilities(found: Capabilities) -> str:
         f"server     {found.server_version}",
         f"model      {model.name} ({model.family}), {model.license or 'licence not stated'}",
         f"runtime    {model.runtime}",
+        *([f"device     {found.device}"] if found.device else []),
         f"bundle     {model.bundle_digest}",
         f"checkpoint {model.checkpoint_digest}",
         *(f"{'sizes' if number == 0 else '':<10} {size}" for number, size in enumerate(sizes)),
@@ -185,6 +194,7 @@ def _describe_capabilities(found: Capabilities) -> str:
         *_describe_memory(found),
         f"video      {', '.join(found.video_codecs) or 'not encoded: frames only'}",
         f"attempts   {_describe_attempts(found)}",
+        f"reuse      {_describe_reuse(found)}",
         f"match      {'scored' if found.match_supported else 'not scored: this bundle holds no scorer'}",
         *(f"note       {notice}" for notice in found.notices),
     ]
@@ -196,6 +206,12 @@ def _describe_attempts(found: Capabilities) -> str:
     if support is None:
         return "one a clip: this bundle has no fitted success of clips"
     return f"up to {support.maximum_count} a clip, accepted from {100 * support.accept_from:.0f} % on"
+
+
+def _describe_reuse(found: Capabilities) -> str:
+    if not found.step_reuse_supported:
+        return "none: every step is computed"
+    return f"{found.sampling_defaults.step_reuse} unless the request says otherwise"
 
 
 def _describe_memory(found: Capabilities) -> Iterator[str]:

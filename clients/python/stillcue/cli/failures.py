@@ -29,6 +29,7 @@ OPTION_BY_FIELD = {
     "sampling.guidance_scale_low_noise": "--guidance-low",
     "sampling.seed": "--seed",
     "sampling.shift": "--shift",
+    "sampling.step_reuse": "--reuse",
     "match.mode": "--no-match",
     "match.minimum_score": "--require-match",
     "attempts": "--attempts",

@@ -24,6 +24,7 @@ from stillcue.events import (
     VideoChunk,
 )
 from stillcue.report_text import STAGE_LABELS, describe_match, describe_place
+from stillcue.step_text import StepTally
 from stillcue.success_text import describe_attempt
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class ProgressDisplay:
         self._total_by_stage: dict[Stage, int] = {}
         self._encoded_frame_count = 0
         self._attempt_count = 1
+        self._steps = StepTally()
         self._redraw()
 
     def show(self, event: Event) -> None:
@@ -69,7 +71,8 @@ class ProgressDisplay:
                 for line in summarise_findings(event):
                     self._console.print(line, soft_wrap=True)
             case DenoiseProgress():
-                pace = f", {event.step_seconds:.2f} s/step"
+                self._steps = self._steps.after(event)
+                pace = f", {event.step_seconds:.2f} s/step{self._steps.describe()}"
                 self._advance(event.completed_step_count, event.step_count, pace)
                 if event.preview is not None:
                     self._preview = PreviewBlocks(event.preview)

@@ -24,7 +24,7 @@ class GetCapabilitiesRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetCapabilitiesResponse(_message.Message):
-    __slots__ = ("server_version", "model", "geometries", "sampling_defaults", "limits", "match_supported", "frame_encodings", "notices", "memory_budget_bytes", "memory_plans", "video_codecs", "attempts")
+    __slots__ = ("server_version", "model", "geometries", "sampling_defaults", "limits", "match_supported", "frame_encodings", "notices", "memory_budget_bytes", "memory_plans", "video_codecs", "attempts", "step_reuse_supported", "device")
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     GEOMETRIES_FIELD_NUMBER: _ClassVar[int]
@@ -37,6 +37,8 @@ class GetCapabilitiesResponse(_message.Message):
     MEMORY_PLANS_FIELD_NUMBER: _ClassVar[int]
     VIDEO_CODECS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    STEP_REUSE_SUPPORTED_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
     server_version: str
     model: Model
     geometries: _containers.RepeatedCompositeFieldContainer[Geometry]
@@ -49,7 +51,9 @@ class GetCapabilitiesResponse(_message.Message):
     memory_plans: _containers.RepeatedCompositeFieldContainer[MemoryPlan]
     video_codecs: _containers.RepeatedScalarFieldContainer[_media_pb2.VideoCodec]
     attempts: _attempts_pb2.AttemptSupport
-    def __init__(self, server_version: _Optional[str] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., geometries: _Optional[_Iterable[_Union[Geometry, _Mapping]]] = ..., sampling_defaults: _Optional[_Union[SamplingDefaults, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., match_supported: bool = ..., frame_encodings: _Optional[_Iterable[_Union[_media_pb2.FrameEncoding, str]]] = ..., notices: _Optional[_Iterable[str]] = ..., memory_budget_bytes: _Optional[int] = ..., memory_plans: _Optional[_Iterable[_Union[MemoryPlan, _Mapping]]] = ..., video_codecs: _Optional[_Iterable[_Union[_media_pb2.VideoCodec, str]]] = ..., attempts: _Optional[_Union[_attempts_pb2.AttemptSupport, _Mapping]] = ...) -> None: ...
+    step_reuse_supported: bool
+    device: str
+    def __init__(self, server_version: _Optional[str] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., geometries: _Optional[_Iterable[_Union[Geometry, _Mapping]]] = ..., sampling_defaults: _Optional[_Union[SamplingDefaults, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., match_supported: bool = ..., frame_encodings: _Optional[_Iterable[_Union[_media_pb2.FrameEncoding, str]]] = ..., notices: _Optional[_Iterable[str]] = ..., memory_budget_bytes: _Optional[int] = ..., memory_plans: _Optional[_Iterable[_Union[MemoryPlan, _Mapping]]] = ..., video_codecs: _Optional[_Iterable[_Union[_media_pb2.VideoCodec, str]]] = ..., attempts: _Optional[_Union[_attempts_pb2.AttemptSupport, _Mapping]] = ..., step_reuse_supported: bool = ..., device: _Optional[str] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("name", "family", "bundle_digest", "checkpoint_digest", "runtime", "license")
@@ -78,20 +82,22 @@ class Geometry(_message.Message):
     def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ...) -> None: ...
 
 class SamplingDefaults(_message.Message):
-    __slots__ = ("step_count", "guidance_scale", "guidance_scale_low_noise", "shift", "frame_rate", "negative_prompt")
+    __slots__ = ("step_count", "guidance_scale", "guidance_scale_low_noise", "shift", "frame_rate", "negative_prompt", "step_reuse")
     STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
     GUIDANCE_SCALE_FIELD_NUMBER: _ClassVar[int]
     GUIDANCE_SCALE_LOW_NOISE_FIELD_NUMBER: _ClassVar[int]
     SHIFT_FIELD_NUMBER: _ClassVar[int]
     FRAME_RATE_FIELD_NUMBER: _ClassVar[int]
     NEGATIVE_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    STEP_REUSE_FIELD_NUMBER: _ClassVar[int]
     step_count: int
     guidance_scale: float
     guidance_scale_low_noise: float
     shift: float
     frame_rate: float
     negative_prompt: str
-    def __init__(self, step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., shift: _Optional[float] = ..., frame_rate: _Optional[float] = ..., negative_prompt: _Optional[str] = ...) -> None: ...
+    step_reuse: _generate_pb2.StepReuse
+    def __init__(self, step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., shift: _Optional[float] = ..., frame_rate: _Optional[float] = ..., negative_prompt: _Optional[str] = ..., step_reuse: _Optional[_Union[_generate_pb2.StepReuse, str]] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("max_image_bytes", "max_image_pixel_count", "max_step_count", "max_prompt_character_count", "queue_capacity")

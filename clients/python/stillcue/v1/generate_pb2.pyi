@@ -14,6 +14,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class StepReuse(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STEP_REUSE_UNSPECIFIED: _ClassVar[StepReuse]
+    STEP_REUSE_OFF: _ClassVar[StepReuse]
+    STEP_REUSE_BALANCED: _ClassVar[StepReuse]
+    STEP_REUSE_FAST: _ClassVar[StepReuse]
+
 class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     STAGE_UNSPECIFIED: _ClassVar[Stage]
@@ -23,18 +30,33 @@ class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STAGE_DENOISE: _ClassVar[Stage]
     STAGE_DECODE: _ClassVar[Stage]
 
+class StepWork(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STEP_WORK_UNSPECIFIED: _ClassVar[StepWork]
+    STEP_WORK_FULL: _ClassVar[StepWork]
+    STEP_WORK_GUIDANCE_REUSED: _ClassVar[StepWork]
+    STEP_WORK_REUSED: _ClassVar[StepWork]
+
 class Expert(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     EXPERT_UNSPECIFIED: _ClassVar[Expert]
     EXPERT_HIGH_NOISE: _ClassVar[Expert]
     EXPERT_LOW_NOISE: _ClassVar[Expert]
     EXPERT_SINGLE: _ClassVar[Expert]
+STEP_REUSE_UNSPECIFIED: StepReuse
+STEP_REUSE_OFF: StepReuse
+STEP_REUSE_BALANCED: StepReuse
+STEP_REUSE_FAST: StepReuse
 STAGE_UNSPECIFIED: Stage
 STAGE_MATCH: Stage
 STAGE_ENCODE_TEXT: Stage
 STAGE_ENCODE_IMAGE: Stage
 STAGE_DENOISE: Stage
 STAGE_DECODE: Stage
+STEP_WORK_UNSPECIFIED: StepWork
+STEP_WORK_FULL: StepWork
+STEP_WORK_GUIDANCE_REUSED: StepWork
+STEP_WORK_REUSED: StepWork
 EXPERT_UNSPECIFIED: Expert
 EXPERT_HIGH_NOISE: Expert
 EXPERT_LOW_NOISE: Expert
@@ -89,18 +111,20 @@ class VideoSpec(_message.Message):
     def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., picture_fit: _Optional[_Union[_media_pb2.PictureFit, str]] = ...) -> None: ...
 
 class SamplingSpec(_message.Message):
-    __slots__ = ("step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift")
+    __slots__ = ("step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift", "step_reuse")
     STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
     GUIDANCE_SCALE_FIELD_NUMBER: _ClassVar[int]
     GUIDANCE_SCALE_LOW_NOISE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     SHIFT_FIELD_NUMBER: _ClassVar[int]
+    STEP_REUSE_FIELD_NUMBER: _ClassVar[int]
     step_count: int
     guidance_scale: float
     guidance_scale_low_noise: float
     seed: int
     shift: float
-    def __init__(self, step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ...) -> None: ...
+    step_reuse: StepReuse
+    def __init__(self, step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ..., step_reuse: _Optional[_Union[StepReuse, str]] = ...) -> None: ...
 
 class StreamSpec(_message.Message):
     __slots__ = ("preview_every_step_count", "frame_encoding", "max_stall_duration", "resume_window", "video_container", "video_codec", "omit_frames")
@@ -177,7 +201,7 @@ class Estimate(_message.Message):
     def __init__(self, work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., wait_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
 
 class GenerateSettings(_message.Message):
-    __slots__ = ("width_px", "height_px", "frame_count", "frame_rate", "step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift", "negative_prompt", "crop", "picture_fit")
+    __slots__ = ("width_px", "height_px", "frame_count", "frame_rate", "step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift", "negative_prompt", "crop", "picture_fit", "step_reuse")
     WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
     FRAME_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -190,6 +214,7 @@ class GenerateSettings(_message.Message):
     NEGATIVE_PROMPT_FIELD_NUMBER: _ClassVar[int]
     CROP_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIT_FIELD_NUMBER: _ClassVar[int]
+    STEP_REUSE_FIELD_NUMBER: _ClassVar[int]
     width_px: int
     height_px: int
     frame_count: int
@@ -202,7 +227,8 @@ class GenerateSettings(_message.Message):
     negative_prompt: str
     crop: _media_pb2.Box
     picture_fit: _media_pb2.PictureFit
-    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ..., negative_prompt: _Optional[str] = ..., crop: _Optional[_Union[_media_pb2.Box, _Mapping]] = ..., picture_fit: _Optional[_Union[_media_pb2.PictureFit, str]] = ...) -> None: ...
+    step_reuse: StepReuse
+    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ..., negative_prompt: _Optional[str] = ..., crop: _Optional[_Union[_media_pb2.Box, _Mapping]] = ..., picture_fit: _Optional[_Union[_media_pb2.PictureFit, str]] = ..., step_reuse: _Optional[_Union[StepReuse, str]] = ...) -> None: ...
 
 class QueueUpdate(_message.Message):
     __slots__ = ("position", "wait_duration")
@@ -219,18 +245,20 @@ class StageStarted(_message.Message):
     def __init__(self, stage: _Optional[_Union[Stage, str]] = ...) -> None: ...
 
 class DenoiseProgress(_message.Message):
-    __slots__ = ("completed_step_count", "step_count", "expert", "step_duration", "preview")
+    __slots__ = ("completed_step_count", "step_count", "expert", "step_duration", "preview", "work")
     COMPLETED_STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
     STEP_COUNT_FIELD_NUMBER: _ClassVar[int]
     EXPERT_FIELD_NUMBER: _ClassVar[int]
     STEP_DURATION_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_FIELD_NUMBER: _ClassVar[int]
+    WORK_FIELD_NUMBER: _ClassVar[int]
     completed_step_count: int
     step_count: int
     expert: Expert
     step_duration: _duration_pb2.Duration
     preview: Preview
-    def __init__(self, completed_step_count: _Optional[int] = ..., step_count: _Optional[int] = ..., expert: _Optional[_Union[Expert, str]] = ..., step_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., preview: _Optional[_Union[Preview, _Mapping]] = ...) -> None: ...
+    work: StepWork
+    def __init__(self, completed_step_count: _Optional[int] = ..., step_count: _Optional[int] = ..., expert: _Optional[_Union[Expert, str]] = ..., step_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., preview: _Optional[_Union[Preview, _Mapping]] = ..., work: _Optional[_Union[StepWork, str]] = ...) -> None: ...
 
 class Preview(_message.Message):
     __slots__ = ("data", "width_px", "height_px")
@@ -269,7 +297,7 @@ class VideoChunk(_message.Message):
     def __init__(self, index: _Optional[int] = ..., data: _Optional[bytes] = ..., frame_count: _Optional[int] = ..., media_type: _Optional[str] = ...) -> None: ...
 
 class Summary(_message.Message):
-    __slots__ = ("request_id", "settings", "bundle_digest", "checkpoint_digest", "stage_timings", "queue_duration", "work_duration", "first_frame_duration", "peak_memory_bytes", "first_frame_psnr_db", "match_report", "warnings", "frame_matches", "diagnosis", "success", "attempts", "delivered_attempt", "attempts_end")
+    __slots__ = ("request_id", "settings", "bundle_digest", "checkpoint_digest", "stage_timings", "queue_duration", "work_duration", "first_frame_duration", "peak_memory_bytes", "first_frame_psnr_db", "match_report", "warnings", "frame_matches", "diagnosis", "success", "attempts", "delivered_attempt", "attempts_end", "step_counts")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -288,6 +316,7 @@ class Summary(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_END_FIELD_NUMBER: _ClassVar[int]
+    STEP_COUNTS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     settings: GenerateSettings
     bundle_digest: str
@@ -306,7 +335,16 @@ class Summary(_message.Message):
     attempts: _containers.RepeatedCompositeFieldContainer[_attempts_pb2.AttemptResult]
     delivered_attempt: int
     attempts_end: _attempts_pb2.AttemptsEnd
-    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., bundle_digest: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., stage_timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., queue_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., first_frame_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ..., first_frame_psnr_db: _Optional[float] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., frame_matches: _Optional[_Iterable[_Union[FrameMatch, _Mapping]]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ..., success: _Optional[_Union[_match_pb2.SuccessEstimate, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[_attempts_pb2.AttemptResult, _Mapping]]] = ..., delivered_attempt: _Optional[int] = ..., attempts_end: _Optional[_Union[_attempts_pb2.AttemptsEnd, str]] = ...) -> None: ...
+    step_counts: _containers.RepeatedCompositeFieldContainer[StepCount]
+    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., bundle_digest: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., stage_timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., queue_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., first_frame_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ..., first_frame_psnr_db: _Optional[float] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., frame_matches: _Optional[_Iterable[_Union[FrameMatch, _Mapping]]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ..., success: _Optional[_Union[_match_pb2.SuccessEstimate, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[_attempts_pb2.AttemptResult, _Mapping]]] = ..., delivered_attempt: _Optional[int] = ..., attempts_end: _Optional[_Union[_attempts_pb2.AttemptsEnd, str]] = ..., step_counts: _Optional[_Iterable[_Union[StepCount, _Mapping]]] = ...) -> None: ...
+
+class StepCount(_message.Message):
+    __slots__ = ("work", "count")
+    WORK_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    work: StepWork
+    count: int
+    def __init__(self, work: _Optional[_Union[StepWork, str]] = ..., count: _Optional[int] = ...) -> None: ...
 
 class FrameMatch(_message.Message):
     __slots__ = ("frame_index", "score")
