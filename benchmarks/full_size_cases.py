@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from benchmarks.true_size import layer_count
 
+# Part of the file names of graphs with attention in FP8.
+ATTENTION_MARK = "_fp8_part"
+
 
 @dataclass(frozen=True)
 class Case:
