@@ -39,5 +39,6 @@ def _open_here(settings: Settings) -> Engine:
             settings.text_cache_entry_count,
             settings.memory_budget_bytes,
             reuse=reuse,
+            picture_cache_bytes=settings.picture_cache_bytes,
         ),
     )

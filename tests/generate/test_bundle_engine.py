@@ -391,7 +391,13 @@ def test_the_modules_of_the_engine_are_imported_while_its_graphs_load(monkeypatc
     monkeypatch.setattr(opening, "load_bundle", load)
     opening.open_bundle(FOLDER, EngineSettings())
     assert names == ["engine.generate.bundle_engine"]
-    assert opened.calls[-1] == ("BundleEngine", "the loaded bundle", 64, ("picture_cache_bytes", 256 * 2**20), ("reuse", StepReuse.OFF))
+    assert opened.calls[-1] == (
+        "BundleEngine",
+        "the loaded bundle",
+        64,
+        ("picture_cache_bytes", 256 * 2**20),
+        ("reuse", StepReuse.OFF),
+    )
 
 
 @pytest.mark.parametrize("budget_bytes", [5_000, 0])

@@ -10,7 +10,7 @@ import pytest
 from engine.api.cancellation import CancelFlag
 from engine.api.errors import Cancelled
 from engine.api.events import Expert
-from engine.api.reuse import StepReuse, StepWork
+from engine.api.reuse import StepReuse
 from engine.generate.denoising import ExpertRun, denoise
 from engine.generate.prompt_tensors import PromptTensors
 from engine.generate.schedule import flow_schedule

@@ -16,7 +16,7 @@ from engine.api.events import Event, Expert, FrameMatch, FrameReady, JobDone, St
 from engine.api.job import MatchMode, PictureFit, PreparedJob
 from engine.api.match_report import MatchReport, SuccessBasis, SuccessEstimate
 from engine.api.media import Box
-from engine.api.reuse import StepReuse, StepWork
+from engine.api.reuse import StepWork
 from engine.generate.picture_encoder import PictureEncoder
 from engine.generate.pipeline import Pipeline
 from engine.generate.schedule import flow_schedule
