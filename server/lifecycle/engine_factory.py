@@ -41,5 +41,6 @@ def _open_here(settings: Settings) -> Engine:
             device=settings.device,
             reuse=reuse,
             verify_digests="always" if settings.verify_digests == "always" else "once",
+            picture_cache_bytes=settings.picture_cache_bytes,
         ),
     )

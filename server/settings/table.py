@@ -183,6 +183,12 @@ class Settings:
     text_cache_entry_count: int = _setting(
         whole_number(0, 100_000), "64", "Encoded prompts that the engine caches for later jobs."
     )
+    picture_cache_bytes: int = _setting(
+        whole_number(0, 2**40),
+        str(256 * 2**20),
+        "Host memory for encoded pictures, so that another sentence about the same picture does not wait for its "
+        "encoding. A picture takes 10 MiB at 832x480 and 81 frames (A14B). 0: off.",
+    )
     video_encoders: tuple[str, ...] = _setting(
         names_or_none(*VIDEO_ENCODERS),
         ",".join(VIDEO_ENCODERS),
