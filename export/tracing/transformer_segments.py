@@ -151,10 +151,13 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = Non
 def _attention_node(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """``_attend`` without a bias, as one node of the traced graph."""
     inputs = [item.flatten(2) for item in (query, key, value)]
-    attributes = {"num_heads": query.shape[2]}
-    shape, dtype = inputs[0].shape, query.dtype
     return torch.onnx.ops.symbolic(
-        f"{DOMAIN}::{OPERATOR}", inputs, attributes, dtype=dtype, shape=shape, version=VERSION
+        f"{DOMAIN}::{OPERATOR}",
+        inputs,
+        {"num_heads": query.shape[2]},
+        dtype=query.dtype,
+        shape=inputs[0].shape,
+        version=VERSION,
     )
 
 
