@@ -96,7 +96,8 @@ class Capabilities:
 
     ``memory_budget_bytes`` is None without a limit; ``memory_plans`` has one plan for each geometry. A clip whose
     ``JobDone.success`` is at least ``accept_from``, 0..1, counts as good; None: the bundle has no fit for that.
-    ``device`` is ``cpu``, or the card as ``--device`` takes it, for example ``cuda:0``. Without ``reuse_supported``
+    ``device`` is ``cpu``, or the card as ``--device`` takes it, for example ``cuda:0``; ``gpu_uuid`` is the card's UUID
+    as ``nvidia-smi -L`` writes it, empty on a CPU. Without ``reuse_supported``
     every job computes every step: the bundle is distilled for few steps, or its export lacks the columns for reuse.
     """
 
@@ -115,4 +116,5 @@ class Capabilities:
     memory_plans: tuple[MemoryPlan, ...] = ()
     accept_from: float | None = None
     device: str = "cpu"
+    gpu_uuid: str = ""
     reuse_supported: bool = False

@@ -20,6 +20,7 @@ class LossReason(enum.Enum):
     CRASHED = "crashed"
     HUNG = "hung"
     OUT_OF_MEMORY = "out_of_memory"
+    DEVICE_LOST = "device_lost"
 
 
 class WorkerListener(Protocol):
@@ -78,7 +79,7 @@ class Engine(Protocol):
         """Generates a clip, event by event; the last one is ``JobDone``.
 
         Raises ``Cancelled`` before the next graph call once ``cancel`` is set, ``MatchRefused``, ``OutOfMemory``,
-        ``NonFiniteValues`` or ``GraphFailed``; an engine in a process of its own also ``EngineLost`` or
+        ``NonFiniteValues``, ``DeviceLost`` or ``GraphFailed``; an engine in a process of its own also ``EngineLost`` or
         ``EngineRestarting``. Closing the iterator early leaves the engine ready for the next job.
         """
         ...

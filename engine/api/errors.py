@@ -13,7 +13,8 @@
     ├── NonFiniteValues   a part of the model computed NaN or infinity
     ├── VideoFailed       the encoder of the video file failed
     ├── EngineLost        the worker process ended during the job
-    │   └── EngineHung    the worker was killed because one graph call took too long
+    │   ├── EngineHung    the worker was killed because one graph call took too long
+    │   └── DeviceLost    the GPU failed so that its process can use it no more
     ├── EngineRestarting  the worker process is being restarted
     └── BundleInvalid     the bundle is missing, damaged or of another version (raised on opening only)
         ├── DoesNotFit         no compiled size and length fits the memory budget
@@ -148,6 +149,19 @@ class EngineHung(EngineLost):
             f"one step took longer than {max_step_seconds:g} s, so the engine is being restarted; send the job again, "
             "or ask for a smaller size",
         )
+
+
+class DeviceLost(EngineLost):
+    """The GPU failed in a way that lasts as long as the process: a wrong address, an ECC error, a GPU off the bus.
+
+    Every later call of the process fails too, so only its end helps. ``cause`` is CUDA's or the library's text: it
+    belongs in the log. ``retry_seconds`` 0: the engine works in the caller's process, which nobody restarts.
+    """
+
+    def __init__(self, cause: str, retry_seconds: float = 0.0) -> None:
+        super().__init__(retry_seconds)
+        self.cause = cause
+        self.args = ("the GPU failed, so the engine must be restarted; send the job again, or to another server",)
 
 
 class EngineRestarting(EngineError):

@@ -33,6 +33,7 @@ from engine.preparation.score_request import prepare_score_request
 from engine.runtime.base import Array
 from engine.runtime.execution import Execution
 from engine.runtime.finite import NonFiniteOutput
+from engine.runtime.gpu import Gpu
 
 _PICTURE_REPORT_COUNT = 128
 
@@ -40,10 +41,10 @@ _PICTURE_REPORT_COUNT = 128
 class BundleEngine:
     """Serves one bundle on one runtime. Implements ``engine.api.engine.Engine``."""
 
-    def __init__(self, bundle: LoadedBundle, text_cache_entry_count: int) -> None:
-        """``text_cache_entry_count`` encoded prompts are kept for later jobs."""
+    def __init__(self, bundle: LoadedBundle, text_cache_entry_count: int, gpu: Gpu | None = None) -> None:
+        """``text_cache_entry_count`` encoded prompts are kept for later jobs. ``gpu`` None: the runtime is on a CPU."""
         self._manifest, self._runtime, self._graphs = bundle.manifest, bundle.runtime, bundle.graphs
-        self._capabilities = _capabilities(bundle.manifest, bundle.digest, bundle.runtime.name, bundle.plan)
+        self._capabilities = _capabilities(bundle.manifest, bundle.digest, bundle.runtime.name, bundle.plan, gpu)
         folder, graphs = bundle.folder, bundle.graphs
         anywhere = self._capabilities.geometries[0]  # these graphs do not depend on the size
         prompts = PromptEncoder(
@@ -133,7 +134,9 @@ def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
     return np.random.Generator(np.random.Philox(settings.seed)).standard_normal(shape, dtype=np.float32)
 
 
-def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, plan: BundleMemoryPlan) -> Capabilities:
+def _capabilities(
+    manifest: Manifest, bundle_digest: str, runtime_name: str, plan: BundleMemoryPlan, gpu: Gpu | None
+) -> Capabilities:
     fitted = manifest.scorer.clip_success if manifest.scorer is not None else None
     return Capabilities(
         model_name=manifest.name,
@@ -157,4 +160,6 @@ def _capabilities(manifest: Manifest, bundle_digest: str, runtime_name: str, pla
         memory_budget_bytes=plan.budget_bytes,
         memory_plans=plan.plans,
         accept_from=fitted.accept_from if fitted is not None else None,
+        device="cpu" if gpu is None else f"cuda:{gpu.index}",
+        gpu_uuid="" if gpu is None else gpu.uuid,
     )

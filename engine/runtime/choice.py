@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.api.errors import BundleInvalid, DeviceUnavailable
@@ -13,7 +13,7 @@ from engine.bundle.graph_spec import EngineSpec, GraphSpec
 from engine.bundle.manifest import Manifest
 from engine.host.processors import Processors
 from engine.runtime.base import Runtime
-from engine.runtime.gpu import Gpu, engine_for_gpu, present_gpu
+from engine.runtime.gpu import Gpu, engine_for_gpu, find_gpu
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class Choice:
     """A runtime with the compute capability whose plans it runs and the memory of the GPU; both are None on the CPU.
 
     ``threads`` tells how many threads a graph call takes, and why; empty on a GPU. ``gpu_fault`` says why plans of the
-    bundle are left unused; None if they are used or if there are none.
+    bundle are left unused; None if they are used or if there are none. ``gpu`` is the card, None on the CPU.
     """
 
     runtime: Runtime
@@ -31,46 +31,87 @@ class Choice:
     gpu_bytes: int | None = None
     threads: str = ""
     gpu_fault: str | None = None
+    gpu: Gpu | None = None
+
+    @property
+    def device(self) -> str:
+        """``cpu``, or the card as ``cuda:0``."""
+        return "cpu" if self.gpu is None else f"cuda:{self.gpu.index}"
 
 
 def choose_runtime(
-    manifest: Manifest, name: RuntimeName, thread_count: int, kernel_cache_folder: Path | None
+    manifest: Manifest, name: RuntimeName, thread_count: int, kernel_cache_folder: Path | None, device: str = "auto"
 ) -> Choice:
-    """The runtime of that name. ``auto`` is TensorRT if every graph has a plan for the GPU of this machine.
+    """The runtime of that name on that device; see ``EngineSettings``.
 
-    ``thread_count`` 0 is one thread for each core, or for each processor where affinity or a quota allow fewer.
+    ``auto`` on ``auto`` is TensorRT if every graph has a plan for the first GPU, else ONNX Runtime on the CPU, and logs
+    why it leaves plans unused. ``auto`` on a GPU that is named is TensorRT if every graph has a plan for it, else ONNX
+    Runtime on it, never the CPU. ``thread_count`` 0 is one thread for each core, or for each processor where affinity
+    or a quota allow fewer.
 
-    Raises ``BundleInvalid``, including ``DeviceUnavailable``, if TensorRT is asked for and cannot be used. ``auto``
-    logs why it leaves plans unused.
+    Raises ``BundleInvalid``, including ``DeviceUnavailable``, if what is asked for cannot be used.
     """
+    if name == "tensorrt" and device == "cpu":
+        raise BundleInvalid("TensorRT does not run on the device cpu; name a GPU as cuda, or the runtime onnxruntime")
+    if device == "cpu" or (device == "auto" and name == "onnxruntime"):
+        return _onnxruntime(thread_count)
     if name == "tensorrt":
-        return _tensorrt(manifest, kernel_cache_folder)
-    gpu_fault = None
-    if name == "auto" and any(graph.engines for graph in manifest.graphs):
-        try:
-            return _tensorrt(manifest, kernel_cache_folder)
-        except DeviceUnavailable as error:
-            gpu_fault = str(error)
-            _log.warning("the bundle's TensorRT engines are not used, its graphs run on the CPU: %s", error)
+        return _tensorrt(manifest, kernel_cache_folder, device)
+    if device != "auto":
+        return _on_card(manifest, name, kernel_cache_folder, device)
+    if not any(graph.engines for graph in manifest.graphs):
+        return _onnxruntime(thread_count)
+    try:
+        return _tensorrt(manifest, kernel_cache_folder, device)
+    except DeviceUnavailable as error:
+        _log.warning("the bundle's TensorRT engines are not used, its graphs run on the CPU: %s", error)
+        return replace(_onnxruntime(thread_count), gpu_fault=str(error))
+
+
+def _onnxruntime(thread_count: int) -> Choice:
     from engine.runtime.ort import OrtRuntime
 
     processors = Processors.of_this_process()
     if thread_count == 0 and processors.is_limited:
         thread_count = processors.count
     threads = f"threads of a graph call: {thread_count or 'one for each core'}; processors: {processors}"
-    return Choice(OrtRuntime(thread_count), threads=threads, gpu_fault=gpu_fault)
+    return Choice(OrtRuntime(thread_count), threads=threads)
 
 
-def _tensorrt(manifest: Manifest, kernel_cache_folder: Path | None) -> Choice:
+def _on_card(manifest: Manifest, name: RuntimeName, kernel_cache_folder: Path | None, device: str) -> Choice:
+    """TensorRT if it can serve the bundle on the card, else ONNX Runtime.
+
+    Raises ``DeviceUnavailable`` with both reasons.
+    """
+    gpu = find_gpu(device)
+    plan_fault = ""
+    if name == "auto":
+        try:
+            return _tensorrt(manifest, kernel_cache_folder, device)
+        except BundleInvalid as error:
+            plan_fault = f"{error}; "
+    try:
+        return _onnxruntime_on_card(gpu)
+    except DeviceUnavailable as error:
+        raise DeviceUnavailable(f"{plan_fault}{error}; or set the device to cpu") from error
+
+
+def _onnxruntime_on_card(gpu: Gpu) -> Choice:
+    """ONNX Runtime on a GPU. Raises ``DeviceUnavailable``."""
+    raise DeviceUnavailable(f"ONNX Runtime does not run on {gpu.name}: it computes on the CPU only")
+
+
+def _tensorrt(manifest: Manifest, kernel_cache_folder: Path | None, device: str) -> Choice:
     if not any(graph.engines for graph in manifest.graphs):
         raise BundleInvalid(
             "the bundle holds no TensorRT engines; export the checkpoint with --gpu, or set the runtime to onnxruntime"
         )
-    gpu = present_gpu()
+    gpu = find_gpu("cuda" if device == "auto" else device)
     engines = [_engine(graphs, gpu) for graphs in _by_place(manifest)]
     from engine.runtime.trt import TrtRuntime
 
-    return Choice(TrtRuntime(engines[0].compiler, kernel_cache_folder), gpu.compute_capability, gpu.memory_bytes)
+    runtime = TrtRuntime(engines[0].compiler, kernel_cache_folder, gpu)
+    return Choice(runtime, gpu.compute_capability, gpu.memory_bytes, gpu=gpu)
 
 
 def _by_place(manifest: Manifest) -> Iterable[list[GraphSpec]]:

@@ -1,17 +1,23 @@
-"""GPU memory, copies and streams through cuda-python. The only module that calls CUDA.
+"""One GPU through cuda-python: memory, copies and streams. The only module that calls CUDA.
 
-Every CUDA call returns a status; ``call`` turns a bad one into an error of the engine. A buffer is freed with its last
-reference.
+Every CUDA call returns a status; ``error_of_status`` turns a bad one into an error of the engine. A buffer is freed
+with its last reference.
 """
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from typing import Any
 
-from engine.api.errors import DeviceUnavailable, GraphFailed, OutOfMemory
+from engine.api.errors import DeviceLost, DeviceUnavailable, EngineError, GraphFailed, OutOfMemory
 
 _INSTALL = "install it with: pip install 'stillcue[server,tensorrt]'"
+_OUT_OF_MEMORY = 2
+# Statuses after which every further call of this process fails, so that only another process can use the GPU. CUDA's
+# reference says so of 226, 700, 702, 710, 714 to 719, 721, 810 and 911; the others tell that the GPU, its memory or its
+# context is gone (46, 100, 101, 214, 220, 709), or that the driver lost it without a name for that (999).
+_STICKY = frozenset({46, 100, 101, 214, 220, 226, 700, 702, 709, 710, *range(714, 720), 721, 810, 911, 999})
 
 
 @functools.cache
@@ -27,56 +33,95 @@ def cudart() -> Any:
 def call(function: str, *arguments: Any) -> Any:
     """Calls a function of the runtime API by name and returns its result without the status.
 
-    Raises ``OutOfMemory`` or ``GraphFailed``.
+    Raises ``OutOfMemory``, ``DeviceLost`` or ``GraphFailed``.
     """
-    api = cudart()
-    status, *results = getattr(api, function)(*arguments)
-    if status == api.cudaError_t.cudaErrorMemoryAllocation:
-        raise OutOfMemory("the GPU ran out of memory; free it of other work, or ask for a smaller size or fewer frames")
-    if status != api.cudaError_t.cudaSuccess:
-        raise GraphFailed(f"{function} failed: {status_text(status)}")
-    return results[0] if results else None
+    status, *results = getattr(cudart(), function)(*arguments)
+    if status:
+        raise error_of_status(int(status), f"{function} failed: {status_text(status)}")
+    return results[0] if len(results) == 1 else results
 
 
-def use_blocking_waits() -> None:
-    """Makes threads sleep while they wait for the GPU, instead of spinning: the server needs the core."""
-    call("cudaSetDeviceFlags", cudart().cudaDeviceScheduleBlockingSync)
+def error_of_status(number: int, text: str) -> EngineError:
+    """The error of a CUDA status, by its number; ``text`` tells the call and the status."""
+    if number == _OUT_OF_MEMORY:
+        return OutOfMemory(
+            "the GPU ran out of memory; free it of other work, or ask for a smaller size or fewer frames"
+        )
+    if number in _STICKY:
+        return DeviceLost(text)
+    return GraphFailed(text)
 
 
-def used_bytes() -> int:
-    """GPU memory in use by all processes."""
-    free, total = call_pair("cudaMemGetInfo")
-    return total - free
+def status_text(status: Any) -> str:
+    """CUDA's description of a status."""
+    return f"{cudart().cudaGetErrorString(status)[1].decode()} ({status.name})"
 
 
-def call_pair(function: str, *arguments: Any) -> tuple[int, int]:
-    """Like ``call``, for functions that return two values."""
-    api = cudart()
-    status, first, second = getattr(api, function)(*arguments)
-    if status != api.cudaError_t.cudaSuccess:
-        raise GraphFailed(f"{function} failed: {status_text(status)}")
-    return first, second
+class Device:
+    """A GPU by its CUDA index, which counts the GPUs that ``CUDA_VISIBLE_DEVICES`` leaves.
+
+    CUDA holds the current GPU for each thread, and a thread that chose none uses the first one: so every call here
+    chooses first. Other libraries that use the GPU of their thread need ``make_current`` before their calls.
+    """
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    def make_current(self) -> None:
+        """Makes this GPU the current one of the thread."""
+        call("cudaSetDevice", self.index)
+
+    def call(self, function: str, *arguments: Any) -> Any:
+        """Like ``cuda.call``, on this GPU."""
+        self.make_current()
+        return call(function, *arguments)
+
+    def use_blocking_waits(self) -> None:
+        """Makes threads sleep while they wait for the GPU, instead of spinning: the server needs the core."""
+        self.call("cudaSetDeviceFlags", cudart().cudaDeviceScheduleBlockingSync)
+
+    def used_bytes(self) -> int:
+        """GPU memory in use by all processes."""
+        free, total = self.call("cudaMemGetInfo")
+        return int(total - free)
 
 
 class DeviceBuffer:
-    """``byte_count`` bytes on the GPU, at ``address``; at least one, because CUDA allocates no empty buffer."""
+    """``byte_count`` bytes on a GPU, at ``address``; at least one, because CUDA allocates no empty buffer."""
 
-    def __init__(self, byte_count: int) -> None:
+    def __init__(self, byte_count: int, device: Device) -> None:
         self.byte_count = byte_count
-        self._free = cudart().cudaFree  # kept here: at the interpreter's end nothing can be imported
-        self.address: int = call("cudaMalloc", max(byte_count, 1))
+        api = cudart()  # kept here: at the interpreter's end nothing can be imported
+        self._set_device, self._free, self._index = api.cudaSetDevice, api.cudaFree, device.index
+        self.address: int = device.call("cudaMalloc", max(byte_count, 1))
+
+    def __del__(self) -> None:
+        if hasattr(self, "address"):  # errors are ignored: a finaliser cannot raise
+            self._set_device(self._index)
+            self._free(self.address)
+
+
+class PinnedBuffer:
+    """Page-locked host memory, from which the GPU copies at the rate of the bus; ``view`` is its content."""
+
+    def __init__(self, byte_count: int, device: Device) -> None:
+        api = cudart()
+        self._free = api.cudaFreeHost
+        self.address: int = device.call("cudaHostAlloc", byte_count, api.cudaHostAllocPortable)
+        self.view = memoryview((ctypes.c_ubyte * byte_count).from_address(self.address)).cast("B")
 
     def __del__(self) -> None:
         if hasattr(self, "address"):
-            self._free(self.address)  # errors are ignored: a finaliser cannot raise
+            self._free(self.address)
 
 
 class Stream:
-    """A CUDA stream. It does not synchronise with CUDA's default stream."""
+    """A CUDA stream of a GPU. It does not synchronise with CUDA's default stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: Device) -> None:
+        self.device = device
         self._destroy = cudart().cudaStreamDestroy
-        self._stream = call("cudaStreamCreateWithFlags", cudart().cudaStreamNonBlocking)
+        self._stream = device.call("cudaStreamCreateWithFlags", cudart().cudaStreamNonBlocking)
 
     @property
     def handle(self) -> int:
@@ -86,28 +131,23 @@ class Stream:
     def to_device(self, address: int, host_address: int, byte_count: int) -> None:
         """Copies from the host. The host memory may change once this returns."""
         kind = cudart().cudaMemcpyKind.cudaMemcpyHostToDevice
-        call("cudaMemcpyAsync", address, host_address, byte_count, kind, self._stream)
+        self.device.call("cudaMemcpyAsync", address, host_address, byte_count, kind, self._stream)
         self.wait()
 
     def to_host(self, host_address: int, address: int, byte_count: int) -> None:
         """Copies to the host, after all earlier work of the stream, and waits for the copy."""
         kind = cudart().cudaMemcpyKind.cudaMemcpyDeviceToHost
-        call("cudaMemcpyAsync", host_address, address, byte_count, kind, self._stream)
+        self.device.call("cudaMemcpyAsync", host_address, address, byte_count, kind, self._stream)
         self.wait()
 
     def fill_zeros(self, buffer: DeviceBuffer) -> None:
         """Sets every byte to zero, in the stream's order."""
-        call("cudaMemsetAsync", buffer.address, 0, buffer.byte_count, self._stream)
+        self.device.call("cudaMemsetAsync", buffer.address, 0, buffer.byte_count, self._stream)
 
     def wait(self) -> None:
         """Waits for all work so far. Raises the errors of that work."""
-        call("cudaStreamSynchronize", self._stream)
+        self.device.call("cudaStreamSynchronize", self._stream)
 
     def __del__(self) -> None:
         if hasattr(self, "_stream"):
             self._destroy(self._stream)
-
-
-def status_text(status: Any) -> str:
-    """CUDA's description of a status."""
-    return f"{cudart().cudaGetErrorString(status)[1].decode()} ({status.name})"

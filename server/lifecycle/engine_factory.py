@@ -32,5 +32,10 @@ def _open_here(settings: Settings) -> Engine:
         return fake_engine()
     return open_engine(
         settings.bundle,
-        EngineSettings(settings.engine_thread_count, settings.text_cache_entry_count, settings.memory_budget_bytes),
+        EngineSettings(
+            settings.engine_thread_count,
+            settings.text_cache_entry_count,
+            settings.memory_budget_bytes,
+            device=settings.device,
+        ),
     )

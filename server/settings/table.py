@@ -18,6 +18,7 @@ from server.settings.values import (
     UnixAddress,
     address,
     bytes_or_default,
+    device_name,
     listen_address,
     listen_address_or_none,
     names_or_none,
@@ -129,6 +130,13 @@ class Settings:
     )
     drain_grace_seconds: float = _setting(
         seconds(0, 86_400), "300", "Longest time that the running job may take after SIGTERM before the server ends it."
+    )
+    device: str = _setting(
+        device_name,
+        "auto",
+        "What the engine computes on. `auto`: the first GPU if the bundle has TensorRT engines for it, else the CPU. "
+        "`cpu`. `cuda`: the first GPU; `cuda:1` or `cuda:GPU-UUID`, of which the beginning is enough: that one. A GPU "
+        "that is named and cannot be used ends the start. Indices count the GPUs that CUDA_VISIBLE_DEVICES leaves.",
     )
     engine_process: str = _setting(
         one_of("own", "server"),
