@@ -72,13 +72,12 @@ def test_a_failure_without_a_reason_is_a_lost_device_where_cuda_says_so(
         decode(runtime, graph, latent_of(graph.spec))
 
 
-@pytest.mark.parametrize("step", ["open", "context", "stream"])
 @pytest.mark.parametrize(
-    "lines",
+    ("step", "lines"),
     [
-        OUT_OF_MEMORY,
-        ("Error Code 1: Cuda Runtime (In allocate (cudaError 2: out of memory))", CLEAN_UP),
-        ("[virtualMemoryBuffer.cpp::resizePhysical::154] Error Code 2: OutOfMemory (no reason)", CLEAN_UP, CLEAN_UP),
+        ("open", OUT_OF_MEMORY),
+        ("context", ("[virtualMemoryBuffer.cpp::resize::154] Error Code 2: OutOfMemory (no reason)", CLEAN_UP, CLEAN_UP)),
+        ("stream", ("Error Code 1: Cuda Runtime (In allocate (cudaError 2: no such text))", CLEAN_UP)),
     ],
 )
 def test_a_lack_of_memory_is_told_wherever_a_plan_is_opened(
