@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engine.api.errors import BundleInvalid
 from engine.bundle.folder import parse_manifest
 from engine.generate.loading import load_bundle
+from engine.generate.onnx_graphs import check_onnx_graphs
 from engine.memory.plan import default_budget_bytes
 from engine.runtime.base import GraphNotLoaded
 from engine.runtime.choice import choose_runtime
@@ -36,6 +37,8 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
     with ThreadPoolExecutor(1) as importer:  # the modules of the engine are imported while its graphs load
         importer.submit(import_module, _ENGINE_MODULE)
         try:
+            if choice.compute_capability is None:
+                check_onnx_graphs(manifest, is_on_cpu=choice.device == "cpu")
             loaded = load_bundle(
                 bundle,
                 choice.runtime,

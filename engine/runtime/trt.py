@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Any
 
 from engine.api.errors import BundleInvalid, EngineError, GraphFailed
+from engine.bundle.crossing import Crossing, crossing_bytes
 from engine.bundle.graph_spec import EngineSpec, GraphSpec, TensorDtype
 from engine.runtime.base import PROMPT_ROW_COUNTS, Array, CallShapes, Tensor
 from engine.runtime.compiled_plan import CompiledPlan, PlanLoading
@@ -22,6 +23,7 @@ from engine.runtime.device_tensor import DeviceTensor
 from engine.runtime.gpu import Gpu, engine_for_gpu, present_gpu
 from engine.runtime.kernel_cache import KernelCache
 from engine.runtime.library_log import LoggedCall
+from engine.runtime.trt_chain import TrtChain
 from engine.runtime.trt_library import TrtLibrary
 from engine.runtime.weight_staging import WeightStaging
 
@@ -45,6 +47,7 @@ class TrtRuntime:
         staging, weight_stream = WeightStaging(self.device), Stream(self.device)
         self._loading = PlanLoading(self._library, self._kernels, staging, weight_stream, self.device)
         self._scratch = DeviceBuffer(0, self.device)
+        self._crossing = DeviceBuffer(0, self.device)
         self._opening = Lock()
         self.calling = Lock()  # the scorer's graphs are called from other threads than the job's
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
@@ -61,9 +64,12 @@ class TrtRuntime:
         gpu = self.gpu
         return f"{self._library.name} {self._library.version} {gpu.name} ({gpu.compute_capability})"
 
-    def load(self, folder: Path, spec: GraphSpec) -> TrtGraph:
+    def load(self, folder: Path, spec: GraphSpec) -> TrtGraph | TrtChain:
         """See ``Runtime.load``."""
         engine = self._engine_for_gpu(spec)
+        if engine.parts:
+            graphs = [self.load(folder, spec.of_part(engine, part)) for part in engine.parts]
+            return TrtChain(spec, engine.parts, graphs, self._crossing_tensors)
         with self._opening:  # deferring is a state of the library between two calls
             try:
                 plan = CompiledPlan(folder / engine.file, self._loading)
@@ -83,10 +89,11 @@ class TrtRuntime:
         return DeviceTensor.zeros(shape, dtype, self.stream)
 
     def trim(self) -> None:
-        """Frees the scratch buffer. The next call allocates one of its own size."""
+        """Frees the buffers for scratch and for what crosses. The next call allocates one of its own size."""
         with self.calling:
             self.stream.wait()
             self._scratch = DeviceBuffer(0, self.device)
+            self._crossing = DeviceBuffer(0, self.device)
 
     def memory_bytes(self) -> int:
         """GPU memory in use by all processes."""
@@ -124,6 +131,19 @@ class TrtRuntime:
     def dtype(self, name: TensorDtype) -> Any:
         """The library's constant for a dtype."""
         return getattr(self._library.module.DataType, _DTYPES[name])
+
+    def _crossing_tensors(self, places: Mapping[str, Crossing]) -> dict[str, DeviceTensor]:
+        """The tensors that cross between the parts of a graph, in a buffer that all of them share."""
+        byte_count = crossing_bytes(places)
+        if byte_count > self._crossing.byte_count:
+            self._crossing = DeviceBuffer(0, self.device)  # before the new one: both together may not fit
+            self._crossing = DeviceBuffer(byte_count, self.device)
+
+        def tensor(item: Crossing) -> DeviceTensor:
+            dtype = item.spec.dtype
+            return DeviceTensor(item.shape, dtype, self.stream, buffer=self._crossing, offset=item.offset)
+
+        return {name: tensor(item) for name, item in places.items()}
 
     def _engine_for_gpu(self, spec: GraphSpec) -> EngineSpec:
         engine, library = engine_for_gpu(spec, self.gpu), self._library
