@@ -82,16 +82,19 @@ VAE_48_CHANNELS: Mapping[str, Any] = {
 }
 
 
-def write_sparse_weights(component: nn.Module, file: Path) -> int:
-    """Writes a sparse float32 safetensors file for a component on the meta device; returns its size in bytes.
+_ITEM_BYTES = {"F32": 4, "F16": 2}
+
+
+def write_sparse_weights(component: nn.Module, file: Path, dtype: str = "F32") -> int:
+    """Writes a sparse safetensors file for a component on the meta device; returns its size in bytes.
 
     It has the true names, shapes and size, takes no disk space, and reads as zeros.
     """
     entries, offset = {}, 0
     for name, parameter in component.named_parameters():
-        byte_count = 4 * math.prod(parameter.shape)
+        byte_count = _ITEM_BYTES[dtype] * math.prod(parameter.shape)
         entries[name] = {
-            "dtype": "F32",
+            "dtype": dtype,
             "shape": list(parameter.shape),
             "data_offsets": [offset, offset + byte_count],
         }

@@ -13,7 +13,6 @@ from typing import Any
 import onnx_ir as ir
 from torch import nn
 
-from benchmarks.block_groups import split
 from benchmarks.full_size_cases import Case
 from benchmarks.true_size import DrawnWeights, write_configurations
 from engine.api.capabilities import Geometry
@@ -36,6 +35,7 @@ from export.quantise.rewrite import quantise_graph
 from export.quantise.rewrite_attention import quantise_attention
 from export.tensorrt import AxisRange, compile_engines, find_target, graph_axes
 from export.tracing.assemble import build_graph, describe, save_graph
+from export.tracing.block_groups import split
 from export.tracing.guidance import write_guide_and_step
 from export.tracing.module_graph import TracedModule
 from export.weights.checkpoint import Checkpoint

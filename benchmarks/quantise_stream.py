@@ -60,7 +60,7 @@ def main() -> None:
     report.write(options.json)
 
 
-def expert_shapes() -> dict[str, tuple[int, ...]]:
+def expert_shapes(block_count: int = _BLOCK_COUNT) -> dict[str, tuple[int, ...]]:
     """Returns the shapes of one expert's parameters by name, in block order. Source: the checkpoint's config.json."""
     shapes: dict[str, tuple[int, ...]] = {
         "patch_embedding.weight": (_WIDTH, 36, 1, 2, 2),
@@ -77,7 +77,7 @@ def expert_shapes() -> dict[str, tuple[int, ...]]:
         "text_embedder.linear_2": (_WIDTH, _WIDTH),
     }
     linears = {f"condition_embedder.{name}": shape for name, shape in embedders.items()}
-    for block in range(_BLOCK_COUNT):
+    for block in range(block_count):
         shapes[f"blocks.{block}.scale_shift_table"] = (1, 6, _WIDTH)
         shapes |= {f"blocks.{block}.norm2.{part}": (_WIDTH,) for part in ("weight", "bias")}
         for attention in ("attn1", "attn2"):

@@ -88,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
         default="auto",
         help="compare graphs with torch; auto: graphs of components that are small enough to be loaded",
     )
+    parser.add_argument(
+        "--groups",
+        type=_group_count,
+        metavar="N",
+        help="with --gpu: compile each transformer as N plans, of N groups of its blocks (default: as few as the "
+        "memory of this machine allows)",
+    )
     parser.add_argument("--compiler", default="tensorrt_rtx", help="compiler module: tensorrt_rtx or tensorrt")
     parser.add_argument(
         "--dry-run", action="store_true", help="check options, checkpoint, disk and memory; write nothing"
@@ -109,6 +116,12 @@ def _size(text: str) -> tuple[int, int]:
         return parse_size_option(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _group_count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of groups, 1 or more")
+    return int(text)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -166,6 +179,7 @@ def _plan(options: argparse.Namespace) -> ExportPlan:
         attention=options.attention,
         distilled=LIGHTNING_4_STEPS if options.distilled else None,
         is_plans_only=options.plans_only,
+        block_group_count=options.groups,
     )
 
 

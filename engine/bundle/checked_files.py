@@ -88,9 +88,7 @@ class CheckedFiles:
                 _remove_oldest(self._file.parent)
                 self._added.clear()
             except OSError as error:
-                _log.info(
-                    "%s cannot be written (%s): the next start reads every file again", self._file, error.strerror
-                )
+                _log.info("%s is not written (%s), so the next start reads all files again", self._file, error.strerror)
                 self._file = None  # said once
 
 

@@ -17,12 +17,14 @@ from engine.host.processors import Processors
 
 _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 4 * 2**20
+_LEAST_REMEMBERED_BYTES = 8 * 2**20  # read in 20 ms: remembering less would write a file for nothing
 
 
 def check_files(folder: Path, manifest: Manifest, checked: CheckedFiles) -> None:
     """Compares every file with its size and digest; what ``checked`` holds is not read.
 
-    Raises ``BundleInvalid``, naming the file, the fault and the remedy.
+    A file that matched is added to ``checked`` from 8 MiB on. Raises ``BundleInvalid``, naming the file, the fault and
+    the remedy.
     """
     identities = {name: _identity(folder, name, spec) for name, spec in manifest.files.items()}
     unread = [name for name, identity in identities.items() if not checked.holds(name, identity)]
@@ -75,7 +77,8 @@ class _DigestCheck:
             raise BundleInvalid(
                 f"{path} does not match its digest: it is damaged or was changed; copy the bundle again"
             )
-        if is_settled and FileIdentity.of(path) == identity:  # else it changed while it was read
+        is_unchanged = is_settled and FileIdentity.of(path) == identity  # while it was read
+        if is_unchanged and identity.byte_count >= _LEAST_REMEMBERED_BYTES:
             self._checked.add(name, identity)
 
     def _digest(self, path: Path) -> str | None:

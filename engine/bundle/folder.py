@@ -31,7 +31,7 @@ def open_manifest(folder: Path) -> tuple[Manifest, str]:
     """
     path, content = _read(folder)
     manifest = _parse(path, content)
-    for name in _named_files(manifest):
+    for name in named_files(manifest):
         if name not in manifest.files:
             raise BundleInvalid(f"{path} names {name} but not its digest; export the checkpoint again")
     return manifest, hashlib.sha256(content).hexdigest()
@@ -58,12 +58,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _named_files(manifest: Manifest) -> Iterator[str]:
+def named_files(manifest: Manifest) -> Iterator[str]:
     """Files that the engine opens by name. Weight files are opened by the graphs."""
     for graph in manifest.graphs:
         if manifest.holds_graph(graph):
             yield graph.file
-        yield from (engine.file for engine in graph.engines)
+        yield from (file for engine in graph.engines for file in engine.files)
     yield manifest.tokenizer.file
     if manifest.scorer is not None:
         yield manifest.scorer.tokenizer.file

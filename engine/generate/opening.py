@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engine.api.errors import BundleInvalid
 from engine.bundle.folder import parse_manifest
 from engine.generate.loading import load_bundle
+from engine.generate.onnx_graphs import check_onnx_graphs
 from engine.memory.plan import default_budget_bytes
 from engine.runtime.base import GraphNotLoaded
 from engine.runtime.choice import choose_runtime
@@ -29,13 +30,15 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
     """Opens a bundle folder. Raises ``BundleInvalid``; see ``engine.open_engine``."""
     manifest = parse_manifest(bundle)
     cache_folder = settings.kernel_cache_folder or default_cache_folder()
-    choice = choose_runtime(manifest, settings.runtime, settings.thread_count, cache_folder)
+    choice = choose_runtime(manifest, settings.runtime, settings.thread_count, cache_folder, settings.device)
     budget_bytes = settings.memory_budget_bytes
     if budget_bytes is None:
         budget_bytes = default_budget_bytes(choice.compute_capability, choice.gpu_bytes)
     with ThreadPoolExecutor(1) as importer:  # the modules of the engine are imported while its graphs load
         importer.submit(import_module, _ENGINE_MODULE)
         try:
+            if choice.compute_capability is None:
+                check_onnx_graphs(manifest, is_on_cpu=choice.device == "cpu")
             loaded = load_bundle(
                 bundle,
                 choice.runtime,
@@ -50,6 +53,7 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
             raise BundleInvalid(f"{choice.gpu_fault}; on the CPU: {error}") from error
     from engine.generate.bundle_engine import BundleEngine
 
+    _log.info("the engine computes on %s with %s", choice.gpu or choice.device, choice.runtime.name)
     if choice.threads:
         _log.info("%s", choice.threads)
     return BundleEngine(
@@ -57,4 +61,5 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
         settings.text_cache_entry_count,
         picture_cache_bytes=settings.picture_cache_bytes,
         reuse=settings.reuse,
+        gpu=choice.gpu,
     )

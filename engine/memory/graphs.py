@@ -11,6 +11,7 @@ from engine.api.capabilities import Geometry
 from engine.api.events import Expert, Stage
 from engine.bundle.graph_spec import GraphName, GraphSpec
 from engine.bundle.manifest import Manifest
+from engine.memory.load_log import LoggedLoad
 from engine.memory.measure import SCORER_GRAPHS, graph_for, graph_names_of, runs_in
 from engine.memory.plan import BundleMemoryPlan
 from engine.memory.swapping import GraphSwapper, SwappedGraph
@@ -39,7 +40,7 @@ class BundleGraphs:
             for geometry in plan.geometries
             for name in graph_names_of(manifest)
         }
-        load = partial(runtime.load, folder)
+        load = LoggedLoad(partial(runtime.load, folder), len({spec.file for spec in self._specs.values()}))
         self._swapper: GraphSwapper | None = None
         self._graphs: dict[str, Graph] = {}
         if plan.keeps_everything:

@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 from engine.api.capabilities import Family, Geometry
 from engine.api.errors import BundleInvalid
 from engine.api.events import Expert, Stage
-from engine.bundle.graph_spec import GraphName, GraphSpec, TensorSpec
+from engine.bundle.crossing import crossing_bytes, place_crossings
+from engine.bundle.graph_spec import DTYPE_BYTES, GraphName, GraphSpec, TensorSpec
 from engine.bundle.manifest import Manifest
 from engine.bundle.scorer_spec import MAX_PICTURE_COUNT, MAX_SENTENCE_COUNT
 from engine.memory.demand import Amount, GraphDemand, JobDemand, StageDemand
@@ -34,8 +35,8 @@ _5B_ORDER: tuple[tuple[Stage, Expert | None, tuple[GraphName, ...]], ...] = (
 )
 _ORDER = {Family.WAN22_I2V_A14B: _A14B_ORDER, Family.WAN22_TI2V_5B: _5B_ORDER}
 _OF_TRANSFORMER: tuple[GraphName, ...] = ("transformer", "transformer_high", "transformer_low")
+_PREDICTIONS_OF_PLANS = 1  # one call computes one prediction on a GPU
 _MAX_BATCH_COUNT = 2  # both halves of guidance in one call
-_DTYPE_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8}
 # Folder or file of a stage's weights, as in the Diffusers layout.
 _COMPONENTS: Mapping[GraphName, str] = {
     "text_encoder": "text_encoder",
@@ -89,7 +90,7 @@ def demand_of(manifest: Manifest, geometry: Geometry, compute_capability: str | 
         plans = [plan for plan in spec.engines if plan.compute_capability == compute_capability]
         scratch = _growing(name, max((plan.activation_bytes for plan in plans), default=0))
         graphs[name] = GraphDemand(spec.precision, tuple(stores), scratch)
-    buffers = _Buffers(manifest, specs)
+    buffers = _Buffers(manifest, specs, compute_capability)
     return JobDemand(
         geometry=geometry,
         temporal_stride=manifest.latent.temporal_stride,
@@ -132,8 +133,11 @@ def _growing(name: GraphName, scratch_bytes: int) -> Amount:
 class _Buffers:
     """Sizes of the tensors that the pipeline binds, by stage."""
 
-    def __init__(self, manifest: Manifest, specs: Mapping[GraphName, GraphSpec]) -> None:
+    def __init__(
+        self, manifest: Manifest, specs: Mapping[GraphName, GraphSpec], compute_capability: str | None
+    ) -> None:
         self._specs = specs
+        self._compute_capability = compute_capability
         self._axes = {
             "batch": _MAX_BATCH_COUNT,
             "rows": manifest.tokenizer.length,
@@ -170,7 +174,16 @@ class _Buffers:
         small = {name: self._bytes(item) for name, item in state.items() if name in {"matrix", "magnitude"}}
         large = sum(self._bytes(item) for name, item in state.items() if name not in small)
         condition, timestep = (self._bytes(self._tensors(transformer)[name]) for name in ("condition", "timestep"))
-        return Amount(fixed=sum(small.values()) + timestep, by_volume=large + condition)
+        crossing = self._crossing(transformer)
+        return Amount(fixed=sum(small.values()) + timestep, by_volume=large + condition + crossing)
+
+    def _crossing(self, transformer: GraphName) -> int:
+        """What crosses between the parts of a plan; most of it is the hidden state, which grows with tokens."""
+        engine = None if self._compute_capability is None else self._specs[transformer].engine(self._compute_capability)
+        if engine is None:
+            return 0
+        lengths = {"batch": _PREDICTIONS_OF_PLANS, "rows": self._axes["rows"]}
+        return crossing_bytes(place_crossings(engine.parts, lengths))
 
     def _vae_stream(self, runs: tuple[GraphName, ...]) -> int:
         """Two banks of caches, and the larger of a chunk with its result."""
@@ -195,4 +208,4 @@ class _Buffers:
             raise BundleInvalid(
                 f"tensor {tensor.name} has an axis {error} of unknown length; export the checkpoint again"
             ) from error
-        return math.prod(axes) * _DTYPE_BYTES[tensor.dtype]
+        return math.prod(axes) * DTYPE_BYTES[tensor.dtype]

@@ -10,11 +10,11 @@ threads and are never swapped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from engine.bundle.graph_spec import GraphSpec
-from engine.runtime.base import Graph, Tensor
+from engine.runtime.base import Graph, GraphInParts, Tensor
 
 
 class SwappedGraph:
@@ -32,6 +32,14 @@ class SwappedGraph:
     def run(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
         """See ``Graph.run``. Also raises what opening the graph raises."""
         self._swapper.get(self._spec).run(inputs, outputs)
+
+    def run_parts(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Iterator[None]:
+        """See ``GraphInParts.run_parts``; one part where the graph has no others."""
+        graph = self._swapper.get(self._spec)
+        if isinstance(graph, GraphInParts):
+            yield from graph.run_parts(inputs, outputs)
+        else:
+            graph.run(inputs, outputs)
 
     def prefetch(self) -> None:
         """See ``Graph.prefetch``."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -61,6 +61,15 @@ class Graph(Protocol):
 
     def unload(self) -> None:
         """Frees the weights. The graph stays open: a later ``prefetch`` or ``run`` loads them again."""
+        ...
+
+
+@runtime_checkable
+class GraphInParts(Graph, Protocol):
+    """A graph that runs in several parts, so that a cancelled job stops the device within one of them."""
+
+    def run_parts(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> Iterator[None]:
+        """``run``, which yields when a part is complete. A caller may stop there; then the outputs are incomplete."""
         ...
 
 

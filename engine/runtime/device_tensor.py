@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 
-from engine.bundle.graph_spec import TensorDtype
+from engine.bundle.graph_spec import DTYPE_BYTES, TensorDtype
 from engine.runtime.base import Array
 from engine.runtime.cuda import DeviceBuffer, Stream
 
-_ITEM_BYTES: dict[TensorDtype, int] = {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8}
 _UPLOADED: dict[str, TensorDtype] = {"float32": "float32", "float16": "float16", "int64": "int64"}
 
 
@@ -30,8 +29,8 @@ class DeviceTensor:
         self.shape = shape
         self.dtype = dtype
         self._stream = stream
-        self._byte_count = math.prod(shape) * _ITEM_BYTES[dtype]
-        self._buffer = DeviceBuffer(self._byte_count) if buffer is None else buffer
+        self._byte_count = math.prod(shape) * DTYPE_BYTES[dtype]
+        self._buffer = DeviceBuffer(self._byte_count, stream.device) if buffer is None else buffer
         self._offset = offset
 
     @classmethod

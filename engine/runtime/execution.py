@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.api.cancellation import CancelFlag
-from engine.runtime.base import Array, Graph, Runtime, Tensor
+from engine.runtime.base import Array, Graph, GraphInParts, Runtime, Tensor
 from engine.runtime.finite import finite_host_copy
 
 
@@ -18,9 +18,13 @@ class Execution:
     cancel: CancelFlag
 
     def run(self, graph: Graph, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
-        """Runs a graph. Raises ``Cancelled`` instead if the flag is set."""
+        """Runs a graph. Raises ``Cancelled`` if the flag is set before the call, or behind a part of it."""
         self.cancel.check()
-        graph.run(inputs, outputs)
+        if not isinstance(graph, GraphInParts):
+            graph.run(inputs, outputs)
+            return
+        for _ in graph.run_parts(inputs, outputs):
+            self.cancel.check()
 
     def call(self, graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Runs a graph of fixed shapes on host arrays and returns host arrays. Raises ``NonFiniteOutput``."""

@@ -6,17 +6,18 @@ The check constructs each component once, on the meta device; an export continue
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.bundle.manifest import LatentSpec
+from export.bundle.block_groups import choose_groups
 from export.bundle.build_log import BuildLog, export_context
 from export.bundle.component import PreparedComponent, prepare_component
 from export.bundle.contrast import ContrastWords, load_contrasts
 from export.bundle.graph_list import latent_spec, text_encoder_component, transformer_components, vae_component
 from export.bundle.option_checks import check_options
 from export.bundle.plan import ExportPlan
-from export.bundle.resource_estimate import ComponentEstimate, ResourceEstimate
+from export.bundle.resource_estimate import BlockGroups, ComponentEstimate, ResourceEstimate
 from export.bundle.scorer_check import check_scorer, read_scorer
 from export.weights.layouts.description import describe
 from export.weights.tokenizer import check_vocabulary
@@ -60,12 +61,16 @@ def check(
         prepare_component(plan, component, log)
         for component in transformer_components(checkpoint, plan.geometries, latent)
     ]
+    groups = {item.component.name: choose_groups(plan, item, log) for item in transformers}
+    transformers = [replace(item, block_group_count=groups[item.component.name].count) for item in transformers]
     components = (text_encoder, vae, *transformers)
     for line in describe(checkpoint):
         report(line)
     report(plan.defaults.described(checkpoint.shift))
     estimate = ResourceEstimate(
-        tuple(_estimate(component) for component in components), len(plan.targets), plan.is_plans_only
+        tuple(_estimate(item, groups.get(item.component.name, BlockGroups())) for item in components),
+        len(plan.targets),
+        plan.is_plans_only,
     )
     for line in (*(note for component in components for note in component.notes), *estimate.lines()):
         report(line)
@@ -78,11 +83,12 @@ def check(
     return CheckedExport(tokenizer, components, latent, contrasts, estimate)
 
 
-def _estimate(prepared: PreparedComponent) -> ComponentEstimate:
+def _estimate(prepared: PreparedComponent, groups: BlockGroups) -> ComponentEstimate:
     return ComponentEstimate(
         prepared.component.name,
         prepared.precision,
         sum(len(group.names) for group in prepared.component.groups),
         prepared.weights.byte_count,
         prepared.weights.written_byte_count,
+        groups,
     )

@@ -34,7 +34,8 @@ class PreparedComponent:
 
     ``model`` is the component on the meta device, in the type that its graphs compute in; ``identity`` holds what its
     files depend on, for the build log; ``notes`` are lines about adapters and attention that a person should read.
-    ``attention`` has the ranges of every self-attention that is computed in FP8.
+    ``attention`` has the ranges of every self-attention that is computed in FP8. Each graph is compiled as
+    ``block_group_count`` plans.
     """
 
     component: Component
@@ -45,6 +46,7 @@ class PreparedComponent:
     identity: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     attention: Mapping[str, AttentionRanges] = field(default_factory=dict)
+    block_group_count: int = 1
 
     @property
     def suffix(self) -> str:

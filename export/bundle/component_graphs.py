@@ -14,12 +14,12 @@ import torch
 from engine.bundle.graph_spec import GraphName, GraphSpec, Precision
 from export.bundle.component import PreparedComponent
 from export.bundle.component_weights import ComponentWeights
-from export.bundle.graph_list import GraphGroup
+from export.bundle.graph_list import GraphGroup, GraphSize
 from export.bundle.manifest_entries import graph_spec
 from export.bundle.run import ExportRun
 from export.quantise.rewrite import quantise_graph
 from export.quantise.rewrite_attention import quantise_attention
-from export.tracing.assemble import build_graph, save_graph
+from export.tracing.assemble import GraphDescription, build_graph, save_graph
 from export.tracing.module_graph import TracedModule
 from export.tracing.trace import Trace
 from export.tracing.verify import NotRunnable, is_small, verify_against_torch
@@ -38,14 +38,32 @@ class TracedGroup:
     is_small: bool
 
 
-def trace_graphs(
-    run: ExportRun, prepared: PreparedComponent, weights: ComponentWeights, traces: Traces
-) -> tuple[TracedGroup, ...]:
-    """Step 3: traces every graph of the component and writes it, with quantised linears where weights are quantised.
+@dataclass(frozen=True)
+class GraphWriter:
+    """Writes graphs of a component; ``traces`` are reused and added to."""
 
-    ``traces`` are those of the export so far; the traces of this component are added.
-    """
-    out = run.plan.out
+    prepared: PreparedComponent
+    weights: ComponentWeights
+    traces: Traces
+
+    @functools.cached_property
+    def _parameters(self) -> ParameterIndex:
+        return ParameterIndex(self.prepared.model, self.weights.stored)
+
+    def write(self, name: GraphName, size: GraphSize, module: TracedModule, file: Path) -> GraphDescription:
+        """Writes the graph of a module of the component, or of a part of it, into the bundle's folder."""
+        known = self.traces.setdefault((_structure(self.prepared, name), str(size)), {})
+        graph = build_graph(module, self._parameters, file.parent, known)
+        if self.prepared.attention:
+            quantise_attention(graph, self.prepared.attention)
+        if self.weights.quantised:
+            quantise_graph(graph, self.weights.quantised, file.parent)
+        return save_graph(graph, file)
+
+
+def trace_graphs(run: ExportRun, writer: GraphWriter) -> tuple[TracedGroup, ...]:
+    """Step 3: traces every graph of the component and writes it, with quantised linears where weights are quantised."""
+    prepared, weights, out = writer.prepared, writer.weights, run.plan.out
     # Weights in place are identified by size and time of change, in ``identity``, without reading them.
     is_in_place = prepared.weights.encodings is None
     digest = None if is_in_place else run.log.file(weights.files[0].relative_to(out).as_posix()).sha256
@@ -58,7 +76,7 @@ def trace_graphs(
             "weights": digest,
             "attention": {name: asdict(ranges) for name, ranges in prepared.attention.items()},
         }
-        work = functools.partial(_trace_group, prepared, group, weights, out, traces)
+        work = functools.partial(_trace_group, writer, group, out)
         answer = run.log.step(" ".join(file_names), inputs, work)
         graphs = tuple(GraphSpec.from_dict(graph) for graph in answer["graphs"])
         run.report(f"{', '.join(file_names)}: traced")
@@ -99,21 +117,14 @@ def verify_graphs(run: ExportRun, prepared: PreparedComponent, traced: Sequence[
     return graphs
 
 
-def _trace_group(
-    prepared: PreparedComponent, group: GraphGroup, weights: ComponentWeights, out: Path, traces: Traces
-) -> tuple[dict[str, Any], list[Path]]:
+def _trace_group(writer: GraphWriter, group: GraphGroup, out: Path) -> tuple[dict[str, Any], list[Path]]:
+    prepared = writer.prepared
     files = [out / name for name in group.file_names(prepared.suffix)]
-    parameters = ParameterIndex(prepared.model, weights.stored)
     modules = group.trace(prepared.model)
-    specs = []
-    for name, file, module in zip(group.names, files, modules, strict=True):
-        known = traces.setdefault((_structure(prepared, name), str(group.size)), {})
-        graph = build_graph(module, parameters, out, known)
-        if prepared.attention:
-            quantise_attention(graph, prepared.attention)
-        if weights.quantised:
-            quantise_graph(graph, weights.quantised, out)
-        specs.append(graph_spec(name, group.size, file, prepared.precision, save_graph(graph, file)))
+    specs = [
+        graph_spec(name, group.size, file, prepared.precision, writer.write(name, group.size, module, file))
+        for name, file, module in zip(group.names, files, modules, strict=True)
+    ]
     answer = {"graphs": [spec.as_dict() for spec in specs], "is_small": all(map(is_small, modules))}
     return answer, files
 

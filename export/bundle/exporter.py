@@ -23,9 +23,10 @@ from export.bundle.build_log import BuildLog, export_context
 from export.bundle.check import check
 from export.bundle.compiling import ENGINES_FOLDER, compile_graph
 from export.bundle.component import PreparedComponent, write_weights
-from export.bundle.component_graphs import Traces, trace_graphs, verify_graphs
+from export.bundle.component_graphs import GraphWriter, Traces, trace_graphs, verify_graphs
 from export.bundle.component_weights import WEIGHTS_FOLDER
 from export.bundle.graph_list import graph_name, latent_shape
+from export.bundle.group_plans import GroupedGraph, compile_groups
 from export.bundle.manifest import TOKENIZER_NAME, BundleContents, build_manifest
 from export.bundle.manifest_entries import graph_spec, save_tokenizer
 from export.bundle.option_checks import check_options
@@ -84,7 +85,7 @@ def _export(run: ExportRun) -> Manifest:
         name = f"{component.component.name}{component.suffix}"
         sizes = [str(group.size) for group in component.component.groups]
         write = functools.partial(_write_component, run, component, traces)
-        add(name, {**component.identity, "sizes": sizes}, write)
+        add(name, {**component.identity, "sizes": sizes, "groups": component.block_group_count}, write)
     for geometry in plan.geometries:
         inputs = {"order": plan.checkpoint.solver_order, "latent": checked.latent.as_dict()}
         write = functools.partial(_export_guidance, run, geometry, checked.latent)
@@ -105,10 +106,14 @@ def _export(run: ExportRun) -> Manifest:
 
 def _write_component(run: ExportRun, component: PreparedComponent, traces: Traces) -> WrittenGraphs:
     weights = write_weights(run, component)
-    traced = trace_graphs(run, component, weights, traces)
-    graphs = tuple(verify_graphs(run, component, traced))
+    writer = GraphWriter(component, weights, traces)
+    traced = trace_graphs(run, writer)
+    graphs = verify_graphs(run, component, traced)
+    if component.block_group_count > 1:
+        sizes = zip(traced, graphs, strict=True)  # a transformer has one graph a size
+        graphs = [compile_groups(run, GroupedGraph(writer, item, graph)) for item, graph in sizes]
     is_in_place = component.weights.encodings is None
-    return WrittenGraphs(graphs, *(((), weights.files) if is_in_place else (weights.files, ())))
+    return WrittenGraphs(tuple(graphs), *(((), weights.files) if is_in_place else (weights.files, ())))
 
 
 def _export_guidance(run: ExportRun, geometry: Geometry, latent: LatentSpec) -> WrittenGraphs:

@@ -43,7 +43,7 @@ class BundleContents:
         """Names of the bundle's files, sorted; any other file in the folder is no part of the bundle."""
         graphs = () if self.is_plans_only else self.graphs
         names = {graph.file for graph in graphs} | {TOKENIZER_NAME}
-        names |= {engine.file for graph in self.graphs for engine in graph.engines}
+        names |= {file for graph in self.graphs for engine in graph.engines for file in engine.files}
         names |= {file.relative_to(out).as_posix() for file in self.weight_files}
         if self.scorer is not None:
             names |= {self.scorer.tokenizer.file, self.scorer.contrast_file}

@@ -31,6 +31,7 @@ def check_options(plan: ExportPlan) -> None:
     if plan.scorer is not None and not (plan.scorer / "config.json").is_file():
         raise ExportError(f"--scorer {plan.scorer}: holds no config.json; give a SigLIP folder")
     _check_precision(plan)
+    _check_groups(plan)
     _check_adapters(plan)
     _check_out(plan)
 
@@ -77,6 +78,14 @@ def _check_precision(plan: ExportPlan) -> None:
         raise ExportError(
             f"--attention fp8: is a part of --precision fp8, not of {plan.precision_of('transformer')}; give "
             "--precision fp8, or leave it out"
+        )
+
+
+def _check_groups(plan: ExportPlan) -> None:
+    if plan.block_group_count is not None and not plan.targets:
+        raise ExportError(
+            f"--groups {plan.block_group_count}: says how transformers are compiled, and nothing is compiled without "
+            "--gpu; give --gpu too, or leave it out"
         )
 
 

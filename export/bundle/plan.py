@@ -21,7 +21,8 @@ class ExportPlan:
 
     ``adapters`` are by the transformer's folder name, in the order in which they are fused; ``calibration`` is the
     folder that ``export.quantise.calibrate`` wrote; ``compiler`` is the name of the module that compiles engines for
-    ``targets``. ``is_plans_only`` leaves graphs and their weights out of the bundle.
+    ``targets``. ``is_plans_only`` leaves graphs and their weights out of the bundle. Each transformer is compiled as
+    ``block_group_count`` plans; None: as few as the memory of this machine allows.
     """
 
     checkpoint: Checkpoint
@@ -40,6 +41,7 @@ class ExportPlan:
     attention: AttentionOption = "auto"
     distilled: DistilledSpec | None = None
     is_plans_only: bool = False
+    block_group_count: int | None = None
 
     def precision_of(self, component: str) -> Precision:
         """The precision of a component, by its folder name.

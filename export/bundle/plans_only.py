@@ -26,7 +26,7 @@ def keep_plans(
         written = write()
         sources = [graph.file for graph in written.graphs]
         sources += [file.relative_to(plan.out).as_posix() for file in written.weight_files]
-        plans = [plan.out / engine.file for graph in written.graphs for engine in graph.engines]
+        plans = [plan.out / file for graph in written.graphs for engine in graph.engines for file in engine.files]
         return {"graphs": [graph.as_dict() for graph in written.graphs], "sources": sources}, plans
 
     of_compiler = {

@@ -1,7 +1,7 @@
 """Disk space and host memory that an export needs, estimated before anything is written.
 
 Sizes of weights are exact, from the headers of the shards. The compiler's needs are estimated from measured builds:
-2.7 times a graph's weights in host memory, and engines as large as the weights.
+2.7 times a plan's weights in host memory, and engines as large as the weights.
 """
 
 from __future__ import annotations
@@ -25,6 +25,19 @@ _MEMORY_INFORMATION = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True)
+class BlockGroups:
+    """The groups of blocks that a component is compiled as, one plan each.
+
+    ``largest_share`` is the share of the weights, 0..1, that the largest has; ``least_count`` is the fewest that this
+    machine's memory can compile, None if there is no such number.
+    """
+
+    count: int = 1
+    largest_share: float = 1.0
+    least_count: int | None = None
+
+
+@dataclass(frozen=True)
 class ComponentEstimate:
     """One component in one precision. Graphs read ``weight_bytes``; ``written_bytes`` are still to be written."""
 
@@ -33,6 +46,12 @@ class ComponentEstimate:
     graph_count: int
     weight_bytes: int
     written_bytes: int
+    groups: BlockGroups = BlockGroups()
+
+    @property
+    def build_bytes(self) -> int:
+        """Host memory of the exporter and the compiler at the largest plan."""
+        return build_bytes(self.groups.largest_share * self.weight_bytes)
 
 
 @dataclass(frozen=True)
@@ -56,8 +75,9 @@ class ResourceEstimate:
     @property
     def build_bytes(self) -> int:
         """Host memory at the largest build; without a target nothing is compiled."""
-        largest = max((item.weight_bytes for item in self.components), default=0)
-        return _PROCESS_BYTES + (int(_BUILD_BYTES_PER_WEIGHT_BYTE * largest) if self.target_count else 0)
+        if not self.target_count:
+            return build_bytes(0)
+        return max((item.build_bytes for item in self.components), default=build_bytes(0))
 
     def refuse_shortage(self, plan: ExportPlan) -> None:
         """Refuses an export that disk or memory cannot hold. Raises ``ExportError``, naming an option that helps."""
@@ -74,11 +94,15 @@ class ResourceEstimate:
             )
         available = available_memory_bytes()
         if plan.targets and available is not None and available < self.build_bytes:
-            largest = max(self.components, key=lambda item: item.weight_bytes)
+            largest = max(self.components, key=lambda item: item.build_bytes)
+            groups = largest.groups
+            as_groups = f" as {groups.count} groups of blocks" if groups.count > 1 else ""
+            advice = "take a lower --precision, compile on a machine with more memory, or leave --gpu out"
+            if groups.least_count is not None:  # --groups asks for fewer
+                advice = f"take --groups {groups.least_count}, or leave --groups out"
             raise ExportError(
-                f"--gpu: compiling {largest.name} in {largest.precision} takes about {_gb(self.build_bytes)} of "
-                f"memory and {_gb(available)} are available; take a lower --precision, compile on a machine with "
-                "more memory, or leave --gpu out"
+                f"--gpu: compiling {largest.name} in {largest.precision}{as_groups} takes about "
+                f"{_gb(self.build_bytes)} of memory and {_gb(available)} are available; {advice}"
             )
 
     def lines(self) -> Iterable[str]:
@@ -89,12 +113,23 @@ class ResourceEstimate:
                 f"{item.name:16} {item.precision:10} {item.graph_count:6} {_gb(item.weight_bytes):>10} "
                 f"{_gb(item.written_bytes):>10}"
             )
+        for item in self.components:
+            if item.groups.count > 1:
+                yield (
+                    f"{item.name}: compiled as {item.groups.count} groups of blocks; one plan would take about "
+                    f"{_gb(build_bytes(item.weight_bytes))} of host memory"
+                )
         yield f"disk: {_gb(self.disk_bytes)}; host memory: about {_gb(self.build_bytes)}"
         yield (
             f"memory to run: {_gb(sum(item.weight_bytes for item in self.components))} of weights if all stay loaded, "
             f"{_gb(max((item.weight_bytes for item in self.components), default=0))} for the largest alone; "
             "activations come on top and are read from the engines"
         )
+
+
+def build_bytes(plan_weight_bytes: float) -> int:
+    """Host memory of the exporter and the compiler at a plan of so many bytes of weights."""
+    return _PROCESS_BYTES + int(_BUILD_BYTES_PER_WEIGHT_BYTE * plan_weight_bytes)
 
 
 def free_disk_bytes(folder: Path) -> int:

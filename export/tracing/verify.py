@@ -6,7 +6,7 @@ checkpoints that are. The manifest states for each graph whether it was compared
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +53,20 @@ def is_small(traced: TracedModule) -> bool:
 
 def verify_against_torch(file: Path, traced: TracedModule, precision: Precision = "fp32") -> GraphDescription:
     """Compares a graph with torch in float32 on the example inputs. Raises ``ExportError`` or ``NotRunnable``."""
-    inputs = {name: tensor.numpy() for name, tensor in traced.inputs.items()}
-    expected = {name: tensor.numpy() for name, tensor in zip(traced.output_names, traced.reference(), strict=True)}
-    return verify_against(file, inputs, expected, TOLERANCES[precision])
+    return verify_against(file, *_example(traced), TOLERANCES[precision])
+
+
+def verify_chain(files: Sequence[Path], traced: TracedModule, precision: Precision = "fp32") -> float:
+    """Compares graphs that run one after another, and pass values on by name, with the whole module in torch.
+
+    Returns the largest error. Raises as ``verify_against_torch``.
+    """
+    inputs, expected = _example(traced)
+    values = dict(inputs)
+    for file in files:
+        session = _open(file)
+        values |= _run(session, values)
+    return _compare(" and ".join(file.name for file in files), values, expected, TOLERANCES[precision])[0]
 
 
 def verify_against(
@@ -65,24 +76,50 @@ def verify_against(
     tolerance: float = TOLERANCE,
 ) -> GraphDescription:
     """Runs inputs through a graph and compares its outputs, by name. Raises ``ExportError`` or ``NotRunnable``."""
+    session = _open(file)
+    error, value = _compare(file.name, _run(session, inputs), expected, tolerance)
+    return GraphDescription(_specs(session.get_inputs()), _specs(session.get_outputs()), error, value)
+
+
+def _example(traced: TracedModule) -> tuple[dict[str, NDArray[np.generic]], dict[str, NDArray[np.float32]]]:
+    """The example inputs and what torch computes for them."""
+    inputs = {name: tensor.numpy() for name, tensor in traced.inputs.items()}
+    expected = {name: tensor.numpy() for name, tensor in zip(traced.output_names, traced.reference(), strict=True)}
+    return inputs, expected
+
+
+def _run(
+    session: onnxruntime.InferenceSession, values: Mapping[str, NDArray[np.generic]]
+) -> dict[str, NDArray[np.generic]]:
+    """The outputs for those of the values that are inputs, in the types that the graph takes."""
+    given = {node.name: values[node.name].astype(_DTYPES[node.type], copy=False) for node in session.get_inputs()}
+    names = [node.name for node in session.get_outputs()]
+    return dict(zip(names, session.run(names, given), strict=True))
+
+
+def _compare(
+    name: str, actual: Mapping[str, NDArray[np.generic]], expected: Mapping[str, NDArray[np.float32]], tolerance: float
+) -> tuple[float, float]:
+    """The largest error and the largest expected value. Raises ``ExportError`` for an error beyond the tolerance."""
+    error = max(float(np.abs(actual[key].astype(np.float32) - value).max()) for key, value in expected.items())
+    value = max(float(np.abs(theirs).max()) for theirs in expected.values())
+    if not error <= tolerance * max(value, 1.0):
+        raise ExportError(
+            f"{name} differs from torch by {error:.3g} at values up to {value:.3g}: the graph is wrong, "
+            "no manifest was written"
+        )
+    return error, value
+
+
+def _open(file: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     processors = Processors.of_this_process()
     options.intra_op_num_threads = processors.count if processors.is_limited else 0
     options.log_severity_level = 3  # hides a remark on each half-precision node that is not folded
     try:
-        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented as fault:
         raise NotRunnable(f"not compared, ONNX Runtime has no such kernel on the CPU ({fault})") from fault
-    given = {node.name: inputs[node.name].astype(_DTYPES[node.type], copy=False) for node in session.get_inputs()}
-    actual = [output.astype(np.float32) for output in session.run(list(expected), given)]
-    error = max(float(np.abs(ours - theirs).max()) for ours, theirs in zip(actual, expected.values(), strict=True))
-    value = max(float(np.abs(theirs).max()) for theirs in expected.values())
-    if not error <= tolerance * max(value, 1.0):
-        raise ExportError(
-            f"{file.name} differs from torch by {error:.3g} at values up to {value:.3g}: the graph is wrong, "
-            "no manifest was written"
-        )
-    return GraphDescription(_specs(session.get_inputs()), _specs(session.get_outputs()), error, value)
 
 
 def _specs(nodes: list[onnxruntime.NodeArg]) -> tuple[TensorSpec, ...]:

@@ -19,6 +19,7 @@ from server.settings.values import (
     UnixAddress,
     address,
     bytes_or_default,
+    device_name,
     listen_address,
     listen_address_or_none,
     names_or_none,
@@ -131,6 +132,13 @@ class Settings:
     drain_grace_seconds: float = _setting(
         seconds(0, 86_400), "300", "Longest time that the running job may take after SIGTERM before the server ends it."
     )
+    device: str = _setting(
+        device_name,
+        "auto",
+        "What the engine computes on. `auto`: the first GPU if the bundle has TensorRT engines for it, else the CPU. "
+        "`cpu`. `cuda`: the first GPU; `cuda:1` or `cuda:GPU-UUID`, of which the beginning is enough: that one. A GPU "
+        "that is named and cannot be used ends the start. Indices count the GPUs that CUDA_VISIBLE_DEVICES leaves.",
+    )
     engine_process: str = _setting(
         one_of("own", "server"),
         "own",
@@ -159,6 +167,12 @@ class Settings:
         "",
         "Memory that graphs and buffers may take together. The memory plan keeps within it; a bundle of which no size "
         "fits is refused. Empty: on a GPU its memory less 1.14 GiB (22.5 GiB of 24); on a CPU no limit.",
+    )
+    verify_digests: str = _setting(
+        one_of("once", "always"),
+        "once",
+        "`once`: a large file of the bundle is compared with its digest at the first start, and again when it changed; "
+        "the cache folder remembers it. `always`: every file at every start and every restart of the worker process.",
     )
     step_reuse: str = _setting(
         one_of(*(reuse.value for reuse in StepReuse)),

@@ -25,6 +25,7 @@ from engine.generate.bundle_engine import BundleEngine, seeded_noise
 from engine.generate.loading import load_bundle
 from engine.memory.plan import BundleMemoryPlan
 from engine.runtime.choice import Choice
+from engine.runtime.gpu import Gpu
 from tests.generate.computed import ComputedRuntime
 from tests.jobs.scripted import prepared
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from engine.runtime.execution import Execution
 
 FOLDER = Path("bundle")
+RUNTIME = ComputedRuntime()
+GPU = Gpu("RTX 3090", "sm_86", 24, "13.5", index=1, uuid="GPU-1")
 SMALL, LARGE = Geometry(32, 16, 9), Geometry(64, 32, 9)
 PLAN = BundleMemoryPlan(
     budget_bytes=5_000,
@@ -336,8 +339,7 @@ class Opened:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[Any, ...]] = []
-        runtime: Any = "the runtime"
-        choice = Choice(runtime, "sm_86", gpu_bytes=24)
+        choice = Choice(RUNTIME, "sm_86", gpu_bytes=24, gpu=GPU)
         for name, result in (
             ("parse_manifest", "the manifest"),
             ("choose_runtime", choice),
@@ -361,6 +363,11 @@ def checking(cache_folder: Path, verify_digests: str) -> tuple[Any, Any]:
     return ("cache_folder", cache_folder), ("verify_digests", verify_digests)
 
 
+def chosen(picture_cache_bytes: int, reuse: StepReuse) -> tuple[Any, ...]:
+    """What ``BundleEngine`` is told beside the bundle."""
+    return ("picture_cache_bytes", picture_cache_bytes), ("reuse", reuse), ("gpu", GPU)
+
+
 def test_a_bundle_is_opened_with_the_defaults_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Opened(monkeypatch)
     engine: Any = opening.open_bundle(FOLDER, EngineSettings())
@@ -368,10 +375,10 @@ def test_a_bundle_is_opened_with_the_defaults_of_the_machine(monkeypatch: pytest
     assert opened.calls == [
         ("parse_manifest", FOLDER),
         ("default_cache_folder",),
-        ("choose_runtime", "the manifest", "auto", 0, Path("default cache")),
+        ("choose_runtime", "the manifest", "auto", 0, Path("default cache"), "auto"),
         ("default_budget_bytes", "sm_86", 24),
-        ("load_bundle", FOLDER, "the runtime", 8_000, "sm_86", *checking(Path("default cache"), "once")),
-        ("BundleEngine", "the loaded bundle", 64, ("picture_cache_bytes", 256 * 2**20), ("reuse", StepReuse.OFF)),
+        ("load_bundle", FOLDER, RUNTIME, 8_000, "sm_86", *checking(Path("default cache"), "once")),
+        ("BundleEngine", "the loaded bundle", 64, *chosen(256 * 2**20, StepReuse.OFF)),
     ]
 
 
@@ -391,13 +398,7 @@ def test_the_modules_of_the_engine_are_imported_while_its_graphs_load(monkeypatc
     monkeypatch.setattr(opening, "load_bundle", load)
     opening.open_bundle(FOLDER, EngineSettings())
     assert names == ["engine.generate.bundle_engine"]
-    assert opened.calls[-1] == (
-        "BundleEngine",
-        "the loaded bundle",
-        64,
-        ("picture_cache_bytes", 256 * 2**20),
-        ("reuse", StepReuse.OFF),
-    )
+    assert opened.calls[-1] == ("BundleEngine", "the loaded bundle", 64, *chosen(256 * 2**20, StepReuse.OFF))
 
 
 @pytest.mark.parametrize("budget_bytes", [5_000, 0])
@@ -409,6 +410,7 @@ def test_settings_come_before_the_defaults(budget_bytes: int, monkeypatch: pytes
         memory_budget_bytes=budget_bytes,
         runtime="tensorrt",
         kernel_cache_folder=Path("own cache"),
+        device="cuda:1",
         reuse=StepReuse.FAST,
         picture_cache_bytes=1_000,
         verify_digests="always",
@@ -416,7 +418,7 @@ def test_settings_come_before_the_defaults(budget_bytes: int, monkeypatch: pytes
     opening.open_bundle(FOLDER, settings)
     assert opened.calls == [
         ("parse_manifest", FOLDER),
-        ("choose_runtime", "the manifest", "tensorrt", 3, Path("own cache")),
-        ("load_bundle", FOLDER, "the runtime", budget_bytes, "sm_86", *checking(Path("own cache"), "always")),
-        ("BundleEngine", "the loaded bundle", 9, ("picture_cache_bytes", 1_000), ("reuse", StepReuse.FAST)),
+        ("choose_runtime", "the manifest", "tensorrt", 3, Path("own cache"), "cuda:1"),
+        ("load_bundle", FOLDER, RUNTIME, budget_bytes, "sm_86", *checking(Path("own cache"), "always")),
+        ("BundleEngine", "the loaded bundle", 9, *chosen(1_000, StepReuse.FAST)),
     ]
