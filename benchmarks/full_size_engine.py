@@ -32,6 +32,10 @@ from benchmarks.full_size_cases import CASES, Case
 from benchmarks.full_size_depths import GROWING, block_bytes, deepened
 from benchmarks.processes import first_line, spawn
 from benchmarks.report import Report
+from engine.bundle.crossing import crossing_bytes, place_crossings
+from engine.bundle.graph_spec import EngineSpec, GraphSpec
+
+_PROMPT_ROW_COUNT = 512
 
 
 def main() -> None:
@@ -168,26 +172,30 @@ def _measure(
         "plan_bytes": sum(engine["plan_bytes"] for engine in engines),
         "weight_bytes": sum(engine["weight_bytes"] for engine in engines),
         "activation_bytes": max(engine["activation_bytes"] for engine in engines),
-        "crossing_bytes": max(answer["crossing_bytes"] for answer in answers),
+        "crossing_bytes": 0,
         "part_count": case.part_count,
     }
     if case.part_count > 1:
-        graphs = [_joined(graphs, case, int(sums["crossing_bytes"]))]
+        graphs = [_joined(graphs, case)]
+        sums["crossing_bytes"] = _crossing_bytes(graphs[0], case)
     return {f"{prefix}_{key}": value for key, value in sums.items()}, graphs
 
 
-def _joined(parts: list[dict[str, Any]], case: Case, crossing_bytes: int) -> dict[str, Any]:
-    """Merges the parts' entries into one: sums of weights, the largest scratch plus the tensors between parts."""
-    engines = [part["engines"][0] for part in parts]
-    engine = engines[0] | {
-        "file": f"{case.prefix}.plan",
-        "activation_bytes": max(item["activation_bytes"] for item in engines) + crossing_bytes,
-        **{key: sum(item[key] for item in engines) for key in ("weight_bytes", "plan_bytes", "build_seconds")},
-        "host_peak_bytes": max(item["host_peak_bytes"] for item in engines),
-    }
+def _joined(parts: list[dict[str, Any]], case: Case) -> dict[str, Any]:
+    """Merges the parts' entries into one, as the exporter does for groups of blocks."""
+    from export.bundle.group_plans import joined_engine
+
+    engines = [(EngineSpec.from_dict(part["engines"][0]), part["inputs"], part["outputs"]) for part in parts]
+    engine = joined_engine(engines).with_changes(file=f"{case.prefix}.plan")
     crossing = {item["name"] for part in parts for item in part["outputs"]} - {"prediction"}
     inputs = {item["name"]: item for part in parts for item in part["inputs"] if item["name"] not in crossing}
-    return parts[-1] | {"inputs": list(inputs.values()), "engines": [engine]}
+    return parts[-1] | {"inputs": list(inputs.values()), "engines": [engine.as_dict()]}
+
+
+def _crossing_bytes(graph: dict[str, Any], case: Case) -> int:
+    """Returns the bytes of the tensors that cross between the parts of a graph's engine, at the longest prompt."""
+    (engine,) = GraphSpec.from_dict(graph).engines
+    return crossing_bytes(place_crossings(engine.parts, {"batch": case.batch_count, "rows": _PROMPT_ROW_COUNT}))
 
 
 def compile_part(case: Case, depth: int, part: int, folder: Path) -> dict[str, Any]:

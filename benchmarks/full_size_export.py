@@ -96,7 +96,6 @@ def export_part(case: Case, depth: int, part: int, folder: Path, say: Say) -> di
         "weights_seconds": written_at - traced_at,
         "graph_seconds": built_at - written_at + traced_at - started,
         "graph_bytes": sum((folder / graph.file).stat().st_size for graph in graphs),
-        "crossing_bytes": _crossing_bytes(modules) if case.part_count > 1 else 0,
         "graphs": [_compiled(graph, case, folder, say) for graph in graphs],
     }
 
@@ -139,14 +138,6 @@ def _write_weights(model: Any, wanted: set[int], recipe: Recipe, file: Path, say
     return planned.open()
 
 
-def _crossing_bytes(modules: Iterable[TracedModule]) -> int:
-    """Returns the bytes of the tensors passed between parts, at the sizes of the example inputs."""
-    own = {"latents", "condition", "timestep", "prompt_embeds", "prompt_bias"}
-    given = [tensor for module in modules for name, tensor in module.inputs.items() if name not in own]
-    hidden = max((tensor.numel() * tensor.element_size() for tensor in given), default=0)
-    return sum(tensor.numel() * tensor.element_size() for tensor in given) + hidden
-
-
 def _compiled(graph: GraphSpec, case: Case, folder: Path, say: Say) -> dict[str, Any]:
     axes = graph_axes([tensor.name for tensor in graph.inputs], AxisRange(1, case.batch_count, case.batch_count))
     engines = compile_engines(folder / graph.file, [find_target(case.gpu)], folder / "plans", axes=axes, report=say)
@@ -166,6 +157,5 @@ def _solver(case: Case, checkpoint: Checkpoint, geometry: Geometry, folder: Path
         "weights_seconds": 0.0,
         "graph_seconds": seconds,
         "graph_bytes": file.stat().st_size,
-        "crossing_bytes": 0,
         "graphs": [_compiled(graph, case, folder, say)],
     }
