@@ -13,7 +13,7 @@ import pytest
 from engine import open_engine
 from engine.api.errors import BundleInvalid, DoesNotFit
 from engine.api.settings import EngineSettings
-from engine.bundle.folder import MANIFEST_NAME, parse_manifest
+from engine.bundle.folder import MANIFEST_NAME, parse_manifest, read_manifest
 from engine.bundle.graph_spec import GraphSpec, Precision
 from engine.bundle.manifest import Manifest
 from engine.generate.onnx_graphs import can_only_run_on_a_gpu
@@ -27,8 +27,8 @@ from tests.serving import PATIENCE_SECONDS
 
 _NO_GPU = "no NVIDIA GPU can be used: no GPU; see `nvidia-smi`, in a container give --gpus all; on the CPU: "
 _IN_BFLOAT16 = (
-    "text_encoder.onnx (int8) computes in bfloat16, for which ONNX Runtime has no kernels on a CPU; serve the bundle on "
-    "a GPU that it was compiled for, or export the checkpoint with --precision fp16 or fp32"
+    "text_encoder.onnx (int8) computes in bfloat16, for which ONNX Runtime has no kernels on a CPU; serve the bundle "
+    "on a GPU that it was compiled for, or export the checkpoint with --precision fp16 or fp32"
 )
 _PLANS_ALONE = (
     "the bundle holds TensorRT engines for sm_86 alone, without the graphs that ONNX Runtime runs; serve it on such a "
@@ -140,8 +140,10 @@ def test_a_graph_without_plans_needs_its_file_all_the_same(planned: Path, tmp_pa
         return manifest.with_changes(plans_only=True, graphs=graphs, files=files)
 
     bundle = manifest_alone(planned, tmp_path / "empty", change)
+    with pytest.raises(BundleInvalid) as refused:
+        read_manifest(bundle)
     named = f"{bundle / MANIFEST_NAME} names {parse_manifest(planned).graphs[0].file} but not its digest"
-    assert named in fault(bundle, runtime="onnxruntime")
+    assert str(refused.value) == f"{named}; export the checkpoint again"
 
 
 def test_files_are_copied_where_they_cannot_be_linked(
