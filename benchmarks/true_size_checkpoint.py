@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.full_size import write_sparse_weights
+from benchmarks.full_size import UMT5_XXL, write_sparse_weights
 from benchmarks.processes import ROOT
 from benchmarks.quantise_stream import expert_shapes, write_fp8_scaled
 from benchmarks.true_size import write_configurations
@@ -38,7 +38,7 @@ def write_checkpoint(folder: Path, block_count: int, *, is_random: bool) -> None
     shutil.rmtree(folder, ignore_errors=True)
     write_configurations(folder, "a14b", block_count)
     _write_sparse_components(folder)
-    shutil.copytree(_TOKENIZER, folder / "tokenizer")
+    write_tokenizer(folder / "tokenizer")
     first, second = (folder / name / "expert.safetensors" for name in _EXPERTS)
     write_fp8_scaled(first.parent, expert_shapes(block_count))
     next(first.parent.glob("*.safetensors")).rename(first)
@@ -49,6 +49,16 @@ def write_checkpoint(folder: Path, block_count: int, *, is_random: bool) -> None
     for name in ("transformer", "transformer_2"):
         shutil.rmtree(folder / name)
     done.write_text(wanted, encoding="utf-8")
+
+
+def write_tokenizer(folder: Path) -> None:
+    """Writes pocket's tokenizer with as many tokens as umT5's, most of which no text has."""
+    shutil.copytree(_TOKENIZER, folder)
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    vocabulary = content["model"]["vocab"]
+    vocabulary += [[f"<unused {index}>", -100.0] for index in range(len(vocabulary), UMT5_XXL["vocab_size"])]
+    file.write_text(json.dumps(content), encoding="utf-8")
 
 
 def write_ranges(folder: Path, component_options: Sequence[str]) -> None:

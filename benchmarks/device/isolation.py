@@ -48,7 +48,7 @@ def _context(setting: Setting) -> SpawnContext | ForkServerContext:
     if setting.device == "cuda":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([step.module for step in STEPS.values() if step.module])
+    context.set_forkserver_preload([step.module for step in STEPS.values()])
     return context
 
 

@@ -22,18 +22,11 @@ class Step:
     module: str
     least_seconds: float
     most_seconds: float
-    impossible: str = ""
 
 
 STEPS: Mapping[str, Step] = {
     "0": Step("card, copies, products and attention", "benchmarks.device.ceilings", 15, 75),
-    "1": Step(
-        "pocket's bundle through the engine",
-        "",
-        0,
-        0,
-        impossible="the engine has no CUDA runtime for this card",
-    ),
+    "1": Step("pocket's bundle through the engine, and on the CPU", "benchmarks.device.pocket", 20, 120),
     "2": Step("one A14B expert, bf16, 832x480x81", "benchmarks.device.expert", 60, 260),
     "3": Step("recurrent autoencoder, 832x480x81", "benchmarks.device.autoencoder", 30, 100),
     "5": Step("umT5-xxl, bf16, 512 tokens", "benchmarks.device.text", 15, 60),

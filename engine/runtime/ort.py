@@ -121,10 +121,13 @@ class OrtRuntime:
         return OrtTensor(array.copy())
 
     def zeros(self, shape: tuple[int, ...], dtype: TensorDtype = "float32") -> OrtTensor:
-        """A buffer of zeros. Raises ``GraphFailed`` for bfloat16, which numpy lacks."""
+        """A buffer of zeros. Raises ``OutOfMemory``, and ``GraphFailed`` for bfloat16, which numpy lacks."""
         if dtype == "bfloat16":
             raise GraphFailed("bfloat16 buffers are not supported with ONNX Runtime; export with fp16 for a CPU")
-        return OrtTensor(np.zeros(shape, dtype))
+        try:
+            return OrtTensor(np.zeros(shape, dtype))
+        except MemoryError as error:
+            raise OutOfMemory("the host ran out of memory") from error
 
     def trim(self) -> None:
         """Frees nothing: the shared arena keeps its memory, which makes jobs on a CPU faster."""

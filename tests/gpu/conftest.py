@@ -1,4 +1,7 @@
-"""Fixtures of tests that need an NVIDIA GPU. Without one they are not collected; they run in a single process."""
+"""Fixtures of tests that need an NVIDIA GPU. Without one they are not collected; they run in a single process.
+
+``@pytest.mark.road("tensorrt")`` restricts a test to a runtime, ``@pytest.mark.road(device="cuda")`` to a real GPU.
+"""
 
 from __future__ import annotations
 
@@ -7,30 +10,51 @@ from pathlib import Path
 
 import pytest
 
-from engine.api.errors import DeviceUnavailable
-from engine.runtime.gpu import Gpu, present_gpu
-from engine.runtime.trt import TrtRuntime
-from tests.gpu.plans import COMPILER, with_plans
+from engine.runtime.base import Runtime
+from engine.runtime.gpu import Gpu
+from tests.gpu.plans import with_plans
 from tests.gpu.report import Report
+from tests.gpu.roads import POCKET, Road, offer_of_this_run
 
-_POCKET = Path(__file__).resolve().parents[2] / "pocket" / "model"
-
-
-def _found_card() -> Gpu | None:
-    try:
-        return present_gpu()
-    except DeviceUnavailable:
-        return None
-
+_OFFER = offer_of_this_run()
 
 # Several processes on one GPU would disturb each other's measurements.
-if _found_card() is None or "PYTEST_XDIST_WORKER" in os.environ:
+if _OFFER is None or "PYTEST_XDIST_WORKER" in os.environ:
     collect_ignore_glob = ["test_*.py"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "road(*runtimes, device=None): runtimes and device that a test is restricted to")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what a test's marker excludes."""
+    left_out = [item for item in items if isinstance(item, pytest.Function) and not _is_meant(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _is_meant(item: pytest.Function) -> bool:
+    marker = item.get_closest_marker("road")
+    if marker is None:
+        return True
+    road: Road = item.callspec.params["road"]
+    device = marker.kwargs.get("device", road.device)
+    return road.runtime in (marker.args or (road.runtime,)) and road.device == device
 
 
 @pytest.fixture(scope="session")
 def card() -> Gpu:
-    return present_gpu()
+    assert _OFFER is not None
+    return _OFFER.card
+
+
+@pytest.fixture(scope="session", params=() if _OFFER is None else _OFFER.roads, ids=str)
+def road(request: pytest.FixtureRequest) -> Road:
+    """Each runtime that this machine offers for the device."""
+    found: Road = request.param
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -39,14 +63,18 @@ def report(card: Gpu) -> Report:
 
 
 @pytest.fixture(scope="session", params=["tiny", "tiny_5b", "pocket"])
-def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, card: Gpu, report: Report) -> Path:
-    """Bundles with plans for this GPU: both families with random weights, and pocket."""
+def bundle(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, card: Gpu, report: Report, road: Road
+) -> Path:
+    """Bundles that the road serves: both families with random weights, and pocket. With plans for TensorRT."""
     name: str = request.param
-    source = _POCKET if name == "pocket" else request.getfixturevalue(f"{name}_bundle")
-    return with_plans(source, tmp_path_factory.mktemp("gpu") / name, card, report)
+    source: Path = POCKET if name == "pocket" else request.getfixturevalue(f"{name}_bundle")
+    if road.runtime == "tensorrt":
+        return with_plans(source, tmp_path_factory.mktemp("gpu") / name, card, report)
+    return source
 
 
 @pytest.fixture
-def runtime(tmp_path: Path) -> TrtRuntime:
+def runtime(tmp_path: Path, road: Road) -> Runtime:
     """A runtime with an empty kernel cache."""
-    return TrtRuntime(COMPILER, tmp_path / "kernels")
+    return road.open_runtime(tmp_path / "kernels")

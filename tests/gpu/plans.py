@@ -10,8 +10,7 @@ from engine.bundle.manifest import FileSpec
 from engine.runtime.gpu import Gpu
 from export.tensorrt import Target, compile_engines
 from tests.gpu.report import Report
-
-COMPILER = "tensorrt_rtx"
+from tests.gpu.roads import COMPILER
 
 
 def with_plans(source: Path, folder: Path, card: Gpu, report: Report) -> Path:

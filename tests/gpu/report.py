@@ -15,7 +15,7 @@ from typing import Any
 from engine.runtime.gpu import Gpu
 
 REPORT_VARIABLE = "STILLCUE_GPU_REPORT"
-_PACKAGES = ("tensorrt-rtx", "tensorrt", "cuda-bindings", "onnxruntime", "torch", "numpy")
+_PACKAGES = ("tensorrt-rtx", "tensorrt", "cuda-bindings", "onnxruntime", "onnxruntime-gpu", "torch", "numpy")
 
 
 class Report:
