@@ -1,4 +1,4 @@
-"""Time from the start of a process to the point of loading, on bundles of true size: ``python -m benchmarks.true_size_start``.
+"""Time until a bundle of true size begins to load, or is refused: ``python -m benchmarks.true_size_start``.
 
     python -m benchmarks.true_size_start --json FILE [--case a14b_int4] [--case 5b_int8] [--folder SCRATCH]
 
