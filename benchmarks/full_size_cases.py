@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 from benchmarks.true_size import layer_count
 
+# Part of the file names of graphs with attention in FP8.
+ATTENTION_MARK = "_fp8_part"
+
 
 @dataclass(frozen=True)
 class Case:
     """A component of a model, in one precision, for one GPU, at one size and length.
 
-    ``depths`` are the numbers of blocks that a transformer is compiled with, fewer than it has: scratch hardly grows
-    with depth, and weights grow by the same bytes with each block. With one depth, what a block adds is that of the
-    case ``like``. ``part_count`` is the number of graphs that a transformer is split into. ``batch_count`` is the
+    ``depths`` are the numbers of blocks that a transformer is compiled with, fewer than it has: every block adds the
+    same bytes of weights, and the deepest one's scratch counts. With one depth, what a block adds is that of the case
+    ``like``. ``part_count`` is the number of graphs that a transformer is split into. ``batch_count`` is the
     largest batch of one transformer call: 2 runs both predictions of classifier-free guidance together. ``attention``
     is half or fp8.
     """
@@ -48,7 +51,7 @@ class Case:
 
 
 def _expert(precision: str, gpu: str, size: tuple[int, int, int], *, attention: str = "half", like: str = "") -> Case:
-    depths = (2,) if like else (2, 4)
+    depths = (4,) if like else (2, 4)
     return Case("a14b", "transformer", precision, gpu, *size, depths=depths, like=like or None, attention=attention)
 
 
@@ -57,16 +60,15 @@ _5B = (1280, 704, 121)
 
 CASES = {
     "a14b-int4": _expert("int4", "rtx3090", _480P),
-    "a14b-fp8": _expert("fp8", "rtx4090", _480P),
     "a14b-fp8-attention": _expert("fp8", "rtx4090", _480P, attention="fp8"),
+    "a14b-fp8": _expert("fp8", "rtx4090", _480P, like="a14b-fp8-attention"),
     "a14b-int4-720p": _expert("int4", "rtx3090", _720P, like="a14b-int4"),
-    "a14b-fp8-720p": _expert("fp8", "rtx4090", _720P, like="a14b-fp8"),
     "a14b-fp8-attention-720p": _expert("fp8", "rtx4090", _720P, attention="fp8", like="a14b-fp8-attention"),
+    "a14b-fp8-720p": _expert("fp8", "rtx4090", _720P, like="a14b-fp8-attention"),
     "a14b-int4-121": _expert("int4", "rtx3090", _LONG, like="a14b-int4"),
-    "a14b-fp8-121": _expert("fp8", "rtx4090", _LONG, like="a14b-fp8"),
     "a14b-fp8-attention-121": _expert("fp8", "rtx4090", _LONG, attention="fp8", like="a14b-fp8-attention"),
-    "5b-int8": Case("5b", "transformer", "int8", "rtx4090", *_5B, depths=(2, 6)),
-    "5b-fp8": Case("5b", "transformer", "fp8", "rtx4090", *_5B, depths=(2, 6)),
+    "a14b-fp8-121": _expert("fp8", "rtx4090", _LONG, like="a14b-fp8-attention"),
+    "5b-int8": Case("5b", "transformer", "int8", "rtx4090", *_5B, depths=(6, 12)),
     "a14b-vae-rtx3090": Case("a14b", "vae", "fp16", "rtx3090", *_480P),
     "a14b-vae-rtx4090": Case("a14b", "vae", "fp16", "rtx4090", *_480P),
     "a14b-vae-720p-rtx3090": Case("a14b", "vae", "fp16", "rtx3090", *_720P),

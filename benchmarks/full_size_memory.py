@@ -11,7 +11,9 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.full_size_cases import ATTENTION_MARK
 from engine.api.capabilities import Family, Geometry, MemoryPlan, StageMemory
+from engine.api.errors import DoesNotFit
 from engine.api.events import Expert
 from engine.bundle.graph_spec import GraphSpec
 from engine.bundle.manifest import GeometrySpec, GuidanceSpec, LatentSpec, Manifest, PreviewSpec, ScheduleSpec
@@ -52,8 +54,16 @@ def with_tables(page: str, text: str) -> str:
 
 
 def tables(graphs: Sequence[GraphSpec]) -> str:
-    """Returns the Markdown: a section for each transformer and GPU that was compiled."""
-    return "".join(_section(manifest, capability) for manifest, capability in manifests(graphs))
+    """Returns the Markdown: a row for each transformer and GPU that was compiled, and the stages of those that fit."""
+    planned = [_Planned(manifest, capability) for manifest, capability in manifests(graphs)]
+    header = (
+        "| model | size | GPU | most | experts while denoising | loaded in every job |\n|---|---|---|---|---|---|\n"
+    )
+    refusals = "".join(f"* {item.refusal}\n" for item in planned if item.refusal)
+    return (
+        f"{header}{''.join(item.row() for item in planned)}\n{refusals}{refusals and chr(10)}"
+        f"{''.join(item.section() for item in planned)}"
+    )
 
 
 def manifests(graphs: Sequence[GraphSpec]) -> Iterator[tuple[Manifest, str]]:
@@ -80,7 +90,7 @@ def _manifest(transformer: GraphSpec, capability: str, graphs: Iterable[GraphSpe
     experts = [transformer, _as_low_noise(transformer)] if has_experts else [transformer]
     prediction = transformer.outputs[0].shape  # [B, z, T, h, w]
     return Manifest(
-        name=f"{'Wan2.2-I2V-A14B' if has_experts else 'Wan2.2-TI2V-5B'} in {transformer.precision.upper()}",
+        name=f"{'Wan2.2-I2V-A14B' if has_experts else 'Wan2.2-TI2V-5B'} in {_precision(transformer)}",
         family=Family.WAN22_I2V_A14B if has_experts else Family.WAN22_TI2V_5B,
         license="",
         checkpoint_digest="",
@@ -109,33 +119,62 @@ def _manifest(transformer: GraphSpec, capability: str, graphs: Iterable[GraphSpe
     )
 
 
+def _precision(transformer: GraphSpec) -> str:
+    """The precision with that of attention, which the file's name tells (``full_size_export``)."""
+    name = transformer.precision.upper()
+    return f"{name}, attention too" if ATTENTION_MARK in transformer.file else name
+
+
 def _as_low_noise(high: GraphSpec) -> GraphSpec:
     """Returns the high-noise expert's entry as the low-noise expert's: both have the same shape, one is compiled."""
     engines = tuple(engine.with_changes(file=f"low_noise/{engine.file}") for engine in high.engines)
     return high.with_changes(stage="transformer_low", file=f"low_noise/{high.file}", engines=engines)
 
 
-def _section(manifest: Manifest, capability: str) -> str:
-    budget = default_budget_bytes(capability)
-    assert budget is not None
-    (plan,) = plan_memory(manifest, capability, budget).plans
-    size = f"{plan.geometry.width_px}×{plan.geometry.height_px}×{plan.geometry.frame_count}"
-    return (
-        f"### {manifest.name}, {size}, {_GPU_NAMES.get(capability, capability)}\n\n"
-        f"Most: {plan.peak_bytes / 1e9:.2f} GB of {budget / 1e9:.2f} GB. {_of_experts(plan)}\n\n"
-        "| stage | weights | scratch | buffers | all | waits for | loads meanwhile |\n"
-        "| --- | --- | --- | --- | --- | --- | --- |\n"
-        f"{''.join(_row(stage) for stage in plan.stages)}\n"
-    )
+class _Planned:
+    """A manifest of one size with its plan, or the engine's refusal."""
+
+    def __init__(self, manifest: Manifest, capability: str) -> None:
+        self._name, self._gpu = manifest.name, _GPU_NAMES.get(capability, capability)
+        (geometry,) = manifest.geometries
+        self._size = f"{geometry.width_px}×{geometry.height_px}×{geometry.frame_count}"
+        budget = default_budget_bytes(capability)
+        assert budget is not None
+        self._budget_bytes = budget
+        self._plan: MemoryPlan | None = None
+        self.refusal = ""
+        try:
+            (self._plan,) = plan_memory(manifest, capability, budget).plans
+        except DoesNotFit as error:
+            self.refusal = str(error)
+
+    def row(self) -> str:
+        """The row of the table of all."""
+        most, experts, swapped = "does not fit", "", ""
+        if self._plan is not None:
+            most = f"{self._plan.peak_bytes / 1e9:.2f} GB"
+            experts, swapped = _experts(self._plan), ", ".join(self._plan.swapped) or "nothing"
+        return f"| {self._name} | {self._size} | {self._gpu} | {most} | {experts} | {swapped} |\n"
+
+    def section(self) -> str:
+        """The stages of the plan; empty where nothing fits."""
+        if self._plan is None:
+            return ""
+        return (
+            f"### {self._name}, {self._size}, {self._gpu}\n\n"
+            f"Most: {self._plan.peak_bytes / 1e9:.2f} GB of {self._budget_bytes / 1e9:.2f} GB.\n\n"
+            "| stage | weights | scratch | buffers | all | waits for | loads meanwhile |\n"
+            "| --- | --- | --- | --- | --- | --- | --- |\n"
+            f"{''.join(_row(stage) for stage in self._plan.stages)}\n"
+        )
 
 
-def _of_experts(plan: MemoryPlan) -> str:
-    experts = {"transformer_high", "transformer_low"}
-    together = [stage for stage in plan.stages if experts <= set(stage.resident)]
-    swapped = f"Loaded in every job: {', '.join(plan.swapped)}." if plan.swapped else "Nothing is swapped."
+def _experts(plan: MemoryPlan) -> str:
+    """How many experts are in memory at once; empty for a model with one transformer."""
     if not any(stage.expert is Expert.LOW_NOISE for stage in plan.stages):
-        return swapped
-    return f"{'Both experts' if together else 'One expert'} in memory while denoising. {swapped}"
+        return ""
+    experts = {"transformer_high", "transformer_low"}
+    return "both" if any(experts <= set(stage.resident) for stage in plan.stages) else "one"
 
 
 def _row(memory: StageMemory) -> str:

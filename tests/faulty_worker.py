@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities
-from engine.api.errors import BundleInvalid, NonFiniteValues, OutOfMemory
+from engine.api.errors import BundleInvalid, DeviceLost, NonFiniteValues, OutOfMemory
 from engine.api.events import Event, Expert, Stage, StepDone
 from engine.api.job import PreparedJob
 from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
@@ -30,8 +30,8 @@ def open_faulty(folder: Path) -> FaultyEngine:
 class FaultyEngine(FakeEngine):
     """A fake engine that, after the first denoising step, performs the faults named by the prompt's words in order.
 
-    ``full``: out of device memory; ``allocate``: out of host memory; ``wrong``: an error in the engine; ``nan``: NaN in
-    the second step; ``stall``: waits until the folder holds a file ``go-on``.
+    ``full``: out of device memory; ``lose``: the device fails for good; ``allocate``: out of host memory; ``wrong``: an
+    error in the engine; ``nan``: NaN in the second step; ``stall``: waits until the folder holds a file ``go-on``.
     """
 
     def __init__(self, folder: Path, capabilities: Capabilities) -> None:
@@ -49,6 +49,8 @@ class FaultyEngine(FakeEngine):
         match fault:
             case "full":
                 raise OutOfMemory("cudaMalloc of /secret/path")
+            case "lose":
+                raise DeviceLost("cudaStreamSynchronize at /secret/path")
             case "allocate":
                 raise MemoryError
             case "wrong":

@@ -14,6 +14,7 @@ from engine.bundle.graph_spec import EngineSpec, GraphSpec
 from engine.bundle.manifest import FileSpec
 from engine.runtime.ort import OrtRuntime
 from engine.runtime.trt import TrtRuntime
+from export.tensorrt.axes import graph_axes
 from tests import fake_tensorrt
 
 COMPILER = "tests.fake_tensorrt"
@@ -37,7 +38,9 @@ def add_plans(folder: Path) -> None:
     graphs, files = [], dict(manifest.files)
     for graph in manifest.graphs:
         plan = folder / f"{graph.file}.sm_86.plan"
-        fake_tensorrt.write_plan(plan, folder / graph.file, WEIGHT_BYTES)
+        axes = graph_axes([item.name for item in graph.inputs])
+        profile = {name: (axis.lowest, axis.highest) for name, axis in axes.items()}
+        fake_tensorrt.write_plan(plan, folder / graph.file, WEIGHT_BYTES, profile=profile)
         graphs.append(graph.with_changes(engines=(engine_spec(plan.name),)))
         files[plan.name] = FileSpec(sha256=file_sha256(plan), byte_count=plan.stat().st_size)
     manifest = manifest.with_changes(graphs=tuple(graphs), files=files)

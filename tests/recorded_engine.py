@@ -64,9 +64,12 @@ class RecordingRuntime(OrtRuntime):
 class RecordedEngine:
     """An engine on a recording runtime, and a picture for its jobs."""
 
-    def __init__(self, bundle: Path, picture: bytes, text_cache_entry_count: int = 8) -> None:
+    def __init__(
+        self, bundle: Path, picture: bytes, text_cache_entry_count: int = 8, picture_cache_bytes: int = 0
+    ) -> None:
         self.runtime = RecordingRuntime()
-        self.engine = BundleEngine(load_bundle(bundle, self.runtime), text_cache_entry_count)
+        bundled = load_bundle(bundle, self.runtime)
+        self.engine = BundleEngine(bundled, text_cache_entry_count, picture_cache_bytes=picture_cache_bytes)
         self._picture = picture
 
     def prepare(

@@ -166,7 +166,7 @@ async def round_of_calls(stub: Any) -> None:
 async def test_what_operators_ask_has_an_answer(tmp_path: Path) -> None:
     free = Address("127.0.0.1", 0)
     settings = Settings(listen=free, metrics_listen=free, engine="fake", queue_capacity=1)
-    server = Server(settings, lambda: WilfulEngine(capabilities=PLANNED), find_gpus=lambda: [CARD])
+    server = Server(settings, lambda: WilfulEngine(capabilities=PLANNED), find_gpus=lambda _: [CARD])
     panels = {as_prometheus_sees(expression) for panel in PANELS for expression in expressions(panel)}
     unanswered = panels | {rule["record"] for rule in RECORDING}
     began_at = time.time()

@@ -100,7 +100,7 @@ def test_kernels_are_kept_for_the_next_start(fake_gpu: FakeCuda, planned_bundle:
         decode(runtime, graph, latent_of(graph.spec))
         runtime.close()
         (file,) = (tmp_path / "kernels").iterdir()
-        assert file.name == f"{COMPILER}-9.9.9-sm_86.kernels"
+        assert file.name == f"{COMPILER}-9.9.9-sm_86-fake-rtx-3090.kernels"
         assert json.loads(file.read_bytes()) == [graph.spec.file]
     file.write_bytes(b"damaged")
     runtime = runtime_in(tmp_path)

@@ -34,7 +34,7 @@ def test_a_plan_that_is_not_what_the_manifest_says(
 ) -> None:
     spec = graph_of(planned_bundle, "vae_decoder_init")
     file = planned_bundle / spec.engines[0].file
-    fake_tensorrt.write_plan(file, planned_bundle / spec.file, 1, **plan)
+    fake_tensorrt.write_plan(file, planned_bundle / spec.file, 1, **plan)  # type: ignore[arg-type]
     with pytest.raises(BundleInvalid, match=f"{file} cannot be used here: {fault}"):
         runtime_in(tmp_path).load(planned_bundle, spec)
 

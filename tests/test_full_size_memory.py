@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmarks.full_size_cases import CASES
-from benchmarks.full_size_engine import _joined
+from benchmarks.full_size_cases import ATTENTION_MARK, CASES
+from benchmarks.full_size_depths import block_bytes, deepened
+from benchmarks.full_size_engine import _joined, _write_graphs
 from benchmarks.full_size_memory import GRAPHS, PAGE, manifests, read_graphs, tables, with_tables
 from benchmarks.true_size import DrawnWeights, layer_count, write_configurations
 from engine.memory.plan import GPU_BYTES, RESERVED_BYTES, plan_memory
 from export.weights.layouts.opening import open_checkpoint
-from tests.memory_demands import A14B_480P, SM_86, a14b_manifest
+from tests.memory_demands import A14B_480P, A14B_INT4, GB, SM_86, SM_89, a14b_manifest
 
 _BUDGET = GPU_BYTES - RESERVED_BYTES
 
@@ -47,9 +48,52 @@ def test_a_bundle_of_compiled_graphs_is_planned_as_a_server_would() -> None:
 
 def test_the_table_says_what_the_plan_does() -> None:
     text = tables([graph for graph in a14b_manifest().graphs if graph.stage != "transformer_low"])
-    assert text.startswith("### Wan2.2-I2V-A14B in INT4, 832×480×81, RTX 3090\n\nMost: 23.48 GB of 24.16 GB. ")
-    assert "Both experts in memory while denoising. Loaded in every job: text_encoder.\n" in text
-    assert "| denoise, low noise | 15.98 | 3.90 | 0.13 | 20.01 |  |  |\n" in text
+    row = "| Wan2.2-I2V-A14B in INT4 | 832×480×81 | RTX 3090 | 23.47 GB | both | text_encoder |\n\n"
+    head = "### Wan2.2-I2V-A14B in INT4, 832×480×81, RTX 3090\n\nMost: 23.47 GB of 24.16 GB.\n"
+    assert row + head in text
+    assert "| denoise, low noise | 15.98 | 3.90 | 0.10 | 19.99 |  |  |\n" in text
+
+
+def test_the_table_says_what_does_not_fit_and_what_would() -> None:
+    larger = a14b_manifest({**A14B_INT4, "transformer_high": (16 * GB, 9 * GB)})
+    text = tables([graph for graph in larger.graphs if graph.stage != "transformer_low"])
+    assert "| Wan2.2-I2V-A14B in INT4 | 832×480×81 | RTX 3090 | does not fit |  |  |\n" in text
+    assert "\n* Wan2.2-I2V-A14B in INT4 does not fit: 832x480, 81 frames " in text
+    assert "###" not in text
+
+
+def test_attention_in_fp8_is_told_apart() -> None:
+    graphs = a14b_manifest(precision="fp8", compute_capability=SM_89).graphs
+    marked = [
+        graph.with_changes(file=f"transformer_high{ATTENTION_MARK}_1.onnx")
+        if graph.stage == "transformer_high"
+        else graph
+        for graph in graphs
+    ]
+    assert "| Wan2.2-I2V-A14B in FP8, attention too | 832×480×81 | RTX 4090 |" in tables(marked)
+    assert "attention too" not in tables(graphs)
+
+
+def test_a_whole_transformer_follows_from_few_blocks() -> None:
+    engines = {
+        2: {"weight_bytes": 300, "plan_bytes": 310, "activation_bytes": 90, "file": "a.plan"},
+        4: {"weight_bytes": 500, "plan_bytes": 520, "activation_bytes": 70, "file": "a.plan"},
+    }
+    added = block_bytes(engines)
+    assert added == {"weight_bytes": 100.0, "plan_bytes": 105.0, "activation_bytes": 0.0}  # scratch never shrinks
+    whole = {"weight_bytes": 4100, "plan_bytes": 4300, "activation_bytes": 70, "file": "a.plan"}
+    assert deepened(engines[4], 36, added) == whole
+
+
+def test_entries_that_are_not_compiled_again_stay(tmp_path: Path) -> None:
+    graphs = [graph.as_dict() for graph in a14b_manifest().graphs]
+    _write_graphs(graphs, tmp_path / "graphs.json")
+    (first,) = [graph for graph in graphs if graph["stage"] == "transformer_high"]
+    (engine,) = first["engines"]
+    _write_graphs([first | {"engines": [engine | {"activation_bytes": 7}]}], tmp_path / "graphs.json")
+    kept = read_graphs(tmp_path / "graphs.json")
+    assert {graph.file for graph in kept} == {graph["file"] for graph in graphs}
+    assert [graph.engines[0].activation_bytes for graph in kept if graph.stage == "transformer_high"] == [7]
 
 
 def test_parts_count_together() -> None:

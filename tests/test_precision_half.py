@@ -72,7 +72,22 @@ def test_the_page_names_every_rule_and_figure() -> None:
         "clip_count": 4,
         "calibration_pairs": 6,
     }
-    page = markdown([row], [group], setting)
+    attention = {"group": "self-attention itself", "fp8": 0.5}
+    lengths = [{"key_count": 32_760, "errors": {"0.5": 0.0417, "4": 0.1139}}]
+    outcome = {
+        "name": "fp8",
+        "clip_count": 64,
+        "motion_followed": 0.9375,
+        "light_followed": 1.0,
+        "subject_kept": 0.5,
+        "subject_psnr_db": 21.456,
+    }
+    content = {"recipes": [row], "groups": [group, attention], "attention": lengths, "setting": setting}
+    assert "| fp8 | 64 |" not in markdown(content)  # outcomes are measured by a command of their own
+    page = markdown({**content, "outcomes": [outcome]})
+    assert "| `self-attention itself` | – | 0.5000 | – | – |" in page
+    assert "| fp8 | 64 | 93.8% | 100.0% | 50.0% | 21.46 |" in page
+    assert "| keys | spread 0.5 | spread 4 |\n|---|---|---|\n| 32,760 | 0.042 | 0.114 |" in page
     assert "| int4 | 0.0123 / 0.0456 | 0.0111 / – | 31.2 | 28.0 | 0.30 |" in page
     assert "| `ffn.net.2` | 0.1000 | 0.2000 | 0.4000 | 0.3000 |" in page
     for rule in recipe_for("transformer", "int8").rules:

@@ -72,7 +72,7 @@ async def test_a_completed_job(promise: Callable[[str, str], None]) -> None:
             f"stillcue_stage_seconds_sum{{stage={stage}}}": 1
             for stage in ("match", "encode_text", "encode_image", "denoise", "decode")
         },
-        "stillcue_build_info{bundle_digest=" + "0" * 64 + ",model=fake,runtime=fake,version=0.1.0}": 1,
+        "stillcue_build_info{bundle_digest=" + "0" * 64 + ",device=cpu,model=fake,runtime=fake,version=0.1.0}": 1,
     }
     assert {name: samples[name] for name in counts} == counts
     promise("metrics", f"{len(counts)} of {len(counts)} samples of a completed job")

@@ -27,6 +27,7 @@ def test_defaults() -> None:
         memory_budget_bytes=None,
         step_reuse="off",
         text_cache_entry_count=64,
+        picture_cache_bytes=268_435_456,
         keepalive_seconds=10.0,
         ping_timeout_seconds=5.0,
         log_level="info",
@@ -51,6 +52,13 @@ def test_an_empty_variable_counts_as_unset(blank: str) -> None:
     environment = {row.environment: blank for row in setting_rows()}
     assert Settings.load(FAKE, environment) == Settings.load(FAKE, {})
     assert Settings.load([*FAKE, "--queue-capacity", "5"], environment).queue_capacity == 5
+
+
+@pytest.mark.parametrize(
+    "text", ["auto", "cpu", "cuda", "cuda:0", "cuda:12", "cuda:GPU-8a", "cuda:GPU-8A9B0c1d-1234", "cuda:MIG-0f"]
+)
+def test_devices(text: str) -> None:
+    assert Settings.load(FAKE, {"STILLCUE_DEVICE": text}).device == text
 
 
 @pytest.mark.parametrize(("text", "permissions"), [("600", 0o600), ("660", 0o660), ("0666", 0o666), ("777", 0o777)])
@@ -138,6 +146,14 @@ def test_the_switch_for_plain_text() -> None:
                 "and group",
             )
             for text in ("", "rw-rw----", "060", "400", "688", "0o660", "6600")
+        ),
+        *(
+            (
+                ["--device", text],
+                f"--device {text!r} is not auto, cpu, cuda, or one GPU as cuda:1 or cuda:GPU-UUID; `nvidia-smi -L` "
+                "lists UUIDs",
+            )
+            for text in ("gpu", "CPU", "cuda:", "cuda:-1", "cuda:GPU-", "cuda:GPU-xyz", "cuda:1234", "cpu:0")
         ),
         (["--log-level", "loud"], "--log-level 'loud' is not one of debug, info, warning, error"),
         (["--allow-insecure", "maybe"], "--allow-insecure 'maybe' is neither true nor false"),

@@ -21,7 +21,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from engine.api.cancellation import CancelFlag
-from engine.api.errors import Cancelled
+from engine.api.errors import Cancelled, DeviceLost
 from engine.api.events import JobDone, StepDone
 from engine.api.media import Image
 from engine.api.settings import WorkerSettings
@@ -192,6 +192,32 @@ async def test_a_lack_of_memory_has_its_own_reason_and_gives_memory_back(
     await isolated.served.reaches("stillcue_serving", 1)
     assert not psutil.pid_exists(process_id or 0)
     promise("worker", "out of memory: UNAVAILABLE with RetryInfo, memory given back, the next worker serves")
+
+
+async def test_a_lost_gpu_ends_the_process_and_the_next_one_serves(
+    isolated: Isolated, caplog: pytest.LogCaptureFixture
+) -> None:
+    process_id, before = isolated.engine.process_id, await isolated.restarts("device_lost")
+    running = isolated.generate("stall lose")
+    await until_it_stalls(running)
+    waiting = isolated.generate(PROMPT)
+    assert (await anext(aiter(waiting))).WhichOneof("event") == "accepted"
+    (isolated.folder / "go-on").touch()
+    error = await failure_of(running)
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert reason(error) == "ENGINE_LOST"
+    assert (
+        error.details() == "the GPU failed, so the engine must be restarted; send the job again, or to another server"
+    )
+    retry = detail(error, error_details_pb2.RetryInfo)
+    assert retry is not None
+    assert retry.retry_delay.ToNanoseconds() > 0
+    assert kinds(await read_all(waiting))[-1] == "summary"
+    (isolated.folder / "go-on").unlink()
+    await isolated.served.reaches("stillcue_serving", 1)
+    assert await isolated.restarts("device_lost") == before + 1
+    assert isolated.engine.process_id != process_id
+    assert f"{DeviceLost('')}\ncudaStreamSynchronize at /secret/path" in caplog.text
 
 
 async def test_a_job_with_a_resume_window_goes_on_in_the_next_process_without_a_seam(isolated: Isolated) -> None:

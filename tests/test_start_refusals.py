@@ -27,8 +27,8 @@ from tests.serving import PATIENCE_SECONDS
 
 _NO_GPU = "no NVIDIA GPU can be used: no GPU; see `nvidia-smi`, in a container give --gpus all; on the CPU: "
 _IN_BFLOAT16 = (
-    "text_encoder.onnx (int8) computes in bfloat16, for which ONNX Runtime has no kernels on a CPU; serve the bundle on "
-    "a GPU that it was compiled for, or export the checkpoint with --precision fp16 or fp32"
+    "text_encoder.onnx (int8) computes in bfloat16, for which ONNX Runtime has no kernels on a CPU; serve the bundle "
+    "on a GPU that it was compiled for, or export the checkpoint with --precision fp16 or fp32"
 )
 _PLANS_ALONE = (
     "the bundle holds TensorRT engines for sm_86 alone, without the graphs that ONNX Runtime runs; serve it on such a "

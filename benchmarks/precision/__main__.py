@@ -88,7 +88,7 @@ def main() -> None:
     options.json.parent.mkdir(parents=True, exist_ok=True)
     _write_json(options.json, content)
     if options.markdown is not None:
-        options.markdown.write_text(markdown(rows, groups, lengths, setting), encoding="utf-8")
+        options.markdown.write_text(markdown(content), encoding="utf-8")
 
 
 class _Measurement:
@@ -123,7 +123,7 @@ class _Measurement:
         psnr = [psnr_db(ours, theirs) for ours, theirs in zip(clips, self._clips, strict=True)]
         alone: list[float | None] = [None] * len(self._specs)
         if variant.precision not in {"fp16", "bf16"}:
-            alone = self._errors(replace(variant, name=f"{variant.name}_alone", with_halves=False))
+            alone = [*self._errors(replace(variant, name=f"{variant.name}_alone", with_halves=False))]
         return {
             "name": variant.name,
             "errors": self._errors_of(bundle),

@@ -11,17 +11,41 @@ from export.quantise.recipes import Recipe, Rule, recipe_for
 _PRECISIONS: tuple[Precision, ...] = ("fp16", "bf16", "int8", "fp8", "int4")
 
 
-def markdown(
-    rows: Sequence[Mapping[str, Any]],
-    groups: Sequence[Mapping[str, Any]],
-    lengths: Sequence[Mapping[str, Any]],
-    setting: Mapping[str, Any],
-) -> str:
-    """Returns the whole page.
+_ATTENTION = (
+    "## Attention in FP8",
+    "",
+    "`--attention fp8` puts self-attention into FP8 too, with `--precision fp8`: query, key and value with calibrated "
+    "scales, and the probabilities with the scale 1/448. Cross-attention stays in half precision. The row "
+    "`fp8_attention` is that recipe. **It is off by default**: beside FP8 linears it adds more error than the rule of "
+    "[ADR 0032](adr/0032-attention-in-eight-bits.md) allows, which was set before it was measured (10 % of the "
+    "transformer's error, 0.5 dB of the mean PSNR, 1 dB of the worst). It stays nearer to float32 than INT4 does.",
+    "",
+    "Clips of held-out combinations, judged as in [evaluation.md](evaluation.md) "
+    "(`python -m benchmarks.precision.outcomes --json FILE --kept FOLDER --markdown docs/precision.md`, after "
+    "`benchmarks.precision --keep FOLDER`):",
+    "",
+)
+_LENGTHS = (
+    "Pocket has 80 tokens, a served clip tens of thousands, whose probabilities fall below E4M3's normal numbers. So "
+    "the error of one attention over drawn scores (normal, with this standard deviation; independent values, so that "
+    "nothing averages out) says what pocket cannot: 32,760 keys are 832×480×81, 75,600 are 1280×720×81.",
+    "",
+)
+_SPEED = (
+    "## Speed of eight bits",
+    "",
+    "No card has run any of these plans. What compiling showed, with TensorRT for RTX 1.7 and without a card: one "
+    "product of 32,760 × 5,120 by 5,120 × 13,824 takes 1,082 MB of activations as INT8 Q/DQ, 176 MB as FP8 Q/DQ, and "
+    "8 MB in float16 or with INT8 weights alone. So INT8 products are not fused with their rounding; the vendor's "
+    "support matrix promises INT8 and INT4 for weights alone, and FP8 for products. That INT8 is the fast precision of "
+    "sm_86 is an assumption until a card says so. With INT4, weights are unpacked and products are in float16.",
+    "",
+)
 
-    ``rows`` are recipes, ``groups`` groups of layers, ``lengths`` errors of FP8 attention by the number of keys,
-    ``setting`` the run's settings.
-    """
+
+def markdown(content: Mapping[str, Any]) -> str:
+    """Returns the whole page from the content of the JSON file."""
+    rows, groups, setting = content["recipes"], content["groups"], content["setting"]
     lines = [
         "# Precision",
         "",
@@ -64,6 +88,8 @@ def markdown(
             for group in groups
         ),
         "",
+        *_attention(content.get("outcomes", ()), content["attention"]),
+        *_SPEED,
         "## The recipes",
         "",
     ]
@@ -75,6 +101,31 @@ def markdown(
             lines += [_rule(rule) for rule in rules] or ["- Every weight."]
             lines.append("")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _attention(outcomes: Sequence[Mapping[str, Any]], lengths: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The section on FP8 attention: outcomes of clips, and errors by the number of keys."""
+    spreads = list(lengths[0]["errors"])
+    return [
+        *_ATTENTION,
+        "| recipe | clips | motion followed | light followed | subject kept | PSNR of the subject |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row['name']} | {row['clip_count']} | "
+            + " | ".join(f"{row[name]:.1%}" for name in ("motion_followed", "light_followed", "subject_kept"))
+            + f" | {row['subject_psnr_db']:.2f} |"
+            for row in outcomes
+        ),
+        "",
+        *_LENGTHS,
+        "| keys | " + " | ".join(f"spread {spread}" for spread in spreads) + " |",
+        "|---" * (len(spreads) + 1) + "|",
+        *(
+            f"| {row['key_count']:,} | " + " | ".join(f"{row['errors'][spread]:.3f}" for spread in spreads) + " |"
+            for row in lengths
+        ),
+        "",
+    ]
 
 
 def _row(row: Mapping[str, Any]) -> str:

@@ -161,7 +161,8 @@ class DeviceLost(EngineLost):
     def __init__(self, cause: str, retry_seconds: float = 0.0) -> None:
         super().__init__(retry_seconds)
         self.cause = cause
-        self.args = ("the GPU failed during this job, so the engine must be restarted; send the job again",)
+        self.add_note(cause)  # tracebacks end with it
+        self.args = ("the GPU failed, so the engine must be restarted; send the job again, or to another server",)
 
 
 class EngineRestarting(EngineError):

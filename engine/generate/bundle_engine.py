@@ -35,6 +35,7 @@ from engine.preparation.score_request import prepare_score_request
 from engine.runtime.base import Array
 from engine.runtime.execution import Execution
 from engine.runtime.finite import NonFiniteOutput
+from engine.runtime.gpu import Gpu
 
 _PICTURE_REPORT_COUNT = 128
 
@@ -49,10 +50,14 @@ class BundleEngine:
         *,
         picture_cache_bytes: int = 0,
         reuse: StepReuse = StepReuse.OFF,
+        gpu: Gpu | None = None,
     ) -> None:
-        """See ``EngineSettings`` for the numbers. ``reuse`` has no effect if the bundle does not support it."""
+        """See ``EngineSettings`` for the numbers. ``reuse`` has no effect if the bundle does not support it.
+
+        ``gpu`` is the card of the runtime, None for a CPU.
+        """
         self._manifest, self._runtime, self._graphs = bundle.manifest, bundle.runtime, bundle.graphs
-        self._capabilities = _capabilities(bundle, reuse)
+        self._capabilities = _capabilities(bundle, reuse, gpu)
         folder, graphs = bundle.folder, bundle.graphs
         anywhere = self._capabilities.geometries[0]  # these graphs do not depend on the size
         prompts = PromptEncoder(
@@ -145,7 +150,7 @@ def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
     return np.random.Generator(np.random.Philox(settings.seed)).standard_normal(shape, dtype=np.float32)
 
 
-def _capabilities(bundle: LoadedBundle, reuse: StepReuse) -> Capabilities:
+def _capabilities(bundle: LoadedBundle, reuse: StepReuse, gpu: Gpu | None) -> Capabilities:
     manifest, plan = bundle.manifest, bundle.plan
     reuse_supported = supports_reuse(manifest)
     fitted = manifest.scorer.clip_success if manifest.scorer is not None else None
@@ -172,5 +177,7 @@ def _capabilities(bundle: LoadedBundle, reuse: StepReuse) -> Capabilities:
         memory_budget_bytes=plan.budget_bytes,
         memory_plans=plan.plans,
         accept_from=fitted.accept_from if fitted is not None else None,
+        device="cpu" if gpu is None else f"cuda:{gpu.index}",
+        gpu_uuid="" if gpu is None else gpu.uuid,
         reuse_supported=reuse_supported,
     )

@@ -30,7 +30,7 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
     """Opens a bundle folder. Raises ``BundleInvalid``; see ``engine.open_engine``."""
     manifest = parse_manifest(bundle)
     cache_folder = settings.kernel_cache_folder or default_cache_folder()
-    choice = choose_runtime(manifest, settings.runtime, settings.thread_count, cache_folder)
+    choice = choose_runtime(manifest, settings.runtime, settings.thread_count, cache_folder, settings.device)
     budget_bytes = settings.memory_budget_bytes
     if budget_bytes is None:
         budget_bytes = default_budget_bytes(choice.compute_capability, choice.gpu_bytes)
@@ -53,6 +53,7 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
             raise BundleInvalid(f"{choice.gpu_fault}; on the CPU: {error}") from error
     from engine.generate.bundle_engine import BundleEngine
 
+    _log.info("the engine computes on %s with %s", choice.gpu or choice.device, choice.runtime.name)
     if choice.threads:
         _log.info("%s", choice.threads)
     return BundleEngine(
@@ -60,4 +61,5 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
         settings.text_cache_entry_count,
         picture_cache_bytes=settings.picture_cache_bytes,
         reuse=settings.reuse,
+        gpu=choice.gpu,
     )

@@ -79,23 +79,26 @@ def _onnxruntime(thread_count: int) -> Choice:
 
 
 def _on_card(manifest: Manifest, name: RuntimeName, kernel_cache_folder: Path | None, device: str) -> Choice:
-    """TensorRT if it can serve the bundle on the card, else ONNX Runtime. Raises ``BundleInvalid`` with both reasons."""
+    """TensorRT if it can serve the bundle on the card, else ONNX Runtime.
+
+    Raises ``DeviceUnavailable`` with both reasons.
+    """
     gpu = find_gpu(device)
-    if name == "onnxruntime":
-        return _onnxruntime_on_card(manifest, gpu)
+    plan_fault = ""
+    if name == "auto":
+        try:
+            return _tensorrt(manifest, kernel_cache_folder, device)
+        except BundleInvalid as error:
+            plan_fault = f"{error}; "
     try:
-        return _tensorrt(manifest, kernel_cache_folder, device)
-    except BundleInvalid as error:
-        plan_fault = error
-    try:
-        return _onnxruntime_on_card(manifest, gpu)
+        return _onnxruntime_on_card(gpu)
     except DeviceUnavailable as error:
-        raise DeviceUnavailable(f"{plan_fault}; {error}; or set the device to cpu") from error
+        raise DeviceUnavailable(f"{plan_fault}{error}; or set the device to cpu") from error
 
 
-def _onnxruntime_on_card(manifest: Manifest, gpu: Gpu) -> Choice:
+def _onnxruntime_on_card(gpu: Gpu) -> Choice:
     """ONNX Runtime on a GPU. Raises ``DeviceUnavailable``."""
-    raise DeviceUnavailable("ONNX Runtime runs on the CPU only")
+    raise DeviceUnavailable(f"ONNX Runtime does not run on {gpu.name}: it computes on the CPU only")
 
 
 def _tensorrt(manifest: Manifest, kernel_cache_folder: Path | None, device: str) -> Choice:

@@ -6,30 +6,50 @@ Classic TensorRT cannot: there, loading opens the plan and unloading drops it.
 
 from __future__ import annotations
 
+import logging
 import mmap
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.api.errors import BundleInvalid, GraphFailed, OutOfMemory
+from engine.api.errors import BundleInvalid, EngineError, GraphFailed, OutOfMemory
+from engine.runtime.cuda import Device, Stream
 from engine.runtime.kernel_cache import KernelCache
+from engine.runtime.library_log import LoggedCall
 from engine.runtime.trt_library import TrtLibrary
+from engine.runtime.weight_staging import WeightStaging
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLoading:
+    """What the plans of a runtime share: library, GPU, compiled kernels, and how weights get onto the GPU."""
+
+    library: TrtLibrary
+    kernels: KernelCache
+    staging: WeightStaging
+    stream: Stream  # for weights alone, so that a job's copies do not queue behind them
+    device: Device
 
 
 class CompiledPlan:
     """One plan file. Not thread-safe; its graph serialises the calls."""
 
-    def __init__(self, library: TrtLibrary, file: Path, kernels: KernelCache) -> None:
-        self._library = library
+    def __init__(self, file: Path, loading: PlanLoading) -> None:
+        self._library = loading.library
+        self._loading = loading
         self._file = file
-        self._kernels = kernels
         self._content = _mapped(file)
-        fault = library.fault_of(self._content)
+        loading.device.make_current()
+        fault = self._library.fault_of(self._content)
         if fault is not None:
             raise BundleInvalid(f"{file} cannot be used here: {fault}")
         self._engine: Any = None
         self._context: Any = None
         self._is_loaded = False
-        if library.defers_weights:
+        if self._library.defers_weights:
             self._open()
 
     @property
@@ -48,13 +68,19 @@ class CompiledPlan:
         return self._engine
 
     def load(self) -> None:
-        """Loads the weights onto the GPU and waits for that. Raises ``OutOfMemory`` or ``GraphFailed``."""
+        """Loads the weights onto the GPU and waits for that. Raises ``OutOfMemory``, ``DeviceLost`` or ``GraphFailed``.
+
+        The interpreter's lock is free meanwhile, but for the copies of single pieces.
+        """
         if self._is_loaded:
             return
+        self._loading.device.make_current()
         if self._engine is None:
             self._open()
-        if self._library.defers_weights and not self._engine.load_weights(self._content):
-            raise self._failure("its weights could not be loaded")
+        if self._library.defers_weights and not (self._library.streams_weights and self._stream_weights()):
+            with self._library.log.call() as logged:
+                if not self._engine.load_weights(self._content):
+                    raise self._failure(logged, "its weights could not be loaded")
         self._is_loaded = True
 
     def unload(self) -> None:
@@ -62,30 +88,53 @@ class CompiledPlan:
         if not self._is_loaded:
             return
         self._is_loaded = False
+        self._loading.device.make_current()
         if not self._library.defers_weights:
             self._context = self._engine = None
-        elif not self._engine.unload_weights():
-            raise self._failure("its weights could not be freed")
+            return
+        with self._library.log.call() as logged:
+            if not self._engine.unload_weights():
+                raise self._failure(logged, "its weights could not be freed")
+
+    def _stream_weights(self) -> bool:
+        """Loads the weights through page-locked memory; False where that is not possible, and says why.
+
+        Raises ``OutOfMemory`` of the GPU, ``DeviceLost``, or ``GraphFailed`` for a file that cannot be read.
+        """
+        loading = self._loading
+        with ExitStack() as stack:
+            try:
+                reader = stack.enter_context(loading.staging.reader(self._file))
+                source = self._library.stream_reader(reader)
+            except (OSError, OutOfMemory, RuntimeError) as error:
+                _log.warning("weights are copied without page-locked memory, which takes longer: %s", error)
+                return False
+            logged = stack.enter_context(self._library.log.call())
+            if self._engine.load_weights_async(source, loading.stream.handle):
+                loading.stream.wait()
+                return True
+            if reader.fault is not None:
+                raise GraphFailed(f"plan {self._file.name}: it could not be read: {reader.fault.strerror}")
+            failure = self._failure(logged, "its weights could not be streamed")
+        if not isinstance(failure, GraphFailed):
+            raise failure
+        _log.warning("%s; they are copied in one piece, which takes longer", failure)
+        return False
 
     def _open(self) -> None:
-        self._engine = self._library.deserialize(self._content)
-        if self._engine is None:
-            raise self._failure("it could not be opened")
-        config = self._engine.create_runtime_config()
-        config.set_execution_context_allocation_strategy(
-            self._library.module.ExecutionContextAllocationStrategy.USER_MANAGED
-        )
-        if self._library.keeps_kernels:
-            self._kernels.attach(config)
-        self._context = self._engine.create_execution_context(config)
-        if self._context is None:
-            raise self._failure("it gives no execution context")
+        with self._library.log.call() as logged:
+            self._engine = self._library.deserialize(self._content)
+            if self._engine is None:
+                raise self._failure(logged, "it could not be opened")
+            config = self._library.runtime_config(self._engine)
+            if self._library.keeps_kernels:
+                self._loading.kernels.attach(config)
+            self._context = self._engine.create_execution_context(config)
+            if self._context is None:
+                raise self._failure(logged, "it gives no execution context")
 
-    def _failure(self, what: str) -> OutOfMemory | GraphFailed:
-        reason = self._library.last_error()
-        if "out of memory" in reason.lower() or "outofmemory" in reason.lower():
-            return OutOfMemory("the GPU ran out of memory; free it of other work, or serve a lower precision")
-        return GraphFailed(f"plan {self._file.name}: {what}: {reason}")
+    def _failure(self, logged: LoggedCall, what: str) -> EngineError:
+        return logged.failure(f"plan {self._file.name}: {what}")
 
 
 def _mapped(file: Path) -> mmap.mmap:

@@ -44,7 +44,9 @@ def call(function: str, *arguments: Any) -> Any:
 def error_of_status(number: int, text: str) -> EngineError:
     """The error of a CUDA status, by its number; ``text`` tells the call and the status."""
     if number == _OUT_OF_MEMORY:
-        return OutOfMemory("the GPU ran out of memory; free it of other work, or ask for a smaller size or fewer frames")
+        return OutOfMemory(
+            "the GPU ran out of memory; free it of other work, or ask for a smaller size or fewer frames"
+        )
     if number in _STICKY:
         return DeviceLost(text)
     return GraphFailed(text)

@@ -30,7 +30,7 @@ class DeviceTensor:
         self.dtype = dtype
         self._stream = stream
         self._byte_count = math.prod(shape) * DTYPE_BYTES[dtype]
-        self._buffer = DeviceBuffer(self._byte_count) if buffer is None else buffer
+        self._buffer = DeviceBuffer(self._byte_count, stream.device) if buffer is None else buffer
         self._offset = offset
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,11 @@ class Gpu:
     def device(self) -> Device:
         """The GPU as CUDA sees it."""
         return Device(self.index)
+
+    @property
+    def slug(self) -> str:
+        """The kind of GPU as part of a file name: ``sm_86-nvidia-geforce-rtx-3090``."""
+        return f"{self.compute_capability}-{'-'.join(re.findall('[a-z0-9]+', self.name.lower()))}"
 
     def __str__(self) -> str:
         return f"cuda:{self.index}, {self.name} ({self.compute_capability}, {self.uuid})"

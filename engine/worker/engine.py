@@ -8,6 +8,7 @@ from typing import Self
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities
 from engine.api.engine import Engine, Supervision, WorkerListener
+from engine.api.errors import DeviceLost
 from engine.api.events import Event
 from engine.api.job import ClipPlan, Job, PreparedJob
 from engine.api.match_report import MatchReport
@@ -51,6 +52,8 @@ class WorkerEngine:
             yield from self._supervisor.wait_for_process(cancel).generate(job, cancel)
         except ProcessLost as lost:
             raise self._supervisor.error_of(lost) from None
+        except DeviceLost as lost:
+            raise DeviceLost(lost.cause, self._supervisor.retry_seconds) from lost
 
     def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         """See ``Engine.score_match``. Raises ``EngineRestarting`` while no worker runs."""
@@ -58,6 +61,8 @@ class WorkerEngine:
             return self._supervisor.process().score_match(image, prompt, plan)
         except ProcessLost as lost:
             raise self._supervisor.error_of(lost) from None
+        except DeviceLost as lost:
+            raise DeviceLost(lost.cause, self._supervisor.retry_seconds) from lost
 
     def supervision(self) -> Supervision:
         """Returns itself: ``watch``, ``kill``, ``resident_bytes`` and ``retry_seconds`` act on the worker."""

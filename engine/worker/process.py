@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities
 from engine.api.engine import Engine, LossReason
-from engine.api.errors import OutOfMemory
+from engine.api.errors import DeviceLost, OutOfMemory
 from engine.api.events import Event
 from engine.api.job import ClipPlan, PreparedJob
 from engine.api.match_report import MatchReport
@@ -160,9 +160,9 @@ class WorkerProcess:
                 reply: Happened | Done | Failed = self._channel.receive()
                 with self._lock:
                     inbox = self._inboxes.get(reply.number)
-                if isinstance(reply, Failed) and issubclass(reply.failure.kind, OutOfMemory):
-                    # Only the end of the process frees the memory. The next job comes once this one is answered.
-                    self._condemn(LossReason.OUT_OF_MEMORY)
+                if isinstance(reply, Failed) and (reason := _fatal(reply.failure.kind)) is not None:
+                    # Only the end of the process frees memory and GPU. The next job comes once this one is answered.
+                    self._condemn(reason)
                 if inbox is not None:
                     inbox.put(reply)
         self._verdict = self._verdict or self._launch.reason_of_end()
@@ -176,6 +176,13 @@ class WorkerProcess:
             self._has_arena = False
         self._arena.close()
         self._launch.close_pipes()
+
+
+def _fatal(error: type[BaseException]) -> LossReason | None:
+    """Why a worker that reports such an error must end; None if it can go on."""
+    if issubclass(error, OutOfMemory):
+        return LossReason.OUT_OF_MEMORY
+    return LossReason.DEVICE_LOST if issubclass(error, DeviceLost) else None
 
 
 def _result(reply: _Reply) -> MatchReport | None:

@@ -16,7 +16,15 @@ from concurrent.futures import Future
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities
 from engine.api.engine import Engine, LossReason, WorkerListener
-from engine.api.errors import BundleInvalid, EngineError, EngineHung, EngineLost, EngineRestarting, OutOfMemory
+from engine.api.errors import (
+    BundleInvalid,
+    DeviceLost,
+    EngineError,
+    EngineHung,
+    EngineLost,
+    EngineRestarting,
+    OutOfMemory,
+)
 from engine.api.settings import WorkerSettings
 from engine.worker.launch import ProcessLost
 from engine.worker.process import WorkerProcess
@@ -110,6 +118,8 @@ class Supervisor:
                 return EngineHung(self._settings.max_step_seconds, self.retry_seconds)
             case LossReason.OUT_OF_MEMORY:
                 return OutOfMemory("the worker process was killed for lack of memory")
+            case LossReason.DEVICE_LOST:
+                return DeviceLost("another call of the worker process lost the GPU", self.retry_seconds)
             case LossReason.CRASHED:
                 return EngineLost(self.retry_seconds)
 
@@ -176,9 +186,7 @@ class Supervisor:
             capabilities = process.open()
             if not is_first and capabilities != self.capabilities:
                 process.close(_CLOSE_SECONDS)
-                raise BundleInvalid(
-                    "the bundle on disk has changed since the server started; restart the server to serve it"
-                )
+                raise BundleInvalid(_change(self.capabilities, capabilities))
         except Exception as error:  # noqa: BLE001  the first start raises it, later ones are logged
             self._give_up(error, is_first)
             return None
@@ -229,3 +237,13 @@ class Supervisor:
 
 
 _START_LOST = "the worker process ended while it opened the bundle ({}); its last output is above in the log"
+
+
+def _change(before: Capabilities, after: Capabilities) -> str:
+    """Why a further worker is not used."""
+    if (before.device, before.gpu_uuid) != (after.device, after.gpu_uuid):
+        return (
+            f"the engine opened on {after.device} {after.gpu_uuid} and not on {before.device} {before.gpu_uuid} as "
+            "before; see `nvidia-smi -L`, and restart the server to use what is left"
+        )
+    return "the bundle on disk has changed since the server started; restart the server to serve it"

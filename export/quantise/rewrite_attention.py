@@ -1,10 +1,11 @@
 """Rewrites self-attention in an ONNX graph to compute in FP8.
 
-The tracer writes, with both factors of the scores multiplied by a constant::
+Self-attention is one node, which ``export.attention`` spells out, with both factors of the scores multiplied by a
+constant::
 
     MatMul(query · c, key · c) -> Softmax -> MatMul(., value)
 
-Rewritten, each of the four inputs of products passes through QuantizeLinear and DequantizeLinear. Scales of query, key
+Then each of the four inputs of products passes through QuantizeLinear and DequantizeLinear. Scales of query, key
 and value are calibrated; probabilities are at most 1 and have the scale 1 / 448. TensorRT compiles this into one kernel
 without a score matrix. Cross-attention has a bias between product and Softmax and stays as it is: its 512 keys at most
 cost little.
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import onnx_ir as ir
 
+from export.attention import spell_out
 from export.errors import ExportError
 from export.quantise.attention import AttentionRanges
 from export.quantise.encodings import LARGEST
@@ -28,10 +30,11 @@ _BETWEEN = frozenset({"Cast", "Transpose", "Reshape", "Add", "DequantizeLinear",
 
 
 def quantise_attention(model: ir.Model, attention: Mapping[str, AttentionRanges]) -> int:
-    """Rewrites every self-attention of a graph in place; returns how many.
+    """Spells out and rewrites every self-attention of a graph in place; returns how many.
 
     ``attention`` is by the checkpoint's names. Raises ``ExportError`` for a self-attention without ranges.
     """
+    spell_out(model)
     graph = model.graph
     found = list(_self_attentions(graph))
     present = {matched[1] for value in graph.initializers if (matched := _VALUE_WEIGHT.fullmatch(value))}

@@ -12,6 +12,7 @@ import grpc
 
 from engine.api.errors import (
     Cancelled,
+    DeviceLost,
     EngineHung,
     EngineLost,
     EngineRestarting,
@@ -124,7 +125,7 @@ RULES: dict[type[BaseException], Rule] = {
     EngineLost: Rule(
         grpc.StatusCode.UNAVAILABLE,
         "ENGINE_LOST",
-        "The worker process ended during the job and is being restarted.",
+        "The worker process ended during the job, or the GPU failed under it; the process is being restarted.",
         retry_seconds=5,
     ),
     EngineHung: Rule(
@@ -230,7 +231,7 @@ def rule_of(error: BaseException) -> Rule:
 
 def is_logged(error: BaseException) -> bool:
     """The details of the error belong in the log."""
-    return rule_of(error).code is grpc.StatusCode.INTERNAL or isinstance(error, OutOfMemory)
+    return rule_of(error).code is grpc.StatusCode.INTERNAL or isinstance(error, (OutOfMemory, DeviceLost))
 
 
 def is_server_fault(error: BaseException) -> bool:

@@ -38,7 +38,9 @@ def _open_here(settings: Settings) -> Engine:
             settings.engine_thread_count,
             settings.text_cache_entry_count,
             settings.memory_budget_bytes,
+            device=settings.device,
             reuse=reuse,
             verify_digests="always" if settings.verify_digests == "always" else "once",
+            picture_cache_bytes=settings.picture_cache_bytes,
         ),
     )

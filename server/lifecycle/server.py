@@ -21,6 +21,7 @@ from grpc_reflection.v1alpha import reflection
 from engine import find_video_support
 from server.lifecycle.engine_watch import EngineWatch
 from server.lifecycle.ports import BoundPort, bind_grpc, grpc_options, listen_metrics
+from server.lifecycle.watched_engine import WatchedEngine
 from server.observability.gpus import nvml_gpus
 from server.observability.metrics import Method, Metrics
 from server.observability.metrics_endpoint import MetricsEndpoint
@@ -59,15 +60,18 @@ class Server:
         self,
         settings: Settings,
         open_engine: Callable[[], Engine],
-        find_gpus: Callable[[], list[Gpu]] = nvml_gpus,
+        find_gpus: Callable[[str], list[Gpu]] = nvml_gpus,
         tracing: Tracing | None = None,
     ) -> None:
-        """``tracing`` None: as the settings say. Raises ``SettingInvalid``."""
+        """``find_gpus`` gets the UUID of the engine's GPU. ``tracing`` None: as the settings say.
+
+        Raises ``SettingInvalid``.
+        """
         self._settings = settings
         self._open_engine = open_engine
         self._metrics = Metrics()
         self._metrics.expect_calls(_methods())
-        self._metrics.watch_gpus(find_gpus())
+        self._find_gpus = find_gpus
         self._health = health.Health(SERVICE_NAME)
         self._gate: ReadinessGate[ServerContext] = ReadinessGate()
         self._context: ServerContext | None = None
@@ -98,6 +102,8 @@ class Server:
         opening = asyncio.wrap_future(self._engine_thread.submit(self._open_engine))
         searching = asyncio.to_thread(find_video_support, self._settings.video_encoders)
         engine, video_support = await asyncio.gather(opening, searching)
+        if engine.supervision() is None:
+            engine = WatchedEngine(engine, self._set_engine_running)
         self._context = ServerContext.build(
             engine,
             self._engine_thread,
@@ -108,7 +114,11 @@ class Server:
         )
         encoders = {codec.value: encoder for codec, encoder in video_support.encoders.items()}
         _logger.info("video encoders", extra={"fields": {"encoders": encoders, "absence": video_support.absence}})
-        self._metrics.describe_build(self._context.capabilities)
+        capabilities = self._context.capabilities
+        device = {"device": capabilities.device, "gpu_uuid": capabilities.gpu_uuid, "runtime": capabilities.runtime}
+        _logger.info("engine open", extra={"fields": device})
+        self._metrics.describe_build(capabilities)
+        self._metrics.watch_gpus(await asyncio.to_thread(self._find_gpus, capabilities.gpu_uuid))
         self._gate.open(self._context)
         self._set_serving(True)
         supervision = engine.supervision()

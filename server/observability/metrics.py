@@ -225,8 +225,8 @@ class Metrics:
         )
         self._build_info = self._gauge(
             "stillcue_build_info",
-            "Always 1. The labels name version, model, runtime and bundle.",
-            ("version", "model", "runtime", "bundle_digest"),
+            "Always 1. The labels name version, model, runtime, bundle, and device: `cpu`, or the GPU as `cuda:0`.",
+            ("version", "model", "runtime", "bundle_digest", "device"),
         )
 
         self._add_process()
@@ -256,7 +256,11 @@ class Metrics:
         self._memory_budget_bytes.set(math.inf if budget_bytes is None else budget_bytes)
         self._memory_planned_bytes.set(max((plan.peak_bytes for plan in capabilities.memory_plans), default=0))
         self._build_info.labels(
-            __version__, capabilities.model_name, capabilities.runtime, capabilities.bundle_digest
+            __version__,
+            capabilities.model_name,
+            capabilities.runtime,
+            capabilities.bundle_digest,
+            capabilities.device,
         ).set(1)
 
     def _counter(self, name: str, meaning: str, labels: tuple[str, ...] = (), known: tuple[str, ...] = ()) -> Counter:

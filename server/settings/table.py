@@ -19,6 +19,7 @@ from server.settings.values import (
     UnixAddress,
     address,
     bytes_or_default,
+    device_name,
     listen_address,
     listen_address_or_none,
     names_or_none,
@@ -131,6 +132,13 @@ class Settings:
     drain_grace_seconds: float = _setting(
         seconds(0, 86_400), "300", "Longest time that the running job may take after SIGTERM before the server ends it."
     )
+    device: str = _setting(
+        device_name,
+        "auto",
+        "What the engine computes on. `auto`: the first GPU if the bundle has TensorRT engines for it, else the CPU. "
+        "`cpu`. `cuda`: the first GPU; `cuda:1` or `cuda:GPU-UUID`, of which the beginning is enough: that one. A GPU "
+        "that is named and cannot be used ends the start. Indices count the GPUs that CUDA_VISIBLE_DEVICES leaves.",
+    )
     engine_process: str = _setting(
         one_of("own", "server"),
         "own",
@@ -174,6 +182,12 @@ class Settings:
     )
     text_cache_entry_count: int = _setting(
         whole_number(0, 100_000), "64", "Encoded prompts that the engine caches for later jobs."
+    )
+    picture_cache_bytes: int = _setting(
+        whole_number(0, 2**40),
+        str(256 * 2**20),
+        "Host memory for encoded pictures, so that another sentence about the same picture does not wait for its "
+        "encoding. A picture takes 10 MiB at 832x480 and 81 frames (A14B). 0: off.",
     )
     video_encoders: tuple[str, ...] = _setting(
         names_or_none(*VIDEO_ENCODERS),

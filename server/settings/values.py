@@ -143,6 +143,13 @@ def bytes_or_default(text: str) -> int | None:
     return whole_number(2**20, 2**50)(text) if text else None
 
 
+def device_name(text: str) -> str:
+    """Reads auto, cpu, cuda, or a GPU as cuda:N or cuda:GPU-UUID, a unique beginning of it or cuda:MIG-UUID."""
+    if not re.fullmatch(r"auto|cpu|cuda|cuda:(\d{1,3}|(GPU|MIG)-[0-9A-Fa-f-]{1,36})", text):
+        raise ValueError("is not auto, cpu, cuda, or one GPU as cuda:1 or cuda:GPU-UUID; `nvidia-smi -L` lists UUIDs")
+    return text
+
+
 def seconds(lowest: float, highest: float) -> Callable[[str], float]:
     """A parser of seconds in a range, ends included."""
 

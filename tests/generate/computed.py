@@ -44,9 +44,9 @@ class ComputedRuntime:
     """Owns the buffers, and records the names of the graphs that were called."""
 
     name = "by hand"
-    call_shapes = CallShapes()
 
-    def __init__(self) -> None:
+    def __init__(self, call_shapes: CallShapes = CallShapes()) -> None:
+        self.call_shapes = call_shapes
         self.calls: list[str] = []
         self.is_closed = False
 
@@ -157,29 +157,36 @@ def accumulating_graphs(
 
 
 def solver_graph(
-    runtime: ComputedRuntime, latents: tuple[int, ...], order: int, batch_count: int, *, has_magnitude: bool = True
+    runtime: ComputedRuntime,
+    latents: tuple[int, ...],
+    order: int,
+    batch_count: int,
+    *,
+    has_magnitude: bool = True,
+    keeps: bool = True,
 ) -> ComputedGraph:
     """``guide_and_step``: the matrix times the tensors of the solver's state, then the predictions.
 
-    ``has_magnitude``: also the mean of all absolute values, which graphs of earlier exports do not give.
+    Graphs of earlier exports do not have ``has_magnitude``, the mean of all absolute values, and those of later ones
+    do not ``keeps`` tensors for later steps.
     """
-    past = [f"x0_{back}" for back in range(1, order + 1)]
-    columns = 2 + order + batch_count
+    kept = ("velocity_1", "velocity_2", "guidance") if keeps else ()
+    state = ("latents", "last_sample", *(f"x0_{back}" for back in range(1, order + 1)), *kept)
+    results = ("next_latents", "sample", "x0", *(f"next_{name}" for name in kept))
+    shape = len(results), len(state) + batch_count
 
     def step(inputs: dict[str, Array]) -> dict[str, Array]:
-        state = [inputs[name][0] for name in ("latents", "last_sample", *past)]
-        stacked = np.stack([*state, *inputs["prediction"]])
-        assert inputs["matrix"].shape == (3, columns)
+        stacked = np.stack([*(inputs[name][0] for name in state), *inputs["prediction"]])
+        assert inputs["matrix"].shape == shape
         rows = np.tensordot(inputs["matrix"], stacked, axes=1)[:, None]
         magnitude = {"magnitude": np.abs(rows).mean(keepdims=True).ravel()} if has_magnitude else {}
-        return {"next_latents": rows[0], "sample": rows[1], "x0": rows[2], **magnitude}
+        return {**dict(zip(results, rows, strict=True)), **magnitude}
 
-    shapes = dict.fromkeys(("latents", "last_sample", *past), latents)
     return ComputedGraph(
         runtime,
         "guide_and_step",
-        {**shapes, "prediction": (batch_count, *latents[1:]), "matrix": (3, columns)},
-        dict.fromkeys(("next_latents", "sample", "x0"), latents) | ({"magnitude": (1,)} if has_magnitude else {}),
+        {**dict.fromkeys(state, latents), "prediction": (batch_count, *latents[1:]), "matrix": shape},
+        dict.fromkeys(results, latents) | ({"magnitude": (1,)} if has_magnitude else {}),
         step,
     )
 

@@ -18,12 +18,14 @@ from engine.api.errors import ScorerMissing
 from engine.api.fields import Field
 from engine.api.job import ClipPlan
 from engine.api.media import Image
+from engine.api.reuse import StepReuse
 from engine.api.settings import EngineSettings
 from engine.generate import bundle_engine, loading, opening
 from engine.generate.bundle_engine import BundleEngine, seeded_noise
 from engine.generate.loading import load_bundle
 from engine.memory.plan import BundleMemoryPlan
 from engine.runtime.choice import Choice
+from engine.runtime.gpu import Gpu
 from tests.generate.computed import ComputedRuntime
 from tests.jobs.scripted import prepared
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from engine.runtime.execution import Execution
 
 FOLDER = Path("bundle")
+RUNTIME = ComputedRuntime()
+GPU = Gpu("RTX 3090", "sm_86", 24, "13.5", index=1, uuid="GPU-1")
 SMALL, LARGE = Geometry(32, 16, 9), Geometry(64, 32, 9)
 PLAN = BundleMemoryPlan(
     budget_bytes=5_000,
@@ -43,7 +47,10 @@ PLAN = BundleMemoryPlan(
 SCORER = SimpleNamespace(success=None, clip_success=SimpleNamespace(factors=(), accept_from=0.75))
 
 
-def manifest(*, has_scorer: bool = True) -> Any:
+KEEPING, OF_BEFORE = ([SimpleNamespace(name=name) for name in names] for names in (["velocity_1"], ["x0_1"]))
+
+
+def manifest(*, has_scorer: bool = True, distilled: Any = None, guide_inputs: Any = (KEEPING,)) -> Any:
     return SimpleNamespace(
         name="tiny",
         family=Family.WAN22_I2V_A14B,
@@ -56,14 +63,17 @@ def manifest(*, has_scorer: bool = True) -> Any:
         tokenizer="the tokenizer",
         scorer=SCORER if has_scorer else None,
         notices=("From a test.",),
+        expand_timesteps=False,
+        distilled=distilled,
+        graphs=tuple(SimpleNamespace(stage="guide_and_step", inputs=inputs) for inputs in guide_inputs),
     )
 
 
 class Parts:
     """Stands for every part of the engine, and records how it was made and called."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, has_scorer: bool = True) -> None:
-        self.manifest = manifest(has_scorer=has_scorer)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **of_manifest: Any) -> None:
+        self.manifest = manifest(**of_manifest)
         self.runtime = ComputedRuntime()
         self.made: dict[str, Any] = {}
         self.calls: list[tuple[Any, ...]] = []
@@ -72,29 +82,39 @@ class Parts:
             get=lambda name, geometry: (name, geometry), close=lambda: self.calls.append(("close graphs",))
         )
         self.prompts = SimpleNamespace(token_count=len)
+        self.pictures = SimpleNamespace()
         self.scorer = SimpleNamespace(score=self._score)
         self.pipeline = SimpleNamespace(generate=self._generate)
         for name, part in (
             ("plan_memory", PLAN),
             ("BundleGraphs", self.graphs),
             ("PromptEncoder", self.prompts),
+            ("PictureEncoder", self.pictures),
             ("Scorer", self.scorer),
             ("Pipeline", self.pipeline),
-            ("read_manifest", (self.manifest, "2" * 64)),
+            ("open_manifest", (self.manifest, "2" * 64)),
+            ("CheckedFiles", "the checked files"),
+            ("check_files", None),
         ):
-            module = loading if name in {"plan_memory", "BundleGraphs", "read_manifest"} else bundle_engine
+            module = loading if hasattr(loading, name) else bundle_engine
             monkeypatch.setattr(module, name, self._making(name, part))
         for name in ("prepare_job", "prepare_score_request", "enriched", "report_picture"):
             monkeypatch.setattr(bundle_engine, name, getattr(self, f"_{name}"))
 
-    def engine(self, budget_bytes: int | None = 9_000, compute_capability: str | None = "sm_86") -> BundleEngine:
+    def engine(
+        self,
+        budget_bytes: int | None = 9_000,
+        compute_capability: str | None = "sm_86",
+        reuse: StepReuse = StepReuse.OFF,
+    ) -> BundleEngine:
         anything: Any = self.runtime
-        return BundleEngine(load_bundle(FOLDER, anything, budget_bytes, compute_capability), 7)
+        bundle = load_bundle(FOLDER, anything, budget_bytes, compute_capability)
+        return BundleEngine(bundle, 7, picture_cache_bytes=8_000, reuse=reuse)
 
     def _making(self, name: str, part: Any) -> Any:
-        def make(*given: Any) -> Any:
+        def make(*given: Any, **named: Any) -> Any:
             assert name not in self.made, "made twice"
-            self.made[name] = given
+            self.made[name] = (*given, named) if named else given
             return part
 
         return make
@@ -128,15 +148,19 @@ def test_the_engine_is_put_together_from_the_bundle(monkeypatch: pytest.MonkeyPa
     parts = Parts(monkeypatch)
     engine = parts.engine()
     made = parts.made
-    assert made["read_manifest"] == (FOLDER,)
+    assert made["open_manifest"] == (FOLDER,)
+    assert made["CheckedFiles"] == (None, "2" * 64, {"is_forgetful": False})
+    assert made["check_files"] == (FOLDER, parts.manifest, "the checked files")
     assert made["plan_memory"] == (parts.manifest, "sm_86", 9_000)
     assert made["BundleGraphs"] == (FOLDER, parts.manifest, parts.runtime, PLAN, "sm_86")
     assert made["PromptEncoder"] == (FOLDER, "the tokenizer", ("text_encoder", SMALL), 7)
     scorer_graphs = (("scorer_image", SMALL), ("scorer_text", SMALL))
     assert made["Scorer"] == (FOLDER, SCORER, scorer_graphs, parts.runtime, (SMALL, LARGE))
-    pipeline_manifest, graphs, prompts, scorer, context = made["Pipeline"]
+    assert made["PictureEncoder"] == ({"is_first_frame": False, "cache_bytes": 8_000},)
+    pipeline_manifest, graphs, scorer, context, encoders = made["Pipeline"]
     assert pipeline_manifest is parts.manifest
-    assert (graphs, prompts, scorer) == (parts.graphs, parts.prompts, parts.scorer)
+    assert (graphs, scorer) == (parts.graphs, parts.scorer)
+    assert encoders == {"prompts": parts.prompts, "pictures": parts.pictures}
     assert context.count_tokens("four") == 4
     assert context.model.longest_seconds == 9 / 16.0
     assert engine.supervision() is None  # type: ignore[func-returns-value]
@@ -173,7 +197,24 @@ def test_capabilities_come_from_manifest_plan_and_runtime(monkeypatch: pytest.Mo
         memory_budget_bytes=5_000,
         memory_plans=PLAN.plans,
         accept_from=0.75,
+        reuse_supported=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("of_manifest", "default", "is_supported"),
+    [
+        ({}, StepReuse.FAST, True),
+        ({"distilled": "for four steps"}, StepReuse.OFF, False),
+        ({"guide_inputs": (KEEPING, OF_BEFORE)}, StepReuse.OFF, False),
+    ],
+    ids=["this export", "distilled", "a bundle of before"],
+)
+def test_steps_are_reused_where_the_bundle_allows_it(
+    of_manifest: dict[str, Any], default: StepReuse, is_supported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capabilities = Parts(monkeypatch, **of_manifest).engine(reuse=StepReuse.FAST).capabilities()
+    assert (capabilities.defaults.reuse, capabilities.reuse_supported) == (default, is_supported)
 
 
 def test_a_bundle_without_a_scorer_scores_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +222,7 @@ def test_a_bundle_without_a_scorer_scores_no_pair(monkeypatch: pytest.MonkeyPatc
     engine = parts.engine()
     assert not engine.capabilities().match_supported
     assert "Scorer" not in parts.made
-    assert parts.made["Pipeline"][3] is None
+    assert parts.made["Pipeline"][2] is None
     with pytest.raises(ScorerMissing) as raised:
         engine.score_match(Image(b"cat"), "a cat")
     assert raised.value.field is Field.MATCH_MODE
@@ -202,7 +243,7 @@ def test_a_pair_is_scored_and_its_report_enriched(monkeypatch: pytest.MonkeyPatc
     image, plan = Image(b"cat"), ClipPlan(guidance_scale=2.0)
     report: Any = engine.score_match(image, "a cat", plan)
     assert report == "enriched report"
-    context = parts.made["Pipeline"][4]
+    context = parts.made["Pipeline"][3]
     assert parts.calls == [
         ("prepare score request", image, "a cat", plan, engine.capabilities()),
         ("score", parts.runtime, False, "decoded", "a cat"),
@@ -298,8 +339,7 @@ class Opened:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[Any, ...]] = []
-        runtime: Any = "the runtime"
-        choice = Choice(runtime, "sm_86", gpu_bytes=24)
+        choice = Choice(RUNTIME, "sm_86", gpu_bytes=24, gpu=GPU)
         for name, result in (
             ("parse_manifest", "the manifest"),
             ("choose_runtime", choice),
@@ -311,11 +351,21 @@ class Opened:
         monkeypatch.setattr(bundle_engine, "BundleEngine", self._recording("BundleEngine", "the engine"))
 
     def _recording(self, name: str, result: Any) -> Any:
-        def call(*given: Any) -> Any:
-            self.calls.append((name, *given))
+        def call(*given: Any, **named: Any) -> Any:
+            self.calls.append((name, *given, *named.items()))
             return result
 
         return call
+
+
+def checking(cache_folder: Path, verify_digests: str) -> tuple[Any, Any]:
+    """How ``load_bundle`` is told to check files."""
+    return ("cache_folder", cache_folder), ("verify_digests", verify_digests)
+
+
+def chosen(picture_cache_bytes: int, reuse: StepReuse) -> tuple[Any, ...]:
+    """What ``BundleEngine`` is told beside the bundle."""
+    return ("picture_cache_bytes", picture_cache_bytes), ("reuse", reuse), ("gpu", GPU)
 
 
 def test_a_bundle_is_opened_with_the_defaults_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,10 +375,10 @@ def test_a_bundle_is_opened_with_the_defaults_of_the_machine(monkeypatch: pytest
     assert opened.calls == [
         ("parse_manifest", FOLDER),
         ("default_cache_folder",),
-        ("choose_runtime", "the manifest", "auto", 0, Path("default cache")),
+        ("choose_runtime", "the manifest", "auto", 0, Path("default cache"), "auto"),
         ("default_budget_bytes", "sm_86", 24),
-        ("load_bundle", FOLDER, "the runtime", 8_000, "sm_86"),
-        ("BundleEngine", "the loaded bundle", 64),
+        ("load_bundle", FOLDER, RUNTIME, 8_000, "sm_86", *checking(Path("default cache"), "once")),
+        ("BundleEngine", "the loaded bundle", 64, *chosen(256 * 2**20, StepReuse.OFF)),
     ]
 
 
@@ -340,7 +390,7 @@ def test_the_modules_of_the_engine_are_imported_while_its_graphs_load(monkeypatc
         names.append(name)
         imported.set()
 
-    def load(*_: Any) -> str:
+    def load(*_: Any, **__: Any) -> str:
         assert imported.wait(5.0)
         return "the loaded bundle"
 
@@ -348,7 +398,7 @@ def test_the_modules_of_the_engine_are_imported_while_its_graphs_load(monkeypatc
     monkeypatch.setattr(opening, "load_bundle", load)
     opening.open_bundle(FOLDER, EngineSettings())
     assert names == ["engine.generate.bundle_engine"]
-    assert opened.calls[-1] == ("BundleEngine", "the loaded bundle", 64)
+    assert opened.calls[-1] == ("BundleEngine", "the loaded bundle", 64, *chosen(256 * 2**20, StepReuse.OFF))
 
 
 @pytest.mark.parametrize("budget_bytes", [5_000, 0])
@@ -360,11 +410,15 @@ def test_settings_come_before_the_defaults(budget_bytes: int, monkeypatch: pytes
         memory_budget_bytes=budget_bytes,
         runtime="tensorrt",
         kernel_cache_folder=Path("own cache"),
+        device="cuda:1",
+        reuse=StepReuse.FAST,
+        picture_cache_bytes=1_000,
+        verify_digests="always",
     )
     opening.open_bundle(FOLDER, settings)
     assert opened.calls == [
         ("parse_manifest", FOLDER),
-        ("choose_runtime", "the manifest", "tensorrt", 3, Path("own cache")),
-        ("load_bundle", FOLDER, "the runtime", budget_bytes, "sm_86"),
-        ("BundleEngine", "the loaded bundle", 9),
+        ("choose_runtime", "the manifest", "tensorrt", 3, Path("own cache"), "cuda:1"),
+        ("load_bundle", FOLDER, RUNTIME, budget_bytes, "sm_86", *checking(Path("own cache"), "always")),
+        ("BundleEngine", "the loaded bundle", 9, *chosen(1_000, StepReuse.FAST)),
     ]

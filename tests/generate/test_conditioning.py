@@ -14,6 +14,8 @@ from engine.generate.decoding import MAX_PSNR_DB, decode_frames, psnr_db
 from engine.generate.image_conditioning import picture_as_channels, picture_as_first_frame, to_model_range
 from engine.generate.preview import preview_of, to_pixels
 from engine.generate.prompt_encoder import PromptEncoder, join_prompts
+from engine.generate.prompt_tensors import upload_prompts
+from engine.runtime.base import CallShapes
 from tests.generate.computed import ComputedGraph, ComputedRuntime, accumulating_graphs, execution_on
 
 if TYPE_CHECKING:
@@ -177,6 +179,38 @@ def test_a_prompt_that_fills_every_row_has_no_padding() -> None:
     joined, bias = join_prompts([embeddings(4, 5.0), embeddings(3, 7.0)], row_count=4)
     assert joined.shape == (2, 4, 3)
     assert bias.tolist() == [[0.0] * 4, [0.0] * 4]  # ln 1 for the one row of padding
+
+
+@pytest.mark.parametrize(("row_counts", "length"), [((2, 6, 8), 6), ((2, 3), 4), ((4,), 4), ((16,), 10), ((), 4)])
+def test_rows_are_padded_to_the_next_length_with_masked_ones(row_counts: tuple[int, ...], length: int) -> None:
+    """Never beyond the rows of the tokenizer, and not at all where no length is long enough."""
+    prompts = [embeddings(3, 5.0), embeddings(1, 7.0)]
+    plain, plain_bias = join_prompts(prompts, row_count=10)
+    joined, bias = join_prompts(prompts, 10, row_counts)
+    assert joined.shape == (2, length, 3)
+    np.testing.assert_array_equal(joined[:, :4], plain)
+    np.testing.assert_array_equal(bias[:, :4], plain_bias)
+    assert (joined[:, 4:] == 0.0).all()
+    assert (bias[:, 4:] == np.float32(-1e4)).all()
+
+
+@pytest.mark.parametrize(
+    ("shapes", "counts", "rows"),
+    [(CallShapes(2), [2], [4]), (CallShapes(1), [1, 1], [4, 2]), (CallShapes(1, (3, 6)), [1, 1], [6, 3])],
+)
+def test_prompts_are_uploaded_as_the_runtime_calls(shapes: CallShapes, counts: list[int], rows: list[int]) -> None:
+    runtime: Any = ComputedRuntime(shapes)
+    uploaded: Any = upload_prompts([embeddings(3, 5.0), embeddings(1, 7.0)], 10, runtime)
+    assert [prompts.count for prompts in uploaded] == counts
+    assert [prompts.embeds.array.shape for prompts in uploaded] == [
+        (count, length, 3) for count, length in zip(counts, rows, strict=True)
+    ]
+    assert [prompts.bias.array.shape for prompts in uploaded] == [
+        (count, length) for count, length in zip(counts, rows, strict=True)
+    ]
+    assert uploaded[-1].embeds.array[-1, 0].tolist() == [7.0] * 3  # the negative prompt is the last one
+    (alone,) = upload_prompts([embeddings(3, 5.0)], 10, runtime)
+    assert alone.count == 1
 
 
 class StubTokenizer:

@@ -16,6 +16,8 @@ from engine.api.events import Event, Expert, FrameMatch, FrameReady, JobDone, St
 from engine.api.job import MatchMode, PictureFit, PreparedJob
 from engine.api.match_report import MatchReport, SuccessBasis, SuccessEstimate
 from engine.api.media import Box
+from engine.api.reuse import StepWork
+from engine.generate.picture_encoder import PictureEncoder
 from engine.generate.pipeline import Pipeline
 from engine.generate.schedule import flow_schedule
 from engine.generate.stopwatch import Stopwatch
@@ -107,7 +109,15 @@ class StubWatch:
 class Clips:
     """A pipeline on a computed model of two experts, or of one with ``family`` 5B; review of clips is recorded."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, is_5b: bool = False, has_scorer: bool = True) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        is_5b: bool = False,
+        has_scorer: bool = True,
+        picture_cache_bytes: int = 0,
+        keeps: bool = True,
+    ) -> None:
         self.is_5b = is_5b
         self.runtime = ComputedRuntime()
         self.prompts = StubPrompts(self.runtime)
@@ -126,11 +136,13 @@ class Clips:
             expand_timesteps=is_5b,
             family=Family.WAN22_TI2V_5B if is_5b else Family.WAN22_I2V_A14B,
         )
-        self.graphs = self._graphs()
-        parts: Any = (self.manifest, self, self.prompts, self.scorer, "the context")
-        self.pipeline = Pipeline(*parts)
+        self.graphs = self._graphs(keeps)
+        parts: Any = (self.manifest, self, self.scorer, "the context")
+        prompts: Any = self.prompts
+        pictures = PictureEncoder(is_first_frame=is_5b, cache_bytes=picture_cache_bytes)
+        self.pipeline = Pipeline(*parts, prompts=prompts, pictures=pictures)
 
-    def _graphs(self) -> dict[str, Any]:
+    def _graphs(self, keeps: bool) -> dict[str, Any]:
         encoder = accumulating_graphs(self.runtime, "encoder", FRAME, FRAMES, LATENT, LATENT)
         decoder = accumulating_graphs(self.runtime, "decoder", LATENT, LATENT, FRAME, FRAMES)
         graphs: dict[str, Any] = {graph.spec.stage: graph for graph in (*encoder, *decoder)}
@@ -156,7 +168,10 @@ class Clips:
                 }
                 choices[batch_count] = transformer_graph(self.runtime, name, 0.25, shapes)
             by_batch[name] = _ByBatch(choices, "prompt_embeds")
-        solver = _ByBatch({count: solver_graph(self.runtime, LATENTS, 2, count) for count in (1, 2)}, "prediction")
+        solvers: dict[int, Any] = {
+            count: solver_graph(self.runtime, LATENTS, 2, count, keeps=keeps) for count in (1, 2)
+        }
+        solver = _ByBatch(solvers, "prediction")
         return {**graphs, **by_batch, "guide_and_step": solver}
 
     def get(self, name: str, geometry: Geometry) -> Any:
@@ -307,7 +322,7 @@ def test_no_pair_is_scored_where_that_is_off_or_no_scorer_is_there(
 def test_each_expert_gets_the_prompts_that_its_scale_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     clips = Clips(monkeypatch)
     clips.run(job(guidance_scale=1.0, guidance_scale_low_noise=2.0))
-    assert clips.prompts.encoded == ["a fox runs", "a fox runs", "a dog"]
+    assert clips.prompts.encoded == ["a fox runs", "a dog"]
     high, low = (clips.graphs[f"transformer_{name}"].calls() for name in ("high", "low"))
     assert [len(calls) for calls in (high, low)] == [2, 2]
     assert high[0]["prompt_embeds"][:, :, 0].tolist() == [[1, 3, 4, 0]]
@@ -320,9 +335,10 @@ def test_experts_are_guided_by_their_own_scales(monkeypatch: pytest.MonkeyPatch)
     clips = Clips(monkeypatch)
     clips.run(job(guidance_scale=2.0, guidance_scale_low_noise=1.0))
     solver = clips.graphs["guide_and_step"]
-    assert [len(solver.graphs[count].inputs) for count in (2, 1)] == [2, 2]
+    assert [len(solver.graphs[count].inputs) for count in (2, 1)] == [4, 0]
     with_prompt, without = solver.graphs[2].inputs[0]["matrix"][2, -2:]
     assert without / with_prompt == pytest.approx((1.0 - 2.0) / 2.0)
+    assert [inputs["matrix"][2, -1] for inputs in solver.graphs[2].inputs[2:]] == [0.0, 0.0]  # of no weight
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.5])
@@ -366,7 +382,7 @@ def test_the_second_family_keeps_the_pictures_latent_as_the_first_one_of_the_cli
 def test_the_job_sets_steps_and_shift_and_the_bundle_order_boundary_and_training_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clips = Clips(monkeypatch)
+    clips = Clips(monkeypatch, keeps=False)
     clips.manifest.schedule.train_step_count = 2_000
     clips.manifest.schedule.boundary_timestep = 1_900.0
     events = clips.run(job(step_count=5, shift=3.0))
@@ -515,6 +531,7 @@ def test_the_summary(monkeypatch: pytest.MonkeyPatch) -> None:
         frame_matches=MATCHES,
         diagnosis=DIAGNOSIS,
         success=SUCCESS,
+        step_counts={StepWork.FULL: 4},
     )
 
 
