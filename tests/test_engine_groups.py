@@ -71,7 +71,7 @@ def test_what_crosses_takes_what_the_plan_counts_until_the_stage_ends(
     _predict(runtime, grouped, graph)
     crossing = crossing_bytes(place_crossings(grouped.parts, {"batch": 2, "rows": 18}))
     assert crossing > 2 * hidden_bytes(2)
-    added = crossing + fake_tensorrt.SCRATCH_BYTES - 2  # in place of the two of one byte each that wait
+    added = crossing + 2 * 18 * fake_tensorrt.SCRATCH_BYTES - 2  # in place of the two of one byte each that wait
     assert fake_gpu.used_bytes == loaded + added
     _predict(runtime, grouped, graph, batch=1)
     _predict(runtime, grouped, other)  # the low-noise expert takes the same memory
