@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -217,9 +216,8 @@ def test_kernels_that_the_library_refuses_are_told_with_the_reason(
 
 
 @pytest.fixture
-def without_pinned_memory(fake_gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def without_pinned_memory(fake_gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fake_gpu, "cudaHostAlloc", lambda *_: (cudaError_t.cudaErrorMemoryAllocation, None))
-    return
 
 
 @pytest.mark.usefixtures("without_pinned_memory")
