@@ -39,34 +39,42 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class _Profile:
-    """Turns that repeat from ``first_share`` of the steps on."""
+    """``reused_share`` of all steps, at least one step, are reused between two computed ones.
 
-    turns: tuple[StepWork, ...]
-    first_share: float
+    The same share is the same distance in the schedule at any number of steps. ``guidance_count``: computed steps that
+    a guidance serves, its own full step included.
+    """
+
+    reused_share: float
+    guidance_count: int
+
+    def turns(self, step_count: int) -> tuple[StepWork, ...]:
+        """What the steps after the first ones do, again and again."""
+        reused = [_REUSED] * max(1, round(self.reused_share * step_count))
+        turn = [*reused, _GUIDANCE_REUSED] * (self.guidance_count - 1)
+        return (*turn, *reused, _FULL)
 
 
 _PROFILES = {
-    StepReuse.BALANCED: _Profile((_REUSED, _FULL), 0.1),
-    StepReuse.FAST: _Profile((_REUSED, _REUSED, _FULL), 0.1),
+    StepReuse.BALANCED: _Profile(reused_share=0.05, guidance_count=1),
+    StepReuse.FAST: _Profile(reused_share=0.05, guidance_count=2),
 }
+_FIRST_SHARE = 0.1  # of the steps: the clip takes shape in these
+_FIRST_COUNT = 2  # of each expert: as many velocities make a line
 
 
 def step_works(schedule: Schedule, reuse: StepReuse, scales: Mapping[Expert, float]) -> Iterator[StepWork]:
     """What each step computes. The first steps of each expert and the last step of the clip are full."""
-    profile = _PROFILES.get(reuse)
-    first = 0  # step from which the turns repeat
-    for step in range(schedule.step_count):
+    step_count = schedule.step_count
+    turns = (_FULL,) if reuse is StepReuse.OFF else _PROFILES[reuse].turns(step_count)
+    first = max(_FIRST_COUNT, round(_FIRST_SHARE * step_count))  # the step from which the turns repeat
+    for step in range(step_count):
         expert = schedule.expert(step)
-        if profile is None:
-            yield _FULL
-            continue
-        if step == 0:
-            first = max(2, round(profile.first_share * schedule.step_count))
-        elif expert is not schedule.expert(step - 1):
-            first = step + 2
-        is_last = step == schedule.step_count - 1
-        work = _FULL if step < first or is_last else profile.turns[(step - first) % len(profile.turns)]
-        yield _FULL if work is _GUIDANCE_REUSED and scales[expert] <= 1.0 else work
+        if step > 0 and expert is not schedule.expert(step - 1):
+            first = max(first, step + _FIRST_COUNT)
+        work = turns[(step - first) % len(turns)]
+        is_full = step < first or step == step_count - 1 or (work is _GUIDANCE_REUSED and scales[expert] <= 1.0)
+        yield _FULL if is_full else work
 
 
 def plan_steps(

@@ -10,10 +10,11 @@ import pytest
 from engine.api.cancellation import CancelFlag
 from engine.api.errors import Cancelled
 from engine.api.events import Expert
-from engine.api.reuse import StepReuse
+from engine.api.reuse import StepReuse, StepWork
 from engine.generate.denoising import ExpertRun, denoise
 from engine.generate.prompt_tensors import PromptTensors
 from engine.generate.schedule import flow_schedule
+from engine.generate.step_plan import step_works
 from engine.runtime.base import CallShapes
 from engine.runtime.finite import NonFiniteOutput
 from tests.generate.computed import ComputedGraph, ComputedRuntime, execution_on, solver_graph, transformer_graph
@@ -284,3 +285,90 @@ def test_the_last_two_states_are_kept_apart() -> None:
         np.testing.assert_allclose(kept[0], loop.expected()[before.step][0], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(kept[1], loop.expected()[before.step][1], rtol=1e-4, atol=1e-5)
         before = state
+
+
+def plain_states(loop: Loop, works: str, scale: float) -> list[Array]:
+    """Latents after every step of the loop with one expert, written plainly; ``works`` has a letter for each step."""
+    latents = NOISE[0].astype(np.float64)
+    last_sample, history = np.zeros_like(latents), [np.zeros_like(latents)] * 2
+    velocities: list[tuple[float, Array]] = []
+    guidance: Any = None
+    states = []
+    for step, work in enumerate(works):
+        sigma = float(loop.schedule.sigmas[step])
+        everywhere = loop.schedule.timesteps[step] / 1000.0 + CONDITIONING.mean()
+        told, untold = (FACTORS[SINGLE] * latents + everywhere + term for term in ROW_TERMS)
+        if work == "F":
+            guidance = told - untold
+        velocity = told + (scale - 1.0) * guidance
+        if work == "R":
+            (last_sigma, last), (before_sigma, before) = velocities
+            velocity = last + (sigma - last_sigma) / (last_sigma - before_sigma) * (last - before)
+        else:
+            velocities = [(sigma, velocity), *velocities[:1]]
+        columns = np.stack([latents, last_sample, *history, velocity])
+        latents, last_sample, x0 = np.tensordot(loop.schedule.step_matrix(step, 1.0), columns, axes=1)
+        history = [x0, history[0]]
+        states.append(latents[None])
+    return states
+
+
+LETTERS = {StepWork.FULL: "F", StepWork.GUIDANCE_REUSED: "G", StepWork.REUSED: "R"}
+
+
+@pytest.mark.parametrize("predictions_of_call", [1, 2])
+@pytest.mark.parametrize("reuse", [StepReuse.BALANCED, StepReuse.FAST])
+def test_steps_that_reuse_earlier_ones_equal_the_loop_written_plainly(
+    reuse: StepReuse, predictions_of_call: int
+) -> None:
+    loop = Loop(flow_schedule(20, 5.0, 2), predictions_of_call=predictions_of_call, SINGLE=3.5)
+    states = [(LETTERS[state.work], state.latents.to_host()) for state in loop.states(reuse=reuse)]
+    works = "".join(work for work, _ in states)
+    assert {"F", "R"} <= set(works)
+    for (_, latents), expected in zip(states, plain_states(loop, works, 3.5), strict=True):
+        np.testing.assert_allclose(latents, expected, rtol=1e-4, atol=1e-4)
+    calls_of = {"F": 3 - predictions_of_call, "G": 1, "R": 0}
+    expected_calls = [call for work in works for call in [*["transformer"] * calls_of[work], "guide_and_step"]]
+    assert loop.runtime.calls == expected_calls
+    rows = [len(call["prompt_embeds"]) for call in cast("Any", loop.experts[SINGLE].graph).inputs]
+    of_full = [2] if predictions_of_call == 2 else [1, 1]
+    assert rows == [count for work in works for count in {"F": of_full, "G": [1], "R": []}[work]]
+
+
+@pytest.mark.parametrize("reuse", [StepReuse.BALANCED, StepReuse.FAST])
+def test_nothing_is_reused_across_the_switch_of_experts(reuse: StepReuse) -> None:
+    """The second expert predicts its sigma, to three digits, which lies on a line; the first one a number far off."""
+    schedule = flow_schedule(20, 5.0, 2, boundary_timestep=900.0)
+    loop = Loop(schedule, HIGH_NOISE=3.5, LOW_NOISE=3.5)
+
+    def predict(inputs: Any) -> dict[str, Array]:
+        timestep = inputs["timestep"][0]
+        value = 50.0 if timestep >= 900.0 else timestep / 1000.0
+        return {"prediction": np.full((len(inputs["prompt_embeds"]), *LATENTS[1:]), value)}
+
+    for expert in (HIGH, LOW):
+        cast("Any", loop.experts[expert].graph)._function = predict
+    works = [state.work for state in loop.states(reuse=reuse)]
+    inputs = loop.solver.inputs
+    low = [step for step in range(19) if schedule.expert(step) is LOW]
+    assert {works[step] for step in low} >= {StepWork.FULL, StepWork.REUSED}
+    for step in low:
+        velocity = (inputs[step]["latents"] - inputs[step + 1]["x0_1"]) / schedule.sigmas[step]
+        np.testing.assert_allclose(velocity, schedule.sigmas[step], atol=5e-3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_step_with_reused_guidance_is_checked_too(value: float) -> None:
+    loop = Loop(flow_schedule(20, 5.0, 2), SINGLE=3.5)
+    graph: Any = loop.experts[SINGLE].graph
+    right = graph._function
+
+    def predict(inputs: Any) -> dict[str, Array]:
+        prediction = right(inputs)["prediction"]
+        return {"prediction": prediction if len(prediction) == 2 else np.full_like(prediction, value)}
+
+    graph._function = predict
+    works = [LETTERS[planned] for planned in step_works(loop.schedule, StepReuse.FAST, loop.scales)]
+    with np.errstate(invalid="ignore"), pytest.raises(NonFiniteOutput) as caught:
+        list(loop.states(reuse=StepReuse.FAST))
+    assert caught.value.step == works.index("G") + 1
