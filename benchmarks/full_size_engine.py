@@ -32,6 +32,10 @@ from benchmarks.full_size_cases import CASES, Case
 from benchmarks.full_size_depths import GROWING, block_bytes, deepened
 from benchmarks.processes import first_line, spawn
 from benchmarks.report import Report
+from engine.bundle.crossing import crossing_bytes, place_crossings
+from engine.bundle.graph_spec import EngineSpec, GraphSpec
+
+_PROMPT_ROW_COUNT = 512
 
 
 def main() -> None:
@@ -46,6 +50,7 @@ def main() -> None:
     parser.add_argument("--size", help="WIDTHxHEIGHT in pixels instead of the case's")
     parser.add_argument("--frames", type=int, help="frame count instead of the case's")
     parser.add_argument("--folder", type=Path, help="folder for temporary weights and plans")
+    parser.add_argument("--kept-weights", type=Path, help="folder in which quantised weights stay for other sizes")
     options = parser.parse_args()
     answers = Answers(options.json.with_suffix(".parts.json"))
     figures: dict[str, float] = {}
@@ -55,7 +60,7 @@ def main() -> None:
         case = _changed(CASES[name], options)
         by_depth: dict[int, list[dict[str, Any]]] = {}
         for depth in sorted(case.depths):
-            measured, by_depth[depth] = _measure(case, depth, options.folder, answers)
+            measured, by_depth[depth] = _measure(case, depth, options, answers)
             figures |= measured
         if case.component != "transformer":
             graphs += by_depth[max(by_depth)]
@@ -139,17 +144,16 @@ def _changed(case: Case, options: argparse.Namespace) -> Case:
 
 
 def _measure(
-    case: Case, depth: int, folder: Path | None, kept: Answers
+    case: Case, depth: int, options: argparse.Namespace, kept: Answers
 ) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """Returns the figures of a case at a depth, and its graphs as a manifest would list them."""
     prefix = f"{case.prefix}_{depth}_layers" if case.component == "transformer" else case.prefix
 
     def in_a_process(part: int) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory(dir=folder) as name:
+        with tempfile.TemporaryDirectory(dir=options.folder) as name:
             _say(f"{prefix}, part {part + 1} of {case.part_count}")
-            process = spawn(
-                "benchmarks.full_size_engine", "--worker", json.dumps(asdict(case)), str(depth), str(part), name
-            )
+            worker = ["--worker", json.dumps(asdict(case)), str(depth), str(part), name]
+            process = spawn("benchmarks.full_size_engine", *worker, str(options.kept_weights or ""))
             answer: dict[str, Any] = json.loads(first_line(process))
             process.communicate()
         return answer
@@ -168,34 +172,38 @@ def _measure(
         "plan_bytes": sum(engine["plan_bytes"] for engine in engines),
         "weight_bytes": sum(engine["weight_bytes"] for engine in engines),
         "activation_bytes": max(engine["activation_bytes"] for engine in engines),
-        "crossing_bytes": max(answer["crossing_bytes"] for answer in answers),
+        "crossing_bytes": 0,
         "part_count": case.part_count,
     }
     if case.part_count > 1:
-        graphs = [_joined(graphs, case, int(sums["crossing_bytes"]))]
+        graphs = [_joined(graphs, case)]
+        sums["crossing_bytes"] = _crossing_bytes(graphs[0], case)
     return {f"{prefix}_{key}": value for key, value in sums.items()}, graphs
 
 
-def _joined(parts: list[dict[str, Any]], case: Case, crossing_bytes: int) -> dict[str, Any]:
-    """Merges the parts' entries into one: sums of weights, the largest scratch plus the tensors between parts."""
-    engines = [part["engines"][0] for part in parts]
-    engine = engines[0] | {
-        "file": f"{case.prefix}.plan",
-        "activation_bytes": max(item["activation_bytes"] for item in engines) + crossing_bytes,
-        **{key: sum(item[key] for item in engines) for key in ("weight_bytes", "plan_bytes", "build_seconds")},
-        "host_peak_bytes": max(item["host_peak_bytes"] for item in engines),
-    }
+def _joined(parts: list[dict[str, Any]], case: Case) -> dict[str, Any]:
+    """Merges the parts' entries into one, as the exporter does for groups of blocks."""
+    from export.bundle.group_plans import joined_engine
+
+    engines = [(EngineSpec.from_dict(part["engines"][0]), part["inputs"], part["outputs"]) for part in parts]
+    engine = joined_engine(engines).with_changes(file=f"{case.prefix}.plan")
     crossing = {item["name"] for part in parts for item in part["outputs"]} - {"prediction"}
     inputs = {item["name"]: item for part in parts for item in part["inputs"] if item["name"] not in crossing}
-    return parts[-1] | {"inputs": list(inputs.values()), "engines": [engine]}
+    return parts[-1] | {"inputs": list(inputs.values()), "engines": [engine.as_dict()]}
 
 
-def compile_part(case: Case, depth: int, part: int, folder: Path) -> dict[str, Any]:
+def _crossing_bytes(graph: dict[str, Any], case: Case) -> int:
+    """Returns the bytes of the tensors that cross between the parts of a graph's engine, at the longest prompt."""
+    (engine,) = GraphSpec.from_dict(graph).engines
+    return crossing_bytes(place_crossings(engine.parts, {"batch": case.batch_count, "rows": _PROMPT_ROW_COUNT}))
+
+
+def compile_part(case: Case, depth: int, part: int, folder: Path, kept_weights: Path | None) -> dict[str, Any]:
     """Exports and compiles one part in this process (the compiler runs in a child process); returns its figures."""
     from benchmarks.full_size_export import export_part
     from engine.runtime.process_memory import peak_resident_bytes
 
-    answer = export_part(case, depth, part, folder, _say)
+    answer = export_part(case, depth, part, folder, _say, kept_weights=kept_weights)
     return {**answer, "export_peak_bytes": peak_resident_bytes(), "cpu_seconds": _cpu_seconds()}
 
 
@@ -211,8 +219,9 @@ def _say(line: str) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
-        case_text, depth_text, part_text, folder_text = sys.argv[2:]
-        case_of_worker = Case(**json.loads(case_text))
-        print(json.dumps(compile_part(case_of_worker, int(depth_text), int(part_text), Path(folder_text))))
+        case_text, depth_text, part_text, folder_text, kept_text = sys.argv[2:]
+        chosen = Case(**json.loads(case_text))
+        kept_folder = Path(kept_text) if kept_text else None
+        print(json.dumps(compile_part(chosen, int(depth_text), int(part_text), Path(folder_text), kept_folder)))
     else:
         main()

@@ -60,9 +60,12 @@ class PartWeights(ParameterIndex):
         }
 
 
-def export_part(case: Case, depth: int, part: int, folder: Path, say: Say) -> dict[str, Any]:
+def export_part(
+    case: Case, depth: int, part: int, folder: Path, say: Say, *, kept_weights: Path | None = None
+) -> dict[str, Any]:
     """Writes weights and graphs of a part of ``depth`` blocks into a folder and compiles them.
 
+    ``kept_weights`` is a folder on the same disk in which quantised weights stay, for other sizes.
     Returns seconds and bytes of each step by name, and the manifest entries as ``graphs``.
     """
     checkpoint = open_checkpoint(write_configurations(folder / "checkpoint", case.model, depth))
@@ -76,9 +79,9 @@ def export_part(case: Case, depth: int, part: int, folder: Path, say: Say) -> di
     traced = [(group, module) for group in component.groups for module in group.trace(model)]
     modules = [_part_of(module, case, part) for _, module in traced]
     traced_at = time.perf_counter()
-    stored = _write_weights(
-        model, _parameters_of(modules), recipe, folder / WEIGHTS_FOLDER / f"{component.name}.safetensors", say
-    )
+    kept = None if kept_weights is None else kept_weights / _weights_name(case, depth, part)
+    file = folder / WEIGHTS_FOLDER / f"{component.name}.safetensors"
+    stored = _write_weights(model, _parameters_of(modules), recipe, file, kept, say)
     written_at = time.perf_counter()
     weights = ParameterIndex(model, stored.stored) if case.part_count == 1 else PartWeights(model, stored.stored)
     graphs = []
@@ -96,7 +99,6 @@ def export_part(case: Case, depth: int, part: int, folder: Path, say: Say) -> di
         "weights_seconds": written_at - traced_at,
         "graph_seconds": built_at - written_at + traced_at - started,
         "graph_bytes": sum((folder / graph.file).stat().st_size for graph in graphs),
-        "crossing_bytes": _crossing_bytes(modules) if case.part_count > 1 else 0,
         "graphs": [_compiled(graph, case, folder, say) for graph in graphs],
     }
 
@@ -122,8 +124,15 @@ def _parameters_of(modules: Iterable[TracedModule]) -> set[int]:
     return {id(tensor) for module in modules for tensor in (*module.module.parameters(), *module.module.buffers())}
 
 
-def _write_weights(model: Any, wanted: set[int], recipe: Recipe, file: Path, say: Say) -> ComponentWeights:
-    """Draws, quantises and writes the parameters that are wanted, one at a time."""
+def _weights_name(case: Case, depth: int, part: int) -> str:
+    """What drawn and quantised weights depend on."""
+    return f"{case.model}_{case.component}_{case.precision}_{depth}_layers_{part + 1}_of_{case.part_count}.safetensors"
+
+
+def _write_weights(  # noqa: PLR0917
+    model: Any, wanted: set[int], recipe: Recipe, file: Path, kept: Path | None, say: Say
+) -> ComponentWeights:
+    """Draws, quantises and writes the parameters that are wanted, one at a time, unless ``kept`` has them."""
     source = DrawnWeights(model)
     linears = [name.removesuffix(".weight") for name in source.names()]
     calibration = Calibration("drawn", 1, dict.fromkeys(linears, _INPUT_RANGE))
@@ -135,16 +144,15 @@ def _write_weights(model: Any, wanted: set[int], recipe: Recipe, file: Path, say
         if id(tensor) in wanted
     }
     planned = PlannedWeights(source, Shards("drawn weights", {}), encodings, file)
+    if kept is not None and kept.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.hardlink_to(kept)
+        return planned.open()
     planned.write(say)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.hardlink_to(file)
     return planned.open()
-
-
-def _crossing_bytes(modules: Iterable[TracedModule]) -> int:
-    """Returns the bytes of the tensors passed between parts, at the sizes of the example inputs."""
-    own = {"latents", "condition", "timestep", "prompt_embeds", "prompt_bias"}
-    given = [tensor for module in modules for name, tensor in module.inputs.items() if name not in own]
-    hidden = max((tensor.numel() * tensor.element_size() for tensor in given), default=0)
-    return sum(tensor.numel() * tensor.element_size() for tensor in given) + hidden
 
 
 def _compiled(graph: GraphSpec, case: Case, folder: Path, say: Say) -> dict[str, Any]:
@@ -166,6 +174,5 @@ def _solver(case: Case, checkpoint: Checkpoint, geometry: Geometry, folder: Path
         "weights_seconds": 0.0,
         "graph_seconds": seconds,
         "graph_bytes": file.stat().st_size,
-        "crossing_bytes": 0,
         "graphs": [_compiled(graph, case, folder, say)],
     }

@@ -73,7 +73,14 @@ _SIZES = st.sampled_from([(32, 32, 9), (48, 32, 9), (32, 32, 17), (64, 64, 9), (
 _VIDEO = _SIZES.map(lambda size: dict(zip(("width_px", "height_px", "frame_count"), size, strict=True))) | _some(
     width_px=_INT32, height_px=_INT32, frame_count=_INT32, frame_rate=_FLOAT
 )
-_SAMPLING = _some(step_count=_INT32, guidance_scale=_FLOAT, guidance_scale_low_noise=_FLOAT, seed=_INT64, shift=_FLOAT)
+_SAMPLING = _some(
+    step_count=_INT32,
+    guidance_scale=_FLOAT,
+    guidance_scale_low_noise=_FLOAT,
+    seed=_INT64,
+    shift=_FLOAT,
+    step_reuse=st.sampled_from([0, 1, 2, 3, 99]),
+)
 _MATCH = _some(mode=st.sampled_from([0, 1, 2, 3, 99]), minimum_score=_FLOAT)
 _DURATIONS = st.builds(Duration, seconds=_INT64, nanos=_INT32)
 _STREAM = _some(

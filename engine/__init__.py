@@ -2,8 +2,8 @@
 
 The life of a clip:
 
-1. ``open_engine`` reads a bundle (``bundle/``), plans which graphs fit in memory (``memory/``) and loads them on a
-   runtime (``runtime/``).
+1. ``open_engine`` reads a bundle's manifest (``bundle/``), chooses a runtime (``runtime/``), plans which graphs fit in
+   memory (``memory/``), compares files with their digests and loads graphs.
 2. ``Engine.prepare`` checks every field of a job and brings its picture to the size of the clip (``preparation/``,
    ``media/``).
 3. ``Engine.generate`` scores picture and prompt (``matching/``), encodes both, denoises, decodes frame after frame

@@ -6,7 +6,8 @@ The life of an export (``bundle/exporter.py`` holds the same order in code):
 2. ``check`` refuses what cannot be done: options, checkpoint, disk, memory. It constructs each component once, without
    weights, and plans its weights. A dry run ends here.
 3. For each component: its weights are written, or referenced where they are; its graphs are traced and written; the
-   graphs are compared with torch; and they are compiled to engines if a GPU was named.
+   graphs are compared with torch; and they are compiled to engines if a GPU was named. A plans-only bundle keeps the
+   engines alone.
 4. The solver's graph, the preview's projection and the scorer follow.
 5. ``bundle.json``, the manifest, is written last. Until then the build log lets an interrupted export resume.
 

@@ -8,7 +8,7 @@ compiled, or before what is inside is quantised.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -16,6 +16,7 @@ import onnx_ir as ir
 DOMAIN = "com.microsoft"
 OPERATOR = "MultiHeadAttention"
 VERSION = 1
+_Axis = int | ir.SymbolicDim
 
 
 def spell_out(model: ir.Model) -> int:
@@ -43,8 +44,9 @@ class _Spelled:
             raise RuntimeError(f"the graph gives the output of {node.name} no type or no shape")
         self._graph, self._dtype = node.graph, output.dtype
         self._batch, self._tokens, width = output.shape
+        assert isinstance(width, int)
         self._head_count = node.attributes.get_int("num_heads", 0)
-        self._head_size = int(width) // self._head_count
+        self._head_size = width // self._head_count
         self.nodes: list[ir.Node] = []
 
     def result(self) -> ir.Value:
@@ -63,7 +65,7 @@ class _Spelled:
         joined = self._constant("attention/joined", np.array([0, 0, heads * size]))
         return self._add("joined", "Reshape", [by_token, joined], (batch, tokens, heads * size))
 
-    def _heads(self, name: str, value: ir.Value | None, order: list[int], shape: Sequence[object]) -> ir.Value:
+    def _heads(self, name: str, value: ir.Value | None, order: list[int], shape: Iterable[_Axis]) -> ir.Value:
         heads, size = self._head_count, self._head_size
         split = self._constant("attention/split", np.array([0, 0, heads, size]))
         parts = self._add(f"{name}_parts", "Reshape", [value, split], (self._batch, self._tokens, heads, size))
@@ -80,8 +82,8 @@ class _Spelled:
         name: str,
         operator: str,
         inputs: Sequence[ir.Value | None],
-        shape: Sequence[object],
-        attributes: dict[str, ir.AttrValueType] | None = None,
+        shape: Iterable[_Axis],
+        attributes: dict[str, int | list[int]] | None = None,
     ) -> ir.Value:
         name = f"{self._node.name}/{name}"
         node = ir.node(operator, inputs, attributes=attributes, name=name)
@@ -95,6 +97,8 @@ class _Spelled:
         found = self._graph.initializers.get(name)
         if found is None:
             tensor = ir.tensor(values, name=name)
-            found = ir.Value(name=name, const_value=tensor, type=ir.TensorType(tensor.dtype), shape=tensor.shape)
+            found = ir.Value(
+                name=name, const_value=tensor, type=ir.TensorType(tensor.dtype), shape=ir.Shape(values.shape)
+            )
             self._graph.register_initializer(found)
         return found

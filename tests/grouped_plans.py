@@ -1,4 +1,4 @@
-"""A tiny transformer as one graph and as three groups of blocks, with a fake plan for each group."""
+"""A small graph in three groups, with a fake plan for each, whose results can be computed by hand."""
 
 from __future__ import annotations
 
@@ -7,71 +7,87 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
-from engine.bundle.graph_spec import EnginePart, GraphSpec
-from export.tracing.assemble import build_graph, save_graph
-from export.tracing.block_groups import split
-from export.tracing.trace import Trace
-from export.tracing.transformer import transformer_graph
+from engine.bundle.graph_spec import EnginePart, GraphSpec, TensorDtype, TensorSpec
 from tests import fake_tensorrt
-from tests.checkpoints import TinyModel, _transformer
 from tests.planned_bundles import WEIGHT_BYTES, engine_spec
 
-WHOLE = "transformer_high_64x48x9.onnx"
-GROUP_COUNT = 3
+WIDTH, ROWS = 100, 5
+_HEAD = '<ir_version: 10, opset_import: ["" : 20]> g '
+_HIDDEN, _TEXT = f"float[batch, {WIDTH}]", f"float16[batch, rows, {WIDTH}]"
+_GRAPHS = {
+    "group_1": f"(float[1, {WIDTH}] latents, float[batch, rows, {WIDTH}] prompt_embeds) => "
+    f"({_HIDDEN} hidden_1, {_TEXT} text) <int64[1] axes = {{1}}> "
+    "{ text = Cast<to = 10>(prompt_embeds) sums = ReduceSum<keepdims = 0>(prompt_embeds, axes) "
+    "hidden_1 = Add(latents, sums) }",
+    "group_2": f"({_HIDDEN} hidden_1, {_TEXT} text) => ({_HIDDEN} hidden_2) <int64[1] axes = {{1}}> "
+    "{ wide = Cast<to = 1>(text) sums = ReduceSum<keepdims = 0>(wide, axes) hidden_2 = Mul(hidden_1, sums) }",
+    "group_3": f"({_HIDDEN} hidden_2, {_TEXT} text) => ({_HIDDEN} prediction) <int64[1] axes = {{1}}> "
+    "{ wide = Cast<to = 1>(text) sums = ReduceSum<keepdims = 0>(wide, axes) prediction = Sub(hidden_2, sums) }",
+}
 
 
 @dataclass(frozen=True)
-class GroupedTransformer:
-    """``spec`` is the manifest's entry; the plans lie beside ``WHOLE`` in ``folder``."""
+class GroupedGraph:
+    """``spec`` is the manifest's entry; its plans lie in ``folder``."""
 
     folder: Path
     spec: GraphSpec
-    inputs: dict[str, NDArray[Any]]
 
     @property
     def parts(self) -> tuple[EnginePart, ...]:
         return self.spec.engines[0].parts
 
 
-def write_grouped(folder: Path) -> GroupedTransformer:
-    model = _transformer(TinyModel(layer_count=4), z_dim=16)
-    traced = transformer_graph(model, (3, 6, 8), expand_timesteps=False)
-    traces: dict[str, Trace] = {}
-    whole = save_graph(build_graph(traced, None, folder, traces), folder / WHOLE)
+def write_grouped(folder: Path) -> GroupedGraph:
     parts = []
-    for number, module in enumerate(split(traced, GROUP_COUNT), start=1):
-        graph, plan = folder / f"group_{number}.onnx", folder / f"group_{number}.plan"
-        described = save_graph(build_graph(module, None, folder, traces), graph)
+    for name, text in _GRAPHS.items():
+        graph, plan = folder / f"{name}.onnx", folder / f"{name}.plan"
+        model = onnx.parser.parse_model(_HEAD + text)
+        onnx.save(model, graph)
         fake_tensorrt.write_plan(plan, graph, WEIGHT_BYTES)
         parts.append(
             EnginePart(
                 file=plan.name,
-                inputs=described.inputs,
-                outputs=described.outputs,
+                inputs=tuple(map(_tensor, model.graph.input)),
+                outputs=tuple(map(_tensor, model.graph.output)),
                 activation_bytes=fake_tensorrt.SCRATCH_BYTES,
                 weight_bytes=WEIGHT_BYTES,
                 plan_bytes=plan.stat().st_size,
             )
         )
-    engine = engine_spec(parts[0].file, weight_bytes=GROUP_COUNT * WEIGHT_BYTES, parts=tuple(parts))
+    engine = engine_spec(parts[0].file, weight_bytes=len(parts) * WEIGHT_BYTES, parts=tuple(parts))
     spec = GraphSpec(
         stage="transformer_high",
-        file=WHOLE,
-        width_px=64,
-        height_px=48,
-        frame_count=9,
-        inputs=whole.inputs,
-        outputs=whole.outputs,
+        file="whole.onnx",
+        inputs=parts[0].inputs,
+        outputs=parts[-1].outputs,
         max_abs_error=None,
         max_abs_value=None,
         engines=(engine,),
     )
-    return GroupedTransformer(folder, spec, {name: tensor.numpy() for name, tensor in traced.inputs.items()})
+    return GroupedGraph(folder, spec)
 
 
-def hidden_bytes(prediction_count: int) -> int:
-    """Bytes of the hidden state in float32: tokens of 3 frames of 3 × 4, and the width of ``TinyModel``."""
-    model = TinyModel()
-    return prediction_count * 3 * 3 * 4 * model.head_count * model.head_size * np.dtype(np.float32).itemsize
+def whole_numbers(batch: int) -> dict[str, NDArray[Any]]:
+    """Inputs whose sums and products are exact in half precision."""
+    draw = np.random.default_rng(0)
+    return {
+        "latents": draw.integers(0, 9, (1, WIDTH)).astype(np.float32),
+        "prompt_embeds": draw.integers(0, 9, (batch, ROWS, WIDTH)).astype(np.float32),
+    }
+
+
+def prediction_of(inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """``(latents + sums) * sums - sums`` with the sums of the prompt's rows."""
+    sums = inputs["prompt_embeds"].sum(axis=1)
+    return np.asarray((inputs["latents"] + sums) * sums - sums)
+
+
+def _tensor(info: onnx.ValueInfoProto) -> TensorSpec:
+    tensor = info.type.tensor_type
+    dtypes: dict[int, TensorDtype] = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16"}
+    shape = tuple(axis.dim_param or axis.dim_value for axis in tensor.shape.dim)
+    return TensorSpec(name=info.name, dtype=dtypes[tensor.elem_type], shape=shape)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from deploy.grafana.dashboard import FILE
+from server.settings import setting_rows
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -87,10 +88,62 @@ def test_grafana_finds_the_data_source_and_the_dashboard() -> None:
     assert mounts("grafana")["/etc/grafana/provisioning"] == ("./grafana/provisioning", "ro")
 
 
-def test_the_image_can_be_built_for_a_gpu() -> None:
-    extras = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert {"server", "tensorrt"} <= set(extras["optional-dependencies"])
-    assert "ARG EXTRAS=server\n" in DOCKERFILE
-    assert '".[${EXTRAS}]"' in DOCKERFILE
+def stages() -> dict[str, str]:
+    """The text of each stage of the Dockerfile by its name; the last one, which is built by default, is ``""``."""
+    found = {}
+    for text in re.split(r"^(?=FROM )", DOCKERFILE, flags=re.MULTILINE)[1:]:
+        name = re.match(r"FROM \S+(?: AS (\S+))?", text)
+        assert name is not None
+        found[name[1] or ""] = text
+    return found
+
+
+def extras(stage: str, argument: str) -> set[str]:
+    """The extras that a stage installs, each of which the project has."""
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    default = re.search(rf"^ARG {argument}=(\S+)$", stages()[stage], re.MULTILINE)
+    assert default is not None
+    assert f'".[${{{argument}}}]"' in stages()[stage]
+    names = set(default[1].split(","))
+    assert names <= set(project["optional-dependencies"])
+    return names
+
+
+def test_the_default_image_serves_on_the_cpu() -> None:
+    *_, last = stages()
+    assert last == ""
+    assert stages()[last] == "FROM program\nCOPY --from=libraries /venv /venv\n"
+    assert extras("libraries", "EXTRAS") == {"server"}
+    assert "STILLCUE_DEVICE" not in stages()["program"]
+
+
+def test_the_image_for_a_gpu_never_serves_on_the_cpu() -> None:
+    card = stages()["card"]
+    assert card.startswith("FROM program AS card\nCOPY --from=card-libraries /venv /venv\n")
+    assert extras("card-libraries", "CARD_EXTRAS") == {"server", "tensorrt"}
+    environment = dict(item.split("=") for item in re.findall(r"\w+=\S+", card.partition("ENV ")[2]))
+    assert environment == {
+        "NVIDIA_VISIBLE_DEVICES": "all",
+        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility,video",
+        "STILLCUE_DEVICE": "cuda",
+    }
+    assert "STILLCUE_DEVICE" in {row.environment for row in setting_rows()}
+
+
+def test_compose_for_a_gpu_builds_its_image_and_reserves_one_gpu() -> None:
+    (name,) = (services := read(DEPLOY / "compose.card.yaml")["services"])
+    card = services[name]
+    assert name in SERVICES
+    assert (DEPLOY / card["build"]["context"] / "Dockerfile").is_file()
+    assert card["build"]["target"] in stages()
+    assert card["image"] != SERVICES[name]["image"]
+    assert card["environment"] == {"STILLCUE_DEVICE": "cuda"}
+    (device,) = card["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "device_ids": ["${STILLCUE_GPU:-0}"], "capabilities": ["gpu"]}
+
+
+def test_what_a_start_found_out_is_kept_for_the_next() -> None:
     assert "XDG_CACHE_HOME=/cache" in DOCKERFILE
     assert "install -d -o stillcue /cache" in DOCKERFILE
+    assert mounts("stillcue")["/cache"] == ("stillcue-cache", "rw")
+    assert "stillcue-cache" in read(DEPLOY / "compose.yaml")["volumes"]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engine.api.errors import BundleInvalid, DeviceLost, EngineLost, GraphFailed, OutOfMemory
+from engine.runtime.base import Graph
 from engine.runtime.library_log import LibraryLog
-from engine.runtime.trt import TrtGraph, TrtRuntime
+from engine.runtime.trt import TrtRuntime
 from tests import fake_tensorrt
 from tests.fake_cuda import FakeCuda, cudaError_t
 from tests.fake_tensorrt import CLEAN_UP, OUT_OF_MEMORY
@@ -35,7 +35,7 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
     return steps
 
 
-def opened(bundle: Path, tmp_path: Path) -> tuple[TrtRuntime, TrtGraph]:
+def opened(bundle: Path, tmp_path: Path) -> tuple[TrtRuntime, Graph]:
     runtime = runtime_in(tmp_path)
     return runtime, runtime.load(bundle, graph_of(bundle, "vae_decoder_init"))
 
@@ -72,13 +72,15 @@ def test_a_failure_without_a_reason_is_a_lost_device_where_cuda_says_so(
         decode(runtime, graph, latent_of(graph.spec))
 
 
-@pytest.mark.parametrize("step", ["open", "context", "stream"])
 @pytest.mark.parametrize(
-    "lines",
+    ("step", "lines"),
     [
-        OUT_OF_MEMORY,
-        ("Error Code 1: Cuda Runtime (In allocate (cudaError 2: out of memory))", CLEAN_UP),
-        ("[virtualMemoryBuffer.cpp::resizePhysical::154] Error Code 2: OutOfMemory (no reason)", CLEAN_UP, CLEAN_UP),
+        ("open", OUT_OF_MEMORY),
+        (
+            "context",
+            ("[virtualMemoryBuffer.cpp::resize::154] Error Code 2: OutOfMemory (no reason)", CLEAN_UP, CLEAN_UP),
+        ),
+        ("stream", ("Error Code 1: Cuda Runtime (In allocate (cudaError 2: no such text))", CLEAN_UP)),
     ],
 )
 def test_a_lack_of_memory_is_told_wherever_a_plan_is_opened(
@@ -214,9 +216,8 @@ def test_kernels_that_the_library_refuses_are_told_with_the_reason(
 
 
 @pytest.fixture
-def without_pinned_memory(fake_gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def without_pinned_memory(fake_gpu: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fake_gpu, "cudaHostAlloc", lambda *_: (cudaError_t.cudaErrorMemoryAllocation, None))
-    return
 
 
 @pytest.mark.usefixtures("without_pinned_memory")

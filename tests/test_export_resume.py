@@ -15,7 +15,7 @@ import pytest
 
 from engine.api.capabilities import Geometry
 from engine.bundle.folder import MANIFEST_NAME, file_sha256, read_manifest
-from engine.bundle.manifest import Manifest
+from engine.bundle.manifest import FileSpec, Manifest
 from export.bundle.build_log import BUILD_LOG_NAME, BuildLog
 from export.bundle.exporter import export_bundle
 from export.bundle.plan import ExportPlan
@@ -139,6 +139,25 @@ class TestJournal:
             assert (folder / BUILD_LOG_NAME).read_bytes() == before
         else:
             assert self._step(folder, {}) == (13 if content == b"12" else 1)
+
+    def test_a_step_holds_the_files_of_steps_inside_it(self, folder: Path) -> None:
+        log, file = BuildLog(folder, {}), folder / "made.bin"
+
+        def inside() -> tuple[dict[str, int], list[Path]]:
+            file.write_bytes(b"plan")
+            return {}, [file]
+
+        def around() -> tuple[dict[str, int], list[Path]]:
+            log.step("inside", {}, inside)
+            return {}, [file]
+
+        log.step("around", {}, around)
+        steps = json.loads((folder / BUILD_LOG_NAME).read_text())
+        assert (
+            steps["around"]["files"]
+            == steps["inside"]["files"]
+            == {"made.bin": FileSpec(sha256=file_sha256(file), byte_count=4).as_dict()}
+        )
 
     @pytest.mark.parametrize("content", ["", "{", "[]", '{"made": 3}', '{"made": {"inputs": ""}}'])
     def test_a_journal_that_is_none_says_nothing(self, folder: Path, content: str) -> None:

@@ -34,11 +34,11 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
     budget_bytes = settings.memory_budget_bytes
     if budget_bytes is None:
         budget_bytes = default_budget_bytes(choice.compute_capability, choice.gpu_bytes)
-    with ThreadPoolExecutor(1) as importer:  # the modules of the engine are imported while its graphs load
-        importer.submit(import_module, _ENGINE_MODULE)
-        try:
-            if choice.compute_capability is None:
-                check_onnx_graphs(manifest, is_on_cpu=choice.device == "cpu")
+    try:
+        if choice.compute_capability is None:
+            check_onnx_graphs(manifest, is_on_cpu=choice.device == "cpu")
+        with ThreadPoolExecutor(1) as importer:  # the modules of the engine are imported while its graphs load
+            importer.submit(import_module, _ENGINE_MODULE)
             loaded = load_bundle(
                 bundle,
                 choice.runtime,
@@ -47,10 +47,10 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
                 cache_folder=cache_folder,
                 verify_digests=settings.verify_digests,
             )
-        except GraphNotLoaded as error:
-            if choice.gpu_fault is None:
-                raise
-            raise BundleInvalid(f"{choice.gpu_fault}; on the CPU: {error}") from error
+    except GraphNotLoaded as error:
+        if choice.gpu_fault is None:
+            raise
+        raise BundleInvalid(f"{choice.gpu_fault}; on the CPU: {error}") from error
     from engine.generate.bundle_engine import BundleEngine
 
     _log.info("the engine computes on %s with %s", choice.gpu or choice.device, choice.runtime.name)

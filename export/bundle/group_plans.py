@@ -7,7 +7,7 @@ that all of them share.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ from export.tracing.assemble import GraphDescription
 from export.tracing.block_groups import split
 from export.tracing.verify import NotRunnable, verify_chain
 from export.weights.parameters import load_weights
+
+Tensors = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ def compile_groups(run: ExportRun, graph: GroupedGraph) -> GraphSpec:
             name = f"engine of {graph.spec.file}, group {number} of {graph.count}, for {capability}"
             inputs = compile_inputs(run, graph.spec, graph.writer.weights.files)
             parts.append(run.log.step(name, inputs, functools.partial(_compile, run, graph, number, target)))
-        engines.append(_joined(parts))
+        engines.append(
+            joined_engine([(EngineSpec.from_dict(part["engine"]), part["inputs"], part["outputs"]) for part in parts])
+        )
     return graph.spec.with_changes(engines=tuple(engines))
 
 
@@ -86,18 +90,24 @@ def _compile(run: ExportRun, graph: GroupedGraph, number: int, target: Target) -
     }, [out / engine.file]
 
 
-def _joined(answers: Sequence[dict[str, Any]]) -> EngineSpec:
-    """One entry for all parts: sums of weights, files and seconds, and the largest of what is not needed at once."""
-    engines = [EngineSpec.from_dict(answer["engine"]) for answer in answers]
-    parts = [
+def joined_engine(parts: Sequence[tuple[EngineSpec, Tensors, Tensors]]) -> EngineSpec:
+    """One entry for all parts, each with its inputs and outputs in the manifest's JSON form.
+
+    Weights, files and seconds are sums; scratch and host memory are the largest, because parts run one after another.
+    """
+    engines = [engine for engine, _, _ in parts]
+    entries = [
         EnginePart.from_dict(
             {
-                "inputs": answer["inputs"],
-                "outputs": answer["outputs"],
-                **{key: answer["engine"][key] for key in ("file", "activation_bytes", "weight_bytes", "plan_bytes")},
+                "file": engine.file,
+                "inputs": inputs,
+                "outputs": outputs,
+                "activation_bytes": engine.activation_bytes,
+                "weight_bytes": engine.weight_bytes,
+                "plan_bytes": engine.plan_bytes,
             }
         )
-        for answer in answers
+        for engine, inputs, outputs in parts
     ]
     return engines[0].with_changes(
         activation_bytes=max(engine.activation_bytes for engine in engines),
@@ -105,7 +115,7 @@ def _joined(answers: Sequence[dict[str, Any]]) -> EngineSpec:
         plan_bytes=sum(engine.plan_bytes for engine in engines),
         build_seconds=sum(engine.build_seconds for engine in engines),
         host_peak_bytes=max(engine.host_peak_bytes for engine in engines),
-        parts=tuple(parts),
+        parts=tuple(entries),
     )
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from export.library_logging import quiet_libraries
 from export.tracing.module_graph import DynamicAxes
+from export.tracing.self_attention import TRANSLATIONS
 
 OPSET_VERSION = 20
 # Constants of more values are not folded, so that the graph file stays small.
@@ -51,6 +52,7 @@ def trace(
             input_names=list(inputs),
             output_names=list(output_names),
             dynamic_shapes=axes if any(axes) else None,
+            custom_translation_table=dict(TRANSLATIONS),
         )
         if program is None:
             raise RuntimeError("the tracer returned no program")

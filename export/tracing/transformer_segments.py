@@ -18,9 +18,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from export.attention import DOMAIN, OPERATOR, VERSION
+from export.tracing.self_attention import attend, self_attend
 
 Grid = tuple[int, int, int]  # tokens along time, height and width
 
@@ -119,20 +118,21 @@ def _add_scaled(hidden: Tensor, change: Tensor, gate: Tensor) -> Tensor:
 
 def _self_attention(attention: Any, hidden: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     query, key = (
-        _rotate(norm(projection(hidden)).unflatten(2, (attention.heads, -1)), cosines, sines)
+        _rotate(norm(projection(hidden)).unflatten(2, (attention.heads, -1)), cosines, sines).flatten(2)
         for norm, projection in ((attention.norm_q, attention.to_q), (attention.norm_k, attention.to_k))
     )
-    value = attention.to_v(hidden).unflatten(2, (attention.heads, -1))
-    if torch.onnx.is_in_onnx_export():
-        return _project(attention, _attention_node(query, key, value))
-    return _project(attention, _attend(query, key, value))
+    return _projected(attention, self_attend(query, key, attention.to_v(hidden), attention.heads))
 
 
 def _cross_attention(attention: Any, hidden: Tensor, text: Tensor, text_bias: Tensor) -> Tensor:
-    query = attention.norm_q(attention.to_q(hidden)).unflatten(2, (attention.heads, -1))
-    key = attention.norm_k(attention.to_k(text)).unflatten(2, (attention.heads, -1))
-    value = attention.to_v(text).unflatten(2, (attention.heads, -1))
-    return _project(attention, _attend(query, key, value, text_bias[:, None, None, :].to(hidden.dtype)))
+    query, key = attention.norm_q(attention.to_q(hidden)), attention.norm_k(attention.to_k(text))
+    bias = text_bias[:, None, None, :].to(hidden.dtype)
+    return _projected(attention, attend(query, key, attention.to_v(text), attention.heads, bias))
+
+
+def _projected(attention: Any, mixed: Tensor) -> Tensor:
+    projected: Tensor = attention.to_out[0](mixed)
+    return projected
 
 
 def _rotate(features: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
@@ -140,25 +140,3 @@ def _rotate(features: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     first, second = features.float().unflatten(-1, (-1, 2)).unbind(-1)
     turned = (first * cosines - second * sines, first * sines + second * cosines)
     return torch.stack(turned, dim=-1).flatten(-2).to(features.dtype)
-
-
-def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Attention over [B, tokens, heads, head size]; returns [B, tokens, width]."""
-    query, key, value = (item.transpose(1, 2) for item in (query, key, value))
-    return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias).transpose(1, 2).flatten(2)
-
-
-def _attention_node(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """``_attend`` without a bias, as one node of the traced graph."""
-    inputs = [item.flatten(2) for item in (query, key, value)]
-    attributes = {"num_heads": query.shape[2]}
-    shape, dtype = inputs[0].shape, query.dtype
-    return torch.onnx.ops.symbolic(
-        f"{DOMAIN}::{OPERATOR}", inputs, attributes, dtype=dtype, shape=shape, version=VERSION
-    )
-
-
-def _project(attention: Any, mixed: Tensor) -> Tensor:
-    """The output projection, [B, tokens, width]."""
-    projected: Tensor = attention.to_out[0](mixed)
-    return projected

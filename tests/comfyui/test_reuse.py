@@ -10,7 +10,7 @@ from stillcue.v1 import generate_pb2
 from tests.comfyui.graphs import DIAGNOSIS, GENERATE, clip_graph, node
 from tests.comfyui.scripted import PackServer
 from tests.comfyui.test_progress import texts_of
-from tests.scripted_server import a_clip
+from tests.scripted_server import ScriptedServer, a_clip
 from tests.scripted_server import serving as serving_script
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.comfyui.stillcue_server import ServerThread
 
 
-def sampling_of(server: PackServer) -> generate_pb2.SamplingSpec:
+def sampling_of(server: ScriptedServer) -> generate_pb2.SamplingSpec:
     """The sampling of the only Generate request."""
     (request,) = (item for item in server.requests if isinstance(item, generate_pb2.GenerateRequest))
     return request.sampling

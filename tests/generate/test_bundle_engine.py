@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from engine.runtime.execution import Execution
 
 FOLDER = Path("bundle")
-RUNTIME = ComputedRuntime()
+RUNTIME: Any = ComputedRuntime()
 GPU = Gpu("RTX 3090", "sm_86", 24, "13.5", index=1, uuid="GPU-1")
 SMALL, LARGE = Geometry(32, 16, 9), Geometry(64, 32, 9)
 PLAN = BundleMemoryPlan(

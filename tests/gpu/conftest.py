@@ -39,7 +39,8 @@ def _is_meant(item: pytest.Function) -> bool:
     marker = item.get_closest_marker("road")
     if marker is None:
         return True
-    road: Road = item.callspec.params["road"]
+    road = item.callspec.params["road"]
+    assert isinstance(road, Road)
     device = marker.kwargs.get("device", road.device)
     return road.runtime in (marker.args or (road.runtime,)) and road.device == device
 

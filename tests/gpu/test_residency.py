@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.device.full_card import FullCard
 from engine.api.errors import OutOfMemory
-from engine.bundle.graph_spec import GraphSpec, TensorSpec
+from engine.bundle.graph_spec import EngineSpec, GraphSpec, TensorSpec
 from engine.runtime.base import Array, Graph, Runtime
 from engine.runtime.gpu import Gpu
 from export.tensorrt import Target, compile_engines
@@ -55,10 +55,10 @@ def large(tmp_path_factory: pytest.TempPathFactory, card: Gpu, road: Road, repor
     folder = tmp_path_factory.mktemp("large")
     width = 4096 if road.device == "cuda" else 256
     file = _write_graph(folder / "large.onnx", width)
-    engines = ()
+    engines: tuple[EngineSpec, ...] = ()
     if road.runtime == "tensorrt":
         target = Target("this-card", card.compute_capability, card.memory_bytes)
-        engines = compile_engines(file, [target], folder, module_name=COMPILER)
+        engines = tuple(compile_engines(file, [target], folder, module_name=COMPILER))
         report.add("residency", str(road), **engines[0].as_dict())
     rows = TensorSpec(name="h0", dtype="float16", shape=(_ROW_COUNT, width))
     spec = GraphSpec(
@@ -69,7 +69,7 @@ def large(tmp_path_factory: pytest.TempPathFactory, card: Gpu, road: Road, repor
         outputs=(rows.with_changes(name="y"),),
         max_abs_error=None,
         max_abs_value=None,
-        engines=tuple(engines),
+        engines=engines,
     )
     return _Large(folder, spec, width)
 
