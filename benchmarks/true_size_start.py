@@ -9,8 +9,8 @@ removed at the end.
 Each start is a process of its own, imports included. ``first_start_*``: nothing is known of the files, so all are read;
 until digests were remembered, every start took this long. ``second_start_*``: the same again. Both end where the first
 graph would be loaded; ``*_read_bytes`` is what they read for digests. ``refused_*``: the whole command
-``python -m server`` on a machine without a GPU, until it ends. ``*_cpu_seconds`` is processor time of the process and its
-children. ``plans_only_ratio``: bytes that ``export.strip`` keeps.
+``python -m server`` on a machine without a GPU, until it ends. ``*_cpu_seconds`` is processor time of the process and
+its children. ``plans_only_ratio``: bytes that ``export.strip`` keeps.
 """
 
 from __future__ import annotations
