@@ -55,31 +55,30 @@ class Condition:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Makes the clips that the folder lacks, prints the figures and writes them."""
+    """Makes the clips that the folder lacks, writes the figures after each pair, and prints them."""
     options = _options(arguments)
     settings = EngineSettings(options.threads, text_cache_entry_count=0, picture_cache_bytes=0)
     engine = open_bundle(options.bundle, settings)
     if not engine.capabilities().reuse_supported:
         raise SystemExit(f"{options.bundle} does not support reuse of steps: export its checkpoint again")
     kept = _KeptPairs(options.folder, engine.capabilities().bundle_digest, options.guidance)
-    figures: dict[str, float] = {}
-    for step_count in options.steps:
-        for index in range(options.clips):
+    for index in range(options.clips):
+        for step_count in options.steps:
             if kept.find(step_count, index) is None:
                 kept.add(step_count, index, _make_pair(engine, pair_of(index), step_count, index, options.guidance))
-                print(f"{step_count} steps: pair {index + 1} of {options.clips}", flush=True)
-        pairs = [kept.find(step_count, index) or {} for index in range(options.clips)]
-        figures |= _figures_of(pairs, step_count)
-    targets = {f"balanced_{max(options.steps)}_time_ratio": _TIME_TARGET}
-    floors = {
-        f"{reuse.value}_{count}_{what}_points": _POINTS_FLOOR
-        for reuse in (StepReuse.BALANCED, StepReuse.FAST)
-        for count in options.steps
-        for what in ("motion", "subject")
-    }
-    report = Report("reuse", {**figures, "clip_count": options.clips}, targets, floors)
+        report = _report(kept, index + 1, options)
+        report.write(options.json)  # of the pairs so far: an interrupted run has figures too
+        print(f"pair {index + 1} of {options.clips}", flush=True)
     report.show()
-    report.write(options.json)
+
+
+def _report(kept: _KeptPairs, pair_count: int, options: argparse.Namespace) -> Report:
+    figures: dict[str, float] = {"clip_count": pair_count, "thread_count": options.threads}
+    for step_count in options.steps:
+        pairs = [kept.find(step_count, index) or {} for index in range(pair_count)]
+        figures |= _figures_of(pairs, step_count)
+    floors = {name: _POINTS_FLOOR for name in figures if name.endswith("_points") and not name.startswith(FEWER)}
+    return Report("reuse", figures, {f"balanced_{max(options.steps)}_time_ratio": _TIME_TARGET}, floors)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -8,6 +8,7 @@ from engine.api.capabilities import Family, Geometry
 from engine.bundle.graph_spec import EngineSpec, GraphName, GraphSpec, Precision, TensorDtype, TensorSpec
 from engine.bundle.manifest import GeometrySpec, GuidanceSpec, LatentSpec, Manifest, PreviewSpec, ScheduleSpec
 from engine.bundle.scorer_spec import TokenizerSpec
+from engine.generate.matrix_columns import KEPT_NAMES
 
 GB = 10**9
 SM_86, SM_89 = "sm_86", "sm_89"
@@ -105,9 +106,10 @@ def _tensors(stage: GraphName, geometry: Geometry) -> tuple[tuple[TensorSpec, ..
         latents = _tensor("latents", clip), condition, _tensor("timestep", (1,))
         return (*latents, *prompt), (_tensor("prediction", ("batch", *clip[1:])),)
     if stage == "guide_and_step":
-        state = [_tensor(name, clip) for name in ("latents", "last_sample", "x0_1", "x0_2")]
-        rest = _tensor("prediction", ("batch", *clip[1:])), _tensor("matrix", (3, "columns"))
-        return (*state, *rest), tuple(_tensor(name, clip) for name in ("next_latents", "sample", "x0"))
+        state = [_tensor(name, clip) for name in ("latents", "last_sample", "x0_1", "x0_2", *KEPT_NAMES)]
+        rest = _tensor("prediction", ("batch", *clip[1:])), _tensor("matrix", (6, "columns"))
+        results = ("next_latents", "sample", "x0", *(f"next_{name}" for name in KEPT_NAMES))
+        return (*state, *rest), (*(_tensor(name, clip) for name in results), _tensor("magnitude", (1,)))
     latent = _tensor("latent", (1, _Z, 1, *cell))
     frames = _tensor("frames", (1, 3, 1 if stage.endswith("init") else 4, geometry.height_px, geometry.width_px))
     caches = tuple(

@@ -49,7 +49,7 @@ _ENCODERS = {"vae_encoder_init", "vae_encoder_step"}
 @pytest.fixture
 def with_pictures(tiny_bundle: Path, png: Callable[..., bytes]) -> RecordedEngine:
     """An engine that keeps encoded pictures."""
-    return RecordedEngine(tiny_bundle, png(64, 48), picture_cache_bytes=2**20)
+    return RecordedEngine(tiny_bundle, png(80, 50), picture_cache_bytes=2**20)
 
 
 def test_another_sentence_about_the_same_picture_encodes_no_picture(

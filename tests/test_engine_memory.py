@@ -152,13 +152,14 @@ def test_what_the_buffers_of_a_stage_are_made_of() -> None:
     """By hand: 832x480x81 has latents of [16, 21, 60, 104] and 32 caches of two frames."""
     plan = plan_memory(a14b_manifest(), SM_86, _BUDGET).of(A14B_480P)
     clip = 16 * 21 * 60 * 104 * 4
-    prompts = 2 * (2 * 512 * 4096 * 4 + 2 * 512 * 4)
+    prompts = 2 * 512 * 4096 * 4 + 2 * 512 * 4  # two prompts, for both experts
     picture_chunk = (4 * 480 * 832 * 3 + 16 * 60 * 104) * 4
     caches = 8 * sum(channels * 2 * (480 // scale) * (832 // scale) * 2 for channels, scale in
                      ((96, 1), (192, 2), (384, 4), (384, 8)))  # fmt: skip
-    solver = 7 * clip + 3 * clip + clip // 16 * 20  # state and history, three predictions, the condition
+    solver = 13 * clip + 2 * clip + clip // 16 * 20  # state, history and what is kept, two predictions, the condition
+    small = 6 * 9 * 4 + 4 + 4  # matrix, timestep, magnitude
     assert _stage(plan, Stage.DECODE).buffer_bytes == prompts + picture_chunk + 2 * caches
-    assert _stage(plan, Stage.DENOISE, Expert.HIGH_NOISE).buffer_bytes == prompts + solver + 2 * (3 * 6 * 4) + 2 * 4
+    assert _stage(plan, Stage.DENOISE, Expert.HIGH_NOISE).buffer_bytes == prompts + solver + small
     ids = 2 * 512 * 8
     assert _stage(plan, Stage.ENCODE_TEXT).buffer_bytes == prompts + ids + 512 * 4096 * 4
 
@@ -198,8 +199,8 @@ def test_a_refusal_names_stage_figures_and_what_would_fit() -> None:
     with pytest.raises(DoesNotFit) as refused:
         plan_memory(a14b_manifest(engines, precision="fp16", compute_capability=SM_89), SM_89, _BUDGET)
     assert str(refused.value) == (
-        "wan does not fit: 832x480, 81 frames needs 32.5 GB to denoise (high noise) (weights 28.6 GB, scratch 3.8 GB, "
-        "buffers 0.1 GB) but may take 24.2 GB; these would fit: fp8 at 832x480, 81 frames (18.7 GB)"
+        "wan does not fit: 832x480, 81 frames needs 32.6 GB to denoise (high noise) (weights 28.6 GB, scratch 3.8 GB, "
+        "buffers 0.2 GB) but may take 24.2 GB; these would fit: fp8 at 832x480, 81 frames (18.7 GB)"
     )
 
 

@@ -51,7 +51,7 @@ def test_the_table_says_what_the_plan_does() -> None:
     row = "| Wan2.2-I2V-A14B in INT4 | 832×480×81 | RTX 3090 | 23.47 GB | both | text_encoder |\n\n"
     head = "### Wan2.2-I2V-A14B in INT4, 832×480×81, RTX 3090\n\nMost: 23.47 GB of 24.16 GB.\n"
     assert row + head in text
-    assert "| denoise, low noise | 15.98 | 3.90 | 0.10 | 19.99 |  |  |\n" in text
+    assert "| denoise, low noise | 15.98 | 3.90 | 0.15 | 20.04 |  |  |\n" in text
 
 
 def test_the_table_says_what_does_not_fit_and_what_would() -> None:

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 import torch
 from diffusers import UniPCMultistepScheduler
+from numpy.typing import NDArray
 
 from engine.api.events import Expert
+from engine.api.reuse import StepReuse, StepWork
+from engine.generate.matrix_columns import MatrixColumns
 from engine.generate.schedule import flow_schedule
+from engine.generate.step_plan import plan_steps
 
 
 def _reference(
@@ -72,6 +76,36 @@ def test_a_whole_run_stays_with_the_reference(step_count: int, shift: float) -> 
         latents, last_sample, x0 = ours.step_matrix(step, guidance_scale=1.0) @ columns
         history = [x0, history[0]]
     np.testing.assert_allclose(latents, expected[0].numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("reuse", list(StepReuse))
+def test_a_run_with_kept_tensors_stays_with_the_reference(reuse: StepReuse) -> None:
+    """The reference gets the velocity that a step should have: guided, with kept guidance, or on the line of two."""
+    scale, step_count = 3.5, 20
+    generator = np.random.default_rng(1)
+    schedule, reference = flow_schedule(step_count, 5.0, order=2), _reference(step_count, 5.0, 2)
+    columns = MatrixColumns(order=2, prediction_count=2, keeps=True)
+    latents = generator.standard_normal(64, dtype=np.float32)
+    expected = torch.from_numpy(latents.copy())[None]
+    state = np.zeros((6, 64), np.float32)  # last sample, two x0, three kept ones
+    kept: list[tuple[float, NDArray[np.float64]]] = []
+    guidance = np.zeros(64)
+    for step, planned in enumerate(plan_steps(schedule, {Expert.SINGLE: scale}, columns, reuse)):
+        sigma = float(schedule.sigmas[step])
+        with_prompt, without = generator.standard_normal((2, 64), dtype=np.float32)
+        guidance = with_prompt - without if planned.work is StepWork.FULL else guidance
+        velocity = with_prompt + (scale - 1.0) * guidance
+        if planned.work is StepWork.REUSED:
+            (last_sigma, last), (before_sigma, before) = kept
+            velocity = last + (sigma - last_sigma) / (last_sigma - before_sigma) * (last - before)
+        else:
+            kept = [(sigma, velocity), *kept[:1]]
+        prediction = torch.from_numpy(velocity.astype(np.float32))[None]
+        expected = reference.step(prediction, reference.timesteps[step], expected)[0]
+        results = planned.matrix @ np.stack([latents, *state, with_prompt, without])
+        latents, sample, x0, *now_kept = results
+        state = np.stack([sample, x0, state[1], *now_kept])
+    np.testing.assert_allclose(latents, expected[0].numpy(), rtol=1e-4, atol=1e-4)
 
 
 def test_guidance_is_a_linear_combination_of_two_predictions() -> None:
