@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import onnxruntime
 
@@ -18,8 +18,8 @@ from engine.runtime.base import GraphNotLoaded, Tensor
 
 onnxruntime.disable_telemetry_events()  # on Windows; on Linux ``engine.host.libraries`` prevents them
 
-Session = onnxruntime.InferenceSession
-Binding = onnxruntime.IOBinding
+Session: TypeAlias = onnxruntime.InferenceSession
+Binding: TypeAlias = onnxruntime.IOBinding
 
 
 class SessionHost(Protocol):
