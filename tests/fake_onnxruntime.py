@@ -177,7 +177,7 @@ class Binding:
         gpu = self._session.library.gpu
         assert gpu.device_of(address) == gpu.device_of(address + size - 1) == device_id, "an address of another memory"
         memory = (ctypes.c_ubyte * size).from_address(address)
-        bound[name] = np.frombuffer(memory, dtype).reshape(shape)
+        bound[name] = np.frombuffer(memory, dtype).reshape(shape)  # type: ignore[call-overload]
 
 
 def _compute(session: Any, binding: Binding) -> None:
