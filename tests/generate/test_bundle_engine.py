@@ -358,7 +358,7 @@ class Opened:
         return call
 
 
-def loading(cache_folder: Path, verify_digests: str) -> tuple[Any, ...]:
+def told_of_a_gpu(cache_folder: Path, verify_digests: str) -> tuple[Any, ...]:
     """What ``load_bundle`` is told for a GPU beside the bundle and its budget."""
     return ("shares_weights", False), ("cache_folder", cache_folder), ("verify_digests", verify_digests)
 
@@ -377,7 +377,7 @@ def test_a_bundle_is_opened_with_the_defaults_of_the_machine(monkeypatch: pytest
         ("default_cache_folder",),
         ("choose_runtime", "the manifest", "auto", 0, Path("default cache"), "auto"),
         ("default_budget_bytes", "sm_86", 24),
-        ("load_bundle", FOLDER, RUNTIME, 8_000, "sm_86", *loading(Path("default cache"), "once")),
+        ("load_bundle", FOLDER, RUNTIME, 8_000, "sm_86", *told_of_a_gpu(Path("default cache"), "once")),
         ("BundleEngine", "the loaded bundle", 64, *chosen(256 * 2**20, StepReuse.OFF)),
     ]
 
@@ -419,6 +419,6 @@ def test_settings_come_before_the_defaults(budget_bytes: int, monkeypatch: pytes
     assert opened.calls == [
         ("parse_manifest", FOLDER),
         ("choose_runtime", "the manifest", "tensorrt", 3, Path("own cache"), "cuda:1"),
-        ("load_bundle", FOLDER, RUNTIME, budget_bytes, "sm_86", *loading(Path("own cache"), "always")),
+        ("load_bundle", FOLDER, RUNTIME, budget_bytes, "sm_86", *told_of_a_gpu(Path("own cache"), "always")),
         ("BundleEngine", "the loaded bundle", 9, *chosen(1_000, StepReuse.FAST)),
     ]
