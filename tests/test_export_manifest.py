@@ -18,8 +18,8 @@ from torch.nn import functional
 from engine.api.capabilities import Geometry
 from engine.bundle.folder import MANIFEST_NAME, read_manifest
 from engine.bundle.manifest import Manifest, PreviewSpec
-from engine.generate.preview import preview_of
 from engine.generate.matrix_columns import KEPT_NAMES, MatrixColumns
+from engine.generate.preview import preview_of
 from export.errors import ExportError
 from export.tracing.guidance import write_guide_and_step
 from export.tracing.preview import fit_preview
