@@ -66,7 +66,6 @@ CASES = {
     "a14b-fp8-attention-720p": _expert("fp8", "rtx4090", _720P, attention="fp8", like="a14b-fp8-attention"),
     "a14b-fp8-720p": _expert("fp8", "rtx4090", _720P, like="a14b-fp8-attention"),
     "a14b-int4-121": _expert("int4", "rtx3090", _LONG, like="a14b-int4"),
-    "a14b-fp8-attention-121": _expert("fp8", "rtx4090", _LONG, attention="fp8", like="a14b-fp8-attention"),
     "a14b-fp8-121": _expert("fp8", "rtx4090", _LONG, like="a14b-fp8-attention"),
     "5b-int8": Case("5b", "transformer", "int8", "rtx4090", *_5B, depths=(6, 12)),
     "a14b-vae-rtx3090": Case("a14b", "vae", "fp16", "rtx3090", *_480P),

@@ -43,7 +43,7 @@ def write_checkpoint(folder: Path, block_count: int, *, is_random: bool) -> None
     write_fp8_scaled(first.parent, expert_shapes(block_count))
     next(first.parent.glob("*.safetensors")).rename(first)
     if is_random:
-        _fill(first)
+        fill(first)
     second.parent.mkdir()
     os.link(first, second)
     for name in ("transformer", "transformer_2"):
@@ -91,7 +91,7 @@ def _write_sparse_components(folder: Path) -> None:
     write_sparse_weights(checkpoint.vae(), folder / "vae" / "diffusion_pytorch_model.safetensors")
 
 
-def _fill(file: Path) -> None:
+def fill(file: Path) -> None:
     """Replaces the zeros of a safetensors file by random numbers; single scales stay."""
     generator = np.random.default_rng(0)
     with file.open("r+b") as stream:

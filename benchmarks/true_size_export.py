@@ -82,11 +82,16 @@ def _watch(process: subprocess.Popen[bytes]) -> tuple[int, int]:
     """Returns the largest resident memory of a process with its children, whole and without mapped files."""
     peak = anonymous_peak = 0
     while process.poll() is None:
-        found = [_memory(number) for number in _family(process.pid)]
-        peak = max(peak, sum(whole for whole, _ in found))
-        anonymous_peak = max(anonymous_peak, sum(anonymous for _, anonymous in found))
+        whole, anonymous = memory_of_family(process.pid)
+        peak, anonymous_peak = max(peak, whole), max(anonymous_peak, anonymous)
         time.sleep(_POLL_SECONDS)
     return peak, anonymous_peak
+
+
+def memory_of_family(number: int) -> tuple[int, int]:
+    """Returns the resident memory of a process with its children, whole and without mapped files."""
+    found = [_memory(each) for each in _family(number)]
+    return sum(whole for whole, _ in found), sum(anonymous for _, anonymous in found)
 
 
 def _family(number: int) -> list[int]:

@@ -8,15 +8,16 @@ removed at the end.
 
 Each start is a process of its own, imports included. ``first_start_*``: nothing is known of the files, so all are read;
 until digests were remembered, every start took this long. ``second_start_*``: the same again. Both end where the first
-graph would be loaded. ``refused_*``: the whole command ``python -m server`` on a machine without a GPU, until it ends.
-``*_cpu_seconds`` is processor time of the process and its children. ``plans_only_ratio``: bytes that ``export.strip``
-keeps.
+graph would be loaded; ``*_read_bytes`` is what they read for digests. ``refused_*``: the whole command
+``python -m server`` on a machine without a GPU, until it ends. ``*_cpu_seconds`` is processor time of the process and
+its children. ``plans_only_ratio``: bytes that ``export.strip`` keeps.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import logging
 import os
 import resource
 import shutil
@@ -75,17 +76,18 @@ def _measure(manifest: Manifest, capability: str, scratch: Path) -> dict[str, fl
     figures: dict[str, float] = {"bundle_bytes": _write_bundle(manifest, bundle)}
     worker = [sys.executable, "-m", "benchmarks.true_size_start", "--worker", str(bundle), capability, str(cache)]
     for name in ("first_start", "second_start"):
-        figures |= _timed(name, worker, 0, cache)
+        said = _timed(name, worker, 0, cache, figures)
+        figures[f"{name}_read_bytes"] = int(said.rpartition(": ")[2].partition(" bytes read")[0])
     server = [sys.executable, "-m", "server", "--bundle", str(bundle)]
     server += ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log-level", "error"]
-    figures |= _timed("refused", server, 2, cache)
+    _timed("refused", server, 2, cache, figures)
     started = time.perf_counter()
     before, after = strip(bundle, plans)
     return figures | {"strip_seconds": time.perf_counter() - started, "plans_only_ratio": after / before}
 
 
-def _timed(name: str, command: list[str], status: int, cache: Path) -> dict[str, float]:
-    """Seconds and processor seconds of a process that must end with ``status``."""
+def _timed(name: str, command: list[str], status: int, cache: Path, figures: dict[str, float]) -> str:
+    """Adds seconds and processor seconds of a process, which must end with ``status``. Returns its last words."""
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "XDG_CACHE_HOME": str(cache)}
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     process = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
@@ -93,9 +95,11 @@ def _timed(name: str, command: list[str], status: int, cache: Path) -> dict[str,
     said = process.stderr.strip()
     if process.returncode != status:
         raise SystemExit(f"{name}: ended with {process.returncode}, not {status}: {said}")
-    print(f"{name}: {seconds:.2f} s{f': {said.splitlines()[-1]}' if said else ''}", flush=True)
-    cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {f"{name}_seconds": seconds, f"{name}_cpu_seconds": cpu_seconds}
+    figures[f"{name}_seconds"] = seconds
+    figures[f"{name}_cpu_seconds"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    last = said.splitlines()[-1]
+    print(f"{name}: {seconds:.2f} s: {last}", flush=True)
+    return last
 
 
 def _reach_loading(bundle: str, capability: str, cache: str) -> None:
@@ -103,6 +107,7 @@ def _reach_loading(bundle: str, capability: str, cache: str) -> None:
     from engine.generate.loading import load_bundle
     from engine.memory.plan import default_budget_bytes
 
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     runtime: Any = _NoRuntime()
     try:
         load_bundle(Path(bundle), runtime, default_budget_bytes(capability), capability, cache_folder=Path(cache))

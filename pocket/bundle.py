@@ -9,7 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from engine.bundle.folder import MANIFEST_NAME, parse_manifest
 from export.__main__ import main as export
+from export.atomic_file import write_text
 from export.calibrate.__main__ import main as calibrate
 from pocket.pairs import HALVES, write_pairs
 from pocket.settings import BUNDLE_FOLDER, CHECKPOINT_NAME
@@ -26,8 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--bundle", type=Path, default=BUNDLE_FOLDER, help="folder with checkpoint/ inside")
     parser.add_argument("--pictures", type=int, default=150, help="pictures per half of the pairs; 0: no calibration")
     parser.add_argument("--calibrate-only", action="store_true", help="leave the graphs as they are")
+    parser.add_argument(
+        "--keep-fits", action="store_true", help="export the graphs again and keep the scorer's fits and thresholds"
+    )
     parser.add_argument("--plot", type=Path, help="reliability plot of the scorer, SVG")
     options = parser.parse_args(arguments)
+    if options.keep_fits:
+        return _export_again(options.bundle)
     status = 0 if options.calibrate_only else _export(options.bundle)
     if status == 0 and options.pictures:
         return calibrate_scorer(options.bundle, options.pictures, options.plot)
@@ -40,6 +47,20 @@ def calibrate_scorer(bundle: Path, picture_count: int, plot: Path | None = None)
         fitting, held_out = (write_pairs(Path(name), half, picture_count) for half in HALVES)
         options = ["--held-out", held_out, "--json", bundle / FIGURES_NAME, *(("--plot", plot) if plot else ())]
         return calibrate([str(bundle), str(fitting), *map(str, options)])
+
+
+def _export_again(bundle: Path) -> int:
+    """Exports the graphs with the scorer entry of the bundle that is there, whose weights must be the same."""
+    before = parse_manifest(bundle)
+    status = _export(bundle)
+    if status != 0:
+        return status
+    after = parse_manifest(bundle)
+    if after.checkpoint_digest != before.checkpoint_digest:
+        raise SystemExit(f"{bundle}: the checkpoint changed, so its fits no longer hold; leave --keep-fits out")
+    kept = after.with_changes(scorer=before.scorer)
+    write_text(bundle / MANIFEST_NAME, kept.to_json(indent=1) + "\n")
+    return 0
 
 
 def _export(bundle: Path) -> int:

@@ -18,8 +18,8 @@ from torch.nn import functional
 from engine.api.capabilities import Geometry
 from engine.bundle.folder import MANIFEST_NAME, read_manifest
 from engine.bundle.manifest import Manifest, PreviewSpec
+from engine.generate.matrix_columns import KEPT_NAMES, MatrixColumns
 from engine.generate.preview import preview_of
-from engine.generate.schedule import flow_schedule
 from export.errors import ExportError
 from export.tracing.guidance import write_guide_and_step
 from export.tracing.preview import fit_preview
@@ -65,12 +65,14 @@ def guidance(tmp_path: Path) -> tuple[Path, dict[str, Any], dict[str, Any]]:
     generator = np.random.default_rng(0)
     inputs = {
         name: generator.standard_normal((1, 2, 1, 2, 2), dtype=np.float32)
-        for name in ("latents", "last_sample", "x0_1")
+        for name in ("latents", "last_sample", "x0_1", *KEPT_NAMES)
     }
     inputs["prediction"] = generator.standard_normal((2, 2, 1, 2, 2), dtype=np.float32)
-    matrix = flow_schedule(4, 5.0, 1).step_matrix(2, guidance_scale=3.0)
+    columns = MatrixColumns(1, prediction_count=2, keeps=True)
+    matrix = generator.standard_normal((columns.row_count, columns.count), dtype=np.float32)
     rows = matrix @ np.concatenate([item.reshape(len(item), -1) for item in inputs.values()])
-    expected = dict(zip(("next_latents", "sample", "x0"), rows.reshape(3, 1, 2, 1, 2, 2), strict=True))
+    names = ("next_latents", "sample", "x0", *(f"next_{name}" for name in KEPT_NAMES))
+    expected = dict(zip(names, rows.reshape(len(names), 1, 2, 1, 2, 2), strict=True))
     expected["magnitude"] = np.array([np.abs(rows).mean()])
     return file, {**inputs, "matrix": matrix}, expected
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from engine.api.errors import DeviceLost
+from engine.api.errors import DeviceLost, EngineError, OutOfMemory
+from server.__main__ import main
+from server.lifecycle import engine_factory
+from server.observability import logs
 from stillcue.v1 import match_pb2, media_pb2
 from tests.faulty_engine import SECRET, FaultyEngine
 from tests.serving import PROMPT, failure_of, generate_request, png, reason, served
@@ -39,3 +43,31 @@ async def test_a_score_that_loses_the_gpu_counts_too() -> None:
         score = server.stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=picture, prompt=PROMPT))
         assert reason(await failure_of(score)) == "ENGINE_LOST"
         await server.reaches("stillcue_serving", 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        (
+            DeviceLost("cudaMalloc failed: uncorrectable ECC error encountered (cudaErrorECCUncorrectable)"),
+            "the GPU failed as the bundle was opened: cudaMalloc failed: uncorrectable ECC error encountered "
+            "(cudaErrorECCUncorrectable); see `nvidia-smi` and `dmesg`",
+        ),
+        (
+            OutOfMemory("the GPU ran out of memory; free it of other work"),
+            "the bundle was not opened: the GPU ran out of memory; free it of other work, or set --memory-budget-bytes",
+        ),
+    ],
+)
+def test_a_device_that_fails_as_the_bundle_is_opened_ends_the_start_with_one_line(
+    fault: EngineError, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> NoReturn:
+        raise fault
+
+    flags = ["--engine", "fake", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]
+    monkeypatch.setattr(sys, "argv", ["server", *flags])
+    monkeypatch.setattr(engine_factory, "launch_engine", lambda _: fail)
+    monkeypatch.setattr(logs, "configure_logging", lambda *_: None)
+    assert main() == 1
+    assert capsys.readouterr().err == f"stillcue: {line}\n"

@@ -33,7 +33,7 @@ def main() -> None:
     if options.device == "cpu":
         os.environ["OMP_NUM_THREADS"] = "1"  # threads of torch that wait for each other spin
     setting = Setting(options.device, options.tiny)
-    record = Record(options.json, is_continued=options.is_continued)
+    record = Record(options.json, is_continued=options.is_continued, is_tiny=options.tiny)
     deadline = time.monotonic() + options.budget
     for number in chosen:
         step = STEPS[number]

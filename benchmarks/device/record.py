@@ -13,6 +13,7 @@ _CAVEATS = (
     "Says nothing about TensorRT on a 3090 or 4090; weights are random: times and memory are true, pictures mean "
     "nothing."
 )
+_TINY_CAVEATS = "Small models: shows that every step runs. Its times and bytes measure nothing."
 
 
 class Record:
@@ -21,12 +22,13 @@ class Record:
     ``{"name", "machine", "caveats", "steps": {number: {"title", "figures", "skipped", "errors", "seconds"}}}``
     """
 
-    def __init__(self, file: Path, *, is_continued: bool = False) -> None:
+    def __init__(self, file: Path, *, is_continued: bool = False, is_tiny: bool = False) -> None:
         self._file = file
         self._started: dict[str, float] = {}
-        self._content: dict[str, Any] = {"name": "device", "machine": machine(), "caveats": _CAVEATS, "steps": {}}
+        self._content: dict[str, Any] = {"name": "device", "machine": machine(), "caveats": "", "steps": {}}
         if is_continued and file.is_file():
             self._content = json.loads(file.read_text(encoding="utf-8"))
+        self._content["caveats"] = _TINY_CAVEATS if is_tiny else _CAVEATS
 
     def begin(self, number: str, title: str) -> None:
         """Opens a step."""

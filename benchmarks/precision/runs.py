@@ -21,7 +21,8 @@ from engine.bundle.graph_spec import GraphSpec
 from engine.generate.bundle_engine import BundleEngine
 from engine.generate.loading import load_bundle
 from engine.runtime.base import Tensor
-from engine.runtime.ort import OrtGraph, OrtRuntime
+from engine.runtime.ort import OrtRuntime
+from engine.runtime.ort_session import OrtGraph
 
 Array = NDArray[Any]
 

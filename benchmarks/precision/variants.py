@@ -18,6 +18,7 @@ from benchmarks.precision.half import round_results
 from engine.bundle.folder import MANIFEST_NAME, file_sha256
 from engine.bundle.graph_spec import GraphSpec, Precision
 from engine.bundle.manifest import FileSpec, Manifest
+from export.attention import spell_out
 from export.quantise.attention import AttentionRanges
 from export.quantise.calibration import Calibration
 from export.quantise.encodings import Encoding, PassThrough
@@ -96,6 +97,7 @@ def _encodings(source: Shards, variant: Variant, calibration: Calibration) -> di
 
 def _rewrite(file: Path, weights: QuantisedWeights, variant: Variant, attention: Mapping[str, AttentionRanges]) -> None:
     model = ir.load(file)
+    spell_out(model)  # as it is compiled: every result inside is rounded to half precision
     if attention:
         quantise_attention(model, attention)
     names = {initializer: _parameter(initializer, weights) for initializer in model.graph.initializers}

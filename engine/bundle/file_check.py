@@ -69,6 +69,7 @@ class _DigestCheck:
         is_settled = identity.settle()
         try:
             digest = self._digest(path)
+            is_unchanged = is_settled and FileIdentity.of(path) == identity  # while it was read
         except OSError as error:
             raise BundleInvalid(f"cannot read {path}: {error.strerror}; copy the bundle again") from error
         if digest is None:
@@ -77,7 +78,6 @@ class _DigestCheck:
             raise BundleInvalid(
                 f"{path} does not match its digest: it is damaged or was changed; copy the bundle again"
             )
-        is_unchanged = is_settled and FileIdentity.of(path) == identity  # while it was read
         if is_unchanged and identity.byte_count >= _LEAST_REMEMBERED_BYTES:
             self._checked.add(name, identity)
 

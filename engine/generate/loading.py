@@ -36,16 +36,17 @@ def load_bundle(
     memory_budget_bytes: int | None = None,
     compute_capability: str | None = None,
     *,
+    shares_weights: bool = True,
     cache_folder: Path | None = None,
     verify_digests: VerifyDigests = "once",
 ) -> LoadedBundle:
     """Reads the manifest, plans the memory, checks every file, and loads the graphs that stay in memory.
 
-    ``memory_budget_bytes`` None sets no limit. ``cache_folder`` keeps which files matched their digests; None: each
-    file is read. Raises ``BundleInvalid``, including ``DoesNotFit``.
+    ``memory_budget_bytes`` None sets no limit. For ``shares_weights`` see ``demand_of``. ``cache_folder`` keeps which
+    files matched their digests; None: each file is read. Raises ``BundleInvalid``, including ``DoesNotFit``.
     """
     manifest, digest = open_manifest(folder)
-    plan = plan_memory(manifest, compute_capability, memory_budget_bytes)
+    plan = plan_memory(manifest, compute_capability, memory_budget_bytes, shares_weights=shares_weights)
     check_files(folder, manifest, CheckedFiles(cache_folder, digest, is_forgetful=verify_digests == "always"))
     graphs = BundleGraphs(folder, manifest, runtime, plan, compute_capability)
     return LoadedBundle(folder, manifest, digest, runtime, plan, graphs)

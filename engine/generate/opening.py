@@ -44,13 +44,15 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
                 choice.runtime,
                 budget_bytes,
                 choice.compute_capability,
+                shares_weights=choice.gpu is None,
                 cache_folder=cache_folder,
                 verify_digests=settings.verify_digests,
             )
     except GraphNotLoaded as error:
         if choice.gpu_fault is None:
             raise
-        raise BundleInvalid(f"{choice.gpu_fault}; on the CPU: {error}") from error
+        where = "on the CPU" if choice.gpu is None else "with ONNX Runtime"
+        raise BundleInvalid(f"{choice.gpu_fault}; {where}: {error}") from error
     from engine.generate.bundle_engine import BundleEngine
 
     _log.info("the engine computes on %s with %s", choice.gpu or choice.device, choice.runtime.name)

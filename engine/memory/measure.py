@@ -79,13 +79,20 @@ def graph_for(manifest: Manifest, name: GraphName, geometry: Geometry, compute_c
     )
 
 
-def demand_of(manifest: Manifest, geometry: Geometry, compute_capability: str | None) -> JobDemand:
-    """The demand of a job on a GPU, or on ONNX Runtime. Raises ``BundleInvalid``."""
+def demand_of(
+    manifest: Manifest, geometry: Geometry, compute_capability: str | None, *, shares_weights: bool = True
+) -> JobDemand:
+    """The demand of a job on a GPU, or on ONNX Runtime. Raises ``BundleInvalid``.
+
+    With ``shares_weights`` the graphs of a component map its files together, as on a CPU; else each holds its own copy.
+    """
     specs = {name: graph_for(manifest, name, geometry, compute_capability) for name in graph_names_of(manifest)}
     graphs: dict[GraphName, GraphDemand] = {}
     weight_bytes: dict[str, int] = {}
     for name, spec in specs.items():
         stores = _stores(manifest, spec, compute_capability)
+        if not shares_weights:
+            stores = {spec.file: sum(stores.values())}
         weight_bytes |= stores
         plans = [plan for plan in spec.engines if plan.compute_capability == compute_capability]
         scratch = _growing(name, max((plan.activation_bytes for plan in plans), default=0))

@@ -17,6 +17,9 @@ GPU_BYTES = 24 * 2**30
 _DRIVER_BYTES = 9 * 2**30 // 25
 # Taken from what a program sees: the CUDA context with the compiled kernels, and what is lost between allocations.
 _CONTEXT_BYTES = 57 * 2**30 // 50
+# Of the GPU, where scratch is unknown: an A14B expert in half precision takes 3.7 GB at 832x480x81, the decoder 4.2 GB
+# (docs/benchmarks.md, an H100).
+_UNKNOWN_SCRATCH_SHARE = 0.25
 RESERVED_BYTES = _DRIVER_BYTES + _CONTEXT_BYTES
 _PATCH_SIZE = 2  # latent cells along each side of a token
 
@@ -52,23 +55,30 @@ class BundleMemoryPlan:
 
 
 def default_budget_bytes(compute_capability: str | None, visible_bytes: int | None = None) -> int | None:
-    """Memory of the GPU that a program sees, minus its CUDA context; None, no limit, on ONNX Runtime.
+    """Memory of the GPU that a program sees, minus its CUDA context; None, no limit, on a CPU.
 
-    ``visible_bytes`` None stands for a GPU of 24 GiB, minus 1.5 GiB for driver and context.
+    ``compute_capability`` None is ONNX Runtime, whose scratch no plan tells: on a GPU a share is left for that.
+    ``visible_bytes`` None stands for a GPU of 24 GiB, minus 1.5 GiB for driver and context, or for a CPU.
     """
     if compute_capability is None:
-        return None
+        return None if visible_bytes is None else int((visible_bytes - _CONTEXT_BYTES) * (1 - _UNKNOWN_SCRATCH_SHARE))
     return GPU_BYTES - RESERVED_BYTES if visible_bytes is None else visible_bytes - _CONTEXT_BYTES
 
 
-def plan_memory(manifest: Manifest, compute_capability: str | None, budget_bytes: int | None) -> BundleMemoryPlan:
+def plan_memory(
+    manifest: Manifest, compute_capability: str | None, budget_bytes: int | None, *, shares_weights: bool = True
+) -> BundleMemoryPlan:
     """Plans a bundle for a GPU, for example ``sm_86``, or for ONNX Runtime (None). ``budget_bytes`` None: no limit.
+
+    See ``demand_of`` for ``shares_weights``.
 
     Raises ``DoesNotFit`` if no geometry fits, with what would fit for each, and ``BundleInvalid`` if the bundle was not
     compiled for the GPU.
     """
     geometries = [Geometry(item.width_px, item.height_px, item.frame_count) for item in manifest.geometries]
-    demands = [demand_of(manifest, geometry, compute_capability) for geometry in geometries]
+    demands = [
+        demand_of(manifest, geometry, compute_capability, shares_weights=shares_weights) for geometry in geometries
+    ]
     together = _plans_together(demands, budget_bytes)
     if together is not None:
         return BundleMemoryPlan(budget_bytes, together, (), keeps_everything=True)

@@ -44,28 +44,32 @@ def choose_runtime(
 ) -> Choice:
     """The runtime of that name on that device; see ``EngineSettings``.
 
-    ``auto`` on ``auto`` is TensorRT if every graph has a plan for the first GPU, else ONNX Runtime on the CPU, and logs
-    why it leaves plans unused. ``auto`` on a GPU that is named is TensorRT if every graph has a plan for it, else ONNX
-    Runtime on it, never the CPU. ``thread_count`` 0 is one thread for each core, or for each processor where affinity
-    or a quota allow fewer.
+    On the device ``auto``: TensorRT if every graph has a plan for the first GPU, else ONNX Runtime, on that GPU if the
+    installed package can use it, else on the CPU; logs why plans or GPU stay unused. On a GPU that is named: TensorRT
+    if every graph has a plan for it, else ONNX Runtime on it, never the CPU. ``thread_count`` 0 is one thread for each
+    core, or for each processor where affinity or a quota allow fewer.
 
     Raises ``BundleInvalid``, including ``DeviceUnavailable``, if what is asked for cannot be used.
     """
     if name == "tensorrt" and device == "cpu":
         raise BundleInvalid("TensorRT does not run on the device cpu; name a GPU as cuda, or the runtime onnxruntime")
-    if device == "cpu" or (device == "auto" and name == "onnxruntime"):
+    if device == "cpu":
         return _onnxruntime(thread_count)
     if name == "tensorrt":
         return _tensorrt(manifest, kernel_cache_folder, device)
     if device != "auto":
         return _on_card(manifest, name, kernel_cache_folder, device)
-    if not any(graph.engines for graph in manifest.graphs):
-        return _onnxruntime(thread_count)
-    try:
-        return _tensorrt(manifest, kernel_cache_folder, device)
-    except DeviceUnavailable as error:
-        _log.warning("the bundle's TensorRT engines are not used, its graphs run on the CPU: %s", error)
-        return replace(_onnxruntime(thread_count), gpu_fault=str(error))
+    gpu_fault = None
+    if name == "auto" and any(graph.engines for graph in manifest.graphs):
+        try:
+            return _tensorrt(manifest, kernel_cache_folder, device)
+        except DeviceUnavailable as error:
+            gpu_fault = str(error)
+    choice = _onnxruntime_on_any_card() or _onnxruntime(thread_count)
+    if gpu_fault is not None:
+        where = "CPU" if choice.gpu is None else "GPU with ONNX Runtime"
+        _log.warning("the bundle's TensorRT engines are not used, its graphs run on the %s: %s", where, gpu_fault)
+    return replace(choice, gpu_fault=gpu_fault)
 
 
 def _onnxruntime(thread_count: int) -> Choice:
@@ -98,7 +102,22 @@ def _on_card(manifest: Manifest, name: RuntimeName, kernel_cache_folder: Path | 
 
 def _onnxruntime_on_card(gpu: Gpu) -> Choice:
     """ONNX Runtime on a GPU. Raises ``DeviceUnavailable``."""
-    raise DeviceUnavailable(f"ONNX Runtime does not run on {gpu.name}: it computes on the CPU only")
+    from engine.runtime.ort_cuda import OrtCudaRuntime
+
+    return Choice(OrtCudaRuntime(gpu), gpu_bytes=gpu.memory_bytes, gpu=gpu)
+
+
+def _onnxruntime_on_any_card() -> Choice | None:
+    """ONNX Runtime on the first GPU; None if its package computes on the CPU only, or if the GPU cannot be used."""
+    from engine.runtime.ort_package import has_cuda
+
+    if not has_cuda():
+        return None
+    try:
+        return _onnxruntime_on_card(find_gpu("cuda"))
+    except DeviceUnavailable as error:
+        _log.warning("the bundle's graphs run on the CPU: %s", error)
+        return None
 
 
 def _tensorrt(manifest: Manifest, kernel_cache_folder: Path | None, device: str) -> Choice:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from engine.api.errors import DeviceLost, DeviceUnavailable, EngineError, GraphFailed, OutOfMemory
@@ -85,19 +86,30 @@ class Device:
         free, total = self.call("cudaMemGetInfo")
         return int(total - free)
 
+    def finaliser(self, function: str) -> Callable[[Any], None]:
+        """A function of the runtime API for ``__del__``, which runs in any thread: it chooses this GPU first.
+
+        It raises nothing, and imports nothing, which would fail at the interpreter's end.
+        """
+        set_device, release, index = cudart().cudaSetDevice, getattr(cudart(), function), self.index
+
+        def finalise(handle: Any) -> None:
+            set_device(index)
+            release(handle)
+
+        return finalise
+
 
 class DeviceBuffer:
     """``byte_count`` bytes on a GPU, at ``address``; at least one, because CUDA allocates no empty buffer."""
 
     def __init__(self, byte_count: int, device: Device) -> None:
         self.byte_count = byte_count
-        api = cudart()  # kept here: at the interpreter's end nothing can be imported
-        self._set_device, self._free, self._index = api.cudaSetDevice, api.cudaFree, device.index
+        self._free = device.finaliser("cudaFree")
         self.address: int = device.call("cudaMalloc", max(byte_count, 1))
 
     def __del__(self) -> None:
-        if hasattr(self, "address"):  # errors are ignored: a finaliser cannot raise
-            self._set_device(self._index)
+        if hasattr(self, "address"):
             self._free(self.address)
 
 
@@ -105,9 +117,8 @@ class PinnedBuffer:
     """Page-locked host memory, from which the GPU copies at the rate of the bus; ``view`` is its content."""
 
     def __init__(self, byte_count: int, device: Device) -> None:
-        api = cudart()
-        self._free = api.cudaFreeHost
-        self.address: int = device.call("cudaHostAlloc", byte_count, api.cudaHostAllocPortable)
+        self._free = device.finaliser("cudaFreeHost")
+        self.address: int = device.call("cudaHostAlloc", byte_count, cudart().cudaHostAllocPortable)
         self.view = memoryview((ctypes.c_ubyte * byte_count).from_address(self.address)).cast("B")
 
     def __del__(self) -> None:
@@ -120,7 +131,7 @@ class Stream:
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self._destroy = cudart().cudaStreamDestroy
+        self._destroy = device.finaliser("cudaStreamDestroy")
         self._stream = device.call("cudaStreamCreateWithFlags", cudart().cudaStreamNonBlocking)
 
     @property

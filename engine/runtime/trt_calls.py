@@ -72,6 +72,7 @@ class TrtCalls:
 
     def keep_kernels(self) -> None:
         """Saves the compiled kernels. The caller holds ``lock``."""
+        self.device.make_current()
         self._kernels.save()
 
     def logged(self) -> AbstractContextManager[LoggedCall]:

@@ -149,7 +149,7 @@ _RULES: Mapping[ComponentKind, Mapping[Precision, Recipe]] = {
                 "int8",
                 "One scale per output channel for weights (error 0.005 alone), one calibrated scale for inputs "
                 "(0.015): the most accurate 8-bit format. Nothing says yet that it is a fast one: no card has run it, "
-                "and the compiler does not fuse these products ([below](#speed-of-eight-bits)).",
+                "and the compiler does not fuse these products ([speed of eight bits](#speed-of-eight-bits)).",
                 with_input=True,
             ),
         ),

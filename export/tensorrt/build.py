@@ -172,7 +172,7 @@ def _lengths(tensor: Any, axis: int, request: BuildRequest) -> tuple[int, int, i
 
 def _refusal(request: BuildRequest, reason: str) -> str:
     remedy = (
-        "compile on a machine with more memory, or take a lower precision"
+        "compile on a machine with more memory, take a lower precision, or cut transformers into more --groups"
         if means_out_of_memory(reason)
         else "nothing was written"
     )

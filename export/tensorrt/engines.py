@@ -133,7 +133,8 @@ def _exit_message(status: int, peak_bytes: int, engine_name: str, output_file: P
     if status == -signal.SIGKILL:
         return (
             f"{engine_name}: the compiler was killed at {peak_bytes / _GB:.2f} GB of host memory, most likely because "
-            "the machine ran out of it; compile on a machine with more memory, or take a lower precision"
+            "the machine ran out of it; compile on a machine with more memory, take a lower precision, or cut "
+            "transformers into more --groups"
         )
     if status < 0:
         return (

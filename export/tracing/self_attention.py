@@ -32,8 +32,8 @@ _NODE = Op(Opset(DOMAIN, VERSION), OPERATOR, _SCHEMA)
 
 def attend(query: Tensor, key: Tensor, value: Tensor, head_count: int, bias: Tensor | None = None) -> Tensor:
     """Attention over query [B, tokens, width], key and value [B, rows, width]; ``bias`` is added to the scores."""
-    parts = (item.unflatten(2, (head_count, -1)).transpose(1, 2) for item in (query, key, value))
-    return functional.scaled_dot_product_attention(*parts, attn_mask=bias).transpose(1, 2).flatten(2)
+    query, key, value = (item.unflatten(2, (head_count, -1)).transpose(1, 2) for item in (query, key, value))
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias).transpose(1, 2).flatten(2)
 
 
 @torch.library.custom_op("stillcue::self_attend", mutates_args=())
@@ -43,7 +43,7 @@ def self_attend(query: Tensor, key: Tensor, value: Tensor, head_count: int) -> T
 
 
 @self_attend.register_fake
-def _(query: Tensor, key: Tensor, value: Tensor, head_count: int) -> Tensor:
+def _(query: Tensor, key: Tensor, value: Tensor, head_count: int) -> Tensor:  # noqa: ARG001
     return torch.empty_like(query)
 
 

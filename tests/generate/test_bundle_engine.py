@@ -151,7 +151,7 @@ def test_the_engine_is_put_together_from_the_bundle(monkeypatch: pytest.MonkeyPa
     assert made["open_manifest"] == (FOLDER,)
     assert made["CheckedFiles"] == (None, "2" * 64, {"is_forgetful": False})
     assert made["check_files"] == (FOLDER, parts.manifest, "the checked files")
-    assert made["plan_memory"] == (parts.manifest, "sm_86", 9_000)
+    assert made["plan_memory"] == (parts.manifest, "sm_86", 9_000, {"shares_weights": True})
     assert made["BundleGraphs"] == (FOLDER, parts.manifest, parts.runtime, PLAN, "sm_86")
     assert made["PromptEncoder"] == (FOLDER, "the tokenizer", ("text_encoder", SMALL), 7)
     scorer_graphs = (("scorer_image", SMALL), ("scorer_text", SMALL))
@@ -170,7 +170,7 @@ def test_without_limits_the_engine_plans_for_onnx_runtime(monkeypatch: pytest.Mo
     parts = Parts(monkeypatch)
     anything: Any = parts.runtime
     BundleEngine(load_bundle(FOLDER, anything), 7)
-    assert parts.made["plan_memory"] == (parts.manifest, None, None)
+    assert parts.made["plan_memory"] == (parts.manifest, None, None, {"shares_weights": True})
     assert parts.made["BundleGraphs"][-1] is None
 
 
@@ -358,9 +358,9 @@ class Opened:
         return call
 
 
-def checking(cache_folder: Path, verify_digests: str) -> tuple[Any, Any]:
-    """How ``load_bundle`` is told to check files."""
-    return ("cache_folder", cache_folder), ("verify_digests", verify_digests)
+def told_of_a_gpu(cache_folder: Path, verify_digests: str) -> tuple[Any, ...]:
+    """What ``load_bundle`` is told for a GPU beside the bundle and its budget."""
+    return ("shares_weights", False), ("cache_folder", cache_folder), ("verify_digests", verify_digests)
 
 
 def chosen(picture_cache_bytes: int, reuse: StepReuse) -> tuple[Any, ...]:
@@ -377,7 +377,7 @@ def test_a_bundle_is_opened_with_the_defaults_of_the_machine(monkeypatch: pytest
         ("default_cache_folder",),
         ("choose_runtime", "the manifest", "auto", 0, Path("default cache"), "auto"),
         ("default_budget_bytes", "sm_86", 24),
-        ("load_bundle", FOLDER, RUNTIME, 8_000, "sm_86", *checking(Path("default cache"), "once")),
+        ("load_bundle", FOLDER, RUNTIME, 8_000, "sm_86", *told_of_a_gpu(Path("default cache"), "once")),
         ("BundleEngine", "the loaded bundle", 64, *chosen(256 * 2**20, StepReuse.OFF)),
     ]
 
@@ -419,6 +419,6 @@ def test_settings_come_before_the_defaults(budget_bytes: int, monkeypatch: pytes
     assert opened.calls == [
         ("parse_manifest", FOLDER),
         ("choose_runtime", "the manifest", "tensorrt", 3, Path("own cache"), "cuda:1"),
-        ("load_bundle", FOLDER, RUNTIME, budget_bytes, "sm_86", *checking(Path("own cache"), "always")),
+        ("load_bundle", FOLDER, RUNTIME, budget_bytes, "sm_86", *told_of_a_gpu(Path("own cache"), "always")),
         ("BundleEngine", "the loaded bundle", 9, *chosen(1_000, StepReuse.FAST)),
     ]
