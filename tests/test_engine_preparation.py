@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from engine.api.capabilities import Capabilities
 from engine.api.errors import ScorerMissing
 from engine.api.fields import Field
 from engine.api.job import Job, MatchMode, MatchPolicy, PictureFit, SamplingSpec, Settings, VideoSpec
 from engine.api.media import Box, Image, ImageFormat
+from engine.api.reuse import StepReuse
 from engine.preparation.job import prepare_job
 from tests.preparing import ONE_TRANSFORMER, TWO_EXPERTS, WITHOUT_SCORER, prepare, refusals
 
@@ -180,3 +182,37 @@ def test_a_strong_guidance_is_warned_of(job: Job) -> None:
     assert prepare(job, guidance_scale=7.0).warnings == ()
     (warning,) = prepare(job, guidance_scale=7.5).warnings
     assert warning.startswith("guidance_scale 7.5 is far above this model's own 3.5")
+
+
+_REUSING = replace(TWO_EXPERTS, reuse_supported=True)
+_BY_DEFAULT = replace(_REUSING, defaults=replace(_REUSING.defaults, reuse=StepReuse.BALANCED))
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "asked", "step_count", "used", "reason"),
+    [
+        (_REUSING, StepReuse.FAST, 10, StepReuse.FAST, None),
+        (_REUSING, None, 40, StepReuse.OFF, None),
+        (_BY_DEFAULT, None, 40, StepReuse.BALANCED, None),
+        (_BY_DEFAULT, StepReuse.OFF, 40, StepReuse.OFF, None),
+        (_BY_DEFAULT, None, 9, StepReuse.OFF, None),
+        (_REUSING, StepReuse.FAST, 9, StepReuse.OFF, "it needs at least 10 steps, this clip has 9"),
+        (TWO_EXPERTS, StepReuse.BALANCED, 40, StepReuse.OFF, "this model is distilled for few steps, or its bundle"),
+    ],
+)
+def test_steps_are_reused_as_asked_where_that_has_an_effect(
+    job: Job,
+    capabilities: Capabilities,
+    asked: StepReuse | None,
+    step_count: int,
+    used: StepReuse,
+    reason: str | None,
+) -> None:
+    prepared = prepare_job(replace(job, sampling=SamplingSpec(step_count=step_count, reuse=asked)), capabilities)
+    assert prepared.settings.reuse is used
+    if reason is None:
+        assert prepared.warnings == ()
+    else:
+        assert asked is not None
+        (warning,) = prepared.warnings
+        assert warning.startswith(f"reuse {asked.value} has no effect, every step is computed: {reason}")
