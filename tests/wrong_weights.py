@@ -8,10 +8,12 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from engine.bundle.folder import MANIFEST_NAME, file_sha256, parse_manifest
 from engine.bundle.manifest import FileSpec
 
+_OUTPUT = "magnitude"
 _DTYPES = {"F32": np.float32, "F16": np.float16}
 
 
@@ -30,3 +32,21 @@ def with_wrong_value(bundle: Path, copy: Path, file: str, weight: str, value: fl
     spec = FileSpec(sha256=file_sha256(path), byte_count=len(content))
     (copy / MANIFEST_NAME).write_text(manifest.with_changes(files={**manifest.files, file: spec}).to_json())
     return copy
+
+
+def without_magnitude(bundle: Path) -> None:
+    """Gives the bundle's solver the form of earlier exports, without the mean magnitude of its results."""
+    manifest = parse_manifest(bundle)
+    (solver,) = [graph for graph in manifest.graphs if graph.stage == "guide_and_step"]
+    path = bundle / solver.file
+    model = onnx.load(path)
+    (output,) = [value for value in model.graph.output if value.name == _OUTPUT]
+    model.graph.output.remove(output)
+    onnx.save(model, path)
+    older = solver.with_changes(outputs=tuple(item for item in solver.outputs if item.name != _OUTPUT))
+    spec = FileSpec(sha256=file_sha256(path), byte_count=path.stat().st_size)
+    changed = manifest.with_changes(
+        graphs=tuple(older if graph is solver else graph for graph in manifest.graphs),
+        files={**manifest.files, solver.file: spec},
+    )
+    (bundle / MANIFEST_NAME).write_text(changed.to_json())

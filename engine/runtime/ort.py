@@ -74,10 +74,13 @@ class OrtRuntime:
         return OrtTensor(array.copy())
 
     def zeros(self, shape: tuple[int, ...], dtype: TensorDtype = "float32") -> OrtTensor:
-        """A buffer of zeros. Raises ``GraphFailed`` for bfloat16, which numpy lacks."""
+        """A buffer of zeros. Raises ``OutOfMemory``, and ``GraphFailed`` for bfloat16, which numpy lacks."""
         if dtype == "bfloat16":
             raise GraphFailed("bfloat16 buffers are not supported with ONNX Runtime; export with fp16 for a CPU")
-        return OrtTensor(np.zeros(shape, dtype))
+        try:
+            return OrtTensor(np.zeros(shape, dtype))
+        except MemoryError as error:
+            raise OutOfMemory("the host ran out of memory") from error
 
     def trim(self) -> None:
         """Frees nothing: the arena holds the largest stage, not the sum, and what one left serves the next."""
