@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.clip import Take, Timing
+from engine.runtime.process_memory import resident_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,6 +33,10 @@ class Side:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.communicate()
+
+    def resident_bytes(self) -> int:
+        """The memory of the process now."""
+        return resident_bytes(self._process.pid)
 
     def make(self, take: Take) -> Timing:
         """Runs one take and returns its timing; nothing else should run meanwhile."""
