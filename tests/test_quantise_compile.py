@@ -12,9 +12,11 @@ import torch
 
 from engine.bundle.graph_spec import Precision
 from export.errors import ExportError
+from export.quantise.attention import AttentionRanges
 from export.quantise.calibration import Calibration
 from export.quantise.recipes import recipe_for
 from export.quantise.rewrite import quantise_graph
+from export.quantise.rewrite_attention import quantise_attention
 from export.quantise.stored import QuantisedWeights
 from export.quantise.writer import write_tensors
 from tests.quantising import Tensors, weight
@@ -49,11 +51,12 @@ _BODY = """
 _CALIBRATION = Calibration("none", 1, {name.removesuffix(".weight"): 4.0 for name in _SHAPES})
 
 
-def _block(folder: Path, precision: Precision, dtype: torch.dtype) -> tuple[Path, int]:
+def _block(folder: Path, precision: Precision, dtype: torch.dtype, *, with_attention: bool = False) -> tuple[Path, int]:
     """The graph of a block by a recipe, and how many linears were quantised."""
     source = Tensors({name: weight(*shape, seed) for seed, (name, shape) in enumerate(_SHAPES.items())})
     recipe = dataclasses.replace(recipe_for("transformer", precision), dtype=dtype)
     file = folder / "weights.safetensors"
+    folder.mkdir(exist_ok=True)
     write_tensors(source, recipe.encodings(source, _CALIBRATION), file)
     stored = QuantisedWeights.open(file)
     kind = "float16" if dtype is torch.float16 else "bfloat16"
@@ -75,6 +78,13 @@ def _block(folder: Path, precision: Precision, dtype: torch.dtype) -> tuple[Path
             ir.Tensor(torch.zeros(_SHAPES[name]).numpy()) if is_quantised else in_file.external(name, folder)
         )
         model.graph.register_initializer(value)
+    if with_attention:
+        dtype_of_all = model.graph.inputs[0].dtype
+        assert dtype_of_all is not None
+        for node in model.graph:  # as the tracer gives every value a type
+            if node.op_type != "Constant":
+                node.outputs[0].dtype = dtype_of_all
+        assert quantise_attention(model, {"blocks.0.attn1": AttentionRanges(4.0, 4.0, 4.0)}) == 1
     count = quantise_graph(model, stored.quantised, folder)
     graph_file = folder / f"block_{precision}.onnx"
     ir.save(model, graph_file)
@@ -102,6 +112,21 @@ def test_a_block_compiles_for_the_cards_that_have_the_precision(
     if precision == "fp8":
         with pytest.raises(ExportError, match="fp8"):
             compile_engines(file, TARGETS, tmp_path)
+
+
+def test_a_block_with_attention_in_fp8_compiles(tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    from export.tensorrt import compile_engines, find_target
+
+    half, _ = _block(tmp_path / "half", "fp8", torch.float16)
+    file, count = _block(tmp_path / "fp8", "fp8", torch.float16, with_attention=True)
+    assert count == 6
+    operations = [node.op_type for node in onnx.load(file, load_external_data=False).graph.node]
+    before = [node.op_type for node in onnx.load(half, load_external_data=False).graph.node]
+    assert operations.count("QuantizeLinear") == before.count("QuantizeLinear") + 4
+    onnx.checker.check_model(file, full_check=True)
+    (engine,) = compile_engines(file, [find_target("rtx4090")], tmp_path / "fp8")
+    assert (tmp_path / "fp8" / engine.file).stat().st_size > 0
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp8", "int4"])

@@ -31,7 +31,10 @@ class Target:
 
     @property
     def precisions(self) -> frozenset[Precision]:
-        """Precisions that the tensor cores of this generation compute in, or that its kernels unpack."""
+        """Precisions that the tensor cores of this generation compute in, or that its kernels unpack.
+
+        The compiler takes INT8 products and does not fuse them: whether they are fast is not known (docs/precision.md).
+        """
         number = int(self.compute_capability.removeprefix("sm_"))
         every: set[Precision] = {"fp32", "fp16", "int8", "int4"}
         if number >= _FIRST_WITH_BF16:
