@@ -13,12 +13,13 @@ from pathlib import Path
 
 from benchmarks.full_size_cases import ATTENTION_MARK
 from engine.api.capabilities import Family, Geometry, MemoryPlan, StageMemory
-from engine.api.errors import DoesNotFit
 from engine.api.events import Expert
 from engine.bundle.graph_spec import GraphSpec
 from engine.bundle.manifest import GeometrySpec, GuidanceSpec, LatentSpec, Manifest, PreviewSpec, ScheduleSpec
 from engine.bundle.scorer_spec import TokenizerSpec
-from engine.memory.plan import default_budget_bytes, plan_memory
+from engine.memory.measure import demand_of
+from engine.memory.placement import Placement
+from engine.memory.plan import default_budget_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 GRAPHS = ROOT / "benchmarks" / "results" / "full_size_graphs.json"
@@ -27,6 +28,7 @@ _BEGIN, _END = "<!-- table: python -m benchmarks.full_size_memory -->\n", "<!-- 
 _GPU_NAMES = {"sm_86": "RTX 3090", "sm_89": "RTX 4090"}
 _TOKEN_COUNT = 512
 _TEMPORAL_STRIDE = 4
+_FURTHER = (Geometry(1280, 720, 81), Geometry(832, 480, 121))  # of A14B
 
 
 def main() -> None:
@@ -54,16 +56,23 @@ def with_tables(page: str, text: str) -> str:
 
 
 def tables(graphs: Sequence[GraphSpec]) -> str:
-    """Returns the Markdown: a row for each transformer and GPU that was compiled, and the stages of those that fit."""
-    planned = [_Planned(manifest, capability) for manifest, capability in manifests(graphs)]
-    header = (
-        "| model | size | GPU | most | experts while denoising | loaded in every job |\n|---|---|---|---|---|---|\n"
-    )
-    refusals = "".join(f"* {item.refusal}\n" for item in planned if item.refusal)
-    return (
-        f"{header}{''.join(item.row() for item in planned)}\n{refusals}{refusals and chr(10)}"
-        f"{''.join(item.section() for item in planned)}"
-    )
+    """Returns the Markdown: a row for each transformer, GPU and size, and the stages of those that were compiled."""
+    planned = [
+        _Planned(manifest, capability, geometry)
+        for manifest, capability in manifests(graphs)
+        for geometry in _geometries(manifest)
+    ]
+    header = "| model | size | GPU | scratch | most | experts while denoising | loaded in every job |\n"
+    rows = "".join(item.row() for item in planned)
+    return f"{header}|---|---|---|---|---|---|---|\n{rows}\n{''.join(item.section() for item in planned)}"
+
+
+def _geometries(manifest: Manifest) -> Iterator[Geometry]:
+    """The compiled geometry, and further ones of the same model."""
+    (compiled,) = manifest.geometries
+    yield Geometry(compiled.width_px, compiled.height_px, compiled.frame_count)
+    if manifest.family is Family.WAN22_I2V_A14B:
+        yield from _FURTHER
 
 
 def manifests(graphs: Sequence[GraphSpec]) -> Iterator[tuple[Manifest, str]]:
@@ -132,33 +141,36 @@ def _as_low_noise(high: GraphSpec) -> GraphSpec:
 
 
 class _Planned:
-    """A manifest of one size with its plan, or the engine's refusal."""
+    """A plan of one size, or the engine's refusal.
 
-    def __init__(self, manifest: Manifest, capability: str) -> None:
+    ``geometry`` is the compiled one, or another one for which scratch and buffers are scaled as the engine does to
+    name what would fit.
+    """
+
+    def __init__(self, manifest: Manifest, capability: str, geometry: Geometry) -> None:
         self._name, self._gpu = manifest.name, _GPU_NAMES.get(capability, capability)
-        (geometry,) = manifest.geometries
+        (compiled,) = manifest.geometries
+        self.is_compiled = geometry == Geometry(compiled.width_px, compiled.height_px, compiled.frame_count)
         self._size = f"{geometry.width_px}×{geometry.height_px}×{geometry.frame_count}"
         budget = default_budget_bytes(capability)
         assert budget is not None
         self._budget_bytes = budget
-        self._plan: MemoryPlan | None = None
-        self.refusal = ""
-        try:
-            (self._plan,) = plan_memory(manifest, capability, budget).plans
-        except DoesNotFit as error:
-            self.refusal = str(error)
+        demand = demand_of(manifest, next(_geometries(manifest)), capability).at(geometry)
+        self._plan = Placement(demand, budget).plan()
+        self._least_bytes = Placement(demand, None).tightest.peak_bytes
 
     def row(self) -> str:
         """The row of the table of all."""
-        most, experts, swapped = "does not fit", "", ""
+        most, experts, swapped = f"does not fit: {self._least_bytes / 1e9:.2f} GB at least", "", ""
         if self._plan is not None:
             most = f"{self._plan.peak_bytes / 1e9:.2f} GB"
             experts, swapped = _experts(self._plan), ", ".join(self._plan.swapped) or "nothing"
-        return f"| {self._name} | {self._size} | {self._gpu} | {most} | {experts} | {swapped} |\n"
+        source = "compiled" if self.is_compiled else "scaled"
+        return f"| {self._name} | {self._size} | {self._gpu} | {source} | {most} | {experts} | {swapped} |\n"
 
     def section(self) -> str:
-        """The stages of the plan; empty where nothing fits."""
-        if self._plan is None:
+        """The stages of the plan; empty where nothing fits, and for a size that was not compiled."""
+        if self._plan is None or not self.is_compiled:
             return ""
         return (
             f"### {self._name}, {self._size}, {self._gpu}\n\n"

@@ -48,17 +48,24 @@ def test_a_bundle_of_compiled_graphs_is_planned_as_a_server_would() -> None:
 
 def test_the_table_says_what_the_plan_does() -> None:
     text = tables([graph for graph in a14b_manifest().graphs if graph.stage != "transformer_low"])
-    row = "| Wan2.2-I2V-A14B in INT4 | 832×480×81 | RTX 3090 | 23.47 GB | both | text_encoder |\n\n"
+    row = "| Wan2.2-I2V-A14B in INT4 | 832×480×81 | RTX 3090 | compiled | 23.47 GB | both | text_encoder |\n"
     head = "### Wan2.2-I2V-A14B in INT4, 832×480×81, RTX 3090\n\nMost: 23.47 GB of 24.16 GB.\n"
-    assert row + head in text
+    assert row in text
+    assert head in text
     assert "| denoise, low noise | 15.98 | 3.90 | 0.15 | 20.04 |  |  |\n" in text
 
 
-def test_the_table_says_what_does_not_fit_and_what_would() -> None:
+def test_the_table_scales_to_sizes_that_were_not_compiled() -> None:
+    text = tables([graph for graph in a14b_manifest().graphs if graph.stage != "transformer_low"])
+    assert "| Wan2.2-I2V-A14B in INT4 | 1280×720×81 | RTX 3090 | scaled | " in text
+    assert "| Wan2.2-I2V-A14B in INT4 | 832×480×121 | RTX 3090 | scaled | " in text
+    assert text.count("###") == 1
+
+
+def test_the_table_says_what_does_not_fit() -> None:
     larger = a14b_manifest({**A14B_INT4, "transformer_high": (16 * GB, 9 * GB)})
     text = tables([graph for graph in larger.graphs if graph.stage != "transformer_low"])
-    assert "| Wan2.2-I2V-A14B in INT4 | 832×480×81 | RTX 3090 | does not fit |  |  |\n" in text
-    assert "\n* Wan2.2-I2V-A14B in INT4 does not fit: 832x480, 81 frames " in text
+    assert "| RTX 3090 | compiled | does not fit: 25.15 GB at least |  |  |\n" in text
     assert "###" not in text
 
 

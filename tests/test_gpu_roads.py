@@ -40,7 +40,7 @@ def test_the_card_decides_which_runtimes_are_tested(
     assert list(offer.roads) == expected
     faults = " ".join(offer.faults)
     assert ("does not compile for sm_90" in faults) is (capability == "sm_90")
-    assert ("pip install onnxruntime-gpu" in faults) is (_CUDA not in providers)
+    assert ("pip install 'onnxruntime-gpu" in faults) is (_CUDA not in providers)
 
 
 @pytest.mark.walk

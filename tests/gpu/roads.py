@@ -18,6 +18,7 @@ from engine.bundle.folder import parse_manifest
 from engine.runtime.base import Runtime
 from engine.runtime.choice import choose_runtime
 from engine.runtime.gpu import Gpu, present_gpu
+from engine.runtime.ort_package import has_cuda, missing_cuda
 
 COMPILER = "tensorrt_rtx"
 DEVICE_VARIABLE = "STILLCUE_GPU_TESTS_DEVICE"
@@ -62,7 +63,7 @@ def find_offer(device: str) -> Offer:
         memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return Offer(Gpu(platform.processor() or "CPU", "none", memory_bytes, "none"), (Road("onnxruntime", "cpu"),))
     card = present_gpu()
-    faults = {"tensorrt": _tensorrt_fault(card), "onnxruntime": _onnxruntime_fault()}
+    faults = {"tensorrt": _tensorrt_fault(card), "onnxruntime": "" if has_cuda() else missing_cuda()}
     names: tuple[RuntimeName, ...] = ("tensorrt", "onnxruntime")
     return Offer(
         card,
@@ -87,16 +88,4 @@ def _tensorrt_fault(card: Gpu) -> str:
     known = card.compute_capability.replace("sm_", "SM")
     if not hasattr(compiler.ComputeCapability, known):
         return f"{COMPILER} {compiler.__version__} does not compile for {card.compute_capability}"
-    return ""
-
-
-def _onnxruntime_fault() -> str:
-    import onnxruntime
-
-    provider = "CUDAExecutionProvider"
-    if provider not in onnxruntime.get_available_providers():
-        return (
-            f"onnxruntime {onnxruntime.__version__} has no {provider}; replace it by onnxruntime-gpu: pip uninstall "
-            "onnxruntime, then pip install onnxruntime-gpu"
-        )
     return ""
