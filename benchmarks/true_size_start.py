@@ -29,7 +29,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchmarks.full_size_memory import GRAPHS, manifests, read_graphs
 from benchmarks.processes import ROOT
 from benchmarks.report import Report
 from engine.bundle.folder import MANIFEST_NAME
@@ -58,6 +57,8 @@ def main() -> None:
     if options.worker is not None:
         _reach_loading(*options.worker)
         return
+    from benchmarks.full_size_memory import GRAPHS, manifests, read_graphs  # imports torch, which no start may wait for
+
     found = {f"{manifest.name}, {capability}": manifest for manifest, capability in manifests(read_graphs(GRAPHS))}
     figures: dict[str, float] = {}
     for case in options.case or _CASES:
