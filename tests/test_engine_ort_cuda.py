@@ -192,7 +192,8 @@ def test_a_provider_without_its_libraries_is_no_silent_cpu(
     library.missing_library = "libcublasLt.so.13"
     with pytest.raises(
         DeviceUnavailable,
-        match=r"ONNX Runtime 1.31.1 cannot use Fake RTX 3090; Failed to load libcublasLt.so.13: .*run: pip uninstall",
+        match=r"ONNX Runtime 1.31.1 cannot use Fake RTX 3090: the library fell back to the CPU; "
+        r"Failed to load libcublasLt.so.13: .*run: pip uninstall",
     ):
         open_engine(tiny_bundle, EngineSettings(1, device="cuda"))
     engine = open_engine(tiny_bundle, EngineSettings(1))

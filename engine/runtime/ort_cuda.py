@@ -114,7 +114,7 @@ class OrtCudaRuntime:
         self.device.make_current()
         session = onnxruntime.InferenceSession(model, self._options, providers=[(_PROVIDER, self._provider_options)])
         if session.get_providers()[0] != _PROVIDER:  # the library logs why, and computes on the CPU
-            raise DeviceUnavailable(f"ONNX Runtime {onnxruntime.__version__} cannot use {self.gpu.name}")
+            raise DeviceUnavailable("the library fell back to the CPU")
         return session
 
     def bind(self, binding: Binding, name: str, tensor: Tensor, *, is_input: bool) -> None:
@@ -156,5 +156,6 @@ class OrtCudaRuntime:
             self.call(session, binding)
         except Exception as fault:
             raise DeviceUnavailable(
-                f"ONNX Runtime cannot use {self.gpu.name}: {fault}{missing}; see its log, and run: {INSTALL_CUDA}"
+                f"ONNX Runtime {onnxruntime.__version__} cannot use {self.gpu.name}: {fault}{missing}; see its log, and "
+                f"run: {INSTALL_CUDA}"
             ) from fault
