@@ -156,6 +156,6 @@ class OrtCudaRuntime:
             self.call(session, binding)
         except Exception as fault:
             raise DeviceUnavailable(
-                f"ONNX Runtime {onnxruntime.__version__} cannot use {self.gpu.name}: {fault}{missing}; see its log, and "
-                f"run: {INSTALL_CUDA}"
+                f"ONNX Runtime {onnxruntime.__version__} cannot use {self.gpu.name}: {fault}{missing}; see its log, "
+                f"and run: {INSTALL_CUDA}"
             ) from fault
