@@ -185,6 +185,7 @@ def test_a_strong_guidance_is_warned_of(job: Job) -> None:
 
 
 _REUSING = replace(TWO_EXPERTS, reuse_supported=True)
+_NOT_REUSING = replace(TWO_EXPERTS, reuse_supported=False)
 _BY_DEFAULT = replace(_REUSING, defaults=replace(_REUSING.defaults, reuse=StepReuse.BALANCED))
 
 
@@ -197,7 +198,7 @@ _BY_DEFAULT = replace(_REUSING, defaults=replace(_REUSING.defaults, reuse=StepRe
         (_BY_DEFAULT, StepReuse.OFF, 40, StepReuse.OFF, None),
         (_BY_DEFAULT, None, 9, StepReuse.OFF, None),
         (_REUSING, StepReuse.FAST, 9, StepReuse.OFF, "it needs at least 10 steps, this clip has 9"),
-        (TWO_EXPERTS, StepReuse.BALANCED, 40, StepReuse.OFF, "this model is distilled for few steps, or its bundle"),
+        (_NOT_REUSING, StepReuse.BALANCED, 40, StepReuse.OFF, "this model is distilled for few steps, or its bundle"),
     ],
 )
 def test_steps_are_reused_as_asked_where_that_has_an_effect(
