@@ -1,4 +1,4 @@
-"""A real HAProxy before real servers: calls find their server, TLS on both sides, proxies that end, what is on the wire."""
+"""A real HAProxy before real servers: calls find their server, TLS on both sides, proxies and servers that are killed."""
 
 from __future__ import annotations
 

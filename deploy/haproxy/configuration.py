@@ -87,8 +87,9 @@ backend generate
     tcp-check send-binary {check} comment "Health/Check"
     tcp-check expect binary {answered} comment "a status"
     tcp-check expect min-recv 1 ! binary {not_serving} error-status L7OKC on-error "NOT_SERVING"
+    default-server {server_options} maxconn 1 check inter 1s fall 2 rise 1
     # A refused connection marks a server down without waiting for the next check.
-    default-server {server_options} maxconn 1 check inter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down
+    default-server observe layer4 error-limit 1 on-error mark-down
 {generate_servers}
 
 # ScoreMatch, GetCapabilities, health: any server, also one that runs a job.
