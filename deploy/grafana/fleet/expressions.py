@@ -2,7 +2,7 @@
 
 ``pool`` is a label that operators give to scrape targets. Without it the label is empty, and all servers are one pool:
 ``pool=~".*"`` also selects series without the label. HAProxy's series carry the address of HAProxy as ``instance``, so
-only ``pool`` selects them.
+only ``pool`` selects them; jobs wait at its backend ``generate`` (``deploy/haproxy``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from deploy.grafana.panels import Query
 
 FLEET = 'pool=~"$pool", instance=~"$instance"'
 POOL = 'pool=~"$pool"'
-PROXY = 'job="haproxy", pool=~"$pool"'
+PROXY = 'job="haproxy", proxy="generate", pool=~"$pool"'
 COMPLETED = 'outcome="completed"'
 JOBS_WINDOW = "15m"
 COST_WINDOW = "1h"

@@ -62,9 +62,7 @@ REPLICAS = Question(
             "`haproxy_backend_active_servers`, `stillcue_serving`: fewer at the proxy than serve: the proxy's "
             "health checks fail, or its list of servers is old.",
             (
-                Query(
-                    f"max by (pool, proxy) (haproxy_backend_active_servers{{{PROXY}}})", "{{pool}} at proxy {{proxy}}"
-                ),
+                Query(f"max by (pool) (haproxy_backend_active_servers{{{PROXY}}})", "{{pool}} at HAProxy"),
                 Query(f"sum by (pool) (stillcue_serving{{{FLEET}}})", "{{pool}} serving"),
             ),
             width=12,

@@ -15,9 +15,7 @@ WAITING = Question(
             "to the first free server. Jobs that wait at a server cannot move to a free one.",
             (
                 Query(total("stillcue_queue_jobs"), "{{pool}} at servers"),
-                Query(
-                    f"sum by (pool, proxy) (haproxy_backend_current_queue{{{PROXY}}})", "{{pool}} at proxy {{proxy}}"
-                ),
+                Query(f"sum by (pool) (haproxy_backend_current_queue{{{PROXY}}})", "{{pool}} at HAProxy"),
             ),
             is_stacked=True,
         ),
@@ -29,14 +27,9 @@ WAITING = Question(
         ),
         Lines(
             "Wait at HAProxy",
-            "`haproxy_backend_queue_time_average_seconds`: mean of the last 1,024 calls of a backend, short calls such "
-            "as GetCapabilities among them. It comes before the wait at the servers.",
-            (
-                Query(
-                    f"max by (pool, proxy) (haproxy_backend_queue_time_average_seconds{{{PROXY}}})",
-                    "{{pool}} {{proxy}}",
-                ),
-            ),
+            "`haproxy_backend_queue_time_average_seconds`: mean of the last 1,024 Generate calls. It comes before the "
+            "wait at the servers.",
+            (Query(f"max by (pool) (haproxy_backend_queue_time_average_seconds{{{PROXY}}})", "{{pool}}"),),
             unit="s",
         ),
         Lines(
@@ -57,9 +50,9 @@ WAITING = Question(
             "caller's time in it was over, or no server was up. Callers see NO_REPLICA_FREE.",
             (
                 Query(
-                    "sum by (pool, proxy) "
+                    "sum by (pool) "
                     f'(increase(haproxy_backend_http_responses_total{{{PROXY}, code="5xx"}}[{JOBS_WINDOW}]))',
-                    "{{pool}} {{proxy}}",
+                    "{{pool}}",
                 ),
             ),
         ),
