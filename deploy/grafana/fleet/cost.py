@@ -42,8 +42,12 @@ COST = Question(
         ),
         Lines(
             "Jobs done again",
-            "`stillcue_jobs_begun_again_total`: on a new engine of the same replica after the old one was lost.",
-            (Query(increase("stillcue_jobs_begun_again_total", "pool", window=COST_WINDOW), "{{pool}} engine lost"),),
+            "`stillcue_jobs_begun_again_total`, `stillcue_jobs_repeated_total`: on a new engine of the same replica, "
+            "and for a replica that is gone. Each costs up to a clip: look for what ended them in the row above.",
+            (
+                Query(increase("stillcue_jobs_begun_again_total", "pool", window=COST_WINDOW), "{{pool}} engine lost"),
+                Query(increase("stillcue_jobs_repeated_total", "pool", window=COST_WINDOW), "{{pool}} replica lost"),
+            ),
             width=7,
         ),
     ),
