@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import signal
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import numpy as np
 import pytest
 from google.rpc import error_details_pb2
+from PIL import Image
 
+from stillcue.v1 import capabilities_pb2, media_pb2
 from tests.fleets import DOWN, DRAINS, UP, gated_servers, proxy
 from tests.serving import PATIENCE_SECONDS, detail, failure_of, generate_request, kinds, read_all, reason
 
@@ -88,6 +92,37 @@ async def test_a_job_a_server_and_a_queue_that_all_share(tmp_path: Path) -> None
             ends = await asyncio.gather(*map(rest_of, (*running, second)))
             assert {events[-1] for events in ends} == {"summary"}
             assert {events.count("frame") for events in ends} == {9}
+
+
+async def test_large_pictures_that_wait_stop_no_stream_of_their_connection(tmp_path: Path) -> None:
+    """One buffer of HAProxy has to hold a whole request; otherwise nothing of its connection is read any more."""
+    picture = media_pb2.Image(data=noise(1_650))
+    assert 8_000_000 < len(picture.data) < 8 * 2**20
+    async with gated_servers(1) as servers:
+        addresses = {name: address for name, (_, address) in servers.items()}
+        async with proxy(tmp_path, addresses) as haproxy:
+            running = await begin(haproxy.stub.Generate(new_request()))
+            waiting = []
+            for count in (1, 2, 3):
+                request = new_request()
+                request.image.CopyFrom(picture)
+                waiting.append(asyncio.create_task(read_all(haproxy.stub.Generate(request))))
+                await haproxy.reaches(count, "backend_current_queue", "generate")
+            # The same connection carries further calls while three pictures wait.
+            await haproxy.stub.GetCapabilities(capabilities_pb2.GetCapabilitiesRequest(), timeout=PATIENCE_SECONDS)
+            await finish(servers["a"][0])
+            assert (await rest_of(running))[-1] == "summary"
+            for _ in waiting:
+                await finish(servers["a"][0])
+            assert {kinds(await job)[-1] for job in waiting} == {"summary"}
+
+
+def noise(side_px: int) -> bytes:
+    """A PNG file that does not compress."""
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (side_px, side_px, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 async def test_a_wait_that_is_too_long_and_a_fleet_without_servers_are_refused(tmp_path: Path) -> None:

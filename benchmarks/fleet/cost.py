@@ -32,7 +32,9 @@ async def cost(folder: Path) -> dict[str, float]:
             command = ("benchmarks.fleet.side", *map(str, (call_seconds, width_px, height_px, _FRAME_COUNT)))
             async with fleet(folder / f"{name}-{kind}", command, count=1) as running:
                 ways = {"proxied": running.address, "direct": running.machines[0].address}
+                before = running.proxy_seconds()
                 pairs = await _pairs(ways, count, width_px * height_px * 3)
+                proxy_seconds = running.proxy_seconds() - before
             proxied, direct = (statistics.median(pair[way] for pair in pairs) for way in ways)
             ratio = statistics.median(pair["proxied"] / pair["direct"] for pair in pairs)
             if kind == "job":
@@ -40,6 +42,8 @@ async def cost(folder: Path) -> dict[str, float]:
             else:
                 figures |= {
                     f"raw_{name}_ratio": 1 / ratio,
+                    f"raw_{name}_proxy_processor_seconds_per_gigabyte": proxy_seconds
+                    / ((count + 1) * _FRAME_COUNT * width_px * height_px * 3 / 1e9),
                     f"raw_{name}_proxied_frames_per_second": _FRAME_COUNT / proxied,
                     f"raw_{name}_direct_frames_per_second": _FRAME_COUNT / direct,
                 }

@@ -16,6 +16,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from deploy.haproxy.__main__ import main as write_configuration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +78,12 @@ class Fleet:
     machines: Sequence[Machine]
     address: str
     metrics_address: str
+    proxy: psutil.Process
+
+    def proxy_seconds(self) -> float:
+        """Processor seconds of HAProxy so far."""
+        times = self.proxy.cpu_times()
+        return float(times.user + times.system)
 
     async def server_of(self, seed: int) -> Machine:
         """Waits until the job with that seed has begun, and returns its server."""
@@ -123,7 +131,7 @@ async def fleet(folder: Path, command: Sequence[str], *proxy_flags: str, count: 
             proxy = await asyncio.create_subprocess_exec(
                 program, "-db", "-f", str(folder / "haproxy.cfg"), stdout=log, stderr=log
             )
-        running = Fleet(machines, address, metrics_address)
+        running = Fleet(machines, address, metrics_address, psutil.Process(proxy.pid))
         for machine in machines:
             await running.is_up(machine)
         yield running

@@ -21,8 +21,9 @@ global
     default-path config
     log stdout format raw daemon info
     maxconn 4000{user}
-    # Frames are large: larger buffers and windows than HAProxy's defaults, which are made for pages.
-    tune.bufsize 65536
+    # A buffer holds the largest request (9 MiB, with a picture of 8 MiB). Otherwise a call that waits with a half-read
+    # picture would stop all other calls of its connection, running streams included. Only what is used takes memory.
+    tune.bufsize 10485760
     tune.h2.max-frame-size 65536
     tune.h2.initial-window-size 1048576
     # Calls of one connection, waiting ones included; further calls wait at the caller.
@@ -77,6 +78,7 @@ frontend callers
     default_backend calls
 
 # Generate: one running job a server, the others wait here. The first server that is free takes the job that came first.
+# Each job has a connection of its own (max-reuse 0), so that a slow caller stops no other stream.
 backend generate
     balance leastconn
     # A full queue refuses at once, a waiting job after `timeout queue`; both with the answer of {refused}.
@@ -88,7 +90,7 @@ backend generate
     tcp-check send-binary {check} comment "Health/Check"
     tcp-check expect binary {answered} comment "a status"
     tcp-check expect min-recv 1 ! binary {not_serving} error-status L7OKC on-error "NOT_SERVING"
-    default-server {server_options} maxconn 1 check inter 1s fall 2 rise 1
+    default-server {server_options} maxconn 1 max-reuse 0 check inter 1s fall 2 rise 1
     # A refused connection marks a server down without waiting for the next check.
     default-server observe layer4 error-limit 1 on-error mark-down
 {generate_servers}
@@ -114,7 +116,7 @@ frontend metrics
 _REPLICA_BACKEND = """\
 backend {name}
     errorfile 503 {broken}
-    server {server} {address} {options} track generate/{server}
+    server {server} {address} {options} max-reuse 0 track generate/{server}
 """
 
 
