@@ -17,6 +17,11 @@ const (
 	beginningAttemptCount = 3
 )
 
+// busy holds the reasons of a server, or of the proxy of a fleet, that has no room now: another one may do the job.
+var busy = map[string]bool{
+	"QUEUE_FULL": true, "SERVER_STARTING": true, "SERVER_DRAINING": true, "ENGINE_RESTARTING": true, "NO_REPLICA_FREE": true,
+}
+
 // resumption decides if, when and with which request a Generate call is made again. It makes no calls itself.
 //
 //  1. A refusal with RetryInfo before the first event: the same request, after the advised time.
@@ -102,11 +107,13 @@ func (state *resumption) delayAfter(failed *failure) (time.Duration, error) {
 		state.isRepeated = true
 		return 0, nil
 	}
-	if !isBroken && (isFirst || !isRefused) {
+	isBusy := busy[failed.reason] && (state.replica() != "" || state.isRepeated)
+	if !isBroken && !isBusy && (isFirst || !isRefused) {
 		return 0, failed
 	}
+	// A job that is done again waits for a server like a new one; the window is that of a job that a server keeps.
 	longest, delay := state.window, state.backoff()
-	if isRefused && state.wait > longest {
+	if state.wait > longest {
 		longest = state.wait
 	}
 	if failed.retryAfter > delay {

@@ -15,6 +15,8 @@ const FIRST_DELAY_SECONDS = 0.1;
 const LONGEST_DELAY_SECONDS = 2;
 const BEGINNING_ATTEMPT_COUNT = 3;
 const BROKEN = new Set([status.UNAVAILABLE, status.UNKNOWN, status.INTERNAL]);
+// Reasons of a server, or of the proxy of a fleet, that has no room now: another one may do the job.
+const BUSY = new Set(['QUEUE_FULL', 'SERVER_STARTING', 'SERVER_DRAINING', 'ENGINE_RESTARTING', 'NO_REPLICA_FREE']);
 
 export class Resumption {
   /** True after the last event: what happens to the connection then does not matter. */
@@ -78,8 +80,10 @@ export class Resumption {
       this.isRepeated = true;
       return 0;
     }
-    if (!isBroken && (isFirst || !isRefused)) throw failure;
-    const longestSeconds = isRefused ? Math.max(this.windowSeconds, this.waitSeconds) : this.windowSeconds;
+    const isBusy = BUSY.has(failure.reason) && (this.replica !== '' || this.isRepeated);
+    if (!isBroken && !isBusy && (isFirst || !isRefused)) throw failure;
+    // A job that is done again waits for a server like a new one; the window is that of a job that a server keeps.
+    const longestSeconds = Math.max(this.windowSeconds, this.waitSeconds);
     const delay = Math.max(this.backoffSeconds(), failure.retryAfterSeconds ?? 0);
     return this.within(failure, delay, this.brokeAt + longestSeconds - now);
   }
