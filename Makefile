@@ -13,7 +13,7 @@ BUNDLE ?= $(shell if [ -f pocket/model/bundle.json ]; then echo pocket/model; el
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve export check test walks comfyui gpu-test proto proto-check dashboard bench soak reliability mutation clean
+.PHONY: help setup demo serve export check test walks examples comfyui gpu-test proto proto-check dashboard bench soak reliability mutation clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ test: $(VENV)/.ready ## every test, on all cores
 
 walks: $(VENV)/.ready ## the tests that go the whole way through real parts, minutes each
 	$(BIN)/python -m pytest -m walk -n auto --dist worksteal
+
+examples: $(VENV)/.ready ## build and test examples/ in every language whose tools are here; EXAMPLES="node go" must be here
+	EXAMPLES="$(EXAMPLES)" $(BIN)/python -m pytest -m examples -n auto --dist loadgroup tests/examples
 
 comfyui: $(VENV)/.ready ## the pack's tests and the walk in a browser, against the ComfyUI in COMFYUI=folder
 	$(BIN)/python -m tests.comfyui.installation
