@@ -53,7 +53,7 @@ walks: $(VENV)/.ready ## the tests that go the whole way through real parts, min
 	$(BIN)/python -m pytest -m walk -n auto --dist worksteal
 
 examples: $(VENV)/.ready ## build and test examples/ in every language whose tools are here; EXAMPLES="node go" must be here
-	EXAMPLES="$(EXAMPLES)" $(BIN)/python -m pytest -m examples -n auto --dist loadgroup tests/examples
+	EXAMPLES="$(EXAMPLES)" $(BIN)/python -m pytest -m examples -n auto --dist worksteal tests/examples
 
 comfyui: $(VENV)/.ready ## the pack's tests and the walk in a browser, against the ComfyUI in COMFYUI=folder
 	$(BIN)/python -m tests.comfyui.installation

@@ -6,10 +6,10 @@
 |---|---|---|
 | ``GET /`` | | the page |
 | ``POST /match`` | form: ``picture``, ``sentence`` | JSON: score, verdict, advice, rewritten sentence |
-| ``POST /clips`` | form: ``picture``, ``sentence`` | lines of JSON, as things happen: progress, and the chunks of an MP4 file |
+| ``POST /clips`` | form: ``picture``, ``sentence`` | lines of JSON, as things happen: progress, chunks of an MP4 file |
 
-Errors are JSON problem details (RFC 9457); one that comes after the first line of a clip is the last line. Any number of
-users share one connection; the Stillcue server puts their jobs in its queue. A browser that leaves ends its job.
+Errors are JSON problem details (RFC 9457); one that comes after the first line of a clip is its last line. Any number
+of users share one connection; the Stillcue server puts their jobs in its queue. A browser that leaves ends its job.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import stillcue
 from fastapi import FastAPI, Form, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
+
+import stillcue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -86,11 +87,12 @@ async def score(request: Request, picture: UploadFile, sentence: Annotated[str, 
     client: stillcue.AsyncClient = request.app.state.client
     report = await client.score_match(await read_picture(picture), sentence, timeout_seconds=MATCH_SECONDS)
     prompt, view = report.prompt_report, report.picture_report
-    findings = [*(prompt.findings if prompt else ()), *(view.findings if view else ())]
+    findings = [(item.message, item.suggestion) for item in prompt.findings] if prompt else []
+    findings += [(item.message, item.suggestion) for item in view.findings] if view else []
     return {
         "score": report.score,
         "verdict": report.verdict,
-        "advice": [f"{finding.message} {finding.suggestion}".strip() for finding in findings],
+        "advice": [f"{message} {suggestion}".strip() for message, suggestion in findings],
         "rewritten_sentence": prompt.rewritten_prompt if prompt else None,
     }
 
@@ -117,6 +119,7 @@ class ClipResponse(StreamingResponse):
         self._stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the lines until the stream ends or the browser leaves."""
         async with self._stream:
             await super().__call__(scope, receive, send)
 
@@ -168,6 +171,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request."""
         read = 0
 
         async def limited() -> Message:
@@ -188,7 +192,7 @@ def problem(status: int, title: str, detail: str = "", **more: Any) -> dict[str,
 
 def problem_of(error: stillcue.StillcueError) -> dict[str, Any]:
     """What the user is told about an error. The rest is logged, with the id by which the server's log knows the job."""
-    status, title, is_told = next(rest for kind, *rest in ANSWERS if isinstance(error, kind))
+    _, status, title, is_told = next(row for row in ANSWERS if isinstance(error, row[0]))
     if status >= 500:
         LOG.warning("%s %s, request %s: %s", error.status, error.reason or "", error.request_id, error)
     more: dict[str, Any] = {"request_id": error.request_id} if error.request_id else {}

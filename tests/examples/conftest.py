@@ -1,4 +1,4 @@
-"""Builds each example once a run. Languages without a toolchain here are deselected, and named at the end of the run."""
+"""Builds each example once a run. Languages without a toolchain here are deselected, and named at the end."""
 
 from __future__ import annotations
 

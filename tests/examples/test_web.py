@@ -89,8 +89,12 @@ async def test_two_users_get_the_clips_of_the_python_client(target: Any) -> None
             for events in clips:
                 kinds = [event["event"] for event in events if event["event"] != "queue"]
                 assert kinds == ["accepted", *["step"] * 4, *["video"] * 3, "done"]
-                options: stillcue.GenerateOptions = {"video_container": stillcue.VideoContainer.FRAGMENTED_MP4}
-                expected = client.generate(png(), PROMPT, seed=events[-1]["seed"], omit_frames=True, **options)
+                options: stillcue.GenerateOptions = {
+                    "seed": events[-1]["seed"],
+                    "video_container": stillcue.VideoContainer.FRAGMENTED_MP4,
+                    "omit_frames": True,
+                }
+                expected = client.generate(png(), PROMPT, **options)
                 chunks = [event async for event in expected if isinstance(event, stillcue.VideoChunk)]
                 videos = [event for event in events if event["event"] == "video"]
                 assert [base64.b64decode(video["data"]) for video in videos] == [chunk.data for chunk in chunks]
@@ -100,9 +104,12 @@ async def test_two_users_get_the_clips_of_the_python_client(target: Any) -> None
 async def test_the_match_comes_with_advice(target: Any) -> None:
     async with served(FakeEngine()) as server:
         target(str(server.address))
-        async with web() as address, aiohttp.ClientSession() as session:
-            async with session.post(f"{address}/match", data=form()) as response:
-                report = await response.json()
+        async with (
+            web() as address,
+            aiohttp.ClientSession() as session,
+            session.post(f"{address}/match", data=form()) as response,
+        ):
+            report = await response.json()
     assert (report["score"], report["verdict"]) == (60.0, "doubtful")
     assert report["advice"][0] == "1.125 s is too short to show an action. Ask for 4 to 8 s."
 
@@ -129,14 +136,17 @@ async def test_a_full_queue_and_a_missing_server_are_told_without_names(target: 
     gate = Semaphore(0)
     async with served(FakeEngine(gate=gate), queue_capacity=0) as server:
         target(str(server.address))
-        async with web() as address, aiohttp.ClientSession() as session:
-            async with session.post(f"{address}/clips", data=form()) as first:
-                assert first.status == 200
-                problem = await problem_of(session, f"{address}/clips", form())
-                assert (problem["status"], problem["title"]) == (503, "All servers are busy")
-                assert problem["retry_after_seconds"] == 5.0
-                gate.release(CALL_COUNT)
-                assert json.loads((await first.read()).splitlines()[-1])["event"] == "done"
+        async with (
+            web() as address,
+            aiohttp.ClientSession() as session,
+            session.post(f"{address}/clips", data=form()) as first,
+        ):
+            assert first.status == 200
+            problem = await problem_of(session, f"{address}/clips", form())
+            assert (problem["status"], problem["title"]) == (503, "All servers are busy")
+            assert problem["retry_after_seconds"] == 5.0
+            gate.release(CALL_COUNT)
+            assert json.loads((await first.read()).splitlines()[-1])["event"] == "done"
     async with web() as address, aiohttp.ClientSession() as session:
         problem = await problem_of(session, f"{address}/clips", form())
         assert problem == {

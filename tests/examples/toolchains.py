@@ -15,7 +15,7 @@ REQUIRED = "EXAMPLES"
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A language. ``builds`` run in its folder, ``run`` too; ``packages`` are Debian's and have ``programs`` and ``files``."""
+    """A language. ``builds`` run in its folder. Debian's ``packages`` have the ``programs`` and ``files``."""
 
     language: str
     programs: tuple[str, ...]
