@@ -48,6 +48,7 @@ async def test_health_lists_every_service() -> None:
         serving = health_pb2.HealthCheckResponse.SERVING
         assert {name: answer.status for name, answer in listed.statuses.items()} == {
             "": serving,
+            "liveness": serving,
             "stillcue.v1.StillcueService": serving,
         }
         labels = "grpc_code=OK,grpc_method=List,grpc_service=grpc.health.v1.Health,grpc_type=unary"

@@ -147,6 +147,7 @@ async def test_a_crash_costs_the_running_job_only(isolated: Isolated, promise: C
     assert retry.retry_delay.ToNanoseconds() > 0
     assert await status_after(watch) == NOT_SERVING
     flip_seconds = time.perf_counter() - killed_at
+    assert await check(isolated.served.channel, LIVENESS) == SERVING
     refused = await failure_of(isolated.generate(PROMPT))
     assert refused.code() is grpc.StatusCode.UNAVAILABLE
     assert reason(refused) == "ENGINE_RESTARTING"
