@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--servers-tls-ca", type=Path, metavar="PEM", help="authority of the servers' certificates (default: no TLS)")
     add("--servers-tls-certificate", type=Path, metavar="PEM", help="chain and key that HAProxy shows to the servers")
     add("--servers-tls-name", metavar="NAME", help="name in the servers' certificates (default: host of the address)")
+    add("--follow-names", action="store_true", help="look names up every second, by /etc/resolv.conf (default: at start)")
     add("--user", help="user and group that HAProxy changes to; needs root at the start (default: neither)")
     add("--out", type=Path, default=Path("haproxy"), metavar="FOLDER", help="folder of the files (%(default)s)")
     return parser
@@ -84,6 +85,7 @@ def _fleet_of(options: argparse.Namespace) -> Fleet:
         client_authority=_file("--tls-client-ca", options.tls_client_ca),
         to_servers=_to_servers(options),
         user=options.user,
+        follows_names=options.follow_names,
     )
 
 
