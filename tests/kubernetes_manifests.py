@@ -114,7 +114,8 @@ def _render(copy: Path, way: str) -> list[Document]:
 def environment_of(container: Document, pod_name: str = "stillcue-0") -> dict[str, str]:
     """The variables of a container as the kubelet sets them, over those of the image."""
     found: dict[str, str] = dict(
-        item.split("=", 1) for item in re.findall(r"\w+=[^\s\\]+", DOCKERFILE.partition("USER 10001\nENV ")[2].partition("EXPOSE")[0])
+        item.split("=", 1)
+        for item in re.findall(r"\w+=[^\s\\]+", DOCKERFILE.partition("USER 10001\nENV ")[2].partition("EXPOSE")[0])
     )
     for item in container.get("env", []):
         source = item.get("valueFrom", {})
