@@ -86,7 +86,7 @@ async def gated_servers(count: int, *flags: str) -> AsyncIterator[dict[str, tupl
     """Servers by name, with their addresses; each makes a graph call when told."""
     processes = {
         name: await start_process(
-            "-m", "tests.gated_server", "--engine", "fake", *FREE_PORTS, *flags
+            "-m", "tests.gated_server", "--engine", "fake", *FREE_PORTS, "--replica", name, *flags
         )
         for name in NAMES[:count]
     }

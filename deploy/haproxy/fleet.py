@@ -78,6 +78,8 @@ class Fleet:
             raise FleetInvalid("--tls-client-ca needs --tls-certificate: without TLS nobody shows a certificate")
         if self.listen == self.metrics_listen:
             raise FleetInvalid(f"--listen and --metrics-listen are both {self.listen}; give each its own port")
+        if self.user is not None and not _NAME.fullmatch(self.user):
+            raise FleetInvalid(f"--user {self.user!a} is no name of a user")
         if self.to_servers is not None and self.to_servers.host_name is None:
             for replica in self.replicas:
                 if _is_ip(replica.host):
