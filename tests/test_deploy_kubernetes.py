@@ -63,15 +63,15 @@ def test_every_component_and_overlay_is_rendered_and_stands_on_the_page() -> Non
     overlays = {path.parent.name for path in FOLDER.glob("overlays/*/kustomization.yaml")}
     files = [path.read_text(encoding="utf-8") for path in FOLDER.rglob("kustomization.yaml")]
     used = {name for _, names in WAYS.values() for name in names} | set(
-        re.findall(r"^ +- .*components/(\S+)$", "\n".join(files), re.M)
+        re.findall(r"^ +- .*components/(\S+)$", "\n".join(files), re.MULTILINE)
     )
     assert used >= components
     assert {f"overlays/{name}" for name in overlays} <= {name for names, _ in WAYS.values() for name in names}
     assert (
-        set(re.findall(r"^\| `([\w-]+)` \|", PAGE.partition("## Components")[2].partition("\n## ")[0], re.M))
+        set(re.findall(r"^\| `([\w-]+)` \|", PAGE.partition("## Components")[2].partition("\n## ")[0], re.MULTILINE))
         == components
     )
-    assert set(re.findall(r"^\| `overlays/([\w-]+)` \|", PAGE, re.M)) == overlays
+    assert set(re.findall(r"^\| `overlays/([\w-]+)` \|", PAGE, re.MULTILINE)) == overlays
     for path in re.findall(r"deploy/kubernetes/[\w./-]+", PAGE):
         assert (FOLDER.parent.parent / path).exists() or path.endswith("/fleet"), path
 
@@ -130,7 +130,7 @@ def test_pods_of_the_image_run_as_its_user(way: Rendered) -> None:
 
 def test_images_are_those_that_the_page_builds(way: Rendered) -> None:
     version = re.search(
-        r'^version = "(.+)"$', (FOLDER.parent.parent / "pyproject.toml").read_text(encoding="utf-8"), re.M
+        r'^version = "(.+)"$', (FOLDER.parent.parent / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE
     )
     assert version is not None
     built = {tag.rpartition("/")[2] for tag in re.findall(r"docker build .*-t (\S+)", PAGE)}
@@ -316,7 +316,7 @@ def test_secrets_and_configurations_have_the_keys_that_are_read(servers: Rendere
     assert "create secret tls stillcue-tls --cert=" in PAGE
     assert "create secret generic stillcue-callers --from-file=callers\n" in PAGE
     mounts: dict[str, str] = {}
-    for _, (_, pod) in servers.pods().items():
+    for _, pod in servers.pods().values():
         for volume in pod["volumes"]:
             source = volume.get("secret", {}).get("secretName") or volume.get("configMap", {}).get("name")
             if source is not None:

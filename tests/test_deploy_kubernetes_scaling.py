@@ -17,7 +17,9 @@ from tests.promql import series_names
 COMPONENTS = FOLDER / "components"
 SCALED_OBJECT = yaml.safe_load((COMPONENTS / "keda" / "scaled-object.yaml").read_text(encoding="utf-8"))["spec"]
 AUTOSCALER = yaml.safe_load((COMPONENTS / "hpa" / "autoscaler.yaml").read_text(encoding="utf-8"))["spec"]
-ADAPTER = yaml.safe_load((COMPONENTS / "hpa" / "prometheus-adapter.yml").read_text(encoding="utf-8"))["rules"]["external"]
+ADAPTER = yaml.safe_load((COMPONENTS / "hpa" / "prometheus-adapter.yml").read_text(encoding="utf-8"))["rules"][
+    "external"
+]
 TRIGGERS = {trigger["name"]: trigger for trigger in SCALED_OBJECT["triggers"]}
 QUERIES = {name: trigger["metadata"]["query"] for name, trigger in TRIGGERS.items()}
 # Of HAProxy's exporter; tests/test_deploy_kubernetes_walk.py asks a real one for it.
@@ -62,7 +64,8 @@ def test_a_server_is_given_up_slowly() -> None:
     assert behaviour["policies"] == [{"type": "Pods", "value": 1, "periodSeconds": 900}]  # the drain of a GPU server
 
 
-# Series by pod; None: not scraped. The demand of each case is computed by hand: running + (waiting at servers + at HAProxy) / 2.
+# Jobs that run, by pod; jobs that wait, by pod; jobs at HAProxy, None: no HAProxy; the demand, computed by hand:
+# running + (waiting at servers + at HAProxy) / 2.
 CASES: dict[str, tuple[dict[str, int], dict[str, int], int | None, float]] = {
     "nothing to do": ({"a": 0, "b": 0}, {"a": 0, "b": 0}, 0, 0.0),
     "all run, nobody waits": ({"a": 1, "b": 1}, {"a": 0, "b": 0}, 0, 2.0),

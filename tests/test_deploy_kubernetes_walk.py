@@ -1,5 +1,7 @@
-"""A fleet of the manifests on this machine: HAProxy with the rendered configuration finds servers by names whose addresses
-change, and Prometheus with the scrape configuration gives the figures of the autoscalers. Operators' kinds, too.
+"""A fleet of the manifests on this machine, and the kinds that come with operators.
+
+HAProxy with the rendered configuration finds servers by names whose addresses change; Prometheus with the scrape
+configuration gives the figures of the autoscalers.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from tests.serving import Served, generate_request, served, stub_of
 from tests.test_deploy_kubernetes_scaling import QUERIES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 pytestmark = pytest.mark.walk
@@ -143,11 +145,11 @@ async def test_a_fleet_of_the_manifests(rendered: dict[str, Rendered], tmp_path:
         again = [stub_of(channel).Generate(new_request()) for _ in range(2)]
         found = [await first_of(call) for call in again]
         assert {backends[first.resume_token.partition(".")[0]] for first in found} == {f"replica-{pod}" for pod in pods}
-        for key in backends:
+        for key, backend in backends.items():
             call = stub_of(channel).GetCapabilities(
                 capabilities_pb2.GetCapabilitiesRequest(), metadata=(("stillcue-replica", key),)
             )
-            exists = backends[key].removeprefix("replica-") in pods
+            exists = backend.removeprefix("replica-") in pods
             assert await asyncio.wait_for(call.code(), PATIENCE_SECONDS) is (
                 grpc.StatusCode.OK if exists else grpc.StatusCode.UNAVAILABLE
             )
@@ -195,7 +197,6 @@ def target(address: Address, pod: str, app: str, port: int) -> dict[str, Any]:
             "__meta_kubernetes_pod_container_port_number": str(port),
         },
     }
-
 
 
 @asynccontextmanager

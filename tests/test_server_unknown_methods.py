@@ -92,7 +92,7 @@ async def test_a_stranger_gets_the_answer_of_other_methods(tmp_path: Path) -> No
         for path in UNKNOWN_HEALTH:  # health needs no token
             assert reason(await failure_of(call(server.channel, path))) == "UNKNOWN_METHOD"
         listed = await call(server.channel, "/grpc.health.v1.Health/List")
-        assert len(health_pb2.HealthListResponse.FromString(listed).statuses) == 2
+        assert len(health_pb2.HealthListResponse.FromString(listed).statuses) == 3
 
 
 async def test_the_health_port_asks_for_no_token(tmp_path: Path) -> None:

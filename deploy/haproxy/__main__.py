@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--servers-tls-ca", type=Path, metavar="PEM", help="authority of the servers' certificates (default: no TLS)")
     add("--servers-tls-certificate", type=Path, metavar="PEM", help="chain and key that HAProxy shows to the servers")
     add("--servers-tls-name", metavar="NAME", help="name in the servers' certificates (default: host of the address)")
-    add("--follow-names", action="store_true", help="look names up every second, by /etc/resolv.conf (default: at start)")
+    add("--follow-names", action="store_true", help="look names up all the time (default: at the start)")
     add("--user", help="user and group that HAProxy changes to; needs root at the start (default: neither)")
     add("--out", type=Path, default=Path("haproxy"), metavar="FOLDER", help="folder of the files (%(default)s)")
     return parser

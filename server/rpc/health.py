@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from grpc.aio import ServicerContext
 
 SERVICE_NAME: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-# SERVING whenever the event loop answers. A server that starts, drains or waits for its engine is not helped by a restart.
+# SERVING whenever the event loop answers: a restart does not help a server that starts, drains or waits for its engine.
 LIVENESS = "liveness"
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
