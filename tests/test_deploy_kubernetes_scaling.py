@@ -133,3 +133,20 @@ def test_promtool_accepts_the_scrape_configuration(tmp_path: Path) -> None:
     file = tmp_path / "prometheus.yml"
     file.write_text(yaml.safe_dump({"scrape_configs": scrape}), encoding="utf-8")
     promtool("check", "config", file)
+
+
+def test_both_ways_of_scraping_give_the_same_labels() -> None:
+    monitor = yaml.safe_load((COMPONENTS / "pod-monitor" / "pod-monitor.yaml").read_text(encoding="utf-8"))["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    (scrape,) = yaml.safe_load((FOLDER / "scrape.yml").read_text(encoding="utf-8"))
+    labels = {
+        rule["target_label"]: rule["source_labels"]
+        for rule in scrape["relabel_configs"]
+        if not rule.get("target_label", "__").startswith("__")
+    }
+    # The operator adds the namespace, and the job by the pod's label that jobLabel names.
+    assert {rule["targetLabel"]: rule["sourceLabels"] for rule in endpoint["relabelings"]} | {
+        "namespace": ["__meta_kubernetes_namespace"],
+        "job": ["__meta_kubernetes_pod_label_" + monitor["jobLabel"].replace(".", "_").replace("/", "_")],
+    } == labels
+    assert endpoint["path"] == "/metrics"
