@@ -6,7 +6,6 @@ import base64
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
@@ -16,9 +15,6 @@ from deploy.haproxy.__main__ import main
 from deploy.haproxy.health_check import check_bytes
 from server.jobs.replica import replica_key
 from tests.certificates import Signer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 EXAMPLE = Path(__file__).parent.parent / "deploy" / "haproxy" / "example"
 # As docs/fleet.md gives it.
@@ -45,13 +41,13 @@ def check(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("it's pem")
     signer = Signer()
     identity = signer.sign("localhost", "127.0.0.1")
     (folder / "ca.pem").write_bytes(signer.pem)
     (folder / "own.pem").write_bytes(identity.chain + identity.key)
-    yield {"ca": folder / "ca.pem", "own": folder / "own.pem"}
+    return {"ca": folder / "ca.pem", "own": folder / "own.pem"}
 
 
 def test_the_example_is_what_the_generator_writes(tmp_path: Path) -> None:

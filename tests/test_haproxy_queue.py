@@ -99,7 +99,11 @@ async def test_a_wait_that_is_too_long_and_a_fleet_without_servers_are_refused(t
             servers["a"][0].process.kill()
             with pytest.raises(grpc.aio.AioRpcError) as broken:
                 await rest_of(running)
-            assert broken.value.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
+            assert broken.value.code() in {
+                grpc.StatusCode.UNAVAILABLE,
+                grpc.StatusCode.UNKNOWN,
+                grpc.StatusCode.INTERNAL,
+            }
             await haproxy.sees("a", DOWN)
             assert refused(await failure_of(haproxy.stub.Generate(new_request())))
 

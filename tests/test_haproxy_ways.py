@@ -1,4 +1,4 @@
-"""A real HAProxy before real servers: calls find their server, TLS on both sides, proxies that end, what is on the wire."""
+"""A real HAProxy before real servers: ways to a server, TLS on both sides, killed proxies and servers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import grpc
 import pytest
 
 import stillcue
+from deploy.haproxy.health_check import check_bytes
 from server.jobs.replica import replica_key
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.certificates import Signer
-from tests.fleets import DOWN, Proxy, gated_servers, proxy
+from tests.fleets import DOWN, NAMES, Proxy, gated_servers, proxy
 from tests.serving import PATIENCE_SECONDS, PROMPT, failure_of, generate_request, kinds, png, read_all
 from tests.test_haproxy_queue import CALL_COUNT, begin, finish, new_request, rest_of
 
@@ -59,10 +60,9 @@ async def test_calls_with_a_key_go_to_their_server_past_the_queue(tmp_path: Path
             # The key of a server that is down: the same.
             down = asyncio.create_task(begin(haproxy.stub.Generate(new_request(), metadata=to_replica("b"))))
             await haproxy.reaches(3, "backend_current_queue", "generate")
-            for task in (waiting, lost, down):
+            for _ in range(4):
                 await finish(servers["a"][0])
-                await task
-            await finish(servers["a"][0])
+            assert {(await rest_of(await task))[-1] for task in (waiting, lost, down)} == {"summary"}
             assert await answers_of(haproxy, "replica-b", "b") == 3
 
 
@@ -82,7 +82,10 @@ async def test_tls_on_both_sides(tmp_path: Path, is_mutual: bool) -> None:
     (tmp_path / "ca.pem").write_bytes(signer.pem)
     (tmp_path / "own.pem").write_bytes(identity.chain + identity.key)
     files = identity.write(tmp_path, "server")
-    flags = [f"--tls-certificate-chain={files['tls_certificate_chain']}", f"--tls-private-key={files['tls_private_key']}"]
+    flags = [
+        f"--tls-certificate-chain={files['tls_certificate_chain']}",
+        f"--tls-private-key={files['tls_private_key']}",
+    ]
     own = [f"--tls-certificate={tmp_path / 'own.pem'}", f"--servers-tls-ca={tmp_path / 'ca.pem'}"]
     own.append("--servers-tls-name=stillcue.test")
     client: dict[str, Any] = {}
@@ -92,10 +95,12 @@ async def test_tls_on_both_sides(tmp_path: Path, is_mutual: bool) -> None:
         client = identity.of_client
     async with gated_servers(1, *flags) as servers:
         addresses = {name: address for name, (_, address) in servers.items()}
-        credentials = grpc.ssl_channel_credentials(signer.pem, client.get("private_key"), client.get("certificate_chain"))
+        credentials = grpc.ssl_channel_credentials(
+            signer.pem, client.get("private_key"), client.get("certificate_chain")
+        )
         async with proxy(tmp_path / "haproxy", addresses, *own, credentials=credentials) as haproxy:
-            # Two checks have passed: the calls of health over TLS work too.
-            await haproxy.reaches(0, "server_check_failures_total", "generate", "a")
+            # The check of health passes over TLS too.
+            await haproxy.reaches(1, "server_check_status", "generate", "a", "L7OK")
             job = asyncio.create_task(read_all(haproxy.stub.Generate(generate_request())))
             await finish(servers["a"][0])
             assert kinds(await job)[-1] == "summary"
@@ -109,8 +114,6 @@ async def test_the_refusal_ends_the_call_with_its_headers(tmp_path: Path) -> Non
     """Clients in Go and Java read the status of a call without messages only where the headers end the stream."""
     async with proxy(tmp_path, {"a": "127.0.0.1:1"}) as haproxy:
         await haproxy.sees("a", DOWN)
-        from deploy.haproxy.health_check import check_bytes  # the bytes of any call
-
         host, port = haproxy.address.split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(check_bytes("stillcue", is_encrypted=False))
@@ -124,36 +127,67 @@ async def test_the_refusal_ends_the_call_with_its_headers(tmp_path: Path) -> Non
         assert frames[-1] == (0x1, 0x4 | 0x1)  # HEADERS, with END_HEADERS and END_STREAM
 
 
-async def test_a_proxy_that_ends_costs_no_job(tmp_path: Path) -> None:
-    """The stream goes on through another proxy that shares nothing with the first, then through the first again."""
+async def test_a_stream_goes_on_when_its_proxy_is_killed(tmp_path: Path) -> None:
+    """The next proxy shares nothing with the killed one and finds the server by the key alone."""
     async with gated_servers(2) as servers:
         addresses = {name: address for name, (_, address) in servers.items()}
-        async with proxy(tmp_path / "1", addresses) as first:
+        async with proxy(tmp_path / "1", addresses) as first, stillcue.AsyncClient(first.address) as client:
+            stream = client.generate(png(), PROMPT, **OPTIONS)
+            events = [await asyncio.wait_for(anext(stream), PATIENCE_SECONDS)]
+            busy = await server_of_the_job(first)
+            first.process.kill()
+            await first.process.wait()
             port = int(first.address.rpartition(":")[2])
-            async with stillcue.AsyncClient(first.address) as client:
-                stream = client.generate(png(), PROMPT, seed=7, resume_window_seconds=60)
-                events = [await asyncio.wait_for(anext(stream), PATIENCE_SECONDS)]
-                first.process.kill()
-                await first.process.wait()
-                async with proxy(tmp_path / "2", addresses, port=port) as second:
-                    samples = await second.samples()
-                    rest = asyncio.create_task(_collect(stream))
-                    for name in servers:
-                        if samples["haproxy_server_current_sessions", "generate", name, ""]:
-                            pytest.fail("the second proxy knows of a job")
-                    done = asyncio.gather(*(_let_run(servers[name][0]) for name in servers))
-                    events += await asyncio.wait_for(rest, PATIENCE_SECONDS)
-                    done.cancel()
-                    total = sum([await answers_of(second, f"replica-{name}", name) for name in servers])
-                    assert total == 1
-    assert [event.sequence_number for event in events] == list(range(len(events)))
+            async with proxy(tmp_path / "2", addresses, port=port) as second:
+                rest = asyncio.create_task(collect(stream))
+                await finish(servers[busy][0])
+                events += await asyncio.wait_for(rest, PATIENCE_SECONDS)
+                assert await answers_of(second, f"replica-{busy}", busy) == 1
+    assert_undisturbed(events)
+
+
+async def test_a_stream_goes_on_elsewhere_when_its_server_is_killed(tmp_path: Path) -> None:
+    async with gated_servers(2) as servers:
+        addresses = {name: address for name, (_, address) in servers.items()}
+        async with proxy(tmp_path, addresses) as haproxy, stillcue.AsyncClient(haproxy.address) as client:
+            stream = client.generate(png(), PROMPT, **OPTIONS)
+            events = [await asyncio.wait_for(anext(stream), PATIENCE_SECONDS)]
+            busy = await server_of_the_job(haproxy)
+            for _ in range(CALL_COUNT - 1):
+                await servers[busy][0].graph_call()
+            while sum(isinstance(event, stillcue.Frame) for event in events) < 3:
+                events.append(await asyncio.wait_for(anext(stream), PATIENCE_SECONDS))
+            servers[busy][0].process.kill()
+            rest = asyncio.create_task(collect(stream))
+            await finish(servers["b" if busy == "a" else "a"][0])
+            events += await asyncio.wait_for(rest, PATIENCE_SECONDS)
+    assert_undisturbed(events)
+
+
+OPTIONS: dict[str, Any] = {
+    "seed": 7,
+    "resume_window_seconds": 60,
+    "frame_encoding": stillcue.FrameEncoding.RAW_RGB,
+    "preview_every_step_count": 1,
+}
+
+
+async def server_of_the_job(haproxy: Proxy) -> str:
+    """The name of the one server that runs a job."""
+    samples = await haproxy.samples()
+    (name,) = (name for name in NAMES if samples.get(("haproxy_server_current_sessions", "generate", name, "")))
+    return name
+
+
+def assert_undisturbed(events: list[Any]) -> None:
+    """Every event of one job came once and in order, with the frames that the fake engine's docstring gives."""
+    steps = [event.completed_step_count for event in events if isinstance(event, stillcue.DenoiseProgress)]
+    assert steps == [1, 2, 3, 4]
+    frames = [event for event in events if isinstance(event, stillcue.Frame)]
+    assert [frame.data for frame in frames] == [bytes([7 + i, i, len(PROMPT)]) * 32 * 32 for i in range(9)]
     assert isinstance(events[-1], stillcue.Summary)
+    assert [type(event) for event in events].count(stillcue.Accepted) == 1
 
 
-async def _collect(stream: Any) -> list[Any]:
+async def collect(stream: Any) -> list[Any]:
     return [event async for event in stream]
-
-
-async def _let_run(server: Any) -> None:
-    for _ in range(CALL_COUNT):
-        await server.graph_call()

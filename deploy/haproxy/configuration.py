@@ -83,12 +83,13 @@ backend generate
     # Every second a call of grpc.health.v1.Health/Check, as bytes. NOT_SERVING (a server that starts or drains, or that
     # restarts its engine) means no new jobs; its running stream goes on. No answer means down.
     option tcp-check
-    tcp-check connect
+    tcp-check connect default
     tcp-check send-binary {check} comment "Health/Check"
     tcp-check expect binary {answered} comment "a status"
     tcp-check expect min-recv 1 ! binary {not_serving} error-status L7OKC on-error "NOT_SERVING"
+    default-server {server_options} maxconn 1 check inter 1s fall 2 rise 1
     # A refused connection marks a server down without waiting for the next check.
-    default-server {server_options} maxconn 1 check inter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down
+    default-server observe layer4 error-limit 1 on-error mark-down
 {generate_servers}
 
 # ScoreMatch, GetCapabilities, health: any server, also one that runs a job.

@@ -1,8 +1,8 @@
-"""The health check of a server, as bytes: one call of ``grpc.health.v1.Health/Check`` over HTTP/2 in plain text or TLS.
+"""The health check of a server, as bytes: one call of ``grpc.health.v1.Health/Check`` over HTTP/2.
 
-HAProxy 2.6 cannot send it by ``http-check``: the message of a gRPC call begins with NUL bytes, which neither ``body`` nor
-``body-lf`` can carry. ``tcp-check send-binary`` sends any bytes, so the frames of HTTP/2 are written here. Headers are
-encoded by RFC 7541 without a dynamic table and without Huffman codes.
+HAProxy 2.6 cannot send it by ``http-check``: the message of a gRPC call begins with NUL bytes, which neither ``body``
+nor ``body-lf`` can carry. ``tcp-check send-binary`` sends any bytes, so the frames of HTTP/2 are written here. Headers
+are encoded by RFC 7541 without a dynamic table and without Huffman codes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ _AUTHORITY, _PATH, _CONTENT_TYPE = 1, 4, 31
 _PATH_OF_CHECK = "/grpc.health.v1.Health/Check"
 
 # A message of gRPC: not compressed, 2 bytes long, field 1 (status) as a varint. SERVING is 1, NOT_SERVING 2.
-ANSWERED_PATTERN = "00000000020[8]0[1-9]"
 ANSWERED = "000000000208"
 NOT_SERVING = "00000000020802"
-SERVING = "00000000020801"
 
 
 def check_bytes(authority: str, *, is_encrypted: bool) -> bytes:
