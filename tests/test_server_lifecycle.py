@@ -135,6 +135,7 @@ async def test_a_drain_lets_the_running_job_finish_and_refuses_the_others() -> N
             assert retry is not None
             assert retry.retry_delay.ToSeconds() == 1
         assert not draining.done()
+        assert await server.sample("stillcue_draining") == 1
         gate.release(GRAPH_CALL_COUNT)
         assert kinds(await read_all(running))[-1] == "summary"
         await draining

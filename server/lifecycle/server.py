@@ -130,6 +130,7 @@ class Server:
         """Lets the running job finish within the grace; ``hurry`` ends the grace at once."""
         _logger.info("draining", extra={"fields": {"grace_seconds": self._settings.drain_grace_seconds}})
         self._is_draining = True
+        self._metrics.is_draining.set(1)
         self._set_serving(False)
         self._gate.close()
         if self._context is not None:
