@@ -35,6 +35,7 @@ WAYS: dict[str, tuple[list[str], list[str]]] = {
     "scaled-by-keda": (["overlays/several-cards"], ["keda", "pod-monitor"]),
     "scaled-by-hpa": (["overlays/several-cards"], ["hpa"]),
     "encrypted": (["overlays/one-card"], ["tls", "callers"]),
+    "encrypted-fleet": (["overlays/several-cards"], ["tls", "haproxy-tls"]),
     "copied": (["base"], ["namespace", "gpu", "bundle-copy", "cache-claim"]),
 }
 Document = dict[str, Any]
@@ -87,14 +88,14 @@ def render_all(folder: Path) -> dict[str, Rendered]:
     return {way: Rendered(way, _render(copy, way)) for way in WAYS}
 
 
-def write_fleet(folder: Path) -> None:
-    """Runs the commands of docs/kubernetes.md that write the files of a fleet, with a known salt."""
+def write_fleet(folder: Path, *flags: str) -> None:
+    """Runs the commands of docs/kubernetes.md that write the files of a fleet, with a known salt and further flags."""
     folder.mkdir()
     (folder / "salt").write_text(SALT, encoding="utf-8")
     command = re.search(r"^python -m deploy\.haproxy (.*?[^\\])$", PAGE, re.MULTILINE | re.DOTALL)
     assert command is not None
     words = command[1].replace("\\\n", " ").replace("$fleet", str(folder)).split()
-    assert write_haproxy(words) == 0
+    assert write_haproxy([*words, *flags]) == 0
 
 
 def _render(copy: Path, way: str) -> list[Document]:

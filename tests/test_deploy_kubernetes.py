@@ -156,10 +156,10 @@ def test_the_server_takes_its_environment(servers: Rendered) -> None:
     for item in server_of(servers)["env"]:
         assert item["name"] in known | {"FLEET_SALT", "POD_NAME"}
     settings = settings_of(servers)
-    is_encrypted = servers.way == "encrypted"
+    is_encrypted = servers.way.startswith("encrypted")
     assert settings.is_encrypted is is_encrypted
     assert settings.allow_insecure is not is_encrypted
-    assert (settings.callers is not None) is is_encrypted
+    assert (settings.callers is not None) is (servers.way == "encrypted")
     assert settings.health_listen == Address("0.0.0.0", 50052)
     copied = "/bundle/current" if servers.way == "copied" else "/bundle"
     assert str(settings.bundle) == copied  # the image of the demo sets another one
@@ -255,7 +255,7 @@ def test_services_and_policies_lead_to_named_ports(servers: Rendered) -> None:
         ports = {item["name"]: item["containerPort"] for item in pod["containers"][0]["ports"]}
         for port in service["spec"]["ports"]:
             assert ports[port["targetPort"]] == port["port"]
-            assert port["appProtocol"] == ("https" if servers.way == "encrypted" else "kubernetes.io/h2c")
+            assert port["appProtocol"] == ("https" if servers.way.startswith("encrypted") else "kubernetes.io/h2c")
     for name, (labels, pod) in pods.items():
         ports = {item["name"]: item["containerPort"] for item in pod["containers"][0]["ports"]}
         annotations = servers.one("StatefulSet" if name == "stillcue" else "Deployment", name)["spec"]["template"]
@@ -313,29 +313,36 @@ def test_secrets_and_configurations_have_the_keys_that_are_read(servers: Rendere
     made = {item["metadata"]["name"]: set(item["data"]) for item in servers.of_kind("Secret", "ConfigMap")}
     made["stillcue-tls"] = {"tls.crt", "tls.key"}  # of the type kubernetes.io/tls
     made["stillcue-callers"] = {"callers"}
+    made["stillcue-haproxy-tls"] = {"haproxy.pem", "ca.crt"}
+    assert "create secret generic stillcue-haproxy-tls --from-file=haproxy.pem --from-file=ca.crt\n" in PAGE
     assert "create secret tls stillcue-tls --cert=" in PAGE
     assert "create secret generic stillcue-callers --from-file=callers\n" in PAGE
-    mounts: dict[str, str] = {}
-    for _, pod in servers.pods().values():
+    mounts: dict[tuple[str, str], str] = {}
+    for name, (_, pod) in servers.pods().items():
         for volume in pod["volumes"]:
             source = volume.get("secret", {}).get("secretName") or volume.get("configMap", {}).get("name")
             if source is not None:
                 (mount,) = [item for item in pod["containers"][0]["volumeMounts"] if item["name"] == volume["name"]]
-                mounts[mount["mountPath"]] = source
+                mounts[name, mount["mountPath"]] = source
                 assert volume.get("secret", {}).get("defaultMode", 0o440) == 0o440  # for the group of fsGroup
+                assert (
+                    "secret" not in volume or pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
+                )
+    assert set(mounts.values()) <= set(made)
     for item in server_of(servers)["env"]:
         reference = item.get("valueFrom", {}).get("secretKeyRef")
         if reference is not None:
             assert reference["key"] in made[reference["name"]]
         folder, _, key = item.get("value", "").rpartition("/")
-        if folder in mounts:
-            assert key in made.pop(mounts[folder], {key})
+        if folder in {"/tls", "/callers"}:
+            assert key in made[mounts["stillcue", folder]]
+    has_proxy = bool(servers.of_kind("Deployment"))
     assert set(mounts) == {
-        "encrypted": {"/tls", "/callers"},
-        "several-cards": {"/etc/stillcue-haproxy"},
-        "scaled-by-keda": {"/etc/stillcue-haproxy"},
-        "scaled-by-hpa": {"/etc/stillcue-haproxy"},
-    }.get(servers.way, set())
+        *([("stillcue-haproxy", "/etc/stillcue-haproxy")] if has_proxy else []),
+        *([("stillcue", "/tls")] if settings_of(servers).is_encrypted else []),
+        *([("stillcue", "/callers")] if settings_of(servers).callers else []),
+        *([("stillcue-haproxy", "/tls")] if servers.way == "encrypted-fleet" else []),
+    }
 
 
 def test_haproxy_knows_every_server_by_name_and_key(rendered: dict[str, Rendered]) -> None:

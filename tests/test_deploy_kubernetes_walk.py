@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import socket
 import urllib.error
@@ -29,8 +30,9 @@ from engine.testing.fake_engine import FakeEngine
 from server.settings import Address
 from stillcue.proxies import DIRECT
 from stillcue.v1 import capabilities_pb2, generate_pb2
+from tests.certificates import Signer
 from tests.fake_job import GRAPH_CALL_COUNT
-from tests.kubernetes_manifests import FOLDER, Rendered, environment_of, render_all, server_of
+from tests.kubernetes_manifests import FOLDER, PAGE, Rendered, environment_of, render_all, server_of, write_fleet
 from tests.kubernetes_names import Names, name_server
 from tests.serving import Served, generate_request, served, stub_of
 from tests.test_deploy_kubernetes_scaling import QUERIES
@@ -61,6 +63,31 @@ def test_documents_fit_the_models_of_their_operators(rendered: dict[str, Rendere
     assert model.model_validate(document).model_dump(mode="json", by_alias=True, exclude_unset=True) == document
     with pytest.raises(ValueError, match="spec"):
         model.model_validate({**document, "spec": "wrong"})
+
+
+async def test_haproxy_takes_the_encrypted_configuration(rendered: dict[str, Rendered], tmp_path: Path) -> None:
+    """The flags of the page name files that the Secret has; with them HAProxy finds its configuration right."""
+    flags = re.search(r"^(--files-elsewhere .*)$", PAGE, re.MULTILINE)
+    assert flags is not None
+    write_fleet(tmp_path / "fleet", *flags[1].split())
+    (mount,) = [
+        item["mountPath"]
+        for item in rendered["encrypted-fleet"].pods()["stillcue-haproxy"][1]["containers"][0]["volumeMounts"]
+        if item["name"] == "tls"
+    ]
+    configuration = (tmp_path / "fleet" / "haproxy.cfg").read_text(encoding="utf-8")
+    assert set(re.findall(rf"'({mount}/[^']+)'", configuration)) == {f"{mount}/haproxy.pem", f"{mount}/ca.crt"}
+    signer = Signer()
+    identity = signer.sign("stillcue.test")
+    (tmp_path / "haproxy.pem").write_bytes(identity.chain + identity.key)
+    (tmp_path / "ca.crt").write_bytes(signer.pem)
+    file = tmp_path / "fleet" / "haproxy.cfg"
+    file.write_text(configuration.replace(f"'{mount}/", f"'{tmp_path}/"), encoding="utf-8")
+    check = await asyncio.create_subprocess_exec(
+        program_path("haproxy"), "-c", "-f", str(file), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await check.communicate()
+    assert check.returncode == 0, output.decode()
 
 
 @dataclass
@@ -258,9 +285,7 @@ async def positive(ask: Any, query: str) -> None:
 @asynccontextmanager
 async def program(folder: Path, name: str, *arguments: str | Path) -> AsyncIterator[None]:
     """Runs a program until the end of the block."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
-    if path is None:
-        pytest.skip(f"{name} is not installed")
+    path = program_path(name)
     with (folder / f"{name}.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(path, *map(str, arguments), stdout=log, stderr=log)
     try:
@@ -270,6 +295,13 @@ async def program(folder: Path, name: str, *arguments: str | Path) -> AsyncItera
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+def program_path(name: str) -> str:
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    return path
 
 
 def free_port() -> int:
