@@ -36,7 +36,7 @@ WAYS: dict[str, tuple[list[str], list[str]]] = {
     "scaled-by-hpa": (["overlays/several-cards"], ["hpa"]),
     "encrypted": (["overlays/one-card"], ["tls", "callers"]),
     "encrypted-fleet": (["overlays/several-cards"], ["tls", "haproxy-tls"]),
-    "copied": (["base"], ["namespace", "gpu", "bundle-copy", "cache-claim"]),
+    "copied": (["base"], ["gpu", "bundle-copy", "cache-claim"]),
 }
 Document = dict[str, Any]
 

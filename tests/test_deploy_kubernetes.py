@@ -303,6 +303,8 @@ def test_volumes_exist_and_are_mounted(way: Rendered) -> None:
 
 def test_the_loader_makes_the_claim_that_servers_read(rendered: dict[str, Rendered]) -> None:
     loader = rendered["bundle-loader"]
+    # What deletes a fleet must not delete the namespace, and the bundle with it.
+    assert {way for way, found in rendered.items() if found.of_kind("Namespace")} == {"bundle-loader", "cpu-demo"}
     assert loader.one("PersistentVolumeClaim", "stillcue-bundle")["metadata"]["namespace"] == "stillcue"
     pod = loader.one("Pod", "stillcue-bundle-loader")["spec"]
     assert pod["volumes"] == [{"name": "bundle", "persistentVolumeClaim": {"claimName": "stillcue-bundle"}}]
