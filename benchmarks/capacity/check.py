@@ -67,13 +67,14 @@ def main() -> None:
     options = parser.parse_args()
     found: dict[str, float] = {}
     for seed, case in enumerate(CASES, start=1):
-        found |= {f"{case.name}_{key}": value for key, value in asyncio.run(_compare(case, options.jobs, seed)).items()}
+        found |= {f"{case.name}_{key}": value for key, value in asyncio.run(compare(case, options.jobs, seed)).items()}
     report = Report("capacity", found)
     report.write(options.json)
     report.show()
 
 
-async def _compare(case: Case, job_count: int, seed: int) -> dict[str, float]:
+async def compare(case: Case, job_count: int, seed: int) -> dict[str, float]:
+    """Runs a case and returns its figures by name. Raises ``SystemExit`` without HAProxy."""
     random = np.random.default_rng(seed)
     shape = (MEAN_STEP_COUNT / SPREAD_STEP_COUNT) ** 2
     step_counts = np.clip(random.gamma(shape, MEAN_STEP_COUNT / shape, job_count).round(), 1, MOST_STEPS).astype(int)
@@ -86,11 +87,12 @@ async def _compare(case: Case, job_count: int, seed: int) -> dict[str, float]:
             alone = [(await send(channel, image, [0.0], [1]))[0] for _ in range(_IDLE_JOB_COUNT)]
             idle_seconds = float(np.median([_wait(job) for job in alone]))
             jobs = await send(channel, image, list(arrivals), [int(steps) for steps in step_counts])
-    return _figures(case, jobs, (FIXED_CALL_COUNT + step_counts) * CALL_SECONDS, idle_seconds, rate, seed)
+    asked = (FIXED_CALL_COUNT + step_counts) * CALL_SECONDS
+    return _figures(case, jobs, asked, idle_seconds=idle_seconds, rate=rate, seed=seed)
 
 
 def _figures(
-    case: Case, jobs: list[Timed], asked: NDArray[np.float64], idle_seconds: float, rate: float, seed: int
+    case: Case, jobs: list[Timed], asked: NDArray[np.float64], *, idle_seconds: float, rate: float, seed: int
 ) -> dict[str, float]:
     """``asked``: the seconds that the engine sleeps for each job."""
     served = [job for job in jobs if job.accepted_at is not None]
