@@ -1,4 +1,4 @@
-"""Capacity on paper: formulas against known queues, the simulation by hand, both beside each other, the command line."""
+"""Capacity on paper: formulas against known queues, the simulation by hand, both side by side, the command line."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def test_a_bounded_queue_refuses() -> None:
     assert found.wait_mean_seconds == pytest.approx(0.5 / (1 + 0.5))  # admitted: one of three finds a job
     for service in (FIXED, EXPONENTIAL):  # without a queue the distribution does not matter
         none = figures(service, 2.0, 3, 0)
-        assert (none.refused_share, none.wait_mean_seconds, none.wait_p95_seconds) == (pytest.approx(4 / 19), 0, 0)
+        assert none.refused_share == pytest.approx(4 / 19)
+        assert (none.wait_mean_seconds, none.wait_p95_seconds) == (0, 0)
 
 
 def test_an_overloaded_queue_has_no_end_unless_it_is_bounded() -> None:
