@@ -12,8 +12,9 @@ from google.rpc import error_details_pb2
 
 import stillcue
 from engine.testing.fake_engine import FakeEngine
+from stillcue.busy import FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS
 from stillcue.errors import ErrorDetails
-from stillcue.resumption import BEGINNING_ATTEMPT_COUNT, FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, Resumption
+from stillcue.resumption import BEGINNING_ATTEMPT_COUNT, Resumption
 from stillcue.v1 import generate_pb2
 from tests.fake_job import EVENT_COUNT
 from tests.relay import Relay

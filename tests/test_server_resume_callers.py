@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from threading import Semaphore
 from typing import TYPE_CHECKING
 
@@ -32,13 +33,11 @@ async def test_tokens_that_are_none_or_not_of_the_job() -> None:
             ("resume_token", "is none of this service; send that of the last event received, or leave it empty")
         ]
         own = ResumeToken.decode(messages[-1].resume_token)
-        guessed = generate_pb2.GenerateRequest(
-            request_id=REQUEST_ID, resume_token=ResumeToken(bytes(16), own.next_number).encode()
-        )
+        other_run = replace(own, run=replace(own.run, run_id=bytes(16)))
+        guessed = generate_pb2.GenerateRequest(request_id=REQUEST_ID, resume_token=other_run.encode())
         assert reason(await failure_of(server.stub.Generate(guessed))) == "JOB_NOT_FOUND"
-        ahead = generate_pb2.GenerateRequest(
-            request_id=REQUEST_ID, resume_token=ResumeToken(own.run_id, own.next_number + 1).encode()
-        )
+        further = replace(own, progress=replace(own.progress, next_number=own.progress.next_number + 1))
+        ahead = generate_pb2.GenerateRequest(request_id=REQUEST_ID, resume_token=further.encode())
         assert reason(await failure_of(server.stub.Generate(ahead))) == "EVENTS_DROPPED"
         elsewhere = generate_pb2.GenerateRequest(request_id=OTHER_ID, resume_token=messages[3].resume_token)
         assert reason(await failure_of(server.stub.Generate(elsewhere))) == "JOB_NOT_FOUND"

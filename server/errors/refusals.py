@@ -20,6 +20,8 @@
     ├── BufferFull        unread frames fill the job's buffer
     ├── ReaderGone        no reader resumed the stream within resume_window
     ├── JobNotFound       the server holds no such job of the caller
+    ├── ReplicaDiffers    the job began on a server that makes other clips of the same request
+    ├── ClipDiffers       the job was done again, and its clip differs from the events that the caller has
     ├── EventsDropped     the events after the resume token were dropped
     ├── RequestIdReused   another request of the caller has this request_id
     ├── MalformedRequest  the request bytes do not parse
@@ -196,12 +198,40 @@ class ReaderGone(Refusal):
 
 
 class JobNotFound(Refusal):
-    """The server holds no job of this request id for the caller."""
+    """The server holds no job of this request id for the caller.
+
+    ``can_repeat``: the job began on an equal server, and the whole request with its resume token makes this server do
+    it again and go on with the next event.
+    """
+
+    def __init__(self, *, can_repeat: bool = False) -> None:
+        super().__init__(
+            "the job of this request_id began on another server; send the whole request again with the same "
+            "resume_token, to have it done again here and go on with the next event"
+            if can_repeat
+            else "this server holds no job of this request_id for the caller: it was cancelled, its resume_window is "
+            "over, or it ran on another server; send the request again without resume_token"
+        )
+        self.can_repeat = can_repeat
+
+
+class ReplicaDiffers(Refusal):
+    """The job began on a server with another bundle, device, defaults or version, which makes other clips."""
 
     def __init__(self) -> None:
         super().__init__(
-            "this server holds no job of this request_id for the caller: it was cancelled, its resume_window is over, "
-            "or it ran on another server; send the request again without resume_token"
+            "the job began on a server with another bundle, device, default or version, whose clip this server cannot "
+            "go on with; send the request again under a new request_id, without resume_token"
+        )
+
+
+class ClipDiffers(Refusal):
+    """The job was done again on an equal server, and its events differ from those that the caller has."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the job was done again on another server, and its clip differs from the events that were sent before; "
+            "send the request again under a new request_id, without resume_token"
         )
 
 

@@ -27,6 +27,7 @@ from server.errors.refusals import (
     QUEUE_RETRY_SECONDS,
     BufferFull,
     CallerUnknown,
+    ClipDiffers,
     DeadlinePassed,
     DeadlineTooShort,
     EventsDropped,
@@ -37,6 +38,7 @@ from server.errors.refusals import (
     QuotaExceeded,
     ReaderGone,
     ReaderStalled,
+    ReplicaDiffers,
     RequestIdReused,
     ServerDraining,
     ServerStarting,
@@ -161,6 +163,16 @@ RULES: dict[type[BaseException], Rule] = {
         grpc.StatusCode.NOT_FOUND,
         "JOB_NOT_FOUND",
         "The caller has no such job to resume or to cancel, or the server no longer holds the job.",
+    ),
+    ReplicaDiffers: Rule(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "REPLICA_DIFFERS",
+        "The job to resume began on a server with another bundle, device, default or version.",
+    ),
+    ClipDiffers: Rule(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "CLIP_DIFFERS",
+        "The job was done again on an equal server, and its clip differs from the events that were sent before.",
     ),
     EventsDropped: Rule(
         grpc.StatusCode.OUT_OF_RANGE,

@@ -24,7 +24,7 @@ from server.jobs.engine_run import EngineRun
 from server.jobs.listener import JobListeners
 from server.jobs.messages import Accepted, Completed, QueueMoved
 from server.jobs.readers import JobReaders
-from server.jobs.resume_token import new_run_id
+from server.jobs.resume_token import Progress
 from server.jobs.state import JobLife
 from server.jobs.stream import JobStream
 
@@ -57,7 +57,6 @@ class GenerateJob:
         self._workers = workers
         self._listeners = JobListeners(listeners)
         self._life = JobLife(may_detach=spec.is_resumable)
-        self._run_id = new_run_id() if spec.is_resumable else b""
         self._run = EngineRun(workers.engine, spec.prepared, may_retry=spec.is_resumable)
         plan = spec.attempts
         self._attempts = None if plan is None else JobAttempts(plan, spec.prepared, refuse_attempt)
@@ -73,7 +72,8 @@ class GenerateJob:
             workers.compressors,
             spec.prepared.settings,
             max_bytes=workers.max_buffered_bytes,
-            run_id=self._run_id,
+            run=spec.run,
+            received=spec.received or Progress(),
             arrived_at=spec.arrived_at,
             holds_clips=plan is not None and plan.frames is AttemptFrames.ACCEPTED,
             on_overflow=self._stream_failed,
@@ -101,13 +101,15 @@ class GenerateJob:
             self._life.start()
             self._queue_seconds = time.perf_counter() - self._queued_at
             self._listeners.tell(lambda listener: listener.work_started(self._queue_seconds))
+            if self.spec.received is not None:
+                self._listeners.tell(lambda listener: listener.repeated())
             self._run.start(self._workers.engine_thread, self)
 
     def join(self, token: ResumeToken | None) -> int:
         """Returns the number of a further reader's first event. Raises ``JobNotFound`` or ``EventsDropped``."""
-        if token is not None and token.run_id != self._run_id:
+        if token is not None and (self.spec.run is None or token.run.run_id != self.spec.run.run_id):
             raise JobNotFound
-        number = token.next_number if token is not None else 0
+        number = token.progress.next_number if token is not None else 0
         self._stream.check(number)
         self._listeners.tell(lambda listener: listener.resumed())
         return number

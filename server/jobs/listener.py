@@ -29,6 +29,9 @@ class JobListener:
     def video_encoded(self, frame_count: int, byte_count: int, seconds: float) -> None:
         """A chunk of the video file was encoded, in ``seconds``."""
 
+    def repeated(self) -> None:
+        """The engine takes a job that began on another server and is done again here."""
+
     def retried(self) -> None:
         """The engine was lost under the job, and the next one starts the job from its beginning."""
 

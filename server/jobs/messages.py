@@ -65,6 +65,13 @@ class Message(Protocol):
         """About the bytes that the message holds in memory."""
         ...
 
+    def repeatable_digest(self) -> int | None:
+        """A digest of 64 bits of what the job gives again if it is done again: pixels and settings, but no times.
+
+        None: the event does not come again, for example news of the queue.
+        """
+        ...
+
     def stamp(self, sequence_number: int, elapsed_seconds: float, resume_token: str) -> None:
         """Adds the position in the stream, seconds since the request arrived, and the token ("" for none)."""
         ...

@@ -20,9 +20,10 @@ class JobRequest:
     """A Generate request.
 
     ``violations`` are the wrong fields that decoding found; ``paths`` gives the path of each field in the message.
-    ``resume_window_seconds`` 0: the stream cannot be resumed. ``resumes``: the request holds a resume token, and only
-    its request id and token count; ``resume_token`` is None where the token cannot be read. ``digest`` computes the
-    SHA-256 of the request, which takes a while for a large picture. ``attempts`` None: the clip is made once.
+    ``resume_window_seconds`` 0: the stream cannot be resumed. ``resumes``: the request holds a resume token, and where
+    this server holds the job, only its request id and token count; ``resume_token`` is None where the token cannot be
+    read. ``digest`` computes the SHA-256 of the request, which takes a while for a large picture. ``is_whole``: the
+    request holds the picture too, so that the job can be done again here. ``attempts`` None: the clip is made once.
     """
 
     request_id: str
@@ -34,3 +35,4 @@ class JobRequest:
     paths: Mapping[Field, str]
     digest: Callable[[], bytes]
     attempts: AttemptWish | None = None
+    is_whole: bool = True

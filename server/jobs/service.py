@@ -1,17 +1,22 @@
-"""Finds or admits the job of a Generate call, in five steps: resume, join, reserve, prepare, enqueue."""
+"""Finds or admits the job of a Generate call, in five steps: resume, join, reserve, prepare, enqueue.
+
+A job that began on another server of the fleet, which is gone, is admitted again here, and its stream goes on with the
+event after the resume token (docs/adr/0034).
+"""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.api.errors import Cancelled, EngineError, InvalidJob, NotCompiled
-from server.errors.refusals import InvalidRequest, refusal_of
+from server.errors.refusals import InvalidRequest, JobNotFound, ReplicaDiffers, refusal_of
 from server.jobs.attempt_rules import plan_attempts
 from server.jobs.attempts import AttemptsEnd
 from server.jobs.job import GenerateJob
 from server.jobs.listener import JobListener
+from server.jobs.resume_token import Run, new_run_id
 from server.jobs.spec import JobKey, JobSpec
 
 if TYPE_CHECKING:
@@ -25,7 +30,9 @@ if TYPE_CHECKING:
     from server.jobs.messages import StreamEncoder
     from server.jobs.queue import JobQueue
     from server.jobs.registry import JobRegistry
+    from server.jobs.replica import Replica
     from server.jobs.request import JobRequest
+    from server.jobs.resume_token import ResumeToken
     from server.jobs.workers import JobWorkers
     from server.security.caller import Caller
     from server.security.quotas import Quotas
@@ -47,6 +54,7 @@ class JobService:
     registry: JobRegistry
     estimates: Estimates
     quotas: Quotas
+    replica: Replica
 
     async def find_or_admit(
         self,
@@ -61,22 +69,35 @@ class JobService:
         """The job of a call. ``make_listeners`` is called when the job is about to get its place in the queue."""
         key = JobKey(caller.name, request.request_id)
         if request.resumes:
-            return self._resume(key, request)
+            if (reading := self._resume(key, request)) is not None:
+                return reading
+            request = _with_seed_of_token(request)
         digest = await self._digest(request)
-        if (reading := self._join(key, request, digest)) is not None:
+        if (reading := self._find(key, request, digest)) is not None:
             return reading
         hold = self._reserve(caller)
         with ExitStack() as unless_enqueued:
             unless_enqueued.push(hold)
             prepared, attempts = await self._prepare(request, deadline, encoder)
-            if (reading := self._join(key, request, digest)) is not None:
+            if (reading := self._find(key, request, digest)) is not None:
                 return reading  # an equal request was prepared at the same time
             estimate = self.estimates.of(prepared)
             deadline.check_estimate(estimate, self.queue.wait_seconds(caller.name))
-            spec = JobSpec(key, prepared, estimate, request.resume_window_seconds, digest, arrived_at, attempts)
+            token = request.resume_token
+            spec = JobSpec(
+                key,
+                prepared,
+                estimate,
+                request.resume_window_seconds,
+                digest,
+                arrived_at,
+                attempts,
+                self._run(request, prepared),
+                token.progress if token is not None else None,
+            )
             job = self._enqueue(spec, encoder, [*make_listeners(), _QuotaListener(hold)], caller)
             unless_enqueued.pop_all()
-        return JobReading(job, 0)
+        return JobReading(job, token.progress.next_number if token is not None else 0)
 
     def cancel(self, caller: Caller, request_id: str) -> None:
         """Ends a job of the caller. Raises ``JobNotFound``."""
@@ -97,12 +118,42 @@ class JobService:
         self.queue.refuse_running()
         self.registry.close()
 
-    def _resume(self, key: JobKey, request: JobRequest) -> JobReading:
-        """Raises ``InvalidRequest``, ``JobNotFound`` or ``EventsDropped``."""
-        if request.violations or request.resume_token is None:
+    def _find(self, key: JobKey, request: JobRequest, digest: bytes) -> JobReading | None:
+        """The job that the request resumes or joins, if this server holds it."""
+        return self._resume(key, request) if request.resumes else self._join(key, request, digest)
+
+    def _resume(self, key: JobKey, request: JobRequest) -> JobReading | None:
+        """None: the job began on an equal server, and the request is whole, so that the job can be done again here.
+
+        Raises ``InvalidRequest``, ``JobNotFound``, ``ReplicaDiffers`` or ``EventsDropped``.
+        """
+        token = request.resume_token
+        if request.violations or token is None:
             raise InvalidRequest(*request.violations)
-        job = self.registry.find(key)
-        return JobReading(job, job.join(request.resume_token))
+        try:
+            job = self.registry.find(key)
+        except JobNotFound:
+            self._check_repeat(token, request)
+            return None
+        return JobReading(job, job.join(token))
+
+    def _check_repeat(self, token: ResumeToken, request: JobRequest) -> None:
+        """Raises ``JobNotFound`` or ``ReplicaDiffers`` unless the job can be done again here."""
+        began_on = token.run.replica
+        if began_on.instance == self.replica.instance:
+            raise JobNotFound
+        if began_on.fingerprint != self.replica.fingerprint:
+            raise ReplicaDiffers
+        if not request.is_whole:
+            raise JobNotFound(can_repeat=True)
+
+    def _run(self, request: JobRequest, prepared: PreparedJob) -> Run | None:
+        """The run of a new job, or of one that is done again; None: the stream cannot be resumed."""
+        if not request.resume_window_seconds:
+            return None
+        token = request.resume_token
+        run_id = token.run.run_id if token is not None else new_run_id()
+        return Run(run_id, prepared.settings.seed, self.replica)
 
     def _join(self, key: JobKey, request: JobRequest, digest: bytes) -> JobReading | None:
         """A resumable request that is sent again joins its job. Raises ``RequestIdReused`` or ``EventsDropped``."""
@@ -177,6 +228,14 @@ class _QueueListener(JobListener):
 
     def place_left(self) -> None:
         self._queue.leave(self._job)
+
+
+def _with_seed_of_token(request: JobRequest) -> JobRequest:
+    """The request with the seed that the other server drew, if the request has none."""
+    sampling, token = request.job.sampling, request.resume_token
+    if token is None or sampling.seed is not None:
+        return request
+    return replace(request, job=replace(request.job, sampling=replace(sampling, seed=token.run.seed)))
 
 
 def _prepare(engine: Engine, request: JobRequest, encoder: StreamEncoder) -> PreparedJob:

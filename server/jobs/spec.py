@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from engine.api.job import PreparedJob
     from server.jobs.attempt_plan import AttemptPlan
     from server.jobs.estimates import Estimate
+    from server.jobs.resume_token import Progress, Run
 
 
 class JobKey(NamedTuple):
@@ -23,7 +24,8 @@ class JobSpec:
     """One accepted request. ``arrived_at`` is when the request came, on the clock of ``time.perf_counter``.
 
     ``resume_window_seconds`` 0: the stream cannot be resumed. ``request_digest`` is the SHA-256 of the request, b""
-    where the stream cannot be resumed. ``attempts`` None: the clip is made once.
+    where the stream cannot be resumed. ``attempts`` None: the clip is made once. ``run`` None: the stream cannot be
+    resumed. ``received`` is what the caller has of a job that began on another server; None: the job begins here.
     """
 
     key: JobKey
@@ -33,6 +35,8 @@ class JobSpec:
     request_digest: bytes
     arrived_at: float
     attempts: AttemptPlan | None = None
+    run: Run | None = None
+    received: Progress | None = None
 
     @property
     def is_resumable(self) -> bool:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.api.events import FrameReady
+from server.errors.refusals import ClipDiffers
 from server.jobs.event_log import EventLog, Slot
 from server.jobs.held_clips import HeldClips
-from server.jobs.messages import Message
-from server.jobs.resume_token import ResumeToken
+from server.jobs.messages import Message, QueueMoved
+from server.jobs.resume_token import Progress, ResumeToken
 from server.jobs.video import VideoTrack
 
 if TYPE_CHECKING:
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
 
     from engine.api.job import Settings
     from server.jobs.messages import StreamEncoder, StreamEvent, StreamVideo
+    from server.jobs.resume_token import Run
     from server.jobs.video import EncodedChunk
 
 
 class JobStream:
-    """``run_id`` b"": the stream cannot be resumed. ``arrived_at`` is when the request came, by ``time.perf_counter``.
+    """``run`` None: the stream cannot be resumed. ``arrived_at`` is when the request came, by ``time.perf_counter``.
 
+    ``received`` is what the caller has of a job that is done again here: those events are compared and not sent again.
     ``holds_clips``: frames and video chunks are sent by ``release`` alone.
     ``on_overflow`` is called when unread messages exceed ``max_bytes``, ``on_encoding_error`` with an encoding error,
     ``on_video`` with each chunk of the video file.
@@ -42,7 +46,8 @@ class JobStream:
         settings: Settings,
         *,
         max_bytes: int,
-        run_id: bytes,
+        run: Run | None,
+        received: Progress,
         arrived_at: float,
         holds_clips: bool = False,
         on_overflow: Callable[[], None],
@@ -51,13 +56,21 @@ class JobStream:
     ) -> None:
         self._encoder = encoder
         self._compressors = compressors
-        self._run_id = run_id
+        self._run = run
+        self._received = received
+        self._progress = replace(received, event_count=0, digest=0)
         self._arrived_at = arrived_at
         self._on_overflow = on_overflow
         self._on_encoding_error = on_encoding_error
         self._on_video = on_video
         self._log: EventLog[Message] = EventLog(
-            max_bytes, is_resumable=bool(run_id), seal=self._seal, on_overflow=self._overflow
+            max_bytes,
+            is_resumable=run is not None,
+            seal=self._seal,
+            on_overflow=self._overflow,
+            first_number=received.next_number,
+            repeated_count=received.event_count,
+            on_repeated=self._compare,
         )
         self._held = HeldClips(self._log) if holds_clips else None
         self._settings = settings
@@ -102,6 +115,8 @@ class JobStream:
 
     def finish(self, error: BaseException | None) -> None:
         """Ends the stream after the events in it, with an error or without."""
+        if error is None and self._log.unrepeated_count:
+            error = ClipDiffers()
         self._log.finish(error)
         for video in self._videos.values():
             video.finish()
@@ -124,7 +139,11 @@ class JobStream:
         is_held = isinstance(event, FrameReady)
         if not pixel_bytes:
             message = self._encoder.encode(event, attempt)
-            self._log.fill(self._reserve(message.byte_count, attempt, is_held=is_held), message, message.byte_count)
+            if isinstance(event, QueueMoved):
+                slot = self._log.reserve(message.byte_count, is_repeatable=False)
+            else:
+                slot = self._reserve(message.byte_count, attempt, is_held=is_held)
+            self._log.fill(slot, message, message.byte_count)
             return
         slot = self._reserve(pixel_bytes, attempt, is_held=is_held)
         encoding = asyncio.get_running_loop().run_in_executor(self._compressors, self._encoder.encode, event, attempt)
@@ -177,5 +196,22 @@ class JobStream:
             self._videos.pop(attempt).drop()
 
     def _seal(self, message: Message, number: int) -> None:
-        token = ResumeToken(self._run_id, number + 1).encode() if self._run_id else ""
-        message.stamp(number, time.perf_counter() - self._arrived_at, token)
+        elapsed_seconds = self._received.elapsed_seconds + time.perf_counter() - self._arrived_at
+        token = ""
+        if self._run is not None:
+            self._count(message)
+            progress = replace(self._progress, next_number=number + 1, elapsed_seconds=elapsed_seconds)
+            token = ResumeToken(self._run, progress).encode()
+        message.stamp(number, elapsed_seconds, token)
+
+    def _count(self, message: Message) -> None:
+        digest = message.repeatable_digest()
+        if digest is not None:
+            event_count, total = self._progress.event_count + 1, (self._progress.digest + digest) % 2**64
+            self._progress = replace(self._progress, event_count=event_count, digest=total)
+
+    def _compare(self, message: Message) -> None:
+        """Compares the events that the caller has with those of this run, once all of them have come."""
+        self._count(message)
+        if not self._log.is_repeating and self._progress.digest != self._received.digest:
+            self._on_encoding_error(ClipDiffers())

@@ -70,6 +70,10 @@ class JobMetrics(JobListener):
         self._metrics.video_encode_seconds.observe(seconds, self._exemplar)
         self._metrics.video_bytes.inc(byte_count)
 
+    def repeated(self) -> None:
+        """See ``JobListener``."""
+        self._metrics.jobs_repeated.inc()
+
     def retried(self) -> None:
         """See ``JobListener``."""
         self._metrics.jobs_begun_again.inc()

@@ -187,6 +187,10 @@ class Metrics:
             "stillcue_jobs_begun_again_total",
             "Jobs with a resume window that were retried because the worker process was lost while they ran.",
         )
+        self.jobs_repeated = self._counter(
+            "stillcue_jobs_repeated_total",
+            "Jobs that began on another server of the fleet, which was gone, and were done again on this one.",
+        )
         self.worker_down_seconds = self._histogram(
             "stillcue_worker_down_seconds", "Time from the loss of the worker process until the next one is ready."
         )

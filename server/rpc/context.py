@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from server import __version__
 from server.jobs.estimates import Estimates
 from server.jobs.queue import JobQueue
 from server.jobs.registry import JobRegistry
+from server.jobs.replica import Replica
 from server.jobs.service import JobService
 from server.jobs.workers import JobWorkers
 from server.runtime.pools import BoundedPool
@@ -65,6 +67,7 @@ class ServerContext:
             registry=JobRegistry(settings.max_resume_bytes, metrics.replay_bytes.set),
             estimates=Estimates(capabilities),
             quotas=quotas,
+            replica=Replica.of(settings.replica, capabilities, __version__),
         )
         scorers = BoundedPool("score", _SCORE_THREAD_COUNT, _WAITING_CAPACITY)
         return cls(engine, capabilities, jobs, scorers, video_support)

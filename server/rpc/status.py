@@ -21,6 +21,7 @@ from server.errors.refusals import (
     DeadlineTooShort,
     FieldViolation,
     InvalidRequest,
+    JobNotFound,
     QueueFull,
     QuotaExceeded,
     Refusal,
@@ -104,6 +105,8 @@ def _figures(error: BaseException) -> dict[str, str]:
                 return part
             step = {"step": str(error.step), "step_count": str(error.step_count)}
             return {**part, "expert": error.expert.value, **step}
+        case JobNotFound(can_repeat=True):
+            return {"can_repeat": "true"}
         case QuotaExceeded():
             return {"quota": error.quota, "limit": str(error.limit)}
         case DeadlineTooShort():

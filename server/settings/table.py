@@ -26,6 +26,7 @@ from server.settings.values import (
     one_of,
     path,
     permissions,
+    replica_name,
     seconds,
     url_or_empty,
     whole_number,
@@ -105,6 +106,13 @@ class Settings:
     )
     queue_capacity: int = _setting(
         whole_number(0, 10_000), "8", "Jobs that may wait behind the running one. Further jobs are refused."
+    )
+    replica: str = _setting(
+        replica_name,
+        "",
+        "Name of this server in a fleet: letters, digits and `._-/`. A proxy routes calls that resume a stream by the "
+        "key that is derived from it (docs/fleet.md). Callers see the key; a name that is hard to guess keeps the key "
+        "from telling anything. Empty: resume tokens name no server.",
     )
     max_stall_seconds: float = _setting(
         seconds(0.01, 3_600),

@@ -80,6 +80,13 @@ def listen_address_or_none(text: str) -> Address | UnixAddress | None:
     return listen_address(text) if text else None
 
 
+def replica_name(text: str) -> str:
+    """Reads the name of a server in a fleet; it may be empty."""
+    if not re.fullmatch(r"[A-Za-z0-9._/-]{0,200}", text):
+        raise ValueError("is not a name of at most 200 letters, digits and characters of ._-/, for example gpu-1")
+    return text
+
+
 def permissions(text: str) -> int:
     """Reads octal permissions that let the owner read and write."""
     if not re.fullmatch("0?[67][0-7][0-7]", text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from engine.api.job import MatchMode, PictureFit, PreparedJob, Settings
 from server.jobs.estimates import Estimate
 from server.jobs.listener import JobListener
 from server.jobs.messages import Accepted, Completed, QueueMoved
+from server.jobs.replica import Replica
+from server.jobs.resume_token import Run
 from server.jobs.spec import JobKey, JobSpec
 from server.jobs.workers import JobWorkers
 from server.runtime.pools import BoundedPool
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 MATCH, TEXT, DENOISE = (StageStarted(stage) for stage in (Stage.MATCH, Stage.ENCODE_TEXT, Stage.DENOISE))
 DONE = JobDone({}, 1.0, 1.0, 0, 40.0, None, ())
 PICTURE_BYTES = 2 * 3 * 3
+REPLICA = Replica("", b"the same", b"this one")
+RUN = Run(b"0123456789abcdef", 7, REPLICA)
 
 
 def prepared(**settings: Any) -> PreparedJob:
@@ -56,7 +61,8 @@ def prepared(**settings: Any) -> PreparedJob:
 def job_spec(window_seconds: float = 0.0, request_id: str = "1", caller_name: str = "shop") -> JobSpec:
     """A job that arrived at second 100."""
     digest = b"digest" if window_seconds else b""
-    return JobSpec(JobKey(caller_name, request_id), prepared(), Estimate(), window_seconds, digest, 100.0)
+    run = RUN if window_seconds else None
+    return JobSpec(JobKey(caller_name, request_id), prepared(), Estimate(), window_seconds, digest, 100.0, run=run)
 
 
 class ScriptedEngine:
@@ -129,11 +135,19 @@ class PlainMessage:
     attempt: int = 0
     stamps: list[tuple[int, float, str]] = field(default_factory=list)
 
+    def repeatable_digest(self) -> int | None:
+        return None if isinstance(self.event, QueueMoved) else digest_of(self.event)
+
     def stamp(self, sequence_number: int, elapsed_seconds: float, resume_token: str) -> None:
         self.stamps.append((sequence_number, elapsed_seconds, resume_token))
 
     def SerializeToString(self) -> bytes:
         return repr(self.event).encode()
+
+
+def digest_of(*events: Any) -> int:
+    """The sum of the digests of the events; those of ``Accepted`` and ``Completed`` do not depend on their times."""
+    return sum(zlib.crc32(name_of(event).encode()) for event in events)
 
 
 class PlainEncoder:
@@ -189,6 +203,9 @@ class RecordingListener(JobListener):
 
     def attempt_started(self, number: int) -> None:
         self.calls.append(("attempt_started", number))
+
+    def repeated(self) -> None:
+        self.calls.append(("repeated",))
 
     def retried(self) -> None:
         self.calls.append(("retried",))

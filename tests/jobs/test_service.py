@@ -29,7 +29,7 @@ from server.jobs.estimates import Estimates
 from server.jobs.queue import JobQueue
 from server.jobs.registry import JobRegistry
 from server.jobs.request import JobRequest
-from server.jobs.resume_token import ResumeToken
+from server.jobs.resume_token import Progress, ResumeToken
 from server.jobs.service import JobReading, JobService
 from server.jobs.spec import JobKey
 from server.security.caller import Caller, CallerLimits
@@ -38,6 +38,8 @@ from tests.jobs.scripted import (
     DENOISE,
     DONE,
     MATCH,
+    REPLICA,
+    RUN,
     Clock,
     HandDrivenExecutor,
     HandDrivenThread,
@@ -102,7 +104,7 @@ class Server:
         self.clock = Clock()
         self.estimates = Estimates(FAKE_CAPABILITIES, self.clock)
         self.quotas = Quotas(Clock())
-        self.service = JobService(workers, self.queue, self.registry, self.estimates, self.quotas)
+        self.service = JobService(workers, self.queue, self.registry, self.estimates, self.quotas, REPLICA)
         self.listeners: list[RecordingListener] = []
 
     def request(self, request_id: str = "1", window_seconds: float = 0.0, **fields: Any) -> JobRequest:
@@ -411,7 +413,7 @@ async def test_a_token_resumes_the_stream_after_its_event(monkeypatch: pytest.Mo
 async def test_a_token_that_cannot_be_read_is_a_fault_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(monkeypatch)
     await server.ask(server.request(window_seconds=60.0))
-    for token in (None, ResumeToken(b"0" * 16, 0)):
+    for token in (None, ResumeToken(RUN, Progress())):
         with pytest.raises(InvalidRequest) as raised:
             await server.ask(server.request(resumes=True, resume_token=token, violations=(UNREADABLE,)))
         assert raised.value.violations == (UNREADABLE,)

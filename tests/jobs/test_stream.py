@@ -8,28 +8,35 @@ from typing import Any, cast
 import pytest
 
 from server.errors.refusals import BufferFull, EventsDropped
-from server.jobs.resume_token import ResumeToken
+from server.jobs.resume_token import Progress, ResumeToken, Run
 from server.jobs.stream import JobStream
 from server.jobs.video import EncodedChunk
 from tests.jobs.scripted import (
     DENOISE,
     MATCH,
+    RUN,
     TEXT,
     Clock,
     HandDrivenExecutor,
     PlainEncoder,
     PlainMessage,
+    digest_of,
     name_of,
     prepared,
 )
-
-RUN_ID = b"0123456789abcdef"
 
 
 class Stream:
     """A stream whose request arrived at second 100; it is second 103 now."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, run_id: bytes = b"", **pictures: int) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        run: Run | None = None,
+        received: Progress = Progress(),
+        **pictures: int,
+    ) -> None:
         self.clock = Clock(103.0)
         monkeypatch.setattr("server.jobs.stream.time", self.clock)
         stages = {"match": MATCH, "denoise": DENOISE}
@@ -43,7 +50,8 @@ class Stream:
             self.executor,
             prepared().settings,
             max_bytes=100,
-            run_id=run_id,
+            run=run,
+            received=received,
             arrived_at=100.0,
             on_overflow=self._overflow,
             on_encoding_error=self.errors.append,
@@ -60,14 +68,15 @@ class Stream:
 async def test_messages_are_stamped_with_number_time_and_the_token_of_the_next_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stream = Stream(monkeypatch, run_id=RUN_ID)
+    stream = Stream(monkeypatch, run=RUN)
     stream.stream.put(TEXT)
     stream.clock.seconds = 104.5
     stream.stream.put(MATCH)
     states = [stream.stream.is_over]
     stream.stream.finish(None)
     assert [*states, stream.stream.is_over] == [False, True]
-    tokens = [ResumeToken(RUN_ID, number).encode() for number in (1, 2)]
+    received = [Progress(1, 1, digest_of(TEXT), 3.0), Progress(2, 2, digest_of(TEXT, MATCH), 4.5)]
+    tokens = [ResumeToken(RUN, progress).encode() for progress in received]
     for number in (0, 0):
         messages = await stream.read(number)
         assert [message.event for message in messages] == [TEXT, MATCH]

@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING, cast
 
 import grpc.aio
 
+from stillcue.busy import BusyPolicy, BusyRetries, is_broken
 from stillcue.channel import call_metadata, channel_credentials, channel_options, checked_target, proxy_note
 from stillcue.errors import ServerError, StillcueError
 from stillcue.ordering import OrderedDecoder
 from stillcue.reports import decode_score
 from stillcue.request import generate_request, score_match_request
 from stillcue.response import decode_capabilities
-from stillcue.resumption import CANCEL_SECONDS, Resumption
+from stillcue.resumption import CANCEL_SECONDS, Countdown, Resumption
 from stillcue.status import closed_client, error_of
 from stillcue.v1 import capabilities_pb2, generate_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from typing import Self, TypeVar, Unpack
+
+    from google.protobuf.message import Message
 
     from stillcue.capabilities import Capabilities
     from stillcue.events import Event, MatchReport
@@ -47,7 +50,7 @@ class AsyncEventStream:
         call: Callable[
             [Resumption], grpc.aio.UnaryStreamCall[generate_pb2.GenerateRequest, generate_pb2.GenerateResponse]
         ],
-        cancel_job: Callable[[str], Awaitable[None]],
+        cancel_job: Callable[[Resumption], Awaitable[None]],
         proxy_note: str,
     ) -> None:
         self.request_id = resumption.request.request_id
@@ -99,7 +102,7 @@ class AsyncEventStream:
         self._is_closed.set()
         self._call.cancel()
         if not is_over and not was_closed and self._resumption.outlives_its_call:
-            await self._cancel_job(self.request_id)
+            await self._cancel_job(self._resumption)
 
     async def _next_response(self) -> generate_pb2.GenerateResponse | None:
         """Returns the next message, resuming a broken stream; None at the end of the stream."""
@@ -107,6 +110,8 @@ class AsyncEventStream:
             try:
                 response = await _translated(self._call.read(), self._proxy_note, self.request_id)
             except StillcueError as error:
+                if self._resumption.is_complete and is_broken(error):
+                    return None
                 if self._is_closed.is_set() or await self._is_closed_within(self._delay_after(error)):
                     raise
             else:
@@ -150,7 +155,10 @@ class AsyncClient:
         certificate_chain: bytes | None = None,
         private_key: bytes | None = None,
         token: str | None = None,
+        wait_when_busy_seconds: float = 0.0,
+        on_refusal: Callable[[StillcueError, float], None] | None = None,
     ) -> None:
+        self._busy = BusyPolicy(wait_when_busy_seconds, on_refusal)
         credentials = channel_credentials(
             checked_target(target),
             tls=tls,
@@ -184,7 +192,7 @@ class AsyncClient:
 
         Starts the call at once and returns the stream of its events. For the options see ``stillcue.GenerateOptions``.
         """
-        resumption = Resumption(generate_request(picture, prompt, options), timeout_seconds)
+        resumption = Resumption(generate_request(picture, prompt, options), timeout_seconds, self._busy)
         stream = AsyncEventStream(resumption, self._call, self._cancel_job, self._proxy_note)
         self._streams.add(stream)
         return stream
@@ -202,16 +210,12 @@ class AsyncClient:
         For the options see ``stillcue.ScoreOptions``.
         """
         request = score_match_request(picture, prompt, options)
-        call = self._stub.ScoreMatch(request, timeout=timeout_seconds, metadata=self._metadata)
-        response = await _translated(call, self._proxy_note)
-        return decode_score(response)
+        return decode_score(await self._answer(self._stub.ScoreMatch, request, timeout_seconds))
 
     async def capabilities(self, *, timeout_seconds: float | None = None) -> Capabilities:
         """Returns what the server has loaded: model, sizes, defaults, limits and memory plans."""
         request = capabilities_pb2.GetCapabilitiesRequest()
-        call = self._stub.GetCapabilities(request, timeout=timeout_seconds, metadata=self._metadata)
-        response = await _translated(call, self._proxy_note)
-        return decode_capabilities(response)
+        return decode_capabilities(await self._answer(self._stub.GetCapabilities, request, timeout_seconds))
 
     async def aclose(self) -> None:
         """Cancels all open streams and closes the connection."""
@@ -221,13 +225,34 @@ class AsyncClient:
     def _call(
         self, resumption: Resumption
     ) -> grpc.aio.UnaryStreamCall[generate_pb2.GenerateRequest, generate_pb2.GenerateResponse]:
-        return self._stub.Generate(resumption.request, timeout=resumption.timeout_seconds, metadata=self._metadata)
+        return self._stub.Generate(
+            resumption.request,
+            timeout=resumption.timeout_seconds,
+            metadata=(*self._metadata, *resumption.metadata),
+        )
 
-    async def _cancel_job(self, request_id: str) -> None:
+    async def _answer(
+        self, method: Callable[..., Awaitable[_Response]], request: Message, timeout_seconds: float | None
+    ) -> _Response:
+        """Makes a unary call, again while the server is busy."""
+        deadline = Countdown(timeout_seconds)
+        retries = BusyRetries(self._busy)
+        while True:
+            try:
+                call = method(request, timeout=deadline.seconds, metadata=self._metadata)
+                return await _translated(call, self._proxy_note)
+            except StillcueError as error:
+                delay = retries.delay_after(error)
+                if delay is None:
+                    raise
+            await asyncio.sleep(delay)
+
+    async def _cancel_job(self, resumption: Resumption) -> None:
         """Sends CancelGenerate. If that fails, the server ends the job when its resume window is over."""
-        request = generate_pb2.CancelGenerateRequest(request_id=request_id)
+        request = generate_pb2.CancelGenerateRequest(request_id=resumption.request.request_id)
         with suppress(StillcueError):
-            call = self._stub.CancelGenerate(request, timeout=CANCEL_SECONDS, metadata=self._metadata)
+            metadata = (*self._metadata, *resumption.metadata)
+            call = self._stub.CancelGenerate(request, timeout=CANCEL_SECONDS, metadata=metadata)
             await _translated(call, self._proxy_note)
 
     async def __aenter__(self) -> Self:

@@ -6,29 +6,35 @@ A client may be used by many threads. A stream is read by one thread and may be 
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import grpc
 
+from stillcue.busy import BusyPolicy, BusyRetries, is_broken
 from stillcue.channel import call_metadata, channel_credentials, channel_options, checked_target, proxy_note
 from stillcue.errors import ServerError, StillcueError
 from stillcue.ordering import OrderedDecoder
 from stillcue.reports import decode_score
 from stillcue.request import generate_request, score_match_request
 from stillcue.response import decode_capabilities
-from stillcue.resumption import CANCEL_SECONDS, Resumption
+from stillcue.resumption import CANCEL_SECONDS, Countdown, Resumption
 from stillcue.status import error_of
 from stillcue.v1 import capabilities_pb2, generate_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Self, Unpack
+    from typing import Self, TypeVar, Unpack
+
+    from google.protobuf.message import Message
 
     from stillcue.capabilities import Capabilities
     from stillcue.events import Event, MatchReport
     from stillcue.request import GenerateOptions, Picture, ScoreOptions
+
+    _Response = TypeVar("_Response")
 
 
 class EventStream:
@@ -44,7 +50,7 @@ class EventStream:
         self,
         resumption: Resumption,
         call: Callable[[Resumption], grpc.CallIterator[generate_pb2.GenerateResponse]],
-        cancel_job: Callable[[str], None],
+        cancel_job: Callable[[Resumption], None],
         proxy_note: str,
     ) -> None:
         self.request_id = resumption.request.request_id
@@ -96,7 +102,7 @@ class EventStream:
         self._is_closed.set()
         self._call.cancel()  # type: ignore[no-untyped-call]
         if not is_over and not was_closed and self._resumption.outlives_its_call:
-            self._cancel_job(self.request_id)
+            self._cancel_job(self._resumption)
 
     def _next_response(self) -> generate_pb2.GenerateResponse | None:
         """Returns the next message, resuming a broken stream; None at the end of the stream."""
@@ -107,6 +113,8 @@ class EventStream:
                 error = error_of(failure, self.request_id, self._proxy_note)
                 if self._is_closed.is_set():
                     raise error from failure
+                if self._resumption.is_complete and is_broken(error):
+                    return None
                 if self._is_closed.wait(self._delay_after(error, failure)):
                     raise error from failure
             self._call = self._make_call(self._resumption)
@@ -135,7 +143,9 @@ class Client:
     Connects with the first call. Use it as a context manager or call ``close``, which cancels open streams.
 
     Every method raises a ``stillcue.StillcueError`` if its call fails, and ``OSError`` if a picture's path cannot be
-    read. ``timeout_seconds`` is the deadline of the call; None: no deadline.
+    read. ``timeout_seconds`` is the deadline of the call; None: no deadline. A call that a busy, starting or draining
+    server refuses is sent again after the advised time, for ``wait_when_busy_seconds`` in all; ``on_refusal`` gets each
+    refusal and the seconds until the next call, in the thread that waits.
     """
 
     def __init__(
@@ -147,7 +157,10 @@ class Client:
         certificate_chain: bytes | None = None,
         private_key: bytes | None = None,
         token: str | None = None,
+        wait_when_busy_seconds: float = 0.0,
+        on_refusal: Callable[[StillcueError, float], None] | None = None,
     ) -> None:
+        self._busy = BusyPolicy(wait_when_busy_seconds, on_refusal)
         credentials = channel_credentials(
             checked_target(target),
             tls=tls,
@@ -179,7 +192,7 @@ class Client:
 
         Starts the call at once and returns the stream of its events. For the options see ``stillcue.GenerateOptions``.
         """
-        resumption = Resumption(generate_request(picture, prompt, options), timeout_seconds)
+        resumption = Resumption(generate_request(picture, prompt, options), timeout_seconds, self._busy)
         stream = EventStream(resumption, self._call, self._cancel_job, self._proxy_note)
         with self._lock:
             self._streams.add(stream)
@@ -198,20 +211,12 @@ class Client:
         For the options see ``stillcue.ScoreOptions``.
         """
         request = score_match_request(picture, prompt, options)
-        try:
-            response = self._stub.ScoreMatch(request, timeout=timeout_seconds, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise error_of(error, proxy_note=self._proxy_note) from error
-        return decode_score(response)
+        return decode_score(self._answer(self._stub.ScoreMatch, request, timeout_seconds))
 
     def capabilities(self, *, timeout_seconds: float | None = None) -> Capabilities:
         """Returns what the server has loaded: model, sizes, defaults, limits and memory plans."""
         request = capabilities_pb2.GetCapabilitiesRequest()
-        try:
-            response = self._stub.GetCapabilities(request, timeout=timeout_seconds, metadata=self._metadata)
-        except grpc.RpcError as error:
-            raise error_of(error, proxy_note=self._proxy_note) from error
-        return decode_capabilities(response)
+        return decode_capabilities(self._answer(self._stub.GetCapabilities, request, timeout_seconds))
 
     def close(self) -> None:
         """Cancels all open streams and closes the connection."""
@@ -222,13 +227,32 @@ class Client:
         self._channel.close()
 
     def _call(self, resumption: Resumption) -> grpc.CallIterator[generate_pb2.GenerateResponse]:
-        return self._stub.Generate(resumption.request, timeout=resumption.timeout_seconds, metadata=self._metadata)
+        return self._stub.Generate(
+            resumption.request,
+            timeout=resumption.timeout_seconds,
+            metadata=(*self._metadata, *resumption.metadata),
+        )
 
-    def _cancel_job(self, request_id: str) -> None:
+    def _answer(self, method: Callable[..., _Response], request: Message, timeout_seconds: float | None) -> _Response:
+        """Makes a unary call, again while the server is busy."""
+        deadline = Countdown(timeout_seconds)
+        retries = BusyRetries(self._busy)
+        while True:
+            try:
+                return method(request, timeout=deadline.seconds, metadata=self._metadata)
+            except grpc.RpcError as failure:
+                error = error_of(failure, proxy_note=self._proxy_note)
+                delay = retries.delay_after(error)
+                if delay is None:
+                    raise error from failure
+            time.sleep(delay)
+
+    def _cancel_job(self, resumption: Resumption) -> None:
         """Sends CancelGenerate. If that fails, the server ends the job when its resume window is over."""
-        request = generate_pb2.CancelGenerateRequest(request_id=request_id)
+        request = generate_pb2.CancelGenerateRequest(request_id=resumption.request.request_id)
         with suppress(grpc.RpcError):
-            self._stub.CancelGenerate(request, timeout=CANCEL_SECONDS, metadata=self._metadata)
+            metadata = (*self._metadata, *resumption.metadata)
+            self._stub.CancelGenerate(request, timeout=CANCEL_SECONDS, metadata=metadata)
 
     def __enter__(self) -> Self:
         return self

@@ -60,6 +60,8 @@ ERROR_BY_REASON: dict[str, type[StillcueError]] = {
     "BUFFER_FULL": ReaderTooSlow,
     "JOB_NOT_FOUND": ResumeFailed,
     "EVENTS_DROPPED": ResumeFailed,
+    "REPLICA_DIFFERS": ResumeFailed,
+    "CLIP_DIFFERS": ResumeFailed,
 }
 
 # Statuses that gRPC gives by itself to a call that reaches no server.

@@ -93,12 +93,18 @@ def decode_generate(
         paths=GENERATE_PATHS,
         digest=partial(_digest, request),
         attempts=attempts,
+        is_whole=bool(request.image.data),
     )
     return GenerateCall(job_request, encoding or FrameEncoding.PNG, video, max_stall_seconds)
 
 
 def _digest(request: generate_pb2.GenerateRequest) -> bytes:
-    """The SHA-256 that tells equal requests from others."""
+    """The SHA-256 that tells equal requests from others. A resume token does not make another request of it."""
+    if request.resume_token:
+        same = generate_pb2.GenerateRequest()
+        same.CopyFrom(request)
+        same.ClearField("resume_token")
+        request = same
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
