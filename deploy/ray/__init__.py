@@ -7,8 +7,8 @@ Life of a call:
    job goes to that replica, any other call to any replica.
 3. ``replica`` is the actor with the engine. ``calls`` puts each call through the interceptor and the servicer of
    ``server``, as if it had come from a port.
-4. Messages and status go back through Ray; the gateway sends them, and turns Ray's own errors into statuses with details
-   (``statuses``).
+4. Messages and status go back through Ray; the gateway sends them, and turns Ray's own errors into statuses with
+   details (``statuses``).
 
 ``application`` builds the Serve application; ``settings`` holds what it is configured by; ``scraping`` tells Prometheus
 where the metrics of a replica are.

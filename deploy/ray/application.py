@@ -15,9 +15,12 @@ from ray.serve.config import RequestRouterConfig
 from deploy.ray.replica import Replica
 from deploy.ray.router import StillcueRouter
 from deploy.ray.settings import FleetArgs, read_settings
+from server.lifecycle.engine_factory import launch_engine
 
 if TYPE_CHECKING:
-    from ray.serve import Application
+    from ray.serve import Application, Deployment
+
+    from server.settings import Settings
 
 DEPLOYMENT_NAME = "Stillcue"
 # Calls that are no jobs (capabilities, scores, cancels, streams that are resumed) have room beside the jobs.
@@ -29,8 +32,12 @@ _STATS_PERIOD_SECONDS = 1.0
 def build(args: dict[str, Any]) -> Application:
     """The application with ``args`` of the Serve config. Raises ``SettingInvalid``."""
     fleet = FleetArgs.read(args)
-    settings = read_settings(os.environ)
-    deployment = serve.deployment(
+    return deployment(fleet, read_settings(os.environ)).bind(fleet, launch_engine)
+
+
+def deployment(fleet: FleetArgs, settings: Settings) -> Deployment:
+    """The deployment, to bind to the arguments of ``Replica``."""
+    made: Deployment = serve.deployment(
         Replica,
         name=DEPLOYMENT_NAME,
         max_ongoing_requests=fleet.jobs_per_replica + settings.queue_capacity + _OTHER_CALL_COUNT,
@@ -47,4 +54,4 @@ def build(args: dict[str, Any]) -> Application:
             request_routing_stats_period_s=_STATS_PERIOD_SECONDS,
         ),
     )
-    return deployment.bind(fleet)
+    return made

@@ -188,7 +188,7 @@ async def _send(message: bytes, context: _Context, stall_seconds: float) -> None
 async def _give_up(messages: AsyncGenerator[bytes, None]) -> None:
     """Cancels Ray's part of a call.
 
-    Ray notices a cancel only where it waits for the next message; closing the generator would leave the replica at work.
+    Ray notices a cancel only where it waits for the next message. Closing the generator leaves the replica at work.
     """
     while True:
         waiting = asyncio.ensure_future(anext(messages, None))

@@ -19,17 +19,20 @@ from deploy.ray.scraping import TargetFile, listen
 from deploy.ray.settings import FleetArgs, named, read_settings
 from server.jobs.replica import replica_key
 from server.lifecycle.core import SERVICE_NAME, ServerCore
-from server.lifecycle.engine_factory import launch_engine
 from server.observability.logs import configure_logging
 from server.rpc.health import SERVICE_NAME as HEALTH_SERVICE_NAME
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from ray.serve.grpc_util import RayServegRPCContext
 
+    from engine.api.engine import Engine
     from server.observability.metrics_endpoint import MetricsEndpoint
+    from server.settings import Settings
+
+    Launch = Callable[[Settings], Callable[[], Engine]]
 
 _GENERATE, _CANCEL, _SCORE, _CAPABILITIES = (
     f"/{SERVICE_NAME}/{name}" for name in ("Generate", "CancelGenerate", "ScoreMatch", "GetCapabilities")
@@ -44,12 +47,12 @@ class EngineGone(Exception):
 class Replica:
     """Opens the engine before it takes calls."""
 
-    async def __init__(self, args: FleetArgs) -> None:  # type: ignore[misc]  # Ray awaits it
-        """Raises ``SettingInvalid``, and what opening the engine raises."""
+    async def __init__(self, args: FleetArgs, launch: Launch) -> None:  # type: ignore[misc]  # Ray awaits it
+        """``launch`` returns the function that opens the engine. Raises ``SettingInvalid``, and what opening raises."""
         self._replica_id: str = serve.get_replica_context().replica_tag
         self._settings = named(read_settings(os.environ), self._replica_id)
         configure_logging(self._settings.log_level, self._settings.log_format)
-        self._core = ServerCore(self._settings, launch_engine(self._settings))
+        self._core = ServerCore(self._settings, launch(self._settings))
         self._calls = CallServer(self._core.interceptor(), _handlers(self._core))
         self._endpoint: MetricsEndpoint | None = listen(self._settings.metrics_listen, self._core.metrics.registry)
         self._targets: TargetFile | None = None

@@ -48,7 +48,7 @@ class TargetFile:
         """Writes the replica's target; an address of all interfaces is told by the name of the machine."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(self._path.parent)
-        host = socket.gethostname() if address.host in {"0.0.0.0", "::"} else address.host  # noqa: S104
+        host = socket.gethostname() if address.host in {"0.0.0.0", "::"} else address.host
         content = json.dumps([{"targets": [str(Address(host, address.port))], "labels": labels}])
         temporary = self._path.with_suffix(".part")
         temporary.write_text(content)

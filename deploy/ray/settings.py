@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LARGEST = 10_000
+_JOBS_PER_REPLICA = 1
+_WAITING_LIMIT = 32
 # Settings of the server that Ray Serve has in its own hands.
 _WITHOUT_EFFECT = ("tls_certificate_chain", "tls_private_key", "tls_client_ca", "health_listen")
 
@@ -28,8 +30,8 @@ class FleetArgs:
     addresses of their metrics for Prometheus; None: nowhere.
     """
 
-    jobs_per_replica: int = 1
-    waiting_limit: int = 32
+    jobs_per_replica: int = _JOBS_PER_REPLICA
+    waiting_limit: int = _WAITING_LIMIT
     targets_folder: Path | None = None
 
     @classmethod
@@ -43,8 +45,8 @@ class FleetArgs:
         if folder is not None and not isinstance(folder, str):
             raise SettingInvalid("args.targets_folder of the Serve config is not the path of a folder")
         return cls(
-            jobs_per_replica=_whole_number(args, "jobs_per_replica", 1, cls.jobs_per_replica),
-            waiting_limit=_whole_number(args, "waiting_limit", 0, cls.waiting_limit),
+            jobs_per_replica=_whole_number(args, "jobs_per_replica", 1, _JOBS_PER_REPLICA),
+            waiting_limit=_whole_number(args, "waiting_limit", 0, _WAITING_LIMIT),
             targets_folder=Path(folder) if folder else None,
         )
 
