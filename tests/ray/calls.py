@@ -27,8 +27,10 @@ CALLS = [
     "match", "encode_text", "encode_image", "denoise 1", "denoise 2", "denoise 3", "denoise 4",
     "decode 0", "decode 1", "decode 2",
 ]  # fmt: skip
-# Kinds of events of such a clip, before the frames and in all.
-BEFORE_FRAMES = ["accepted", "queue_update", "match_report", *["denoise_progress"] * 4]
+# Kinds of events of such a clip before the first frame.
+BEFORE_FRAMES = [
+    "accepted", "stage_started", "match_report", *["stage_started"] * 3, *["denoise_progress"] * 4, "stage_started",
+]  # fmt: skip
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""``python -m tests.ray.driver JSON``: a Ray of its own on this machine, with the application. Runs in Ray's environment.
+"""``python -m tests.ray.driver JSON``: a Ray of its own with the application. Runs in Ray's environment.
 
 The settings of the server come from the environment. Prints ``ready``, then obeys lines of stdin, and prints ``done``
 after each: ``redeploy`` replaces every replica, as a new version does. Ends with its input.

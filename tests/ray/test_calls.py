@@ -53,7 +53,7 @@ async def test_frames_arrive_while_the_engine_works(fleet: RayFleet, gate: Gate)
         assert kinds(messages) == [*BEFORE_FRAMES, "frame"]
         gate.permit(CALLS.index("decode 2"))
         for _ in range(4):
-            messages.append(await asyncio.wait_for(call.read(), PATIENCE_SECONDS))
+            messages += await read_until(call, "frame")
         assert gate.calls == CALLS[:-1]
         gate.open()
         messages += await read_all(call)
@@ -64,18 +64,19 @@ async def test_frames_arrive_while_the_engine_works(fleet: RayFleet, gate: Gate)
 
 async def test_a_wrong_request_is_refused_with_its_fields(fleet: RayFleet) -> None:
     async with connected(fleet) as stub:
-        error = await failure_of(stub.Generate(job(2, prompt=""), metadata=METADATA))
+        request = job(2)
+        request.sampling.step_count = 1_000
+        error = await failure_of(stub.Generate(request, metadata=METADATA))
     assert (error.code(), reason(error)) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_JOB")
-    assert [field for field, _ in violations(error)] == ["prompt"]
+    assert [field for field, _ in violations(error)] == ["sampling.step_count"]
 
 
 async def test_a_fault_tells_neither_text_nor_stack(fleet: RayFleet) -> None:
     async with connected(fleet) as stub:
         error = await failure_of(stub.Generate(job(3, prompt="a fault"), metadata=METADATA))
-    assert (error.code(), reason(error)) == (grpc.StatusCode.INTERNAL, "INTERNAL")
-    assert (
-        error.details() == f"internal error; details are in the server's log under this request id: {job(3).request_id}"
-    )
+    assert (error.code(), reason(error)) == (grpc.StatusCode.INTERNAL, "GRAPH_FAILED")
+    expected = "the engine failed; details are in the server's log under this request id"
+    assert error.details() == f"{expected}: {job(3).request_id}"
     assert FAULT not in str(error.trailing_metadata())
 
 
@@ -131,7 +132,7 @@ async def test_a_full_fleet_refuses_jobs_and_nothing_else(fleet: RayFleet, gate:
             for number, held in enumerate((gate, other_gate))
         ]
         for call in running:
-            assert kinds(await read_until(call, "queue_update")) == ["accepted", "queue_update"]
+            await read_until(call, "accepted")
         waiting = [asyncio.ensure_future(read_all(stub.Generate(job(20 + n), metadata=METADATA))) for n in range(2)]
         assert len(waiting) == WAITING_LIMIT
         error = await refusal_after(stub, waiting)
@@ -172,7 +173,7 @@ async def test_a_waiting_job_that_is_cancelled_leaves_its_place(fleet: RayFleet,
             for number, held in enumerate((gate, other_gate))
         ]
         for call in running:
-            await read_until(call, "queue_update")
+            await read_until(call, "accepted")
         error = await failure_of(stub.Generate(job(42), metadata=METADATA, timeout=0.3))
         assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
         last = asyncio.ensure_future(read_all(stub.Generate(job(43), metadata=METADATA)))

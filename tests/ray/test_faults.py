@@ -12,16 +12,17 @@ from stillcue.aio import AsyncClient
 from stillcue.v1 import generate_pb2
 from tests.ray.calls import CALLS, METADATA, PATIENCE_SECONDS, colours, connected, counted, job
 from tests.ray.conftest import TOKEN
-from tests.resuming import raw
 from tests.serving import eventually, png, read_all
 
 if TYPE_CHECKING:
-    from tests.ray.fleet import RayFleet
+    from stillcue.request import GenerateOptions
+    from tests.ray.fleet import RayFleet, ReplicaProcess
     from tests.ray.gate import Gate
 
 pytestmark = pytest.mark.ray
 
 _CALLER_COUNT = 6
+OPTIONS: GenerateOptions = {"frame_encoding": stillcue.FrameEncoding.RAW_RGB, "resume_window_seconds": 60.0}
 
 
 def resumable(number: int, prompt: str) -> generate_pb2.GenerateRequest:
@@ -39,10 +40,10 @@ async def test_a_resumed_call_finds_its_replica(fleet: RayFleet, gate: Gate, oth
         messages = []
         async with asyncio.timeout(PATIENCE_SECONDS):
             while len(messages) < 4:
-                messages.append(await first.read())
+                messages.append(await anext(aiter(first)))
         first.cancel()
         other = stub.Generate(job(101, other_gate.prompt), metadata=METADATA)
-        await asyncio.wait_for(other.read(), PATIENCE_SECONDS)
+        await asyncio.wait_for(anext(aiter(other)), PATIENCE_SECONDS)
         token = messages[-1].resume_token
         request = generate_pb2.GenerateRequest(request_id=messages[0].accepted.request_id, resume_token=token)
         key = token.partition(".")[0]
@@ -72,24 +73,32 @@ async def test_a_cancel_finds_its_replica(fleet: RayFleet, gate: Gate) -> None:
 
 async def test_the_job_of_a_killed_replica_is_done_again(fleet: RayFleet, gate: Gate) -> None:
     before = fleet.replicas()
-    numbers, frames = [], []
+    gate.permit(CALLS.index("decode 2"))
     async with AsyncClient(fleet.address, token=TOKEN, wait_when_busy_seconds=60.0) as client:
-        gate.permit(CALLS.index("decode 2"))
-        options = {"seed": 110, "frame_encoding": stillcue.FrameEncoding.RAW_RGB, "resume_window_seconds": 60.0}
-        async with client.generate(png(), gate.prompt, **options) as stream:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+
+        async def clip(victims: list[ReplicaProcess]) -> tuple[list[str], list[bytes]]:
+            """Kinds of events and frames of a clip; its replica, if it is a victim, is killed after frame 2."""
+            names, frames = [], []
+            async with client.generate(png(), gate.prompt, seed=110, **OPTIONS) as stream:
                 async for event in stream:
-                    numbers.append(event.sequence_number)
+                    names.append(type(event).__name__)
                     if isinstance(event, stillcue.Frame):
                         frames.append(bytes(event.data))
                         if event.index == 2:
                             key = stream._resumption._token.partition(".")[0]
-                            (victim,) = (replica for replica in before if replica.key == key)
                             gate.open()
-                            victim.kill()
-    assert numbers == list(range(len(numbers)))
-    assert frames == colours(110, gate.prompt)
-    assert gate.calls[-len(CALLS) :] == CALLS
+                            for victim in victims:
+                                if victim.key == key:
+                                    victim.kill()
+            return names, frames
+
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            disturbed = await clip(before)
+            undisturbed = await clip([])
+    assert disturbed == undisturbed
+    assert disturbed[1] == colours(110, gate.prompt)
+    assert len({replica.replica_id for replica in before} & {item.replica_id for item in fleet.replicas()}) == 1
+    assert gate.calls[-2 * len(CALLS) :] == CALLS * 2
 
 
 async def test_a_new_version_replaces_the_replicas_under_load(fleet: RayFleet) -> None:
@@ -104,8 +113,7 @@ async def test_a_new_version_replaces_the_replicas_under_load(fleet: RayFleet) -
             number = 1_000 * caller
             while not is_replaced.is_set():
                 number += 1
-                options = {"seed": number, "frame_encoding": stillcue.FrameEncoding.RAW_RGB}
-                async with client.generate(png(), prompt, **options) as stream:
+                async with client.generate(png(), prompt, seed=number, **OPTIONS) as stream:
                     frames = [bytes(event.data) async for event in stream if isinstance(event, stillcue.Frame)]
                 assert frames == colours(number, prompt)
                 clips += 1
