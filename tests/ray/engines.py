@@ -1,8 +1,8 @@
 """A fake engine in the replicas that the prompt of a job steers, so that one fleet serves every test.
 
-Words of the prompt: ``call=SECONDS`` is the duration of one graph call. With ``gate=FOLDER`` each graph call waits until
-the file FOLDER/permits has a larger number than that of the calls before it, and adds its name to FOLDER/calls. The
-word ``fault`` makes the first graph call fail in a way that no table knows.
+Words of the prompt: ``call=SECONDS`` is the duration of one graph call. With ``gate=FOLDER`` each graph call waits
+until the file FOLDER/permits has a larger number than that of the calls before it, and adds its name to FOLDER/calls.
+The word ``fault`` makes the first graph call fail in a way that no table knows.
 """
 
 from __future__ import annotations

@@ -125,6 +125,8 @@ def ray_process(arguments: list[str], folder: Path, **environment: str) -> Itera
         "STILLCUE_ALLOW_INSECURE": "true",
         "STILLCUE_METRICS_LISTEN": "127.0.0.1:0",
         "STILLCUE_DEVICE": "cpu",
+        "RAY_SERVE_GRPC_MAX_MESSAGE_SIZE": "9437184",
+        "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         "OMP_NUM_THREADS": "1",
         "HOME": str(folder),  # Ray writes a token there
