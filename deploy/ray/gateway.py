@@ -81,9 +81,8 @@ class GatewayHandlers(grpc.GenericRpcHandler):
             messages: AsyncGenerator[bytes, None] = behaviour(request, call)
             try:
                 async for message in messages:
-                    if call.is_ended:
-                        break  # the message only carried the status
-                    await _send(message, context, stall_seconds)
+                    if not call.is_ended:  # else the message only carries the status
+                        await _send(message, context, stall_seconds)
             except BaseException:
                 await _give_up(messages)
                 raise

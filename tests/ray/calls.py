@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from stillcue.v1 import generate_pb2, service_pb2_grpc
-    from tests.ray.fleet import RayFleet
+    from tests.ray.fleet import RayFleet, ReplicaProcess
 
 PATIENCE_SECONDS = 60.0
 METADATA = (("authorization", f"Bearer {TOKEN}"),)
@@ -59,7 +59,7 @@ def frames_of(messages: list[generate_pb2.GenerateResponse]) -> list[bytes]:
 
 async def counted(fleet: RayFleet, name: str, **labels: str) -> float:
     """The sum of a metric over all replicas."""
-    return sum([await _counted(replica.metrics_address, name, labels) for replica in fleet.replicas()])
+    return sum([await counted_on(replica, name, **labels) for replica in fleet.replicas()])
 
 
 async def reaches(fleet: RayFleet, value: float, name: str, **labels: str) -> None:
@@ -69,9 +69,11 @@ async def reaches(fleet: RayFleet, value: float, name: str, **labels: str) -> No
             await asyncio.sleep(0.02)
 
 
-async def _counted(address: str, name: str, labels: dict[str, str]) -> float:
+async def counted_on(replica: ReplicaProcess, name: str, **labels: str) -> float:
+    """The sum of a metric of one replica."""
+
     def get() -> str:
-        with urllib.request.urlopen(f"http://{address}/metrics") as response:
+        with urllib.request.urlopen(f"http://{replica.metrics_address}/metrics") as response:
             return str(response.read().decode())
 
     return sum(

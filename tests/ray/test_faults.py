@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 
 import stillcue
 from stillcue.aio import AsyncClient
 from stillcue.v1 import generate_pb2
-from tests.ray.calls import CALLS, METADATA, PATIENCE_SECONDS, colours, connected, counted, job
+from tests.ray.calls import CALLS, METADATA, PATIENCE_SECONDS, colours, connected, counted, counted_on, job
 from tests.ray.conftest import TOKEN
-from tests.serving import eventually, png, read_all
+from tests.serving import eventually, failure_of, png, read_all
 
 if TYPE_CHECKING:
     from stillcue.request import GenerateOptions
@@ -99,6 +100,22 @@ async def test_the_job_of_a_killed_replica_is_done_again(fleet: RayFleet, gate: 
     assert disturbed[1] == colours(110, gate.prompt)
     assert len({replica.replica_id for replica in before} & {item.replica_id for item in fleet.replicas()}) == 1
     assert gate.calls[-2 * len(CALLS) :] == CALLS * 2
+
+
+async def test_a_killed_replica_is_told_without_rays_text(fleet: RayFleet, gate: Gate) -> None:
+    before = fleet.replicas()
+    async with connected(fleet) as stub:
+        call = stub.Generate(job(120, gate.prompt), metadata=METADATA)
+        gate.permit(CALLS.index("decode 1"))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async for message in call:
+                if message.HasField("frame"):
+                    break
+        (busy,) = [item for item in before if await counted_on(item, "stillcue_running_jobs") == 1.0]
+        busy.kill()
+        error = await failure_of(call)
+    assert error.code() == grpc.StatusCode.UNAVAILABLE
+    assert error.details() == "the replica ended during the call; resume the stream or call again"
 
 
 async def test_a_new_version_replaces_the_replicas_under_load(fleet: RayFleet) -> None:
