@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # A waiting job occupies one of Ray's routing tasks; calls that cannot start one wait behind it.
 _ROUTING_TASK_COUNT = 100_000
+# A replica that could not be reached gets no call for this long, if there is another one.
+_UNREACHABLE_SECONDS = 5.0
 # Keys of what a replica tells about itself.
 KEY_FIELD = "replica_key"
 SERVING_FIELD = "is_serving"
@@ -41,6 +43,7 @@ class StillcueRouter(RequestRouter):
         self._places = Places(jobs_per_replica, waiting_limit)
         self._waiting_limit = waiting_limit
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._unreachable: set[ReplicaID] = set()
 
     def update_replicas(self, replicas: list[RunningReplica]) -> None:
         """Called by Ray whenever replicas come, go or tell something new."""
@@ -52,6 +55,14 @@ class StillcueRouter(RequestRouter):
         super().on_replica_actor_died(replica_id)
         self._offer_places()
 
+    def on_replica_actor_unavailable(self, replica_id: ReplicaID) -> None:
+        """Called by Ray when a call does not reach a replica, which may be dead."""
+        super().on_replica_actor_unavailable(replica_id)
+        if self._loop is not None:
+            self._unreachable.add(replica_id)
+            self._loop.call_soon_threadsafe(self._offer_places)
+            self._loop.call_soon_threadsafe(self._loop.call_later, _UNREACHABLE_SECONDS, self._forgive, replica_id)
+
     async def choose_replicas(
         self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
     ) -> list[list[RunningReplica]]:
@@ -60,12 +71,13 @@ class StillcueRouter(RequestRouter):
         if pending_request is None:
             return [candidate_replicas]
         pending_request.routing_context.should_backoff = True
+        reachable = [item for item in candidate_replicas if item.replica_id not in self._unreachable]
         key = _replica_key_of(pending_request)
-        named = [item for item in candidate_replicas if key and item.replica_metadata.get(KEY_FIELD) == key]
+        named = [item for item in reachable if key and item.replica_metadata.get(KEY_FIELD) == key]
         if named:
             return [named]
         if pending_request.metadata.call_method != GENERATE:
-            return [candidate_replicas]
+            return [reachable or candidate_replicas]
         try:
             taken = await self._places.take(pending_request.metadata.internal_request_id)
         except NoPlace:
@@ -100,9 +112,14 @@ class StillcueRouter(RequestRouter):
             [
                 replica.replica_id.unique_id
                 for replica in self.curr_replicas.values()
-                if (replica.routing_stats or {}).get(SERVING_FIELD, True)
+                if replica.replica_id not in self._unreachable
+                and (replica.routing_stats or {}).get(SERVING_FIELD, True)
             ]
         )
+
+    def _forgive(self, replica_id: ReplicaID) -> None:
+        self._unreachable.discard(replica_id)
+        self._offer_places()
 
 
 def _replica_key_of(request: PendingRequest) -> str:

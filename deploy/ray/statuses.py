@@ -14,8 +14,10 @@ DOMAIN = "stillcue"
 NO_REPLICA_FREE = "NO_REPLICA_FREE"
 _FULL_RETRY_SECONDS = 5
 _ABSENT_RETRY_SECONDS = 2
-# In the text of Ray's errors about a replica that ended during a call.
-_LOST_MARKS = ("ActorDiedError", "ActorUnavailableError", "actor died", "actor is dead", "Worker exited", "NodeDied")
+# In the text of an error that a replica raised, which it never does for an error of a call.
+_FAULT_MARK = "ray::"
+# In the text of an error of another replica or process that reached this one.
+_LOST_MARKS = ("ActorDiedError", "ActorUnavailableError")
 
 
 def status_of(code: grpc.StatusCode, text: str) -> grpc.Status:
@@ -30,11 +32,11 @@ def status_of(code: grpc.StatusCode, text: str) -> grpc.Status:
         return _plain(code, "the call took longer than Ray Serve's request_timeout_s")
     if code is grpc.StatusCode.CANCELLED:
         return _plain(code, "the call was cancelled")
-    if any(mark in text for mark in _LOST_MARKS):
-        # Without a reason, like a broken connection: clients resume the stream.
-        return _plain(grpc.StatusCode.UNAVAILABLE, "the replica ended during the call; resume the stream or call again")
-    info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN)
-    return _status(grpc.StatusCode.INTERNAL, "internal error; details are in the log of Ray Serve", info)
+    if _FAULT_MARK in text and not any(mark in text for mark in _LOST_MARKS):
+        info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN)
+        return _status(grpc.StatusCode.INTERNAL, "internal error; details are in the log of Ray Serve", info)
+    # The replica is gone. Without a reason, like a broken connection: clients resume the stream.
+    return _plain(grpc.StatusCode.UNAVAILABLE, "the replica ended during the call; resume the stream or call again")
 
 
 def _refusal(code: grpc.StatusCode, message: str, retry_seconds: int) -> grpc.Status:

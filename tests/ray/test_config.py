@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import signal
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,14 +52,11 @@ async def until_serving(channel: grpc.aio.Channel) -> None:
     stub: Any = health_pb2_grpc.HealthStub(channel)
     async with asyncio.timeout(_START_SECONDS):
         while True:
-            try:
+            with suppress(grpc.aio.AioRpcError):  # the proxy does not know the application yet
                 answer = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)
-            except grpc.aio.AioRpcError as error:
-                assert error.code() is grpc.StatusCode.UNAVAILABLE, error
-                await asyncio.sleep(0.2)
-            else:
                 assert answer.status == health_pb2.HealthCheckResponse.SERVING
                 return
+            await asyncio.sleep(0.2)
 
 
 async def clip(channel: grpc.aio.Channel, seed: int) -> tuple[str, list[str], list[bytes]]:
