@@ -128,15 +128,14 @@ async def test_a_place_that_no_job_was_sent_for_is_taken_back() -> None:
 
 def test_args_have_defaults_and_are_checked() -> None:
     assert FleetArgs.read({}) == FleetArgs(jobs_per_replica=1, waiting_limit=32, targets_folder=None)
-    for args, fault in [
-        (
-            {"jobs": 1},
-            "args.jobs of the Serve config is unknown; args are jobs_per_replica, waiting_limit, targets_folder",
-        ),
+    names = "jobs_per_replica, waiting_limit, targets_folder"
+    wrong: list[tuple[dict[str, object], str]] = [
+        ({"jobs": 1}, f"args.jobs of the Serve config is unknown; args are {names}"),
         ({"jobs_per_replica": 0}, "args.jobs_per_replica of the Serve config is not a whole number from 1 to 10000"),
         ({"waiting_limit": "2"}, "args.waiting_limit of the Serve config is not a whole number from 0 to 10000"),
         ({"targets_folder": 3}, "args.targets_folder of the Serve config is not the path of a folder"),
-    ]:
+    ]
+    for args, fault in wrong:
         with pytest.raises(SettingInvalid) as raised:
             FleetArgs.read(args)
         assert str(raised.value) == fault

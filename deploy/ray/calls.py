@@ -48,11 +48,11 @@ class RayCall:
 
     def invocation_metadata(self) -> list[tuple[str, Any]]:
         """The metadata that the caller sent."""
-        return self._context.invocation_metadata()  # type: ignore[no-any-return]  # Ray has no types here
+        return self._context.invocation_metadata()
 
     def auth_context(self) -> dict[str, Any]:
         """Empty: Ray's proxy speaks plain text."""
-        return self._context.auth_context()  # type: ignore[no-any-return]
+        return self._context.auth_context()
 
     def time_remaining(self) -> float | None:
         """Seconds until the caller's deadline; None: the call has no deadline."""

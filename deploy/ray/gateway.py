@@ -49,7 +49,7 @@ def add_services(_servicer: object, server: grpc.aio.Server) -> None:
         server.add_generic_rpc_handlers((GatewayHandlers(methods, max_stall_seconds),))
 
 
-class GatewayHandlers(grpc.GenericRpcHandler):
+class GatewayHandlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # not generic at run time
     """The handlers of one service. ``is_stream_by_method`` has the full names of methods as keys."""
 
     def __init__(self, is_stream_by_method: dict[str, bool], max_stall_seconds: float) -> None:

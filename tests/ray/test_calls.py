@@ -82,7 +82,7 @@ async def test_a_fault_tells_neither_text_nor_stack(fleet: RayFleet) -> None:
 
 async def test_a_request_that_does_not_parse_is_refused(fleet: RayFleet) -> None:
     async with grpc.aio.insecure_channel(fleet.address) as channel:
-        method: Any = channel.unary_stream("/stillcue.v1.StillcueService/Generate")
+        method: Any = channel.unary_stream("/stillcue.v1.StillcueService/Generate", None, None)
         error = await failure_of(method(b"\xff", metadata=METADATA))
     assert (error.code(), reason(error)) == (grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_REQUEST")
 

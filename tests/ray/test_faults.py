@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.ray
 
 _CALLER_COUNT = 6
-OPTIONS: GenerateOptions = {"frame_encoding": stillcue.FrameEncoding.RAW_RGB, "resume_window_seconds": 60.0}
 
 
 def resumable(number: int, prompt: str) -> generate_pb2.GenerateRequest:
@@ -32,13 +31,17 @@ def resumable(number: int, prompt: str) -> generate_pb2.GenerateRequest:
     return request
 
 
+def options(seed: int) -> GenerateOptions:
+    return {"seed": seed, "frame_encoding": stillcue.FrameEncoding.RAW_RGB, "resume_window_seconds": 60.0}
+
+
 async def test_a_resumed_call_finds_its_replica(fleet: RayFleet, gate: Gate, other_gate: Gate) -> None:
     """The other replica is busy too, so a call that looked for any replica would wait."""
     resumed = await counted(fleet, "stillcue_streams_resumed_total")
     async with connected(fleet) as stub:
         first = stub.Generate(resumable(100, gate.prompt), metadata=METADATA)
         gate.permit(5)
-        messages = []
+        messages: list[generate_pb2.GenerateResponse] = []
         async with asyncio.timeout(PATIENCE_SECONDS):
             while len(messages) < 4:
                 messages.append(await anext(aiter(first)))
@@ -80,7 +83,7 @@ async def test_the_job_of_a_killed_replica_is_done_again(fleet: RayFleet, gate: 
         async def clip(victims: list[ReplicaProcess]) -> tuple[list[str], list[bytes]]:
             """Kinds of events and frames of a clip; its replica, if it is a victim, is killed after frame 2."""
             names, frames = [], []
-            async with client.generate(png(), gate.prompt, seed=110, **OPTIONS) as stream:
+            async with client.generate(png(), gate.prompt, **options(110)) as stream:
                 async for event in stream:
                     names.append(type(event).__name__)
                     if isinstance(event, stillcue.Frame):
@@ -130,7 +133,7 @@ async def test_a_new_version_replaces_the_replicas_under_load(fleet: RayFleet) -
             number = 1_000 * caller
             while not is_replaced.is_set():
                 number += 1
-                async with client.generate(png(), prompt, seed=number, **OPTIONS) as stream:
+                async with client.generate(png(), prompt, **options(number)) as stream:
                     frames = [bytes(event.data) async for event in stream if isinstance(event, stillcue.Frame)]
                 assert frames == colours(number, prompt)
                 clips += 1
