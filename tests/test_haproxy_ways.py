@@ -1,4 +1,4 @@
-"""A real HAProxy before real servers: calls find their server, TLS on both sides, proxies and servers that are killed."""
+"""A real HAProxy before real servers: ways to a server, TLS on both sides, killed proxies and servers."""
 
 from __future__ import annotations
 

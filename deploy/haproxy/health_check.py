@@ -1,8 +1,8 @@
 """The health check of a server, as bytes: one call of ``grpc.health.v1.Health/Check`` over HTTP/2.
 
 HAProxy 2.6 cannot send it by ``http-check``: the message of a gRPC call begins with NUL bytes, which neither ``body``
-nor ``body-lf`` can carry. ``tcp-check send-binary`` sends any bytes, so the frames of HTTP/2 are written here. Headers are
-encoded by RFC 7541 without a dynamic table and without Huffman codes.
+nor ``body-lf`` can carry. ``tcp-check send-binary`` sends any bytes, so the frames of HTTP/2 are written here. Headers
+are encoded by RFC 7541 without a dynamic table and without Huffman codes.
 """
 
 from __future__ import annotations

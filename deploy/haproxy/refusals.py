@@ -17,7 +17,7 @@ _DOMAIN = "stillcue"
 
 
 def refusal(retry_seconds: int) -> bytes:
-    """Returns the answer to a call that found no free server in time; ErrorInfo and RetryInfo say when to come again."""
+    """Returns the answer to a call that found no free server in time, with ErrorInfo and RetryInfo."""
     message = f"no server is free: the queue of the proxy is full, or no server is up; try again in {retry_seconds} s"
     return _error_file(
         message,

@@ -116,6 +116,7 @@ class ServerCore:
         """Lets the running job finish within the grace; ``hurry`` ends the grace at once."""
         _logger.info("draining", extra={"fields": {"grace_seconds": self._settings.drain_grace_seconds}})
         self._is_draining = True
+        self.metrics.is_draining.set(1)
         self._set_serving(False)
         self._gate.close()
         if self._context is not None:
