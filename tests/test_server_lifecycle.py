@@ -15,7 +15,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from engine.testing.fake_engine import FakeEngine
-from server.lifecycle.server import SERVICE_NAME, Server
+from server.lifecycle.core import SERVICE_NAME
+from server.lifecycle.server import Server
 from server.rpc.health import LIVENESS
 from server.settings import Address, Settings
 from stillcue.v1 import capabilities_pb2

@@ -40,6 +40,11 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs
         self._is_finished = False
         self._changed = asyncio.Event()
 
+    @property
+    def is_serving(self) -> bool:
+        """The status now is SERVING."""
+        return self._is_serving
+
     def set_serving(self, is_serving: bool) -> None:
         """Changes the status, and sends it to every watcher."""
         self._is_serving = is_serving
