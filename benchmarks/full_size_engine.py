@@ -102,7 +102,7 @@ def _write_graphs(graphs: Sequence[dict[str, Any]], file: Path) -> None:
 
 
 def _identity(graph: Mapping[str, Any]) -> tuple[str, ...]:
-    """What tells entries apart: stage, size, length, precision, plan."""
+    """The key of an entry: stage, size, length, precision, plan."""
     engine = graph["engines"][0]
     names = ("stage", "width_px", "height_px", "frame_count", "precision")
     return (*(str(graph.get(name)) for name in names), engine["compute_capability"], Path(engine["file"]).name)

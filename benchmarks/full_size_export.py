@@ -125,7 +125,7 @@ def _parameters_of(modules: Iterable[TracedModule]) -> set[int]:
 
 
 def _weights_name(case: Case, depth: int, part: int) -> str:
-    """What drawn and quantised weights depend on."""
+    """The inputs on which drawn and quantised weights depend."""
     return f"{case.model}_{case.component}_{case.precision}_{depth}_layers_{part + 1}_of_{case.part_count}.safetensors"
 
 

@@ -182,7 +182,7 @@ class _Planned:
 
 
 def _experts(plan: MemoryPlan) -> str:
-    """How many experts are in memory at once; empty for a model with one transformer."""
+    """The number of experts in memory at once, as text; empty for a model with one transformer."""
     if not any(stage.expert is Expert.LOW_NOISE for stage in plan.stages):
         return ""
     experts = {"transformer_high", "transformer_low"}

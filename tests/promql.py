@@ -8,9 +8,16 @@ from server.errors.rules import INTERNAL, RULES
 from server.observability.metrics import COMPLETED, REASONS, Metrics
 
 _MADE_BY_PROMETHEUS = {"up"}
+# Of HAProxy's exporter; tests/test_deploy_fleet.py asks a real one for them.
+HAPROXY_SERIES = {
+    "haproxy_backend_active_servers",
+    "haproxy_backend_current_queue",
+    "haproxy_backend_http_responses_total",
+    "haproxy_backend_queue_time_average_seconds",
+}
 _MATCHER = re.compile(r'(\w+)(=~|=)"([^"]*)"')
-# Labels beyond those of each metric: of the scrape target, and of histogram buckets.
-TARGET_LABELS = {"job", "instance", "le"}
+# Labels beyond those of each metric: of the scrape target, of histogram buckets, and of HAProxy's backends.
+TARGET_LABELS = {"job", "instance", "pool", "le", "proxy"}
 # Known values by label, for labels whose values can be checked.
 KNOWN_VALUES = {
     "outcome": {COMPLETED, *REASONS},
@@ -18,13 +25,13 @@ KNOWN_VALUES = {
     "grpc_code": {"OK", "UNKNOWN", "DATA_LOSS", *(rule.code.name for rule in [*RULES.values(), INTERNAL])},
     "grpc_method": {"Generate", "ScoreMatch", "GetCapabilities"},
     "grpc_service": {"stillcue.v1.StillcueService"},
-    "job": {"stillcue"},
+    "job": {"stillcue", "haproxy"},
 }
 
 
 def series_names() -> set[str]:
-    """Returns every series name that a server exports."""
-    names: set[str] = set(_MADE_BY_PROMETHEUS)
+    """Returns every series name that a server exports, and those of others that are asked for."""
+    names: set[str] = _MADE_BY_PROMETHEUS | HAPROXY_SERIES
     for row in Metrics().rows:
         suffixes = ("_bucket", "_sum", "_count") if row.kind == "histogram" else ("",)
         names |= {row.name + suffix for suffix in suffixes}
@@ -39,7 +46,11 @@ def labels_of_metrics() -> set[str]:
 def selected(expression: str) -> set[str]:
     """Returns the series names that an expression selects."""
     bare = re.sub(r'"[^"]*"', "", expression)
-    return set(re.findall(r"\b(?:stillcue_\w+|grpc_server_\w+|process_\w+|up\b|(?:job|instance):[\w:]+)", bare))
+    return set(
+        re.findall(
+            r"\b(?:stillcue_\w+|grpc_server_\w+|process_\w+|haproxy_\w+|up\b|(?:job|instance|pool):[\w:]+)", bare
+        )
+    )
 
 
 def grouped_labels(expression: str) -> set[str]:
@@ -54,5 +65,5 @@ def unknown_values(expression: str) -> list[str]:
         f"{label}={value}"
         for label, _, values in _MATCHER.findall(expression)
         for value in values.split("|")
-        if label in KNOWN_VALUES and value not in KNOWN_VALUES[label]
+        if label in KNOWN_VALUES and not any(re.fullmatch(value, known) for known in KNOWN_VALUES[label])
     ]

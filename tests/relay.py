@@ -1,7 +1,7 @@
 """A TCP relay between a client and a server that simulates network failures. It runs in threads of its own.
 
 ``cut`` closes every connection; ``stop_forwarding`` keeps connections open but forwards nothing, as if the peer had
-vanished; ``refuse`` closes new connections at once.
+vanished; ``refuse`` closes new connections at once; ``move_to`` forwards new connections to another server.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ class Relay:
             with contextlib.suppress(OSError):
                 item.shutdown(socket.SHUT_RDWR)
             item.close()
+
+    def move_to(self, target_port: int) -> None:
+        """Forwards new connections to another port from now on."""
+        self._target_port = target_port
 
     def refuse(self, is_refusing: bool) -> None:
         """Closes new connections at once from now on, or no longer."""

@@ -67,6 +67,7 @@ def test_parts_one_after_another_compute_what_the_whole_does() -> None:
         assert sum(1 for part in parts for _ in part.module.parameters()) == 7
 
 
+@pytest.mark.walk
 def test_graphs_of_a_cut_transformer_compute_what_one_graph_does(tmp_path: Path) -> None:
     model = _transformer(TinyModel(layer_count=3), z_dim=16)
     whole = transformer_graph(model, (3, 6, 8), expand_timesteps=False)

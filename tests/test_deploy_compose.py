@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.grafana.dashboard import FILE
+from deploy.grafana.pages import SERVER_PAGE
 from server.settings import setting_rows
 
 
@@ -84,7 +84,7 @@ def test_grafana_finds_the_data_source_and_the_dashboard() -> None:
     folder = provider["options"]["path"]
     assert mounts("grafana")[folder] == ("./grafana/dashboards", "ro")
     home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
-    assert home == f"{folder}/{FILE.name}"
+    assert home == f"{folder}/{SERVER_PAGE.file.name}"
     assert mounts("grafana")["/etc/grafana/provisioning"] == ("./grafana/provisioning", "ro")
 
 

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
-import shutil
-import socket
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import grpc.aio
-import pytest
-import yaml
 
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Geometry, MemoryPlan, StageMemory
@@ -31,14 +21,12 @@ from server.lifecycle.server import Server
 from server.observability.gpus import Gpu
 from server.settings import Address, Settings
 from stillcue.v1 import attempts_pb2, capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from tests.prometheus_server import PATIENCE_SECONDS, SCRAPE_SECONDS, Prometheus, prometheus
 from tests.serving import PROMPT, REQUEST_ID, failure_of, generate_request, png, read_all, stub_of
-from tests.test_deploy_dashboard import PANELS, as_prometheus_sees, expressions
-from tests.test_deploy_rules import FOLDER, RECORDING
+from tests.test_deploy_dashboard import SERVER_PANELS, as_prometheus_sees, expressions
+from tests.test_deploy_rules import RECORDING
 
 GIB = 2**30
-SCRAPE_SECONDS = 1
-# Some 8 s on an idle machine; the limit is for a busy one.
-PATIENCE_SECONDS = 240
 CARD = Gpu(0, "NVIDIA GeForce RTX 3090", lambda: 20.0 * GIB, lambda: 24.0 * GIB, lambda: 0.5)
 # Every third call fails; whatever else is wrong has to last for minutes before an alert fires.
 EXPECTED_ALERTS = {"StillcueFaultsBurnFast", "StillcueFaultsBurnSteady", "StillcueOutOfMemory"}
@@ -64,75 +52,6 @@ class WilfulEngine(FakeEngine):
             while will == "wait" and not cancel.is_set:
                 time.sleep(0.005)
             yield event
-
-
-@dataclass(frozen=True)
-class Prometheus:
-    """A running Prometheus, asked over HTTP."""
-
-    url: str
-
-    async def ask(self, path: str, **parameters: str) -> Any:
-        url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-
-        def get() -> Any:
-            try:
-                with urllib.request.urlopen(url) as response:
-                    return json.load(response)
-            except urllib.error.HTTPError as error:
-                raise AssertionError(f"{parameters}: {error.read().decode()}") from error
-
-        answer = await asyncio.to_thread(get)
-        assert answer["status"] == "success", answer
-        return answer["data"]
-
-    async def has(self, expression: str) -> bool:
-        """Whether an expression has a value that is a number."""
-        found = (await self.ask("query", query=expression))["result"]
-        return any(math.isfinite(float(item["value"][1])) for item in found)
-
-
-@asynccontextmanager
-async def prometheus(folder: Path, target: Address) -> AsyncIterator[Prometheus]:
-    """Scrapes a target with the project's own configuration, but more often."""
-    program = shutil.which("prometheus")
-    if program is None:
-        pytest.skip("prometheus is not installed")
-    config = yaml.safe_load((FOLDER / "prometheus.yml").read_text(encoding="utf-8"))
-    every = f"{SCRAPE_SECONDS}s"
-    config["global"] = {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every}
-    config["rule_files"] = [str(FOLDER / name) for name in config["rule_files"]]
-    config["scrape_configs"][0]["static_configs"] = [{"targets": [str(target)]}]
-    file = folder / "prometheus.yml"
-    file.write_text(yaml.safe_dump(config), encoding="utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = Address(*probe.getsockname())
-    flags = (f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}")
-    with (folder / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            program, *flags, "--enable-feature=exemplar-storage", "--log.level=warn", stdout=log, stderr=log
-        )
-    try:
-        await _ready(f"http://{address}/-/ready", process, folder / "log")
-        yield Prometheus(f"http://{address}")
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def _ready(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
-    def answers() -> bool:
-        try:
-            with urllib.request.urlopen(url) as response:
-                return bool(response.status == 200)
-        except (urllib.error.URLError, ConnectionError):
-            return False
-
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await asyncio.to_thread(answers):
-            assert process.returncode is None, log.read_text(encoding="utf-8")
-            await asyncio.sleep(0.05)
 
 
 async def round_of_calls(stub: Any) -> None:
@@ -167,14 +86,14 @@ async def test_what_operators_ask_has_an_answer(tmp_path: Path) -> None:
     free = Address("127.0.0.1", 0)
     settings = Settings(listen=free, metrics_listen=free, engine="fake", queue_capacity=1)
     server = Server(settings, lambda: WilfulEngine(capabilities=PLANNED), find_gpus=lambda _: [CARD])
-    panels = {as_prometheus_sees(expression) for panel in PANELS for expression in expressions(panel)}
+    panels = {as_prometheus_sees(expression) for panel in SERVER_PANELS for expression in expressions(panel)}
     unanswered = panels | {rule["record"] for rule in RECORDING}
     began_at = time.time()
     try:
         address, metrics_address = await server.start()
         async with (
             grpc.aio.insecure_channel(str(address)) as channel,
-            prometheus(tmp_path, metrics_address) as watcher,
+            prometheus(tmp_path, "prometheus.yml", {"stillcue": [{"targets": [str(metrics_address)]}]}) as watcher,
         ):
             stub = stub_of(channel)
             deadline = time.monotonic() + PATIENCE_SECONDS
@@ -182,22 +101,16 @@ async def test_what_operators_ask_has_an_answer(tmp_path: Path) -> None:
             while (unanswered or silent) and time.monotonic() < deadline:
                 await round_of_calls(stub)
                 # This engine has no process to lose; tests/test_server_worker.py loses real ones.
-                server._metrics.worker_down_seconds.observe(2.5)
+                server._core.metrics.worker_down_seconds.observe(2.5)
                 await asyncio.sleep(SCRAPE_SECONDS)
                 unanswered = {item for item in unanswered if not await watcher.has(item)}
-                silent = EXPECTED_ALERTS - await firing_alerts(watcher)
+                silent = EXPECTED_ALERTS - set(await watcher.alerts("firing"))
             assert sorted(unanswered) == []
             assert silent == set()
-            assert await firing_alerts(watcher) == EXPECTED_ALERTS
+            assert set(await watcher.alerts("firing")) == EXPECTED_ALERTS
             await exemplars_are_kept(watcher, began_at)
     finally:
         await server.stop()
-
-
-async def firing_alerts(watcher: Prometheus) -> set[str]:
-    rules = [rule for group in (await watcher.ask("rules"))["groups"] for rule in group["rules"]]
-    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}, [rule.get("lastError") for rule in rules]
-    return {rule["name"] for rule in rules if rule.get("state") == "firing"}
 
 
 async def exemplars_are_kept(watcher: Prometheus, began_at: float) -> None:

@@ -46,6 +46,7 @@ def promtool(*arguments: str | Path) -> None:
 
 def test_promtool_accepts_configuration_and_rules() -> None:
     promtool("check", "config", FOLDER / "prometheus.yml")
+    promtool("check", "config", FOLDER / "fleet.yml")
 
 
 @pytest.mark.parametrize("cases", CASES, ids=lambda path: path.stem)
@@ -89,7 +90,8 @@ def test_every_alert_has_its_section_and_every_section_its_alert() -> None:
 
 
 def test_every_alert_that_is_named_exists() -> None:
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "deploy" / "grafana" / "questions").glob("*.py")]
+    panels = [path for folder in ("questions", "fleet") for path in (ROOT / "deploy" / "grafana" / folder).glob("*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in panels]
     named = {name for text in [*texts, OPERATIONS] for name in re.findall(r"\bStillcue[A-Z]\w+", text)}
     assert named - {"StillcueService"} == set(ALERT_NAMES)
 

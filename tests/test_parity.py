@@ -18,11 +18,12 @@ from engine.api.capabilities import Geometry
 from engine.api.events import Expert, FrameReady, StepDone
 from engine.api.job import Job, SamplingSpec, VideoSpec
 from engine.api.media import Image
+from engine.bundle.folder import read_manifest
 from engine.generate.bundle_engine import BundleEngine
 from engine.generate.loading import load_bundle
 from engine.runtime.ort import OrtRuntime
 from tests.checkpoints import TinyModel
-from tests.exporting import export_tiny
+from tests.exporting import TinyExport, export_tiny
 from tests.recorded_colours import record_colours
 
 _TOLERANCE = 2e-3
@@ -89,17 +90,21 @@ _CASES = [
 ]
 
 
-# `make test` runs one of them; pocket's bundle is compared with the stock pipeline there too (test_pocket_bundle).
-_SHORT = (5,)
-
-
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=() if case.model.seed in _SHORT else (pytest.mark.walk,)) for case in _CASES],
-    ids=lambda case: f"{case.geometry}-{case.model.seed}",
-)
+# Walks, since each exports a bundle of its own. `make test` compares a bundle that other tests use too, and pocket's
+# (test_pocket_bundle).
+@pytest.mark.walk
+@pytest.mark.parametrize("case", _CASES, ids=lambda case: f"{case.geometry}-{case.model.seed}")
 def test_frames_equal_diffusers(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    exported = export_tiny(tmp_path, case.model, (case.geometry,))
+    _check_frames(case, export_tiny(tmp_path, case.model, (case.geometry,)), monkeypatch)
+
+
+def test_frames_of_a_5b_bundle_equal_diffusers(tiny_5b_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = replace(_CASES[4], model=TinyModel(is_5b=True), geometry=Geometry(64, 32, 5))
+    exported = TinyExport(tiny_5b_bundle.parent / "checkpoint", tiny_5b_bundle, read_manifest(tiny_5b_bundle)[0])
+    _check_frames(case, exported, monkeypatch)
+
+
+def _check_frames(case: Case, exported: TinyExport, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(case.model.seed)
     picture = draw.integers(0, 256, (case.geometry.height_px, case.geometry.width_px, 3), dtype=np.uint8)
     latent = exported.manifest.latent

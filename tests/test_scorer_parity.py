@@ -41,7 +41,12 @@ class Shape:
 
 
 @pytest.mark.parametrize(
-    "shape", [Shape(24, 1, 3, 64, 48, 16, "left", 3, 2), Shape(16, 2, 2, 20, 30, 10, "right", 0, 3)], ids=str
+    "shape",
+    [
+        pytest.param(Shape(24, 1, 3, 64, 48, 16, "left", 3, 2), marks=pytest.mark.walk),
+        Shape(16, 2, 2, 20, 30, 10, "right", 0, 3),
+    ],
+    ids=str,
 )
 def test_embeddings_equal_the_library(shape: Shape, tmp_path: Path) -> None:
     torch.manual_seed(shape.width)

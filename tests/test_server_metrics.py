@@ -6,6 +6,7 @@ import asyncio
 import math
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Semaphore
@@ -23,6 +24,7 @@ from scripts.docs_tables import DOCUMENTATION, updated
 from server.errors.rules import INTERNAL, RULES
 from server.observability.metrics import Metrics
 from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from tests.fake_job import GRAPH_CALL_COUNT
 from tests.faulty_engine import FaultyEngine
 from tests.serving import PROMPT, Served, failure_of, generate_request, png, read_all, served
 
@@ -125,6 +127,31 @@ async def test_every_other_end(promise: Callable[[str, str], None]) -> None:
         assert await server.sample("stillcue_match_score_count") == 2
         assert await server.sample("stillcue_job_match_score_sum{outcome=cancelled}") == 60
     promise("metrics", "9 calls with 6 statuses: every counter as counted by hand")
+
+
+async def test_engine_time_counts_for_the_outcome() -> None:
+    gate = Semaphore(GRAPH_CALL_COUNT)
+    async with served(FakeEngine(gate=gate, call_seconds=0.002)) as server:
+        began_at = time.perf_counter()
+        await read_all(server.stub.Generate(generate_request()))
+        await server.reaches("stillcue_running_jobs", 0)
+        completed_within = time.perf_counter() - began_at
+        running, waiting = (server.stub.Generate(generate_request()) for _ in range(2))
+        await anext(aiter(running))
+        await anext(aiter(waiting))
+        waiting.cancel()  # holds no engine
+        running.cancel()
+        await server.reaches("stillcue_jobs_total{outcome=cancelled}", 2)
+        name = "stillcue_engine_seconds_total{outcome=cancelled}"
+        assert await server.sample(name) == 0  # the engine waits for its first call
+        gate.release()
+        await server.reaches("stillcue_running_jobs", 0)
+        samples = await server.samples()
+    seconds = {
+        key: value for key, value in samples.items() if key.startswith("stillcue_engine_seconds_total") and value
+    }
+    assert set(seconds) == {name, "stillcue_engine_seconds_total{outcome=completed}"}
+    assert GRAPH_CALL_COUNT * 0.002 <= seconds["stillcue_engine_seconds_total{outcome=completed}"] <= completed_within
 
 
 async def test_a_failed_job() -> None:

@@ -1,4 +1,4 @@
-"""Which steps there are, in which order, and how long each may take. Knows no torch."""
+"""The steps of the device benchmark, in order, with the time that each may take. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Setting:
-    """Where the steps run, and whether on models of the official sizes or on small ones."""
+    """The device of the steps, and the size of their models: the official one or a small one."""
 
     device: str
     is_tiny: bool

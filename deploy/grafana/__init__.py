@@ -1,5 +1,6 @@
-"""The operators' dashboard as code: ``python -m deploy.grafana`` writes ``dashboards/stillcue.json``.
+"""The operators' dashboards as code: ``python -m deploy.grafana`` writes ``dashboards/*.json``.
 
-``questions`` holds one row of panels for each question of an operator; ``panels`` the kinds of panels; ``expressions``
-the PromQL that panels share; ``dashboard`` the layout. The Grafana Foundation SDK produces Grafana's JSON schema.
+``questions`` and ``fleet`` hold one row of panels for each question of an operator, of single servers and of a fleet;
+``panels`` the kinds of panels; ``expressions`` and ``fleet.expressions`` the PromQL that panels share; ``dashboard``
+the layout; ``pages`` the dashboards. The Grafana Foundation SDK produces Grafana's JSON schema.
 """

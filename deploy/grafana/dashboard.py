@@ -1,4 +1,4 @@
-"""The layout of the dashboard: a row for each question, with its panels from left to right below."""
+"""The layout of a dashboard: a row for each question, with its panels from left to right below."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from grafana_foundation_sdk.models import dashboard as models
 
 from deploy.grafana.panels import DATASOURCE, Panel
 
-FILE = Path(__file__).parent / "dashboards" / "stillcue.json"
+FOLDER = Path(__file__).parent / "dashboards"
 GRID_WIDTH = 24
-# The dashboard's id in Grafana. It is fixed, so that links stay valid when the title changes.
-UID = "stillcue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,46 +25,87 @@ class Question:
     panels: tuple[Panel, ...]
 
 
-def dashboard_json(questions: tuple[Question, ...]) -> str:
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A choice at the top of a dashboard: the values of a label; "All" also selects series without the label."""
+
+    name: str
+    label: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A dashboard. ``uid`` is its id in Grafana and its file's name, fixed, so that links survive a new title.
+
+    ``other`` is the page that its link leads to: (title, uid).
+    """
+
+    uid: str
+    title: str
+    description: str
+    variables: tuple[Variable, ...]
+    other: tuple[str, str]
+    questions: tuple[Question, ...]
+
+    @property
+    def file(self) -> Path:
+        """Where Grafana finds the dashboard."""
+        return FOLDER / f"{self.uid}.json"
+
+
+def dashboard_json(page: Page) -> str:
     """Returns the dashboard as the JSON that Grafana provisions from a file, one line for each value."""
-    page = (
-        dashboard.Dashboard("Stillcue")
-        .uid(UID)
-        .description("Image-to-video service. Each row answers a question of an operator.")
+    builder = (
+        dashboard.Dashboard(page.title)
+        .uid(page.uid)
+        .description(page.description)
         .tags(["stillcue"])
         .time("now-3h", "now")
         .refresh("30s")
         .timezone("browser")
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
         .readonly()  # changes made in Grafana would be lost when the file is next provisioned
+        .link(_link(*page.other))
         .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
-        .with_variable(
-            dashboard.QueryVariable("instance")
-            .label("Server")
-            .datasource(DATASOURCE)
-            .query("label_values(stillcue_build_info, instance)")
-            .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
-            .multi(multi=True)
-            .include_all(include_all=True)
-            .all_value(".*")
-        )
     )
+    for variable in page.variables:
+        builder.with_variable(_choice(variable))
     # Rows and panels are numbered together: ids must be unique on the page.
     identities, top = iter(range(1, 1_000)), 0
-    for question in questions:
-        page.with_row(dashboard.Row(question.text).id(next(identities)).grid_pos(_place(0, top, GRID_WIDTH, 1)))
+    for question in page.questions:
+        builder.with_row(dashboard.Row(question.text).id(next(identities)).grid_pos(_place(0, top, GRID_WIDTH, 1)))
         top += 1
         for panel, place in _laid_out(question.panels, top):
-            builder: Any = panel.builder()
-            page.with_panel(
-                builder.id(next(identities))
+            shown: Any = panel.builder()
+            builder.with_panel(
+                shown.id(next(identities))
                 .title(panel.title)
                 .description(panel.advice)
                 .datasource(DATASOURCE)
                 .grid_pos(place)
             )
             top = max(top, place.y + place.h)
-    return JSONEncoder(sort_keys=True, indent=2).encode(page.build()) + "\n"
+    return JSONEncoder(sort_keys=True, indent=2).encode(builder.build()) + "\n"
+
+
+def _link(title: str, uid: str) -> dashboard.DashboardLink:
+    """A link to another dashboard, which takes the time range and the chosen values along."""
+    link = dashboard.DashboardLink(title).type(models.DashboardLinkType.LINK).url(f"/d/{uid}")
+    return link.icon("dashboard").keep_time(keep_time=True).include_vars(include_vars=True)
+
+
+def _choice(variable: Variable) -> dashboard.QueryVariable:
+    return (
+        dashboard.QueryVariable(variable.name)
+        .label(variable.label)
+        .datasource(DATASOURCE)
+        .query(variable.query)
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .multi(multi=True)
+        .include_all(include_all=True)
+        .all_value(".*")
+    )
 
 
 def _laid_out(panels: tuple[Panel, ...], top: int) -> Iterator[tuple[Panel, models.GridPos]]:

@@ -11,7 +11,11 @@ from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import prometheus as prometheus_models
 
+# Opens the dashboard of single servers for the series' or the row's server; both values are filled in by Grafana.
+_SERVER_URL = "/d/stillcue?var-datasource=${datasource}&var-instance=%s&${__url_time_range}"
 DATASOURCE = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
+
+_REFERENCES = "ABCDEFGH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,13 @@ class Panel(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Lines(Panel):
-    """Values over time; ``is_stacked`` for series whose sum is meaningful."""
+    """Values over time; ``is_stacked`` for series whose sum is meaningful.
+
+    ``opens_server``: a click on a line, which must have the label ``instance``, opens the dashboard of that server.
+    """
 
     is_stacked: bool = False
+    opens_server: bool = False
 
     def builder(self) -> Builder[models.Panel]:
         """See ``Panel.builder``."""
@@ -73,6 +81,8 @@ class Lines(Panel):
         if self.thresholds:
             dashed = common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.DASHED)
             panel.thresholds_style(dashed)
+        if self.opens_server:
+            panel.data_links([_server_link("${__field.labels.instance}")])
         return panel
 
     def _targets(self) -> list[prometheus.Dataquery]:
@@ -151,8 +161,38 @@ class Labels(Panel):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Table(Panel):
+    """One row for each server; a query's legend is the heading of its values, and labels are columns of their own.
+
+    The expressions must keep the label ``instance``, and one row for each of its values; the first one's labels are
+    shown. An empty legend hides a query's values. A click on a row opens the dashboard of its server.
+    """
+
+    def builder(self) -> Builder[models.Panel]:
+        """See ``Panel.builder``."""
+        format_ = prometheus_models.PromQueryFormat.TABLE
+        values = {f"Value #{_REFERENCES[index]}": query.legend for index, query in enumerate(self.queries)}
+        columns = {
+            "excludeByName": {"Time": True, **{value: True for value, legend in values.items() if not legend}},
+            "renameByName": {value: legend for value, legend in values.items() if legend},
+        }
+        return (
+            table.Panel()
+            .unit(self.unit)
+            .data_links([_server_link("${__data.fields.instance}")])
+            .targets([_target(query, index).instant().format(format_) for index, query in enumerate(self.queries)])
+            .with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+            .with_transformation(models.DataTransformerConfig(id_val="organize", options=columns))
+        )
+
+
+def _server_link(instance: str) -> dashboard.DashboardLink:
+    return dashboard.DashboardLink("Show this server").url(_SERVER_URL % instance)
+
+
 def _target(query: Query, index: int) -> prometheus.Dataquery:
-    target = prometheus.Dataquery().datasource(DATASOURCE).ref_id("ABCDEFGH"[index]).expr(query.expression)
+    target = prometheus.Dataquery().datasource(DATASOURCE).ref_id(_REFERENCES[index]).expr(query.expression)
     return target.legend_format(query.legend) if query.legend else target
 
 

@@ -25,6 +25,9 @@ class JobMetrics(JobListener):
         self._arrived_at = arrived_at
         self._last_frame_at: float | None = None
         self._has_frame = self._has_preview = False
+        self._began_at = 0.0
+        self._engine_seconds: float | None = None
+        self._outcome: str | None = None
         self._stopped_at: float | None = None
         self._score: float | None = None
 
@@ -32,6 +35,7 @@ class JobMetrics(JobListener):
         """See ``JobListener``."""
         self._metrics.job_queue_seconds.observe(queue_seconds, self._exemplar)
         self._metrics.running_jobs.inc()
+        self._began_at = time.perf_counter()
 
     def engine_event(self, event: Event) -> None:
         """See ``JobListener``."""
@@ -87,6 +91,8 @@ class JobMetrics(JobListener):
     def work_ended(self, ended_at: float) -> None:
         """See ``JobListener``."""
         self._metrics.running_jobs.dec()
+        self._engine_seconds = max(ended_at - self._began_at, 0.0)
+        self._count_engine_seconds()
         if self._stopped_at is not None and self._stopped_at <= ended_at:
             self._metrics.cancel_latency_seconds.observe(ended_at - self._stopped_at, self._exemplar)
 
@@ -104,10 +110,16 @@ class JobMetrics(JobListener):
 
     def outcome_known(self, error: BaseException | None) -> None:
         """See ``JobListener``."""
-        outcome = COMPLETED if error is None else rule_of(error).label
+        self._outcome = outcome = COMPLETED if error is None else rule_of(error).label
         self._metrics.jobs.labels(outcome).inc()
+        self._count_engine_seconds()
         if self._score is not None:
             self._metrics.job_match_score.labels(outcome).observe(self._score, self._exemplar)
+
+    def _count_engine_seconds(self) -> None:
+        """The engine may be free before or after the caller knows the outcome; the later of both counts."""
+        if self._engine_seconds is not None and self._outcome is not None:
+            self._metrics.engine_seconds.labels(self._outcome).inc(self._engine_seconds)
 
     def _frame(self) -> None:
         now = time.perf_counter()

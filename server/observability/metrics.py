@@ -98,12 +98,19 @@ class Metrics:
             "grpc_server_handling_seconds", "Duration of a call, from request to status.", _CALL_LABELS
         )
         self.is_serving = self._gauge("stillcue_serving", "1 while health says SERVING, else 0.")
+        self.is_draining = self._gauge("stillcue_draining", "1 from the signal to stop on, else 0.")
         self.running_jobs = self._gauge("stillcue_running_jobs", "Jobs that run in the engine: 0 or 1.")
         self.queue_jobs = self._gauge("stillcue_queue_jobs", "Jobs that wait behind the running one.")
         self.queue_capacity_jobs = self._gauge("stillcue_queue_capacity_jobs", "Jobs that may wait.")
         self.jobs = self._counter(
             "stillcue_jobs_total",
             f"Admitted jobs, by outcome: `{COMPLETED}` or a reason.",
+            ("outcome",),
+            (COMPLETED, *REASONS),
+        )
+        self.engine_seconds = self._counter(
+            "stillcue_engine_seconds_total",
+            "Time that jobs held the engine, by outcome of the job; counted once the job has ended.",
             ("outcome",),
             (COMPLETED, *REASONS),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -106,7 +107,7 @@ def test_equal_servers_share_a_fingerprint_and_no_instance() -> None:
     "changes",
     [{"bundle_digest": "2" * 64}, {"checkpoint_digest": "2" * 64}, {"runtime": "other"}, {"device": "NVIDIA H100"}],
 )
-def test_servers_that_make_other_clips_have_other_fingerprints(changes: dict[str, str]) -> None:
+def test_servers_that_make_other_clips_have_other_fingerprints(changes: dict[str, Any]) -> None:
     first = Replica.of("", FAKE_CAPABILITIES, "1.0")
     assert Replica.of("", replace(FAKE_CAPABILITIES, **changes), "1.0").fingerprint != first.fingerprint
     assert Replica.of("", FAKE_CAPABILITIES, "1.1").fingerprint != first.fingerprint

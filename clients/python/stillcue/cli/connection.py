@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stillcue.busy import BusyPolicy
 from stillcue.channel import checked_target, is_loopback, is_token
 
 if TYPE_CHECKING:
     from stillcue.client import Client
+    from stillcue.errors import StillcueError
 
 DEFAULT_SERVER = "localhost:50051"
 SERVER_VARIABLE = "STILLCUE_SERVER"
@@ -62,6 +65,13 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         help=f"a token for the server [{TOKEN_FILE_VARIABLE}]",
     )
     group.add_argument("--timeout", type=float, metavar="SECONDS", help="deadline of the call")
+    group.add_argument(
+        "--wait",
+        type=_wait,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long to try again while the server is busy, starting or draining; default: not at all",
+    )
 
 
 def check_connection(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
@@ -88,7 +98,20 @@ def connect(options: argparse.Namespace) -> Client:
         certificate_chain=options.tls_cert,
         private_key=options.tls_key,
         token=options.token,
+        wait_when_busy_seconds=options.wait,
+        on_refusal=_tell_refusal,
     )
+
+
+def _tell_refusal(error: StillcueError, delay_seconds: float) -> None:
+    sys.stderr.write(f"stillcue: {error}; trying again in {delay_seconds:.1f} s\n")
+
+
+def _wait(text: str) -> float:
+    try:
+        return BusyPolicy(float(text)).wait_seconds
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time of 0 seconds or more") from None
 
 
 def _server(text: str) -> str:
