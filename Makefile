@@ -13,7 +13,7 @@ BUNDLE ?= $(shell if [ -f pocket/model/bundle.json ]; then echo pocket/model; el
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve export check test walks ray comfyui gpu-test proto proto-check dashboard bench soak reliability mutation clean
+.PHONY: help setup demo serve export check test walks ray examples comfyui gpu-test proto proto-check dashboard bench soak reliability mutation clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ ray: $(VENV)/.ready .venv-ray/.ready ## the tests of deploy/ray against a real R
 	.venv-ray/bin/python $(PIP) install --upgrade "pip>=25.1"
 	.venv-ray/bin/python $(PIP) install -c constraints.txt -e ".[server,video,ray]"
 	touch $@
+
+examples: $(VENV)/.ready ## build and test examples/ in every language whose tools are here; EXAMPLES="node go" must be here
+	EXAMPLES="$(EXAMPLES)" $(BIN)/python -m pytest -m examples -n auto --dist worksteal tests/examples
 
 comfyui: $(VENV)/.ready ## the pack's tests and the walk in a browser, against the ComfyUI in COMFYUI=folder
 	$(BIN)/python -m tests.comfyui.installation
