@@ -73,7 +73,9 @@ TOOLCHAINS = (
         " libprotobuf-java libperfmark-java libguava-java libgoogle-gson-java libgeronimo-annotation-1.3-spec-java",
         builds=(("sh", "debian.sh"),),
         run=("./generate",),
-        files=tuple(f"/usr/share/java/{name}.jar" for name in ("grpc-netty", "netty-codec-http2", "perfmark-api", "gson")),
+        files=tuple(
+            f"/usr/share/java/{name}.jar" for name in ("grpc-netty", "netty-codec-http2", "perfmark-api", "gson")
+        ),
     ),
 )
 
