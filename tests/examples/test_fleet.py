@@ -90,7 +90,7 @@ async def test_calls_carry_the_key_of_the_server_and_wait_for_a_free_one(program
     first.resume_token = TOKEN
     assert whole == first
     metadata = server.metadata[1:]  # the first is that of ScoreMatch
-    assert [item.get("stillcue-replica") for item in metadata] == [None, None, *["0123456789abcdef"] * 3]
+    assert [item.get("stillcue-replica") for item in metadata] == [None, None, "0123456789abcdef", "0123456789abcdef", None]
 
 
 async def test_a_server_that_makes_other_clips_ends_the_run(program: list[str], folder: Path) -> None:
