@@ -6,8 +6,7 @@ import math
 from pathlib import Path
 
 from benchmarks.fleet.load import Load, run_load
-from benchmarks.fleet.machines import fleet
-from benchmarks.subject import POCKET_BUNDLE
+from benchmarks.fleet.machines import ROOT, fleet
 
 SERVER_COUNT = 3
 CALLER_COUNT = 20
@@ -16,6 +15,7 @@ _CALL_SECONDS = 0.1
 # Text, picture, 4 steps and 3 decodes of 9 frames.
 _JOB_SECONDS = 9 * _CALL_SECONDS
 _FULL_QUEUE, _CROWD = 8, 40
+_POCKET_BUNDLE = ROOT / "pocket" / "model"
 _POCKET_STEPS = 2
 
 
@@ -44,7 +44,7 @@ async def _fake(folder: Path) -> dict[str, float]:
 async def _pocket(folder: Path) -> dict[str, float]:
     """The servers share this machine's processors, so busy time counts: work of all jobs / (servers x time)."""
     figures: dict[str, float] = {"pocket_step_count": _POCKET_STEPS}
-    command = ("server", "--bundle", str(POCKET_BUNDLE), "--engine-thread-count", "1", "--video-encoders", "none")
+    command = ("server", "--bundle", str(_POCKET_BUNDLE), "--engine-thread-count", "1", "--video-encoders", "none")
     async with fleet(folder, command, "--queue-jobs=30") as running:
         await run_load(running.address, SERVER_COUNT, SERVER_COUNT, step_count=_POCKET_STEPS)  # loads graphs
         for job_count in JOB_COUNTS:

@@ -1,4 +1,4 @@
-"""Servers that are killed while they run a job: the job goes on elsewhere, event for event, and no other job notices."""
+"""Servers that are killed as they run a job: the job goes on elsewhere, event for event, and no other job notices."""
 
 from __future__ import annotations
 

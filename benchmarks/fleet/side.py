@@ -1,7 +1,7 @@
 """A server whose fake engine takes a fixed time: ``python -m benchmarks.fleet.side CALL_SECONDS WIDTH HEIGHT FRAMES``.
 
-More arguments are flags of the server. Prints the server's ready line; then, for each job that begins, ``begin`` and the
-seed of the job.
+More arguments are flags of the server. Prints the server's ready line; then, for each job that begins, ``begin`` and
+the seed of the job.
 """
 
 from __future__ import annotations
