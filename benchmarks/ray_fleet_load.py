@@ -172,7 +172,9 @@ async def clip_seconds(
     request = generate_request(request_id=str(uuid.uuid4()), prompt=f"a red fox call={call_seconds}")
     request.video.width_px, request.video.height_px, request.video.frame_count = size
     request.stream.frame_encoding = encoding
-    call: Any = channel.unary_stream(_GENERATE, request_serializer=generate_pb2.GenerateRequest.SerializeToString)
+    call: Any = channel.unary_stream(
+        _GENERATE, request_serializer=generate_pb2.GenerateRequest.SerializeToString, response_deserializer=None
+    )
     started_at = time.perf_counter()
     messages: list[bytes] = [message async for message in call(request)]
     seconds = time.perf_counter() - started_at

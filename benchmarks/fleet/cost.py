@@ -56,7 +56,7 @@ async def _pairs(ways: dict[str, str], count: int, frame_bytes: int) -> list[dic
         ][1:]
     finally:
         for channel in channels.values():
-            await channel.close()
+            await channel.close(None)
 
 
 async def _take(channel: Any, frame_bytes: int) -> float:

@@ -28,10 +28,10 @@ async def kills(folder: Path) -> dict[str, float]:
     async with fleet(folder, command) as running:
         is_over, seeds = asyncio.Event(), itertools.count(_FIRST_OTHER_SEED)
         callers = [asyncio.create_task(_call(running, seeds, others, is_over)) for _ in range(_OTHER_CALLERS)]
-        moments = await _kill_in_turn(running, victims)
+        moments, on_killed = await _kill_in_turn(running, victims, others)
         is_over.set()
         await asyncio.gather(*callers)
-        begun = {seed: running.begun_count(seed) for seed in (*victims.events, *others.events)}
+        begun_again = {seed for seed in (*victims.events, *others.events) if running.begun_count(seed) > 1}
         async with client_of(running.address, undisturbed) as client:
             for seed in victims.events:
                 await run_job(client, seed, undisturbed, **_OPTIONS)
@@ -42,36 +42,41 @@ async def kills(folder: Path) -> dict[str, float]:
         "kills_between_frames_count": moments.count("frame"),
         "kills_completed_count": victims.completed_count,
         "kills_identical_count": sum(victims.events[seed] == events for seed, events in undisturbed.events.items()),
-        "kills_done_again_once_count": sum(begun[seed] == 2 for seed in victims.events),
+        "kills_done_again_count": len(begun_again),
         "kills_refusal_count": len(victims.refusals),
         "kills_other_completed_count": others.completed_count,
         "kills_other_failed_count": len(others.failures),
-        "kills_other_begun_again_count": sum(begun[seed] != 1 for seed in others.events),
+        "kills_other_on_killed_server_count": len(on_killed),
+        "kills_other_begun_again_count": len(begun_again & others.events.keys() - on_killed),
         "kills_other_wrong_frames_count": sum(_frames(seed) != _sent(events) for seed, events in others.events.items()),
     }
 
 
-async def _kill_in_turn(running: Fleet, victims: Load) -> list[str]:
-    """Returns the kind of the last event before each kill."""
+async def _kill_in_turn(running: Fleet, victims: Load, others: Load) -> tuple[list[str], set[int]]:
+    """Returns the kind of the last event before each kill, and the other jobs that the killed servers had then."""
     moments: list[str] = []
+    on_killed: set[int] = set()
     seen = Load()
     async with client_of(running.address, victims, _BUSY_SECONDS) as client:
         await run_job(client, 0, seen, **_OPTIONS)
         last = len(seen.events[0]) - 1
         for index in range(_KILL_COUNT):
-            kill = _Kill(running, seed=index + 1, after_count=index % last + 1)
+            kill = _Kill(running, others, seed=index + 1, after_count=index % last + 1)
             await run_job(client, kill.seed, victims, on_event=kill, **_OPTIONS)
-            moments.append(kill.moment)
             await kill.is_undone()
-    return moments
+            moments.append(kill.moment)
+            on_killed |= kill.begun - victims.events.keys() - seen.events.keys()
+    return moments, on_killed
 
 
 class _Kill:
     """Kills the server of one job after some of its events, and starts that server again."""
 
-    def __init__(self, running: Fleet, seed: int, after_count: int) -> None:
+    def __init__(self, running: Fleet, others: Load, seed: int, after_count: int) -> None:
         self.seed = seed
         self.moment = ""
+        self.begun: set[int] = set()
+        self._others = others
         self._running = running
         self._after_count = after_count
         self._starting: asyncio.Task[None] | None = None
@@ -82,6 +87,7 @@ class _Kill:
             machine = await self._running.server_of(self.seed)
             self.moment = events[-1][0]
             await machine.end(signal.SIGKILL)
+            self.begun = set(machine.begun) - self._others.events.keys()
             self._starting = asyncio.create_task(machine.start())
 
     async def is_undone(self) -> None:

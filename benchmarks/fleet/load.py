@@ -63,7 +63,8 @@ async def run_job(
             **options,
         )
         async for event in stream:
-            events.append(_comparable(event))
+            if not isinstance(event, stillcue.QueueUpdate):  # they tell of other jobs
+                events.append(_comparable(event))
             if isinstance(event, stillcue.Summary):
                 load.work_seconds += event.work_seconds
             if on_event is not None:

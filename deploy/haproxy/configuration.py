@@ -70,9 +70,10 @@ frontend callers
     acl is_generate path {service}/Generate
     # CancelGenerate goes to the server that has the job, even while that server takes no new jobs.
     use_backend %[var(txn.replica)] if !is_generate {{ var(txn.replica) -m found }}
-    # A broken stream goes back to its server, past the queue. If that server is down, it is a new job.
+    # A broken stream goes back to its server, past the queue. Where that server is gone, any other says so at once; the
+    # caller then sends the whole request without the header, and the job is done again.
     use_backend %[var(txn.replica)] if {{ var(txn.replica),nbsrv gt 0 }}
-    use_backend generate if is_generate
+    use_backend generate if is_generate !{{ req.hdr(stillcue-replica) -m found }}
     default_backend calls
 
 # Generate: one running job a server, the others wait here. The first server that is free takes the job that came first.
@@ -92,7 +93,7 @@ backend generate
     default-server observe layer4 error-limit 1 on-error mark-down
 {generate_servers}
 
-# ScoreMatch, GetCapabilities, health: any server, also one that runs a job.
+# ScoreMatch, GetCapabilities, health, streams whose server is gone: any server, also one that runs a job.
 backend calls
     balance leastconn
     default-server {server_options}

@@ -66,6 +66,17 @@ TOOLCHAINS = (
         run=("build/generate",),
         files=("/usr/share/gocode/src/google.golang.org/grpc", "/usr/share/gocode/src/google.golang.org/protobuf"),
     ),
+    Toolchain(
+        language="java",
+        programs=("java", "javac", "protoc", "grpc_java_plugin"),
+        packages="default-jdk-headless protobuf-compiler protobuf-compiler-grpc-java-plugin libgrpc-java libnetty-java"
+        " libprotobuf-java libperfmark-java libguava-java libgoogle-gson-java libgeronimo-annotation-1.3-spec-java",
+        builds=(("sh", "debian.sh"),),
+        run=("./generate",),
+        files=tuple(
+            f"/usr/share/java/{name}.jar" for name in ("grpc-netty", "netty-codec-http2", "perfmark-api", "gson")
+        ),
+    ),
 )
 
 

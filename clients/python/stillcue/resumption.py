@@ -98,9 +98,12 @@ class Resumption:
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Metadata of the next call, and of CancelGenerate: the key of the server that has the job, if it has one."""
+        """Metadata of the next call, and of CancelGenerate: the key of the server that has the job, if it has one.
+
+        Empty where another server is to do the job again: the proxy gives that one a place in its queue.
+        """
         key, dot, _ = self._token.partition(".")
-        return ((REPLICA_HEADER, key),) if dot else ()
+        return ((REPLICA_HEADER, key),) if dot and not self._sends_whole_request else ()
 
     @property
     def is_complete(self) -> bool:
