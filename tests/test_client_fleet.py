@@ -146,6 +146,28 @@ def test_a_call_that_resumes_and_one_that_cancels_name_the_server() -> None:
     assert [request.resume_token for request in requests] == ["", f"{KEY}.token-0"]
 
 
+def test_the_whole_request_names_no_server_so_that_it_gets_a_place_in_the_queue() -> None:
+    seen: list[str | None] = []
+
+    def script(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
+        seen.append(replica_of(context))
+        if not request.resume_token:
+            yield opening(request)
+            refuse(context, grpc.StatusCode.UNAVAILABLE, "broken")
+        if not request.prompt:
+            info = error_details_pb2.ErrorInfo(
+                reason="JOB_NOT_FOUND", domain="stillcue", metadata={"can_repeat": "true"}
+            )
+            refuse(context, grpc.StatusCode.NOT_FOUND, "began elsewhere", info)
+        last = summary(request)
+        last.sequence_number = 1
+        yield last
+
+    with serving(ScriptedServer(generate=script)) as server, stillcue.Client(server.target) as client:
+        assert len(list(client.generate(b"a picture", "A boat."))) == 2
+    assert seen == [None, KEY, None]
+
+
 def test_a_stream_that_breaks_after_its_summary_is_complete() -> None:
     def script(request: generate_pb2.GenerateRequest, context: Any) -> Iterator[Response]:
         yield opening(request)

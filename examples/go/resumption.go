@@ -59,10 +59,11 @@ func (state *resumption) request() *stillcue.GenerateRequest {
 	return &stillcue.GenerateRequest{RequestId: state.firstRequest.GetRequestId(), ResumeToken: state.token}
 }
 
-// replica is the server that holds the job, as a proxy knows it; empty for a server without a name.
+// replica is the server that holds the job, as a proxy knows it; empty for a server without a name, and where any server
+// is to do the job again: the proxy gives it a place like a new one.
 func (state *resumption) replica() string {
 	key, _, hasKey := strings.Cut(state.token, ".")
-	if !hasKey {
+	if !hasKey || state.isRepeated {
 		return ""
 	}
 	return key

@@ -20,21 +20,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     gone = absent()
     if lacking := sorted(required() & gone.keys()):
         raise pytest.UsageError("\n".join(f"{REQUIRED} names {name}: {gone[name]}" for name in lacking))
-    deselected = [item for item in items if _language(item) in gone]
-    if deselected:
-        config.hook.pytest_deselected(items=deselected)
-        items[:] = [item for item in items if _language(item) not in gone]
+    kept = [item for item in items if _reason_against(item) is None]
+    if len(kept) < len(items):
+        config.hook.pytest_deselected(items=[item for item in items if _reason_against(item) is not None])
+        items[:] = kept
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for language, reason in absent().items():
+    gone = absent()
+    for language, reason in gone.items():
         terminalreporter.write_line(f"examples/{language} did not run: {reason}")
+    for toolchain in TOOLCHAINS:
+        for test, reason in toolchain.untested if toolchain.language not in gone else ():
+            terminalreporter.write_line(f"examples/{toolchain.language} without {test}: {reason}")
 
 
-def _language(item: pytest.Item) -> str:
+def _reason_against(item: pytest.Item) -> str | None:
     call = getattr(item, "callspec", None)
     found = call.params.get(_FIXTURE) if call is not None else None
-    return found.language if isinstance(found, Toolchain) else ""
+    if not isinstance(found, Toolchain):
+        return None
+    return absent().get(found.language) or dict(found.untested).get(getattr(item, "originalname", ""))
 
 
 @pytest.fixture(scope="session", params=TOOLCHAINS, ids=lambda item: item.language)

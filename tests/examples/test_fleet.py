@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.examples
-TOKEN = "0123456789abcdef.rest"
+KEY = "0123456789abcdef"
+TOKEN = f"{KEY}.rest"
 OTHER = replace(FAKE_CAPABILITIES, bundle_digest="2" * 64)
 
 
@@ -90,7 +91,7 @@ async def test_calls_carry_the_key_of_the_server_and_wait_for_a_free_one(program
     first.resume_token = TOKEN
     assert whole == first
     metadata = server.metadata[1:]  # the first is that of ScoreMatch
-    assert [item.get("stillcue-replica") for item in metadata] == [None, None, *["0123456789abcdef"] * 3]
+    assert [item.get("stillcue-replica") for item in metadata] == [None, None, KEY, KEY, None]
 
 
 async def test_a_server_that_makes_other_clips_ends_the_run(program: list[str], folder: Path) -> None:

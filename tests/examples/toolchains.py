@@ -23,6 +23,8 @@ class Toolchain:
     builds: tuple[tuple[str, ...], ...]
     run: tuple[str, ...]
     files: tuple[str, ...] = ()
+    untested: tuple[tuple[str, str], ...] = ()
+    """Tests that cannot run with these packages, each with the reason."""
 
     @property
     def folder(self) -> Path:
@@ -76,6 +78,7 @@ TOOLCHAINS = (
         files=tuple(
             f"/usr/share/java/{name}.jar" for name in ("grpc-netty", "netty-codec-http2", "perfmark-api", "gson")
         ),
+        untested=(("test_a_token_goes_over_tls", "Debian's Netty has no ALPN"),),
     ),
 )
 

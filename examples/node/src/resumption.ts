@@ -44,10 +44,12 @@ export class Resumption {
     return {requestId: this.firstRequest.requestId, resumeToken: this.token};
   }
 
-  /** The server that holds the job, as a proxy knows it; empty for a server without a name. */
+  /**
+   * The server that holds the job, as a proxy knows it; empty for a server without a name, and where any server is to
+   * do the job again: the proxy gives it a place like a new one.
+   */
   get replica(): string {
-    const end = this.token.indexOf('.');
-    return end < 0 ? '' : this.token.slice(0, end);
+    return this.isRepeated ? '' : this.token.slice(0, Math.max(this.token.indexOf('.'), 0));
   }
 
   received(response: GenerateResponse__Output): void {

@@ -22,7 +22,7 @@ final class Connection {
   private Connection() {}
 
   static ManagedChannel open(Arguments given) throws UsageException {
-    ManagedChannelBuilder<?> builder = Grpc.newChannelBuilder(given.server(), credentials(given))
+    ManagedChannelBuilder<?> builder = builder(given)
         .maxInboundMessageSize(MAX_RECEIVED_BYTES)
         // Less often than gRPC servers allow pings of a client that waits in their queue.
         .keepAliveTime(310, TimeUnit.SECONDS)
@@ -36,6 +36,14 @@ final class Connection {
       builder.intercept(MetadataUtils.newAttachHeadersInterceptor(headers));
     }
     return builder.build();
+  }
+
+  private static ManagedChannelBuilder<?> builder(Arguments given) throws UsageException {
+    try {
+      return Grpc.newChannelBuilder(given.server(), credentials(given));
+    } catch (UnsupportedOperationException error) {
+      throw new UsageException("the Netty of this class path cannot do TLS for gRPC: " + error.getMessage());
+    }
   }
 
   /** Metadata that a proxy routes by: the part of a resume token before the dot; none if that is empty. */

@@ -60,9 +60,12 @@ final class Resumption {
     return GenerateRequest.newBuilder().setRequestId(firstRequest.getRequestId()).setResumeToken(token).build();
   }
 
-  /** The server that holds the job, as a proxy knows it; empty for a server without a name. */
+  /**
+   * The server that holds the job, as a proxy knows it; empty for a server without a name, and where any server is to do
+   * the job again: the proxy gives it a place like a new one.
+   */
   String replica() {
-    return token.substring(0, Math.max(token.indexOf('.'), 0));
+    return isRepeated ? "" : token.substring(0, Math.max(token.indexOf('.'), 0));
   }
 
   /** Records an event. Throws {@link Failure} if it is not the next one of a resumed stream. */
