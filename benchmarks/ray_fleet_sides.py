@@ -82,7 +82,7 @@ def behind_haproxy() -> Iterator[str]:
 def on_ray() -> Iterator[RayFleet]:
     """Two replicas of Ray Serve."""
     with ray_fleet(
-        replica_count=REPLICA_COUNT, args={"waiting_limit": WAITING_LIMIT}, STILLCUE_LOG_LEVEL="error"
+        options={"num_replicas": REPLICA_COUNT}, args={"waiting_limit": WAITING_LIMIT}, STILLCUE_LOG_LEVEL="error"
     ) as fleet:
         yield fleet
 

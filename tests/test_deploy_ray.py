@@ -208,6 +208,9 @@ def test_a_target_file_lasts_as_long_as_its_process(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == [{"targets": ["127.0.0.1:9464"], "labels": {"replica": "x1"}}]
     target.remove()
     assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingInvalid, match=r"^args.targets_folder .* cannot be written: "):
+        TargetFile(tmp_path / "file", "x1").write(Address("127.0.0.1", 9464), {})
 
 
 class Context:

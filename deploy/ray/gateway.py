@@ -11,6 +11,7 @@ import asyncio
 import os
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -21,6 +22,7 @@ from grpc_health.v1 import health_pb2
 from deploy.ray.metadata import DEADLINE_HEADER, GENERATE
 from deploy.ray.statuses import status_of
 from server.errors.refusals import ReaderStalled
+from server.rpc.messages import send_status
 from server.rpc.status import status_of as status_of_error
 from server.settings import Settings
 from stillcue.v1 import generate_pb2, service_pb2
@@ -99,6 +101,15 @@ class GatewayHandlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # not 
         return self._max_stall_seconds
 
 
+@dataclass(frozen=True, slots=True)
+class _Status(grpc.Status):
+    """The status of a replica."""
+
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: Any
+
+
 class GatewayCall:
     """The context of a call as Ray gets it. Keeps the status back until ``finish``."""
 
@@ -157,9 +168,8 @@ class GatewayCall:
         if self._code in {None, grpc.StatusCode.OK}:
             return
         if any(key == _STATUS_METADATA for key, _ in self._trailing):
-            await self._context.abort(self._code, self._details, tuple(self._trailing))
-        status = status_of(self._code, self._details)
-        await self._context.abort(status.code, status.details, status.trailing_metadata)
+            await send_status(self._context, _Status(self._code, self._details, tuple(self._trailing)))
+        await send_status(self._context, status_of(self._code, self._details))
 
 
 def _answering(handler: _Handler) -> Any:
@@ -180,8 +190,7 @@ async def _send(message: bytes, context: _Context, stall_seconds: float) -> None
         async with asyncio.timeout(stall_seconds):
             await context.write(message)
     except TimeoutError:
-        status = status_of_error(ReaderStalled(stall_seconds), "")
-        await context.abort(status.code, status.details, status.trailing_metadata)
+        await send_status(context, status_of_error(ReaderStalled(stall_seconds), ""))
 
 
 async def _give_up(messages: AsyncGenerator[bytes, None]) -> None:

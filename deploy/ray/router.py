@@ -103,7 +103,8 @@ class StillcueRouter(RequestRouter):
         refusal = BackPressureError(
             num_queued_requests=self._places.waiting_count, max_queued_requests=self._waiting_limit
         )
-        pending_request.future.set_exception(refusal)
+        if not pending_request.future.done():
+            pending_request.future.set_exception(refusal)
         self._remove_pending_request_from_indices(pending_request)
 
     def _offer_places(self) -> None:

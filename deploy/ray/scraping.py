@@ -45,14 +45,23 @@ class TargetFile:
         self._path = folder / f"{replica_id}.{os.getpid()}.json"
 
     def write(self, address: Address, labels: dict[str, str]) -> None:
-        """Writes the replica's target; an address of all interfaces is told by the name of the machine."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(self._path.parent)
+        """Writes the replica's target; an address of all interfaces is told by the name of the machine.
+
+        Raises ``SettingInvalid`` where the folder cannot be written.
+        """
         host = socket.gethostname() if address.host in {"0.0.0.0", "::"} else address.host
         content = json.dumps([{"targets": [str(Address(host, address.port))], "labels": labels}])
         temporary = self._path.with_suffix(".part")
-        temporary.write_text(content)
-        temporary.replace(self._path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_stale(self._path.parent)
+            temporary.write_text(content)
+            temporary.replace(self._path)
+        except OSError as error:
+            raise SettingInvalid(
+                f"args.targets_folder {self._path.parent} cannot be written: {error.strerror}; choose another folder, "
+                "or leave it out"
+            ) from None
 
     def remove(self) -> None:
         """The replica ends."""

@@ -41,7 +41,7 @@ def main() -> None:
     def deploy() -> None:
         fleet = FleetArgs.read(config["args"])
         made = deployment(fleet, read_settings(os.environ)).options(
-            num_replicas=config["replica_count"],
+            **config["options"],
             ray_actor_options={
                 "num_cpus": 1,
                 "runtime_env": {"env_vars": {"STILLCUE_TEST_VERSION": str(version)}},

@@ -89,8 +89,10 @@ class RayFleet:
 
 
 @contextmanager
-def ray_fleet(*, replica_count: int = 2, args: dict[str, Any] | None = None, **environment: str) -> Iterator[RayFleet]:
-    """Serves the steered fake engine, or the bundle of the environment, until the block ends."""
+def ray_fleet(
+    *, options: dict[str, Any] | None = None, args: dict[str, Any] | None = None, **environment: str
+) -> Iterator[RayFleet]:
+    """Serves the steered fake engine until the block ends. ``options`` are those of the deployment: two replicas."""
     folder = Path(tempfile.mkdtemp(prefix="sc-ray-"))  # short: Ray's sockets lie in it
     targets_folder = folder / "targets"
     grpc_port, http_port = free_ports(2)
@@ -99,7 +101,7 @@ def ray_fleet(*, replica_count: int = 2, args: dict[str, Any] | None = None, **e
         "store_bytes": _STORE_BYTES,
         "grpc_port": grpc_port,
         "http_port": http_port,
-        "replica_count": replica_count,
+        "options": options or {"num_replicas": 2},
         "args": {"targets_folder": str(targets_folder), **(args or {})},
     }
     variables = {"STILLCUE_ENGINE": "fake", "STILLCUE_VIDEO_ENCODERS": "none", **environment}
