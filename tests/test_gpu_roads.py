@@ -49,7 +49,7 @@ def test_the_tests_of_a_gpu_pass_on_the_cpu(tmp_path: Path) -> None:
     """So that they cannot be broken when a card is at hand."""
     file = tmp_path / "gpu.json"
     command = [sys.executable, "-m", "tests.gpu", "--device", "cpu", "--json", str(file)]
-    # Not one process of this parallel run: it would share a bundle with runs of other trees.
+    # In a process of a parallel run the tests of a GPU are not collected.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         command, cwd=_ROOT, env=environment, capture_output=True, text=True, check=False, timeout=1800
