@@ -1,4 +1,4 @@
-"""What HAProxy costs: the same clip of one server through HAProxy and direct, in pairs that take turns."""
+"""The cost of HAProxy: the same clip of one server through HAProxy and direct, in pairs that take turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator states about a fleet, checked: servers, addresses, limits and files of TLS."""
+"""The statements of an operator about a fleet, checked: servers, addresses, limits and files of TLS."""
 
 from __future__ import annotations
 
