@@ -13,7 +13,7 @@ BUNDLE ?= $(shell if [ -f pocket/model/bundle.json ]; then echo pocket/model; el
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve export check test walks comfyui gpu-test proto proto-check dashboard bench soak reliability mutation clean
+.PHONY: help setup demo serve export check test walks ray examples comfyui gpu-test proto proto-check dashboard bench soak reliability mutation clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,18 @@ test: $(VENV)/.ready ## every test, on all cores
 
 walks: $(VENV)/.ready ## the tests that go the whole way through real parts, minutes each
 	$(BIN)/python -m pytest -m walk -n auto --dist worksteal
+
+ray: $(VENV)/.ready .venv-ray/.ready ## the tests of deploy/ray against a real Ray Serve, installed into .venv-ray
+	$(BIN)/python -m pytest -m ray tests/ray
+
+.venv-ray/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python $(PIP) install --upgrade "pip>=25.1"
+	.venv-ray/bin/python $(PIP) install -c constraints.txt -e ".[server,video,ray]"
+	touch $@
+
+examples: $(VENV)/.ready ## build and test examples/ in every language whose tools are here; EXAMPLES="node go" must be here
+	EXAMPLES="$(EXAMPLES)" $(BIN)/python -m pytest -m examples -n auto --dist worksteal tests/examples
 
 comfyui: $(VENV)/.ready ## the pack's tests and the walk in a browser, against the ComfyUI in COMFYUI=folder
 	$(BIN)/python -m tests.comfyui.installation
@@ -101,4 +113,4 @@ $(BUF):
 	npm install --no-save --no-audit --no-fund --loglevel=error @bufbuild/buf@$(BUF_VERSION)
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-proto .venv-server node_modules build dist out
+	rm -rf $(VENV) .venv-proto .venv-ray .venv-server node_modules build dist out

@@ -23,7 +23,8 @@ from engine.api.events import Event, FrameReady, JobDone, Stage, StageStarted
 from engine.api.job import PreparedJob
 from engine.api.media import FrameEncoding, Pixels
 from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
-from server.lifecycle.server import SERVICE_NAME, Server
+from server.lifecycle.core import SERVICE_NAME
+from server.lifecycle.server import Server
 from server.settings import Address, Settings
 from stillcue.v1 import generate_pb2, media_pb2
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.capacity.paper import JOBS_PER_HOUR, cards_rows, transfer_rows
 from engine.analysis.picture.findings import picture_finding_table
 from engine.analysis.prompt.findings import FindingRow, finding_table
 from engine.api.prompt_report import Language
@@ -207,6 +208,17 @@ def remedies_table() -> str:
 
 
 # Page, name and content of each table.
+def cards_table() -> str:
+    """Cards for each clip and rate of arrivals, on paper."""
+    return _table(("card", "clip", "time", *(f"{rate:,} an hour" for rate in JOBS_PER_HOUR)), cards_rows())
+
+
+def bundles_table() -> str:
+    """How long a bundle takes over a network."""
+    heads = ("1 Gbit/s", "10 Gbit/s", "100 machines from one source of 1 Gbit/s", "of 10 Gbit/s")
+    return _table(("bundle", "size", *heads), transfer_rows())
+
+
 TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("settings.md", "settings", settings_table),
     ("metrics.md", "metrics", metrics_table),
@@ -222,6 +234,8 @@ TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("inputs.md", "refused files", refused_files_table),
     ("comfyui.md", "nodes", comfyui_nodes_sections),
     ("scoring.md", "figures of a pair", pair_figures_table),
+    ("capacity.md", "cards", cards_table),
+    ("capacity.md", "bundles", bundles_table),
     ("scoring.md", "chances of pocket", chances_table),
     ("scoring.md", "single figures of pocket", single_figures_table),
     ("diagnosis.md", "figures of a clip", clip_figures_table),

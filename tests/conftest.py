@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image as Pillow
 
-from tests import bundle_order, no_skips
+from tests import bundle_order, no_skips, operators_once
 
 if TYPE_CHECKING:
     import stillcue
@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(no_skips)
     config.pluginmanager.register(bundle_order)
+    config.pluginmanager.register(operators_once)
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
-import urllib.error
 import urllib.request
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,8 +13,10 @@ import grpc.aio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.fleet.machines import free_ports
 from deploy.haproxy.__main__ import main as write_configuration
 from stillcue.proxies import DIRECT
+from tests.prometheus_server import answering
 from tests.server_processes import FREE_PORTS, ServerProcess, line_of, start_process
 from tests.serving import PATIENCE_SECONDS, stub_of
 
@@ -29,17 +29,6 @@ if TYPE_CHECKING:
 NAMES = ("a", "b", "c")
 # What HAProxy's metric haproxy_server_status tells.
 UP, DRAINS, DOWN = "UP", "NOLB", "DOWN"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, each another one."""
-    sockets = [socket.socket() for _ in range(count)]
-    for item in sockets:
-        item.bind(("127.0.0.1", 0))
-    ports = [int(item.getsockname()[1]) for item in sockets]
-    for item in sockets:
-        item.close()
-    return ports
 
 
 @dataclass(frozen=True)
@@ -135,23 +124,9 @@ async def proxy(
     )
     try:
         async with channel:
-            await _ready(f"http://{metrics_address}/metrics", process, folder)
+            await answering(f"http://{metrics_address}/metrics", process, folder / "log")
             yield Proxy(process, address, metrics_address, channel)
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-async def _ready(url: str, process: asyncio.subprocess.Process, folder: Path) -> None:
-    def answers() -> bool:
-        try:
-            with urllib.request.urlopen(url) as response:
-                return bool(response.status == 200)
-        except (urllib.error.URLError, ConnectionError):
-            return False
-
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await asyncio.to_thread(answers):
-            assert process.returncode is None, (folder / "log").read_text(encoding="utf-8")
-            await asyncio.sleep(0.02)

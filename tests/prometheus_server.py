@@ -100,14 +100,16 @@ async def prometheus(
             program, *flags, "--enable-feature=exemplar-storage", "--log.level=warn", stdout=log, stderr=log
         )
     try:
-        await _ready(f"http://{address}/-/ready", process, folder / "log")
+        await answering(f"http://{address}/-/ready", process, folder / "log")
         yield Prometheus(f"http://{address}")
     finally:
         process.terminate()
         await process.wait()
 
 
-async def _ready(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
+async def answering(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    """Waits until the process answers at this URL; fails with its log if it ends."""
+
     def answers() -> bool:
         try:
             with urllib.request.urlopen(url) as response:

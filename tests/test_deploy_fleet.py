@@ -21,11 +21,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.fleet.machines import free_ports
 from engine.api.engine import LossReason
 from engine.testing.fake_engine import FAKE_CAPABILITIES, FakeEngine
 from server import __version__
 from tests.fake_job import GRAPH_CALL_COUNT
-from tests.fleets import Proxy, free_ports, proxy
+from tests.fleets import Proxy, proxy
 from tests.prometheus_server import PATIENCE_SECONDS, SCRAPE_SECONDS, Prometheus, prometheus
 from tests.serving import Served, failure_of, generate_request, read_all, served
 from tests.test_deploy_dashboard import FLEET_PANELS, as_prometheus_sees, expressions

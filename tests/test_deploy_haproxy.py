@@ -117,6 +117,7 @@ def test_the_health_check_is_a_call_of_grpc() -> None:
         ([ONE, "--queue-jobs=0"], "--queue-jobs is 0; give 1 or more"),
         ([ONE, "--queue-seconds=-3"], "--queue-seconds is -3; give 1 or more"),
         ([ONE, "--tls-certificate=/no/such.pem"], "--tls-certificate: /no/such.pem is no file"),
+        ([ONE, "--files-elsewhere", "--tls-certificate=a.pem"], "--tls-certificate: a.pem is not a whole path"),
         ([ONE, "--tls-client-ca={ca}"], "--tls-client-ca needs --tls-certificate"),
         ([ONE, "--servers-tls-name=x"], "--servers-tls-certificate and --servers-tls-name need --servers-tls-ca"),
         ([ONE, "--servers-tls-ca={ca}"], "--server a=10.0.0.11:50051 has no name to find in a certificate"),

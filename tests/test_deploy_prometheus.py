@@ -101,7 +101,7 @@ async def test_what_operators_ask_has_an_answer(tmp_path: Path) -> None:
             while (unanswered or silent) and time.monotonic() < deadline:
                 await round_of_calls(stub)
                 # This engine has no process to lose; tests/test_server_worker.py loses real ones.
-                server._metrics.worker_down_seconds.observe(2.5)
+                server._core.metrics.worker_down_seconds.observe(2.5)
                 await asyncio.sleep(SCRAPE_SECONDS)
                 unanswered = {item for item in unanswered if not await watcher.has(item)}
                 silent = EXPECTED_ALERTS - set(await watcher.alerts("firing"))

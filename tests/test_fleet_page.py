@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleets import free_ports
+from benchmarks.fleet.machines import free_ports
 from tests.test_deploy_haproxy import EXAMPLE_FLAGS
 
 ROOT = Path(__file__).parent.parent

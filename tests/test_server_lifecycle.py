@@ -15,7 +15,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from engine.testing.fake_engine import FakeEngine
-from server.lifecycle.server import SERVICE_NAME, Server
+from server.lifecycle.core import SERVICE_NAME
+from server.lifecycle.server import Server
+from server.rpc.health import LIVENESS
 from server.settings import Address, Settings
 from stillcue.v1 import capabilities_pb2
 from tests.fake_job import GRAPH_CALL_COUNT
@@ -48,7 +50,7 @@ async def check(channel: grpc.aio.Channel, service: str = "") -> int:
     return int(response.status)
 
 
-@pytest.mark.parametrize("service", ["", SERVICE_NAME])
+@pytest.mark.parametrize("service", ["", LIVENESS, SERVICE_NAME])
 async def test_health_is_told_for_the_server_and_for_its_service(service: str) -> None:
     async with served(FakeEngine()) as server:
         assert await check(server.channel, service) == SERVING
@@ -95,6 +97,7 @@ async def test_calls_are_refused_until_the_engine_is_open() -> None:
             await asyncio.wait_for(channel.channel_ready(), PATIENCE_SECONDS)
             watch = health_of(channel).Watch(health_pb2.HealthCheckRequest())
             assert (await anext(aiter(watch))).status == NOT_SERVING
+            assert await check(channel, LIVENESS) == SERVING
             error = await failure_of(stub_of(channel).Generate(generate_request()))
             assert error.code() is grpc.StatusCode.UNAVAILABLE
             assert reason(error) == "SERVER_STARTING"
@@ -120,6 +123,7 @@ async def test_a_drain_lets_the_running_job_finish_and_refuses_the_others() -> N
         draining = asyncio.create_task(server.server.drain(asyncio.Event()))
         assert (await anext(aiter(watch))).status == NOT_SERVING
         assert await check(server.channel, SERVICE_NAME) == NOT_SERVING
+        assert await check(server.channel, LIVENESS) == SERVING
         for call in (
             waiting,
             server.stub.Generate(generate_request()),

@@ -48,6 +48,7 @@ async def test_health_lists_every_service() -> None:
         serving = health_pb2.HealthCheckResponse.SERVING
         assert {name: answer.status for name, answer in listed.statuses.items()} == {
             "": serving,
+            "liveness": serving,
             "stillcue.v1.StillcueService": serving,
         }
         labels = "grpc_code=OK,grpc_method=List,grpc_service=grpc.health.v1.Health,grpc_type=unary"
@@ -91,7 +92,7 @@ async def test_a_stranger_gets_the_answer_of_other_methods(tmp_path: Path) -> No
         for path in UNKNOWN_HEALTH:  # health needs no token
             assert reason(await failure_of(call(server.channel, path))) == "UNKNOWN_METHOD"
         listed = await call(server.channel, "/grpc.health.v1.Health/List")
-        assert len(health_pb2.HealthListResponse.FromString(listed).statuses) == 2
+        assert len(health_pb2.HealthListResponse.FromString(listed).statuses) == 3
 
 
 async def test_the_health_port_asks_for_no_token(tmp_path: Path) -> None:

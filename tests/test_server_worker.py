@@ -27,6 +27,7 @@ from engine.api.media import Image
 from engine.api.settings import WorkerSettings
 from engine.testing.fake_engine import FakeEngine
 from engine.worker.engine import WorkerEngine
+from server.rpc.health import LIVENESS
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 from tests.fake_job import without_clocks
 from tests.faulty_worker import open_faulty
@@ -45,6 +46,7 @@ from tests.serving import (
     served,
     violations,
 )
+from tests.test_server_lifecycle import check
 from tests.worker_jobs import STALLED_JOB, until_it_stalls
 
 ROOT = Path(__file__).parent.parent
@@ -147,6 +149,7 @@ async def test_a_crash_costs_the_running_job_only(isolated: Isolated, promise: C
     assert retry.retry_delay.ToNanoseconds() > 0
     assert await status_after(watch) == NOT_SERVING
     flip_seconds = time.perf_counter() - killed_at
+    assert await check(isolated.served.channel, LIVENESS) == SERVING
     refused = await failure_of(isolated.generate(PROMPT))
     assert refused.code() is grpc.StatusCode.UNAVAILABLE
     assert reason(refused) == "ENGINE_RESTARTING"

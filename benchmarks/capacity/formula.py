@@ -27,7 +27,7 @@ _NEGLIGIBLE = 1e-12
 
 @dataclass(frozen=True)
 class Figures:
-    """What a queue does to its jobs. Waits are those of jobs that were served; shares are of all jobs.
+    """Waits and refusals of a queue. Waits are those of jobs that were served; shares are of all jobs.
 
     ``wait_mean_seconds`` is infinite where the queue grows without end.
     """

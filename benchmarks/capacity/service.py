@@ -1,4 +1,4 @@
-"""How long a card works on a clip: a mean and a standard deviation, or measured times."""
+"""The time that a card works on a clip: a mean and a standard deviation, or measured times."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _WARM_UP_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Played:
-    """What became of each job, by its number: seconds of waiting; NaN for a job that was not served."""
+    """The outcome of each job, by its number: seconds of waiting; NaN for a job that was not served."""
 
     waits: NDArray[np.float64]
     refused: NDArray[np.bool_]

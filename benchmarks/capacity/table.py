@@ -20,7 +20,7 @@ _MOST_CARDS = 2000
 
 @dataclass(frozen=True)
 class Demand:
-    """What callers ask for, and how they wait. ``queue_jobs`` None: any number may wait.
+    """The rate and the patience of callers. ``queue_jobs`` None: any number may wait.
 
     ``queue_jobs_per_card``: ``queue_jobs`` are those of each card, so that a larger fleet has a longer queue.
     """

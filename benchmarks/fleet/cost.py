@@ -1,4 +1,4 @@
-"""What HAProxy costs: the same clip of one server through HAProxy and direct, in pairs that take turns."""
+"""The cost of HAProxy: the same clip of one server through HAProxy and direct, in pairs that take turns."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def _pairs(ways: dict[str, str], count: int, frame_bytes: int) -> list[dic
         ][1:]
     finally:
         for channel in channels.values():
-            await channel.close()
+            await channel.close(None)
 
 
 async def _take(channel: Any, frame_bytes: int) -> float:

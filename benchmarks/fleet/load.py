@@ -20,7 +20,7 @@ WINDOW_SECONDS = 60.0
 
 @dataclass
 class Load:
-    """What a load came to. ``events`` holds the comparable content of every event, by seed of the job."""
+    """The outcome of a load. ``events`` holds the comparable content of every event, by seed of the job."""
 
     seconds: float = 0.0
     work_seconds: float = 0.0
@@ -108,7 +108,7 @@ async def run_load(
 
 
 def _comparable(event: Any) -> Any:
-    """What two runs of one job have in common: the kind of event, steps, previews and frames."""
+    """The content that two runs of one job share: the kind of event, steps, previews and frames."""
     if isinstance(event, stillcue.Frame):
         return "frame", event.index, event.data
     if isinstance(event, stillcue.DenoiseProgress):

@@ -94,7 +94,7 @@ class Fleet:
             await asyncio.sleep(_POLL_SECONDS)
 
     def begun_count(self, seed: int) -> int:
-        """How often the job with that seed has begun, on all servers."""
+        """The number of times that the job with that seed has begun, on all servers."""
         return sum(machine.begun[seed] for machine in self.machines)
 
     async def is_up(self, machine: Machine) -> None:
@@ -117,7 +117,7 @@ async def fleet(folder: Path, command: Sequence[str], *proxy_flags: str, count: 
     program = shutil.which("haproxy")
     if program is None:
         raise SystemExit("haproxy is not installed; on Debian: apt-get install haproxy")
-    ports = _free_ports(count + 2)
+    ports = free_ports(count + 2)
     machines = [Machine(name, port, command) for name, port in zip(NAMES, ports[2:], strict=False)]
     address, metrics_address = (f"127.0.0.1:{port}" for port in ports[:2])
     servers = [f"--server={machine.name}={machine.address}" for machine in machines]
@@ -144,7 +144,8 @@ async def fleet(folder: Path, command: Sequence[str], *proxy_flags: str, count: 
                 await machine.end(signal.SIGKILL)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago, each another one."""
     sockets = [socket.socket() for _ in range(count)]
     for item in sockets:
         item.bind(("127.0.0.1", 0))

@@ -62,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--servers-tls-ca", type=Path, metavar="PEM", help="authority of the servers' certificates (default: no TLS)")
     add("--servers-tls-certificate", type=Path, metavar="PEM", help="chain and key that HAProxy shows to the servers")
     add("--servers-tls-name", metavar="NAME", help="name in the servers' certificates (default: host of the address)")
+    add("--files-elsewhere", action="store_true", help="files of TLS lie where HAProxy runs, not here")
+    add("--follow-names", action="store_true", help="look names up all the time (default: at the start)")
     add("--user", help="user and group that HAProxy changes to; needs root at the start (default: neither)")
     add("--out", type=Path, default=Path("haproxy"), metavar="FOLDER", help="folder of the files (%(default)s)")
     return parser
@@ -80,16 +82,17 @@ def _fleet_of(options: argparse.Namespace) -> Fleet:
         queue_job_count=_JOBS_A_SERVER * len(replicas) if options.queue_jobs is None else options.queue_jobs,
         queue_seconds=options.queue_seconds,
         retry_seconds=options.retry_seconds,
-        certificate=_file("--tls-certificate", options.tls_certificate),
-        client_authority=_file("--tls-client-ca", options.tls_client_ca),
+        certificate=_file(options, "tls_certificate"),
+        client_authority=_file(options, "tls_client_ca"),
         to_servers=_to_servers(options),
         user=options.user,
+        follows_names=options.follow_names,
     )
 
 
 def _to_servers(options: argparse.Namespace) -> TlsToServers | None:
-    authority = _file("--servers-tls-ca", options.servers_tls_ca)
-    certificate = _file("--servers-tls-certificate", options.servers_tls_certificate)
+    authority = _file(options, "servers_tls_ca")
+    certificate = _file(options, "servers_tls_certificate")
     if authority is None:
         if certificate is not None or options.servers_tls_name is not None:
             raise FleetInvalid("--servers-tls-certificate and --servers-tls-name need --servers-tls-ca")
@@ -97,10 +100,18 @@ def _to_servers(options: argparse.Namespace) -> TlsToServers | None:
     return TlsToServers(authority, certificate, options.servers_tls_name)
 
 
-def _file(flag: str, path: Path | None) -> Path | None:
-    if path is not None and not path.is_file():
-        raise FleetInvalid(f"{flag}: {path} is no file")
-    return None if path is None else path.resolve()
+def _file(options: argparse.Namespace, name: str) -> Path | None:
+    path: Path | None = getattr(options, name)
+    flag = f"--{name.replace('_', '-')}"
+    if path is None:
+        return None
+    if options.files_elsewhere:
+        if not path.is_absolute():
+            raise FleetInvalid(f"{flag}: {path} is not a whole path, which --files-elsewhere needs")
+        return path
+    if not path.is_file():
+        raise FleetInvalid(f"{flag}: {path} is no file; if it lies where HAProxy runs, add --files-elsewhere")
+    return path.resolve()
 
 
 def _salt(file: Path | None) -> str:

@@ -29,7 +29,7 @@ global
     # Calls of one connection, waiting ones included; further calls wait at the caller.
     tune.h2.max-concurrent-streams 1000
 
-defaults
+{resolvers}defaults
     mode http
     log global
     option httplog
@@ -113,6 +113,17 @@ frontend metrics
     stats refresh 5s
 """
 
+# HAProxy knows no search domains: names must be whole. A name that nobody has keeps its server down.
+_RESOLVERS = """\
+resolvers names
+    parse-resolv-conf
+    accepted_payload_size 8192
+    timeout resolve 1s
+    timeout retry 1s
+    hold valid 1s
+
+"""
+
 _REPLICA_BACKEND = """\
 backend {name}
     errorfile 503 {broken}
@@ -126,6 +137,7 @@ def configuration_of(fleet: Fleet) -> str:
     is_encrypted = fleet.to_servers is not None
     return _GLOBAL.format(
         user=f"\n    user {fleet.user}\n    group {fleet.user}" if fleet.user else "",
+        resolvers=_RESOLVERS if fleet.follows_names else "",
         queue_seconds=fleet.queue_seconds,
         queue_job_count=fleet.queue_job_count,
         refused=REFUSED_FILE,
@@ -172,12 +184,15 @@ def _bind(fleet: Fleet) -> str:
 
 
 def _server_options(fleet: Fleet) -> str:
+    options = "proto h2 tcp-ut 15s"
+    if fleet.follows_names:
+        options += " resolvers names init-addr libc,none"
     if fleet.to_servers is None:
-        return "proto h2 tcp-ut 15s"
+        return options
     own = fleet.to_servers.certificate
     certificate = "" if own is None else f" crt {_quoted(own)}"
     authority = _quoted(fleet.to_servers.authority)
-    return f"proto h2 tcp-ut 15s ssl alpn h2 check-alpn h2 verify required ca-file {authority}{certificate}"
+    return f"{options} ssl alpn h2 check-alpn h2 verify required ca-file {authority}{certificate}"
 
 
 def _names(fleet: Fleet, replica: Replica) -> str:

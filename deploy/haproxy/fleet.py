@@ -1,4 +1,4 @@
-"""What an operator states about a fleet, checked: servers, addresses, limits and files of TLS."""
+"""The statements of an operator about a fleet, checked: servers, addresses, limits and files of TLS."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ class Fleet:
     ``queue_job_count`` jobs wait at most, each for ``queue_seconds``; a refused caller is told to come again after
     ``retry_seconds``. ``certificate`` holds HAProxy's chain and key; None: plain text. With ``client_authority``
     callers need a certificate. ``user``: HAProxy runs as this user and group once its ports are open.
+    ``follows_names``: names of servers are looked up again and again, and may be unknown for now.
     """
 
     replicas: tuple[Replica, ...]
@@ -70,6 +71,7 @@ class Fleet:
     client_authority: Path | None = None
     to_servers: TlsToServers | None = None
     user: str | None = None
+    follows_names: bool = False
 
     def __post_init__(self) -> None:
         if self.client_authority is not None and self.certificate is None:

@@ -2,6 +2,8 @@
 
 The library's servicer keeps Watch streams open for ever, so that a server with a watcher never drains. Here the streams
 end with UNAVAILABLE after the last status.
+
+The status tells whether new jobs are accepted. Whoever restarts servers asks for the service name ``LIVENESS`` instead.
 """
 
 from __future__ import annotations
@@ -19,19 +21,29 @@ if TYPE_CHECKING:
     from grpc.aio import ServicerContext
 
 SERVICE_NAME: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+# SERVING whenever the event loop answers: a restart does not help a server that starts, drains or waits for its engine.
+LIVENESS = "liveness"
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs of this package are untyped
-    """One status for the server (service name "") and for each of ``services``; NOT_SERVING at first."""
+    """One status for the server (service name "") and for each of ``services``; NOT_SERVING at first.
+
+    The status of ``LIVENESS`` is always SERVING.
+    """
 
     def __init__(self, *services: str) -> None:
-        self._services = frozenset({"", *services})
+        self._services = frozenset({"", LIVENESS, *services})
         self._is_serving = False
         self._is_finished = False
         self._changed = asyncio.Event()
+
+    @property
+    def is_serving(self) -> bool:
+        """The status now is SERVING."""
+        return self._is_serving
 
     def set_serving(self, is_serving: bool) -> None:
         """Changes the status, and sends it to every watcher."""
@@ -82,7 +94,8 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # the stubs
     def _response(self, service: str) -> health_pb2.HealthCheckResponse:
         if service not in self._services:
             return health_pb2.HealthCheckResponse(status=_SERVICE_UNKNOWN)
-        return health_pb2.HealthCheckResponse(status=_SERVING if self._is_serving else _NOT_SERVING)
+        is_serving = self._is_serving or service == LIVENESS
+        return health_pb2.HealthCheckResponse(status=_SERVING if is_serving else _NOT_SERVING)
 
     def _announce(self) -> None:
         self._changed.set()

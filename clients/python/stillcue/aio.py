@@ -61,6 +61,7 @@ class AsyncEventStream:
         self._decoder = OrderedDecoder(self.request_id)
         self._has_ended = False
         self._is_closed = asyncio.Event()
+        self._ending: asyncio.Future[None] | None = None
         self._call = call(resumption)
 
     def __aiter__(self) -> AsyncIterator[Event]:
@@ -102,7 +103,9 @@ class AsyncEventStream:
         self._is_closed.set()
         self._call.cancel()
         if not is_over and not was_closed and self._resumption.outlives_its_call:
-            await self._cancel_job(self._resumption)
+            self._ending = asyncio.ensure_future(self._cancel_job(self._resumption))
+        if self._ending is not None:  # a task that is cancelled again and again, as anyio does, does not stop it
+            await asyncio.shield(self._ending)
 
     async def _next_response(self) -> generate_pb2.GenerateResponse | None:
         """Returns the next message, resuming a broken stream; None at the end of the stream."""
