@@ -194,7 +194,7 @@ async def _send(message: bytes, context: _Context, stall_seconds: float) -> None
 
 
 async def _finish(work: Coroutine[Any, Any, None]) -> None:
-    """Awaits the end of ``work``, also where a cancel arrives meanwhile: gRPC reports a broken call before the cancel."""
+    """Awaits the end of ``work``, also where a cancel arrives meanwhile: gRPC reports a broken call first."""
     task = asyncio.ensure_future(work)
     while not task.done():
         with suppress(asyncio.CancelledError):
