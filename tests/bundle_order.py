@@ -2,7 +2,7 @@
 
 An export takes a minute or more, and a second process that needs the same bundle would wait for it. Each of two
 processes begins with the first test of one bundle, and comes to the others of that bundle at the end. xdist gives the
-first half of the tests to the first process.
+first half of the tests, rounded down, to the first process.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def ordered(tests: Sequence[tuple[str, ...]]) -> list[int]:
         (waiting[needed] if needed else others).append(index)
     firsts = [[indices.pop(0)] if indices else [] for indices in waiting.values()]
     late = [index for indices in waiting.values() for index in indices]
-    half = max((len(tests) + 1) // 2 - len(late) // 2 - len(firsts[0]), 0)
+    half = max(len(tests) // 2 - len(late) // 2 - len(firsts[0]), 0)
     return [
         *firsts[0],
         *others[:half],

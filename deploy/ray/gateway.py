@@ -28,7 +28,7 @@ from server.settings import Settings
 from stillcue.v1 import generate_pb2, service_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Coroutine
 
     _Context = grpc.aio.ServicerContext[Any, Any]
     _Handler = grpc.RpcMethodHandler[Any, Any]
@@ -86,7 +86,7 @@ class GatewayHandlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # not 
                     if not call.is_ended:  # else the message only carries the status
                         await _send(message, context, stall_seconds)
             except BaseException:
-                await _give_up(messages)
+                await _finish(_give_up(messages))
                 raise
             await call.finish()
 
@@ -191,6 +191,14 @@ async def _send(message: bytes, context: _Context, stall_seconds: float) -> None
             await context.write(message)
     except TimeoutError:
         await send_status(context, status_of_error(ReaderStalled(stall_seconds), ""))
+
+
+async def _finish(work: Coroutine[Any, Any, None]) -> None:
+    """Awaits the end of ``work``, also where a cancel arrives meanwhile: gRPC reports a broken call first."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
 
 
 async def _give_up(messages: AsyncGenerator[bytes, None]) -> None:
