@@ -116,6 +116,7 @@ def test_a_bundle_whose_solver_gives_no_magnitude_is_checked_too(
     assert (fault.expert, fault.step) == (expert, step)
 
 
+@pytest.mark.walk  # the export of that bundle takes a minute
 def test_the_only_transformer_of_a_5b_model(tiny_5b_bundle: Path, tmp_path: Path, png: Callable[..., bytes]) -> None:
     weights = "weights/transformer.safetensors"
     bundle = with_wrong_value(tiny_5b_bundle, tmp_path / "bundle", weights, "patch_embedding.weight", NAN)

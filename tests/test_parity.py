@@ -90,14 +90,15 @@ _CASES = [
 ]
 
 
-# Walks, since each exports a bundle of its own. `make test` compares a bundle that other tests use too, and pocket's
-# (test_pocket_bundle).
+# Walks, since each exports a bundle of its own. `make test` compares pocket's (test_pocket_bundle), and the VAE of both
+# families (test_engine_vae_stream).
 @pytest.mark.walk
 @pytest.mark.parametrize("case", _CASES, ids=lambda case: f"{case.geometry}-{case.model.seed}")
 def test_frames_equal_diffusers(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _check_frames(case, export_tiny(tmp_path, case.model, (case.geometry,)), monkeypatch)
 
 
+@pytest.mark.walk
 def test_frames_of_a_5b_bundle_equal_diffusers(tiny_5b_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case = replace(_CASES[4], model=TinyModel(is_5b=True), geometry=Geometry(64, 32, 5))
     exported = TinyExport(tiny_5b_bundle.parent / "checkpoint", tiny_5b_bundle, read_manifest(tiny_5b_bundle)[0])
