@@ -1,18 +1,18 @@
 """Two replicas of Ray Serve beside two servers behind HAProxy and one server alone, all with the same fake engine.
 
-    python -m benchmarks.ray_fleet --json FILE [--jobs 100,300] [--kills 10] [--repeats 9] [--without-haproxy]
+    python -m benchmarks.ray_fleet --json FILE [--jobs 100,300] [--kills 10] [--repeats 9]
 
-Needs Ray (``make ray``) and HAProxy.
+Needs Ray (``make ray``) and HAProxy. Callers, clips and the HAProxy side are those of ``benchmarks.fleet``.
 
-* ``*_balance_N``: N jobs of 0.5 s from 20 callers; the makespan of two servers that are never idle, divided by the real
+* ``*_balance_N``: N jobs of 0.45 s from 20 callers; the makespan of two servers that are never idle / the real
   one. ``alone_balance``: the same of one server with two callers, which is what the engine's own overhead leaves.
   ``*_refusals_N`` counts refused calls.
 * ``ray_kill_*``: a replica is killed in the midst of its job. Clips that differ from the undisturbed one, jobs of the
   other replica that noticed, time from the kill to the first frame that was not there yet, time until the next replica
   is open.
-* ``*_clip_WxH_ratio``: end to end time of a clip of 81 frames with 50 ms a graph call, through the fleet / direct.
+* ``*_clip_WxH_ratio``: end to end time of a clip of 81 raw frames with 50 ms a graph call, through the fleet / direct.
 * ``*_raw_WxH_ratio``: frames a second of 81 raw frames that cost the engine nothing, through the fleet / direct.
-  Sides take turns; ratios are medians over pairs. The first take of each side is not counted.
+  Ratios are medians over pairs whose ways take turns.
 """
 
 from __future__ import annotations
@@ -20,18 +20,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-from contextlib import ExitStack
+import tempfile
 from pathlib import Path
 
-from benchmarks.ray_fleet_load import SHORT_CLIP_CALL_COUNT, balance, channel_to, clip_seconds, kills
-from benchmarks.ray_fleet_sides import REPLICA_COUNT, behind_haproxy, direct, on_ray
+from benchmarks.fleet.load import fake_frames, frames_in, run_load
+from benchmarks.fleet.machines import Machine, fleet, free_ports
+from benchmarks.fleet.takes import STRAIGHT, THROUGH, pairs
+from benchmarks.ray_fleet_kills import kills
 from benchmarks.report import Report
-from stillcue.v1 import media_pb2
-from tests.ray.fleet import RayFleet
+from tests.ray.fleet import RayFleet, ray_fleet
 
-CALLER_COUNT = 20
-CALL_SECONDS = 0.05
+REPLICA_COUNT, WAITING_LIMIT, CALLER_COUNT = 2, 32, 20
 SIZES = ((480, 480, 81), (832, 480, 81))
+_SERVER = ("tests.ray.plain_server", "--engine", "fake")
+_SHORT = (32, 32, 9)
+_CALL_SECONDS = 0.05
+# Of a short clip without a match: text, picture, the steps, three of the decode.
+_CALL_COUNT = 9
+_PROMPT, _RAW_PROMPT = f"a red fox call={_CALL_SECONDS}", "a red fox call=0"
 _BALANCE_FLOOR, _CLIP_TARGET, _RAW_FLOOR = 0.95, 1.05, 0.8
 # Short takes, so there are more of them.
 _RAW_FACTOR = 3
@@ -45,15 +51,14 @@ def main() -> None:
     parser.add_argument("--jobs", default="100,300", help="numbers of jobs of the balance (%(default)s)")
     parser.add_argument("--kills", type=int, default=10, help="replicas to kill (%(default)s)")
     parser.add_argument("--repeats", type=int, default=9, help="counted takes of each side (%(default)s)")
-    parser.add_argument("--without-haproxy", action="store_true", help="leave HAProxy out")
     options = parser.parse_args()
-    with ExitStack() as stack:
-        fleet = stack.enter_context(on_ray())
-        addresses = {"ray": fleet.address}
-        if not options.without_haproxy:
-            addresses["haproxy"] = stack.enter_context(behind_haproxy())
-        alone = stack.enter_context(direct())
-        figures = asyncio.run(_measure(fleet, addresses, alone, options))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ray_fleet(
+            options={"num_replicas": REPLICA_COUNT}, args={"waiting_limit": WAITING_LIMIT}, STILLCUE_LOG_LEVEL="error"
+        ) as on_ray,
+    ):
+        figures = asyncio.run(_measure(on_ray, Path(folder), options))
     report = Report(
         "ray_fleet",
         figures,
@@ -64,27 +69,24 @@ def main() -> None:
     report.write(options.json)
 
 
-async def _measure(
-    fleet: RayFleet, addresses: dict[str, str], alone: str, options: argparse.Namespace
-) -> dict[str, float]:
+async def _measure(on_ray: RayFleet, folder: Path, options: argparse.Namespace) -> dict[str, float]:
     figures: dict[str, float] = {}
-    for size in SIZES:
-        name = f"{size[0]}x{size[1]}"
-        for side, ratio in (await _ratios(addresses, alone, size, CALL_SECONDS, options.repeats)).items():
-            figures[f"{side}_clip_{name}_ratio"] = ratio
-        for side, ratio in (await _ratios(addresses, alone, size, 0.0, options.repeats * _RAW_FACTOR)).items():
-            figures[f"{side}_raw_{name}_ratio"] = 1 / ratio
-    run = await balance(alone, job_count=_ALONE_JOB_COUNT, caller_count=2, call_seconds=CALL_SECONDS)
-    figures["alone_balance"] = _ALONE_JOB_COUNT * SHORT_CLIP_CALL_COUNT * CALL_SECONDS / run.seconds
-    for job_count in map(int, options.jobs.split(",")):
-        ideal_seconds = job_count * SHORT_CLIP_CALL_COUNT * CALL_SECONDS / REPLICA_COUNT
-        for side, address in addresses.items():
-            run = await balance(address, job_count=job_count, caller_count=CALLER_COUNT, call_seconds=CALL_SECONDS)
-            figures[f"{side}_balance_{job_count}"] = ideal_seconds / run.seconds
-            figures[f"{side}_refusals_{job_count}"] = run.refusal_count
-            figures[f"{side}_wrong_clips_{job_count}"] = run.wrong_count
+    alone = Machine("alone", free_ports(1)[0], _SERVER)
+    async with fleet(folder, _SERVER, f"--queue-jobs={WAITING_LIMIT}", count=REPLICA_COUNT) as behind_haproxy:
+        await alone.start()
+        try:
+            sides = {"ray": on_ray.address, "haproxy": behind_haproxy.address}
+            figures |= await _costs(sides, alone.address, options.repeats)
+            figures["alone_balance"] = (await _balance(alone.address, _ALONE_JOB_COUNT, 2, server_count=1))[0]
+            for job_count in map(int, options.jobs.split(",")):
+                for side, address in sides.items():
+                    found = await _balance(address, job_count, CALLER_COUNT, server_count=REPLICA_COUNT)
+                    names = ("balance", "refusals", "wrong_clips")
+                    figures |= {f"{side}_{name}_{job_count}": value for name, value in zip(names, found, strict=True)}
+        finally:
+            await alone.end()
     if options.kills:
-        killed = await kills(fleet, kill_count=options.kills, call_seconds=CALL_SECONDS)
+        killed = await kills(on_ray, count=options.kills, size=_SHORT, prompt=_PROMPT)
         figures |= {
             "ray_kill_count": options.kills,
             "ray_kill_wrong_clips": killed.wrong_count,
@@ -96,23 +98,26 @@ async def _measure(
     return figures
 
 
-async def _ratios(
-    addresses: dict[str, str], alone: str, size: tuple[int, int, int], call_seconds: float, repeats: int
-) -> dict[str, float]:
-    """Median over pairs of the time of a clip through each side / direct."""
-    encoding = media_pb2.FRAME_ENCODING_PNG if call_seconds else media_pb2.FRAME_ENCODING_RAW_RGB
-    ratios: dict[str, list[float]] = {side: [] for side in addresses}
-    for side, address in addresses.items():
-        async with channel_to(address) as through, channel_to(alone) as straight:
-            for take in range(repeats + 1):
-                pair = [through, straight] if take % 2 else [straight, through]
-                seconds = [
-                    await clip_seconds(channel, size, call_seconds=call_seconds, encoding=encoding) for channel in pair
-                ]
-                if take:
-                    first, second = seconds
-                    ratios[side].append(first / second if take % 2 else second / first)
-    return {side: statistics.median(found) for side, found in ratios.items()}
+async def _balance(address: str, job_count: int, caller_count: int, *, server_count: int) -> tuple[float, int, int]:
+    """Ideal makespan / real, refused calls, clips with wrong frames."""
+    load = await run_load(address, job_count, caller_count, prompt=_PROMPT)
+    ideal_seconds = job_count * _CALL_COUNT * _CALL_SECONDS / server_count
+    wrong = sum(fake_frames(seed, _SHORT, _PROMPT) != frames_in(events) for seed, events in load.events.items())
+    return ideal_seconds / load.seconds, len(load.failures), wrong
+
+
+async def _costs(sides: dict[str, str], alone: str, repeats: int) -> dict[str, float]:
+    """Medians over pairs: time of a clip through each side / direct, rate of raw frames likewise."""
+    figures: dict[str, float] = {}
+    for size in SIZES:
+        name = f"{size[0]}x{size[1]}"
+        for side, address in sides.items():
+            clips = await pairs(address, alone, repeats, size, _PROMPT)
+            figures[f"{side}_clip_{name}_ratio"] = statistics.median(pair[THROUGH] / pair[STRAIGHT] for pair in clips)
+        for side, address in sides.items():
+            raw = await pairs(address, alone, repeats * _RAW_FACTOR, size, _RAW_PROMPT)
+            figures[f"{side}_raw_{name}_ratio"] = statistics.median(pair[STRAIGHT] / pair[THROUGH] for pair in raw)
+    return figures
 
 
 def _target(name: str) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fleet.load import PROMPT, Load, client_of, run_job
+from benchmarks.fleet.load import Load, client_of, fake_frames, frames_in, run_job
 from benchmarks.fleet.machines import Fleet, fleet
 
 _KILL_COUNT = 50
@@ -17,13 +17,13 @@ _OTHER_CALLERS = 3
 _FIRST_OTHER_SEED = 1_000
 _CALL_SECONDS = 0.03
 _BUSY_SECONDS = 60.0
-_WIDTH_PX, _HEIGHT_PX, _FRAME_COUNT = 32, 32, 9
+_SIZE = (32, 32, 9)
 _OPTIONS: dict[str, Any] = {"preview_every_step_count": 2}
 
 
 async def kills(folder: Path) -> dict[str, float]:
     """Kills servers after each of a job's events in turn, while others call, and returns what became of all jobs."""
-    command = ("benchmarks.fleet.side", *map(str, (_CALL_SECONDS, _WIDTH_PX, _HEIGHT_PX, _FRAME_COUNT)))
+    command = ("benchmarks.fleet.side", *map(str, (_CALL_SECONDS, *_SIZE)))
     others, victims, undisturbed = Load(), Load(), Load()
     async with fleet(folder, command) as running:
         is_over, seeds = asyncio.Event(), itertools.count(_FIRST_OTHER_SEED)
@@ -48,7 +48,9 @@ async def kills(folder: Path) -> dict[str, float]:
         "kills_other_failed_count": len(others.failures),
         "kills_other_on_killed_server_count": len(on_killed),
         "kills_other_begun_again_count": len(begun_again & others.events.keys() - on_killed),
-        "kills_other_wrong_frames_count": sum(_frames(seed) != _sent(events) for seed, events in others.events.items()),
+        "kills_other_wrong_frames_count": sum(
+            fake_frames(seed, _SIZE) != frames_in(events) for seed, events in others.events.items()
+        ),
     }
 
 
@@ -103,15 +105,3 @@ async def _call(running: Fleet, seeds: Iterator[int], load: Load, is_over: async
     async with client_of(running.address, load, _BUSY_SECONDS) as client:
         while not is_over.is_set():
             await run_job(client, next(seeds), load, **_OPTIONS)
-
-
-def _sent(events: list[Any]) -> list[Any]:
-    return [event for event in events if event[0] == "frame"]
-
-
-def _frames(seed: int) -> list[Any]:
-    """The frames of a job, as the fake engine's docstring gives them."""
-    return [
-        ("frame", index, bytes([(seed + index) % 256, index, len(PROMPT)]) * (_WIDTH_PX * _HEIGHT_PX))
-        for index in range(_FRAME_COUNT)
-    ]

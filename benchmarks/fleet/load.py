@@ -47,6 +47,8 @@ async def run_job(
     client: stillcue.AsyncClient,
     seed: int,
     load: Load,
+    *,
+    prompt: str = PROMPT,
     on_event: Callable[[list[Any]], Awaitable[None]] | None = None,
     **options: Any,
 ) -> None:
@@ -55,7 +57,7 @@ async def run_job(
     try:
         stream = client.generate(
             PICTURE,
-            PROMPT,
+            prompt,
             seed=seed,
             match=stillcue.MatchMode.OFF,
             frame_encoding=stillcue.FrameEncoding.RAW_RGB,
@@ -105,6 +107,20 @@ async def run_load(
     await asyncio.gather(*callers)
     load.seconds = time.perf_counter() - started
     return load
+
+
+def frames_in(events: list[Any]) -> list[Any]:
+    """The frames among the comparable events of a job."""
+    return [event for event in events if event[0] == "frame"]
+
+
+def fake_frames(seed: int, size: tuple[int, int, int], prompt: str = PROMPT) -> list[Any]:
+    """The frames of a job on the fake engine, as its docstring gives them; ``size`` is width, height and frames."""
+    width_px, height_px, frame_count = size
+    return [
+        ("frame", index, bytes([(seed + index) % 256, index, len(prompt) % 256]) * (width_px * height_px))
+        for index in range(frame_count)
+    ]
 
 
 def _comparable(event: Any) -> Any:

@@ -55,7 +55,7 @@ class Machine:
             raise SystemExit(f"server {self.name} ended with status {await self.process.wait()} before it was ready")
         self._reading = asyncio.create_task(self._read(self.process.stdout))
 
-    async def end(self, number: signal.Signals) -> None:
+    async def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Sends a signal and waits for the end. A killed server takes its worker process with it."""
         assert self.process is not None
         if self.process.returncode is None and number is signal.SIGKILL:
@@ -141,7 +141,7 @@ async def fleet(folder: Path, command: Sequence[str], *proxy_flags: str, count: 
             await proxy.wait()
         for machine in machines:
             if machine.process is not None:
-                await machine.end(signal.SIGKILL)
+                await machine.end()
 
 
 def free_ports(count: int) -> list[int]:

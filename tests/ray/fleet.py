@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
+from benchmarks.fleet.machines import free_ports
 from server.jobs.replica import replica_key
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ReplicaProcess:
 
     @property
     def key(self) -> str:
-        """What resume tokens of its jobs begin with."""
+        """The beginning of the resume tokens of its jobs."""
         return replica_key(f"ray/{self.replica_id}")
 
     def kill(self) -> None:
@@ -161,18 +161,6 @@ def is_alive(process_id: int) -> bool:
         return psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago: Ray takes no port 0."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for opened in sockets:
-            opened.bind(("127.0.0.1", 0))
-        return [opened.getsockname()[1] for opened in sockets]
-    finally:
-        for opened in sockets:
-            opened.close()
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

@@ -14,8 +14,9 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from benchmarks.fleet.machines import free_ports
 from stillcue.v1 import capabilities_pb2, generate_pb2
-from tests.ray.fleet import PYTHON, ROOT, free_ports, ray_process
+from tests.ray.fleet import PYTHON, ROOT, ray_process
 from tests.server_processes import FREE_PORTS, line_of, start_process
 from tests.serving import kinds, png, stub_of
 
