@@ -207,18 +207,18 @@ def remedies_table() -> str:
     return _measured_table(("failed clips", "right remedy first"), success_tables.remedy_rows)
 
 
-# Page, name and content of each table.
 def cards_table() -> str:
     """Cards for each clip and rate of arrivals, on paper."""
     return _table(("card", "clip", "time", *(f"{rate:,} an hour" for rate in JOBS_PER_HOUR)), cards_rows())
 
 
 def bundles_table() -> str:
-    """How long a bundle takes over a network."""
+    """Times of bundles on their way over a network."""
     heads = ("1 Gbit/s", "10 Gbit/s", "100 machines from one source of 1 Gbit/s", "of 10 Gbit/s")
     return _table(("bundle", "size", *heads), transfer_rows())
 
 
+# Page, name and content of each table.
 TABLES: tuple[tuple[str, str, Callable[[], str]], ...] = (
     ("settings.md", "settings", settings_table),
     ("metrics.md", "metrics", metrics_table),

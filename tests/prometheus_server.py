@@ -48,7 +48,7 @@ class Prometheus:
         return answer["data"]
 
     async def has(self, expression: str) -> bool:
-        """Whether an expression has a value that is a number."""
+        """Returns True for an expression whose value is a number."""
         found = (await self.ask("query", query=expression))["result"]
         return any(math.isfinite(float(item["value"][1])) for item in found)
 

@@ -9,10 +9,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.capacity.service import InputInvalid, ServiceTimes, read_list, read_metrics, stated
-from benchmarks.capacity.table import Demand, enough, lines, row
+from benchmarks.capacity.table import MOST_CARDS, Demand, enough, lines, row
 
 _EXIT_INVALID = 2
-_MOST_CARDS = 2000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,8 +92,8 @@ def _cards_of(options: argparse.Namespace, service: ServiceTimes, demand: Demand
             raise InputInvalid(f"the load of {load:.0f} cards needs {error}; split it into several fleets") from None
     found = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", options.cards)
     first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-    if not 1 <= first <= last <= _MOST_CARDS:
-        raise InputInvalid(f"--cards {options.cards!a} is not FROM-TO within 1 to {_MOST_CARDS}; write 3 or 1-12")
+    if not 1 <= first <= last <= MOST_CARDS:
+        raise InputInvalid(f"--cards {options.cards!a} is not FROM-TO within 1 to {MOST_CARDS}; write 3 or 1-12")
     return range(first, last + 1)
 
 

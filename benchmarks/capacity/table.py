@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.capacity.service import ServiceTimes
 
 _SECONDS_AN_HOUR = 3600
-_MOST_CARDS = 2000
+MOST_CARDS = 2000
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ def enough(service: ServiceTimes, demand: Demand, wait_p95_seconds: float) -> in
     Raises ``ValueError`` above 2,000 cards.
     """
     load = demand.jobs_per_second * service.mean_seconds
-    for cards in range(max(1, math.ceil(load)), _MOST_CARDS + 1):
+    for cards in range(max(1, math.ceil(load)), MOST_CARDS + 1):
         if figures(service, demand.jobs_per_second, cards, None).wait_p95_seconds <= wait_p95_seconds:
             return cards
-    raise ValueError(f"more than {_MOST_CARDS} cards")
+    raise ValueError(f"more than {MOST_CARDS} cards")
 
 
 def lines(rows: list[Row], price_per_card_hour: float | None, *, has_patience: bool) -> Iterator[str]:

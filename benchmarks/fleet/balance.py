@@ -1,4 +1,4 @@
-"""Whether the servers of a fleet are busy as long as work waits, and whether refusals come only when all are full."""
+"""Balance of a fleet: no server idles while work waits, and no job is refused while there is room."""
 
 from __future__ import annotations
 

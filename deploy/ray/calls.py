@@ -81,6 +81,20 @@ class RayCall:
         raise grpc.aio.AbortError
 
 
+class HandlerTable:
+    """Takes services as a gRPC server does; ``by_method`` holds their handlers by the full name of the method."""
+
+    def __init__(self) -> None:
+        self.by_method: dict[str, RpcMethodHandler[Any, Any]] = {}
+
+    def add_generic_rpc_handlers(self, handlers: Any) -> None:
+        """Called by generated code, with the handlers that it registers by name too."""
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, RpcMethodHandler[Any, Any]]) -> None:
+        """Called by generated code."""
+        self.by_method |= {f"/{service}/{name}": handler for name, handler in handlers.items()}
+
+
 class CallServer:
     """Serves calls of the methods of a servicer, which ``handlers`` lists by their full names."""
 

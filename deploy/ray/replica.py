@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-import grpc
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2_grpc
 from ray import serve
 
-from deploy.ray.calls import CallServer, SerialisedMessage
+from deploy.ray.calls import CallServer, HandlerTable, SerialisedMessage
 from deploy.ray.router import KEY_FIELD, SERVING_FIELD
 from deploy.ray.scraping import TargetFile, listen
 from deploy.ray.settings import FleetArgs, named, read_settings
@@ -21,11 +20,12 @@ from server.jobs.replica import replica_key
 from server.lifecycle.core import SERVICE_NAME, ServerCore
 from server.observability.logs import configure_logging
 from server.rpc.health import SERVICE_NAME as HEALTH_SERVICE_NAME
-from stillcue.v1 import capabilities_pb2, generate_pb2, match_pb2
+from stillcue.v1 import service_pb2_grpc
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    import grpc
     from ray.serve.grpc_util import RayServegRPCContext
 
     from engine.api.engine import Engine
@@ -109,21 +109,8 @@ class Replica:
 
 
 def _handlers(core: ServerCore) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-    servicer, health = core.servicer, core.health
-    generate = grpc.unary_stream_rpc_method_handler(
-        servicer.Generate, request_deserializer=generate_pb2.GenerateRequest.FromString
-    )
-    unary: dict[str, tuple[Any, Any]] = {
-        _CANCEL: (servicer.CancelGenerate, generate_pb2.CancelGenerateRequest),
-        _SCORE: (servicer.ScoreMatch, match_pb2.ScoreMatchRequest),
-        _CAPABILITIES: (servicer.GetCapabilities, capabilities_pb2.GetCapabilitiesRequest),
-        _CHECK: (health.Check, health_pb2.HealthCheckRequest),
-        _LIST: (health.List, health_pb2.HealthListRequest),
-    }
-    return {
-        _GENERATE: generate,
-        **{
-            method: grpc.unary_unary_rpc_method_handler(behaviour, request_deserializer=message.FromString)
-            for method, (behaviour, message) in unary.items()
-        },
-    }
+    table: Any = HandlerTable()
+    service_pb2_grpc.add_StillcueServiceServicer_to_server(core.servicer, table)
+    health_pb2_grpc.add_HealthServicer_to_server(core.health, table)
+    by_method: dict[str, grpc.RpcMethodHandler[Any, Any]] = table.by_method
+    return by_method

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ray.serve.exceptions import BackPressureError
 from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
 
-from deploy.ray.metadata import GENERATE, REPLICA_HEADER
+from deploy.ray.metadata import GENERATE
 from deploy.ray.places import NoPlace, Places
+from stillcue.resumption import REPLICA_HEADER
 
 if TYPE_CHECKING:
     from ray.serve.request_router import ReplicaResult

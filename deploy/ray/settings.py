@@ -1,4 +1,4 @@
-"""What the application is configured by: ``args`` of the Serve config, and the settings of the server.
+"""The configuration of the application: ``args`` of the Serve config, and the settings of the server.
 
 The settings of the server come from ``STILLCUE_…`` variables, as for ``python -m server``; ``runtime_env.env_vars`` of
 the Serve config sets them. Imports nothing of Ray.

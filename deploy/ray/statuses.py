@@ -6,12 +6,11 @@ Ray's own texts hold stack traces and paths of its machines; none of them reache
 from __future__ import annotations
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2
-from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-DOMAIN = "stillcue"
-NO_REPLICA_FREE = "NO_REPLICA_FREE"
+from deploy.statuses import NO_REPLICA_FREE, status_message
+from server.errors.rules import INTERNAL
+
 _FULL_RETRY_SECONDS = 5
 _ABSENT_RETRY_SECONDS = 2
 # In the text of an error that a replica raised, which it never does for an error of a call.
@@ -33,29 +32,15 @@ def status_of(code: grpc.StatusCode, text: str) -> grpc.Status:
     if code is grpc.StatusCode.CANCELLED:
         return _plain(code, "the call was cancelled")
     if _FAULT_MARK in text and not any(mark in text for mark in _LOST_MARKS):
-        info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN)
-        return _status(grpc.StatusCode.INTERNAL, "internal error; details are in the log of Ray Serve", info)
+        message = "internal error; details are in the log of Ray Serve"
+        return rpc_status.to_status(status_message(grpc.StatusCode.INTERNAL, message, reason=INTERNAL.reason))
     # The replica is gone. Without a reason, like a broken connection: clients resume the stream.
     return _plain(grpc.StatusCode.UNAVAILABLE, "the replica ended during the call; resume the stream or call again")
 
 
 def _refusal(code: grpc.StatusCode, message: str, retry_seconds: int) -> grpc.Status:
-    info = error_details_pb2.ErrorInfo(reason=NO_REPLICA_FREE, domain=DOMAIN)
-    retry = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=retry_seconds))
-    return _status(code, message, info, retry)
+    return rpc_status.to_status(status_message(code, message, reason=NO_REPLICA_FREE, retry_seconds=retry_seconds))
 
 
 def _plain(code: grpc.StatusCode, message: str) -> grpc.Status:
-    return _status(code, message)
-
-
-def _status(
-    code: grpc.StatusCode, message: str, *details: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo
-) -> grpc.Status:
-    number: int = code.value[0]
-    status = status_pb2.Status(code=number, message=message)
-    for detail in details:
-        packed = any_pb2.Any()
-        packed.Pack(detail)
-        status.details.append(packed)
-    return rpc_status.to_status(status)
+    return rpc_status.to_status(status_message(code, message))

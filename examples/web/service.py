@@ -83,7 +83,7 @@ async def page() -> FileResponse:
 
 
 async def score(request: Request, picture: UploadFile, sentence: Annotated[str, Form()]) -> dict[str, Any]:
-    """How well picture and sentence match, and what to change."""
+    """The match of picture and sentence, with suggestions."""
     client: stillcue.AsyncClient = request.app.state.client
     report = await client.score_match(await read_picture(picture), sentence, timeout_seconds=MATCH_SECONDS)
     prompt, view = report.prompt_report, report.picture_report
@@ -191,7 +191,7 @@ def problem(status: int, title: str, detail: str = "", **more: Any) -> dict[str,
 
 
 def problem_of(error: stillcue.StillcueError) -> dict[str, Any]:
-    """What the user is told about an error. The rest is logged, with the id by which the server's log knows the job."""
+    """The message about an error for the user. The details are logged, with the request id of the job."""
     _, status, title, is_told = next(row for row in ANSWERS if isinstance(error, row[0]))
     if status >= 500:
         LOG.warning("%s %s, request %s: %s", error.status, error.reason or "", error.request_id, error)

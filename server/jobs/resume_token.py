@@ -37,7 +37,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a caller has received of a stream.
+    """The part of a stream that its caller has received.
 
     ``next_number`` is the sequence number of the next event. ``event_count`` events without queue updates were
     received; ``digest`` is the sum of their digests modulo 2**64. ``elapsed_seconds`` is that of the last one.

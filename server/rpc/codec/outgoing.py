@@ -33,7 +33,7 @@ class Outgoing:
     def repeatable_digest(self) -> int | None:
         """See ``server.jobs.messages.Message``.
 
-        The bytes of a frame count by their Adler-32, which takes a twentieth of the time of a cryptographic hash.
+        The bytes of a frame count by their Adler-32, because the event loop computes it for each frame.
         """
         response, event = self.response, self.response.WhichOneof("event")
         match event:
