@@ -7,8 +7,10 @@ Encoding, decoding and the swap of experts over PCIe are rounded up from what th
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.capacity.service import ServiceTimes, stated
 from benchmarks.capacity.table import Demand, enough
@@ -20,6 +22,7 @@ SPREAD_SHARE = 0.3
 MOST_LOAD = 0.85
 # Decimal gigabytes on the wire, of which protocols take about 6 %.
 _USABLE_SHARE = 0.94
+_RESULTS = Path(__file__).parents[1] / "results"
 
 
 @dataclass(frozen=True)
@@ -64,21 +67,30 @@ def cards_rows() -> list[tuple[str, ...]]:
     return rows
 
 
-BUNDLES = (
-    ("A14B, INT4, plans only", 22.98),
-    ("A14B, FP8, plans only", 36.7),
-    ("A14B, INT4, with graphs", 45.71),
-)
+def bundles() -> tuple[tuple[str, float], ...]:
+    """Names and decimal gigabytes of bundles of true size, from the figures of their benchmarks."""
+    started, exported = _figures("true_size_start"), _figures("true_size_export")
+    whole = started["a14b_int4_bundle_bytes"] / 1e9
+    return (
+        ("A14B, INT4, plans only", whole * started["a14b_int4_plans_only_ratio"]),
+        ("A14B, FP8, plans only", exported["bundle_bytes"] / 1e9),
+        ("A14B, INT4, with graphs", whole),
+    )
 
 
 def transfer_rows() -> list[tuple[str, ...]]:
     """Returns each bundle with its size and the time to one machine, and to 100 machines from one source."""
     rows = []
-    for name, gigabytes in BUNDLES:
+    for name, gigabytes in bundles():
         one = [gigabytes * 8 / (gigabits * _USABLE_SHARE) for gigabits in (1, 10)]
         cells = [_duration(count * seconds) for count in (1, 100) for seconds in one]
         rows.append((name, f"{gigabytes:.1f} GB", *cells))
     return rows
+
+
+def _figures(benchmark: str) -> dict[str, float]:
+    figures: dict[str, float] = json.loads((_RESULTS / f"{benchmark}.json").read_text(encoding="utf-8"))["figures"]
+    return figures
 
 
 def _duration(seconds: float) -> str:
