@@ -1,58 +1,14 @@
-"""The event log: order, numbers, byte limit, several readers. Messages are strings, sealed as ``number:message``."""
+"""The event log: order, numbers, byte limit, several readers. Messages are those of ``logs``."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING
 
 import pytest
 
 from server.errors.refusals import BufferFull, EventsDropped
-from server.jobs.event_log import EventLog
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-Text = list[str]  # a message that can be sealed in place
-
-
-class Log:
-    """An event log of ``[text]`` messages, and what it called."""
-
-    def __init__(
-        self, max_bytes: int = 100, *, is_resumable: bool = False, first_number: int = 0, repeated_count: int = 0
-    ) -> None:
-        self.sealed: list[tuple[str, int]] = []
-        self.repeated: list[str] = []
-        self.overflow_count = 0
-        self.log: EventLog[Text] = EventLog(
-            max_bytes,
-            is_resumable=is_resumable,
-            seal=self._seal,
-            on_overflow=self._overflow,
-            first_number=first_number,
-            repeated_count=repeated_count,
-            on_repeated=lambda message: self.repeated.append(message[0]),
-        )
-
-    def _seal(self, message: Text, number: int) -> None:
-        self.sealed.append((message[0], number))
-
-    def _overflow(self) -> None:
-        self.overflow_count += 1
-
-    def put(self, *texts: str, byte_count: int = 10) -> None:
-        for text in texts:
-            self.log.put([text], byte_count)
-
-
-async def texts_of(messages: AsyncGenerator[Text, None]) -> list[str]:
-    return [message[0] async for message in messages]
-
-
-async def take(messages: AsyncGenerator[Text, None], count: int) -> list[str]:
-    return [(await anext(messages))[0] for _ in range(count)]
+from tests.jobs.logs import Log, take, texts_of
 
 
 async def test_messages_come_in_order_and_end_where_the_log_is_finished() -> None:
@@ -406,77 +362,3 @@ async def test_messages_that_are_held_back_count_towards_the_limit() -> None:
     with pytest.raises(BufferFull):
         await anext(messages)
     assert log.log.held_bytes == 0
-
-
-# A job that is done again
-
-
-async def test_repeated_messages_get_no_number_and_hold_no_byte() -> None:
-    log = Log(is_resumable=True, first_number=7, repeated_count=2)
-    states = [log.log.is_repeating]
-    log.put("a", "b", "c", byte_count=4)
-    assert (log.repeated, log.sealed, log.log.held_bytes) == (["a", "b"], [("c", 7)], 4)
-    assert [*states, log.log.is_repeating] == [True, False]
-    log.log.finish()
-    assert await texts_of(log.log.messages(7)) == ["c"]
-    with pytest.raises(EventsDropped):
-        log.log.check(6)
-
-
-async def test_news_that_does_not_come_again_is_numbered_between_repeated_messages() -> None:
-    log = Log(is_resumable=True, first_number=7, repeated_count=2)
-    log.put("a")
-    for text in ("queue 2", "queue 1"):
-        log.log.fill(log.log.reserve(1, is_repeatable=False), [text], 1)
-    log.put("b", "c")
-    assert log.repeated == ["a", "b"]
-    assert log.sealed == [("queue 2", 7), ("queue 1", 8), ("c", 9)]
-
-
-async def test_no_message_is_sealed_before_the_repeated_ones_are_ready() -> None:
-    log = Log(is_resumable=True, first_number=1, repeated_count=2)
-    slots = [log.log.reserve(10), log.log.reserve(10)]
-    log.put("c")
-    log.log.finish()
-    reading = asyncio.create_task(texts_of(log.log.messages(1)))
-    await asyncio.sleep(0)
-    assert (log.sealed, log.log.unrepeated_count, log.log.is_repeating) == ([], 0, True)
-    log.log.fill(slots[1], ["b"], 10)
-    assert log.sealed == []
-    log.log.fill(slots[0], ["a"], 10)
-    assert (log.repeated, log.sealed, log.log.held_bytes) == (["b", "a"], [("c", 1)], 10)
-    assert await reading == ["c"]
-
-
-async def test_a_reader_waits_for_repeated_messages_after_the_end_of_the_log() -> None:
-    log = Log(is_resumable=True, first_number=1, repeated_count=1)
-    slot = log.log.reserve(10)
-    log.log.finish()
-    reading = asyncio.create_task(texts_of(log.log.messages(1)))
-    await asyncio.sleep(0)
-    assert not reading.done()
-    log.log.fail(KeyError("differs"))
-    with pytest.raises(KeyError):
-        await reading
-    log.log.fill(slot, ["a"], 10)
-    assert (log.repeated, log.log.held_bytes) == ([], 0)
-
-
-async def test_messages_that_were_held_back_are_repeated_when_they_are_released() -> None:
-    log = Log(is_resumable=True, first_number=3, repeated_count=2)
-    slots = [log.log.hold(10) for _ in range(3)]
-    for slot, text in zip(slots, "abc", strict=True):
-        log.log.fill(slot, [text], 10)
-    assert (log.repeated, log.log.unrepeated_count, log.log.held_bytes) == ([], 2, 30)
-    log.log.release(slots)
-    assert (log.repeated, log.sealed, log.log.held_bytes) == (["a", "b"], [("c", 3)], 10)
-
-
-async def test_a_log_that_fails_at_a_repeated_message_holds_nothing() -> None:
-    log = Log(is_resumable=True, first_number=1, repeated_count=1)
-    log.log._on_repeated = lambda _: log.log.fail(KeyError("differs"))  # as the stream does
-    log.put("a", byte_count=10)
-    log.put("b")
-    assert (log.sealed, log.log.held_bytes) == ([], 0)
-    with pytest.raises(KeyError):
-        await texts_of(log.log.messages(1))
