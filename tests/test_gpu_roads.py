@@ -59,6 +59,5 @@ def test_the_tests_of_a_gpu_pass_on_the_cpu(tmp_path: Path) -> None:
     assert {name.split("/")[0] for topic in ("stages", "clips", "cancel") for name in report[topic]} == {
         "onnxruntime-cpu"
     }
-    assert {name.split("/")[1] for name in report["clips"]} >= {"pocket"}
-    assert len(report["clips"]) == 3
+    assert {name.split("/")[1] for name in report["clips"]} == {"tiny", "tiny_5b", "pocket"}
     assert all(clip["psnr_db"] == 100.0 for clip in report["clips"].values())

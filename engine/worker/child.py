@@ -8,23 +8,21 @@ through the kernel, in case a graph call keeps the reading thread from running.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import gc
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from engine.api.cancellation import CancelFlag
 from engine.api.engine import Engine
 from engine.api.errors import Cancelled
+from engine.host.parent import end_with_parent
 from engine.worker.arena import Arena
 from engine.worker.channel import Channel, SlotReader, SlotWriter
 from engine.worker.messages import (
@@ -41,8 +39,7 @@ from engine.worker.messages import (
     Score,
 )
 
-_PR_SET_PDEATHSIG = 1
-_KILL_PREFERENCE = "200"  # of 1000
+_KILL_PREFERENCE = 200  # out of memory the kernel should kill the worker, which is restarted, and not the server
 
 
 def work(
@@ -144,8 +141,4 @@ def _end_with_server() -> None:
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(ValueError, OSError, AttributeError):
         faulthandler.enable()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # Out of memory the kernel should kill the worker, which is restarted, and not the server.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text(_KILL_PREFERENCE, encoding="ascii")
+    end_with_parent(_KILL_PREFERENCE)

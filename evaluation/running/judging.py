@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from engine.bundle.folder import read_manifest
@@ -41,8 +40,8 @@ def judge_run(
     """Measures every clip again from its kept frames. Raises ``EvaluationError``."""
     with open_clips(folder) as clips, worker_pool(settings, process_count) as pool:
         judged: list[ClipRecord] = []
-        for record in pool.map(partial(judge_again, with_truth=with_truth), clips.kept):
-            judged.append(record)
+        for judging in [pool.submit(judge_again, record, with_truth=with_truth) for record in clips.kept]:
+            judged.append(judging.result())
             if len(judged) % _TOLD_EVERY == 0:
                 say(f"{len(judged)} of {len(clips.kept)} clips judged again")
         _replace(folder, run_plan, judged)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from evaluation.plan.reading import RunPlan
 from evaluation.record import ClipRecord
 from evaluation.running.clip_file import ClipFile, open_clips
 from evaluation.running.estimate import Estimate
-from evaluation.running.pool import worker_pool
+from evaluation.running.pool import WorkerPool, worker_pool
 from evaluation.running.reuse import MatchedClips
 from evaluation.running.tasks import Task, first_tasks, open_tasks, remedy_tasks
 from evaluation.running.worker import WorkerSettings, do, source_of
@@ -63,7 +63,7 @@ def run(
 class _Work:
     """Does tasks in a pool of processes, keeps each clip as it comes, and tells the progress."""
 
-    pool: ProcessPoolExecutor
+    pool: WorkerPool
     clips: ClipFile
     estimate: Estimate
     process_count: int

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.errors import BundleInvalid
+from engine.host.parent import end_with_parent
 from evaluation.case import CaseSource, ClipMaker, record_of
 from evaluation.errors import EvaluationError
 from evaluation.making.engine_maker import EngineMaker
@@ -86,7 +86,7 @@ _fault = ""  # why there is none
 def start(settings: WorkerSettings) -> None:
     """Starts the worker of a process of a pool. What it refuses is raised with its first task."""
     global _worker, _fault  # noqa: PLW0603  a pool calls functions of a module, not methods
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
+    end_with_parent()
     try:
         _worker = Worker(settings)
     except (EvaluationError, BundleInvalid) as error:  # an error here would end the pool without its message

@@ -5,24 +5,23 @@ The process offers itself first to the out-of-memory killer, and is killed when 
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 from pathlib import Path
 
+from engine.host.parent import end_with_parent
 from export.atomic_file import is_disk_full
 from export.errors import ExportError
 from export.tensorrt.build import build
 from export.tensorrt.request import BuildAnswer, BuildRequest
 
-_PR_SET_PDEATHSIG = 1
+_KILL_PREFERENCE = 1000  # the exporter is never killed in its place
 
 
 def main(arguments: list[str]) -> int:
     """Reads the request file and writes the answer file, also for a graph that is refused. Returns the exit status."""
     request_file, answer_file = map(Path, arguments)
-    _bind_to_parent()
+    end_with_parent(_KILL_PREFERENCE)
     request = BuildRequest.model_validate_json(request_file.read_bytes())
     try:
         answer = build(request)
@@ -34,13 +33,6 @@ def main(arguments: list[str]) -> int:
         answer = BuildAnswer(error=f"{request.engine_file}: {error.strerror}; free space on that disk")
     answer_file.write_text(answer.model_dump_json(), encoding="utf-8")
     return 0
-
-
-def _bind_to_parent() -> None:
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 if __name__ == "__main__":

@@ -64,14 +64,25 @@ def report(card: Gpu) -> Report:
 
 
 @pytest.fixture(scope="session", params=["tiny", "tiny_5b", "pocket"])
-def bundle(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, card: Gpu, report: Report, road: Road
-) -> Path:
-    """Bundles that the road serves: both families with random weights, and pocket. With plans for TensorRT."""
+def bundle_name(request: pytest.FixtureRequest) -> str:
+    """Bundles that each road serves: both families with random weights, and pocket."""
     name: str = request.param
-    source: Path = POCKET if name == "pocket" else request.getfixturevalue(f"{name}_bundle")
+    return name
+
+
+@pytest.fixture(scope="session")
+def bundle(
+    bundle_name: str,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    card: Gpu,
+    report: Report,
+    road: Road,
+) -> Path:
+    """The bundle of that name, with plans for TensorRT."""
+    source: Path = POCKET if bundle_name == "pocket" else request.getfixturevalue(f"{bundle_name}_bundle")
     if road.runtime == "tensorrt":
-        return with_plans(source, tmp_path_factory.mktemp("gpu") / name, card, report)
+        return with_plans(source, tmp_path_factory.mktemp("gpu") / bundle_name, card, report)
     return source
 
 
