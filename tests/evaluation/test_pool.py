@@ -9,14 +9,14 @@ import sys
 import pytest
 
 from evaluation.running.pool import interrupts_held
+from tests.interrupts import take_interrupts
 
 _BLOCKED = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
 
 
 @pytest.fixture(autouse=True)
 def _interrupts_are_taken() -> None:
-    """A job in the background of a shell ignores SIGINT."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    take_interrupts()
 
 
 def test_an_interruption_is_raised_at_the_end_of_the_block() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from evaluation.__main__ import main
 from tests.evaluation.clips import clips_of
+from tests.interrupts import take_interrupts
 
 pytestmark = pytest.mark.walk
 
@@ -88,11 +89,6 @@ def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -
         time.sleep(0.05)
 
 
-def _take_interrupts() -> None:
-    """A job in the background of a shell ignores SIGINT, and so would its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_a_killed_run_goes_on_to_the_same_clips(plan: Path, finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     clips = out / "clips.jsonl"
@@ -110,7 +106,8 @@ def test_a_killed_run_goes_on_to_the_same_clips(plan: Path, finished: Path, tmp_
 def test_an_interrupted_run_says_how_to_go_on(plan: Path, tmp_path: Path) -> None:
     clips = tmp_path / "out" / "clips.jsonl"
     command = [sys.executable, "-m", "evaluation", *_arguments(plan, tmp_path / "out")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=_take_interrupts) as process:  # noqa: PLW1509
+    take_interrupts()
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         _wait_for(lambda: clips.exists() and clips.read_bytes().count(b"\n") >= 1, process)
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=_SECONDS)

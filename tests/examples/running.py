@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from tests.interrupts import take_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,14 +43,10 @@ class Run:
         return self.process.returncode, out.decode()
 
 
-def _take_interrupts() -> None:
-    """A run of the tests in the background ignores SIGINT, and Java would inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @asynccontextmanager
 async def started(program: list[str], *arguments: str, folder: Path, **environment: str) -> AsyncIterator[Run]:
     """Starts a program in a folder; ends it if it still runs."""
+    take_interrupts()
     process = await asyncio.create_subprocess_exec(
         *program,
         *arguments,
@@ -58,7 +55,6 @@ async def started(program: list[str], *arguments: str, folder: Path, **environme
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        preexec_fn=_take_interrupts,
     )
     try:
         yield Run(process)
