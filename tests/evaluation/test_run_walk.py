@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import stillcue
 from evaluation.__main__ import main
 from tests.evaluation.clips import clips_of
 from tests.interrupts import take_interrupts
@@ -72,13 +73,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     socket = tmp_path_factory.mktemp("server") / "socket"
     command = [sys.executable, "-m", "server", "--bundle", "pocket/model", "--listen", f"unix:{socket}"]
     with subprocess.Popen([*command, "--metrics-listen", "127.0.0.1:0", "--engine-thread-count", "1"]) as process:
-        _wait_for(socket.exists, process)
+        _wait_for(lambda: _is_serving(f"unix:{socket}"), process)
         yield f"unix:{socket}"
         process.send_signal(signal.SIGTERM)
 
 
 def _arguments(plan: Path, out: Path, *options: str) -> list[str]:
     return ["run", "--bundle", "pocket/model", "--plan", str(plan), "--out", str(out), "--jobs", "2", *options]
+
+
+def _is_serving(address: str) -> bool:
+    with stillcue.Client(address) as client:
+        try:
+            client.capabilities()
+        except stillcue.Unavailable:
+            return False
+    return True
 
 
 def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
