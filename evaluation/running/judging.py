@@ -39,9 +39,10 @@ def judge_run(
 ) -> None:
     """Measures every clip again from its kept frames. Raises ``EvaluationError``."""
     with open_clips(folder) as clips, worker_pool(settings, process_count) as pool:
+        tasks = [pool.submit(judge_again, record, with_truth=with_truth) for record in clips.kept]
         judged: list[ClipRecord] = []
-        for judging in [pool.submit(judge_again, record, with_truth=with_truth) for record in clips.kept]:
-            judged.append(judging.result())
+        for task in tasks:
+            judged.append(task.result())
             if len(judged) % _TOLD_EVERY == 0:
                 say(f"{len(judged)} of {len(clips.kept)} clips judged again")
         _replace(folder, run_plan, judged)

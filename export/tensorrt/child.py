@@ -15,7 +15,7 @@ from export.errors import ExportError
 from export.tensorrt.build import build
 from export.tensorrt.request import BuildAnswer, BuildRequest
 
-_KILL_PREFERENCE = 1000  # the exporter is never killed in its place
+_KILL_PREFERENCE = 1000  # out of memory the kernel kills this process before the exporter
 
 
 def main(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.host.parent import end_with_parent
 from pocket.train.progress import track
 from pocket.world import FRAME_COUNT, PICTURE_PX, ClipSpec, render_clip, sample_spec
 
@@ -32,7 +33,7 @@ def _draw_all(path: Path, clip_count: int) -> None:
     partial = path.with_suffix(".partial.npy")
     shape = (clip_count, FRAME_COUNT, PICTURE_PX, PICTURE_PX, 3)
     frames = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
-    with ProcessPoolExecutor(_DRAWING_PROCESSES) as pool:
+    with ProcessPoolExecutor(_DRAWING_PROCESSES, initializer=end_with_parent) as pool:
         drawn = pool.map(_draw_one, range(clip_count), chunksize=_CHUNK_CLIPS)
         for index, clip in enumerate(track(drawn, "drawing clips", clip_count)):
             frames[index] = clip

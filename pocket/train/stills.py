@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.host.parent import end_with_parent
 from pocket.settings import SCORER_PATCH_PX
 from pocket.train.clips import training_spec
 from pocket.train.progress import track
@@ -33,7 +34,7 @@ def load_stills(folder: Path, clip_count: int) -> Stills:
     path = folder / f"stills_{clip_count}.npz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        with ProcessPoolExecutor(_DRAWING_PROCESSES) as pool:
+        with ProcessPoolExecutor(_DRAWING_PROCESSES, initializer=end_with_parent) as pool:
             drawn = track(pool.map(_draw, range(clip_count), chunksize=16), "drawing pictures", clip_count)
             pictures, shares = zip(*drawn, strict=True)
         partial = path.with_suffix(".partial.npz")
