@@ -46,6 +46,7 @@ class Limits:
     max_image_pixel_count: int = 50_000_000
     max_step_count: int = 100
     max_prompt_character_count: int = 2_000
+    max_segment_count: int = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class Capabilities:
     ``device`` is ``cpu``, or the card as ``--device`` takes it, for example ``cuda:0``; ``gpu_uuid`` is the card's UUID
     as ``nvidia-smi -L`` writes it, empty on a CPU. Without ``reuse_supported``
     every job computes every step: the bundle is distilled for few steps, or its export lacks the columns for reuse.
+    ``given_frame_count``: frames that each segment of a chain repeats from the one before.
     """
 
     model_name: str
@@ -118,3 +120,4 @@ class Capabilities:
     device: str = "cpu"
     gpu_uuid: str = ""
     reuse_supported: bool = False
+    given_frame_count: int = 1

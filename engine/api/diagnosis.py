@@ -18,15 +18,20 @@ class SymptomKind(enum.Enum):
     FIRST_FRAME = "first_frame"
     POOR_MATCH = "poor_match"
     LOW_CHANCE = "low_chance"
+    SEAM_JUMP = "seam_jump"
+    COLOUR_SHIFT = "colour_shift"
+    LOOP_BACK = "loop_back"
 
 
 class RemedyKind(enum.Enum):
-    """The four remedies, in the order in which they are listed without evidence for one of them."""
+    """Remedies, in the order in which they are listed without evidence for one of them. The last two are for chains."""
 
     MATCH = "match"
     SHORTEN = "shorten"
     PICTURE = "picture"
     GUIDANCE = "guidance"
+    SHORTER_CHAIN = "shorter_chain"
+    OTHER_STAGE = "other_stage"
 
 
 @dataclass(frozen=True, slots=True)

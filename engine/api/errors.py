@@ -39,10 +39,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One wrong field of a job. ``description`` continues the field's name: what is wrong, and what to do."""
+    """One wrong field of a job. ``description`` continues the field's name: what is wrong, and what to do.
+
+    ``segment`` is the index of the segment whose field it is, from 0; None for the fields of the job.
+    """
 
     field: Field
     description: str
+    segment: int | None = None
 
     def __str__(self) -> str:
         return f"{self.field.value}: {self.description}"

@@ -1,4 +1,7 @@
-"""Events of a running job, as ``Engine.generate`` yields them: stages, the match report, steps, frames, the summary."""
+"""Events of a running job, as ``Engine.generate`` yields them: stages, the match report, steps, frames, the summary.
+
+Each segment of a chain yields them anew between ``SegmentStarted`` and ``SegmentDone``; ``JobDone`` comes once.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine.api.chain import ChainDrift, ChainStop, Seam, SegmentEnd, SegmentStarted
 from engine.api.diagnosis import Diagnosis
 from engine.api.match_report import MatchReport, SuccessEstimate
 from engine.api.media import Pixels
@@ -71,7 +75,7 @@ class JobDone:
 
     ``frame_matches`` holds the scores of some frames, in order; empty if the job was not scored. ``success`` is the
     probability that the clip came out well, by figures of the clip; None if the bundle has no fit for that.
-    ``step_counts`` tells how many denoising steps did which work.
+    ``step_counts`` tells how many denoising steps did which work. ``chain`` None: the clip is one segment.
     """
 
     stage_seconds: Mapping[Stage, float]
@@ -85,6 +89,32 @@ class JobDone:
     diagnosis: Diagnosis | None = None
     success: SuccessEstimate | None = None
     step_counts: Mapping[StepWork, int] = field(default_factory=dict)
+    chain: Chain | None = None
 
 
-Event = StageStarted | MatchReport | StepDone | FrameReady | JobDone
+@dataclass(frozen=True, slots=True)
+class SegmentDone:
+    """A segment of a chain is complete.
+
+    ``done`` is its summary, with frames numbered through the chain. ``frame_count`` new frames from
+    ``first_frame_index`` on belong to it. ``seam`` is None for the first segment, ``end`` where no segment follows.
+    """
+
+    number: int
+    first_frame_index: int
+    frame_count: int
+    done: JobDone
+    seam: Seam | None = None
+    end: SegmentEnd | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The complete segments of a chain, in order. ``stop`` None: no segment is missing."""
+
+    segments: tuple[SegmentDone, ...]
+    drift: ChainDrift
+    stop: ChainStop | None = None
+
+
+Event = StageStarted | MatchReport | StepDone | FrameReady | SegmentStarted | SegmentDone | JobDone

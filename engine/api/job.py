@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass, replace
 
 from engine.api.capabilities import Geometry
+from engine.api.chain import SegmentSpec
+from engine.api.events import SegmentDone
 from engine.api.media import Box, Image, Pixels
 from engine.api.picture_report import PictureReport
 from engine.api.reuse import StepReuse
@@ -32,13 +34,17 @@ class PictureFit(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class VideoSpec:
-    """Size and length of a clip. 0 and None take the bundle's defaults (picture fit: ``CROP_CENTER``)."""
+    """Size and length of a clip. 0 and None take the bundle's defaults (picture fit: ``CROP_CENTER``).
+
+    ``seconds`` stands for the frame count nearest to it. A length above the longest compiled one asks for a chain.
+    """
 
     width_px: int = 0
     height_px: int = 0
     frame_count: int = 0
     frame_rate: float | None = None
     picture_fit: PictureFit | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,11 @@ class MatchPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One clip to generate, as the caller asks for it. Nothing is checked yet."""
+    """One clip to generate, as the caller asks for it. Nothing is checked yet.
+
+    ``segments`` hold the sentences of a chain, and then ``prompt`` is empty. Without segments, a clip longer than the
+    longest compiled length is divided by the stages of its sentence.
+    """
 
     image: Image
     prompt: str
@@ -81,11 +91,15 @@ class Job:
     sampling: SamplingSpec = SamplingSpec()
     match: MatchPolicy = MatchPolicy()
     preview_every_step_count: int = 0
+    segments: tuple[SegmentSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every setting of a job, resolved. ``guidance_scale_low_noise`` is None for a model with one transformer."""
+    """Every setting of a job, resolved. ``guidance_scale_low_noise`` is None for a model with one transformer.
+
+    Those of a chain have the length of the whole clip, and seed and guidance of its first segment.
+    """
 
     width_px: int
     height_px: int
@@ -108,10 +122,27 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedSegment:
+    """A segment of a prepared chain. The frame count of ``settings`` is a compiled length.
+
+    Of its frames the first ``given_frame_count`` repeat the segment before, and the next ``new_frame_count`` belong to
+    the clip, from ``first_frame_index`` on. Frames after these are not made: the chain needs no more.
+    """
+
+    prompt: str
+    settings: Settings
+    first_frame_index: int
+    new_frame_count: int
+    given_frame_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedJob:
     """A job that passed every check of ``Engine.prepare``.
 
     ``picture`` has the size of the clip. ``picture_report`` describes the picture file; None if no match is scored.
+    ``segments`` are those of a chain, at least two; none for a clip of one segment, whose prompt and settings are the
+    job's own. ``begins_after``: the segments that another run of the job completed, which are not made again.
     """
 
     prompt: str
@@ -122,13 +153,25 @@ class PreparedJob:
     preview_every_step_count: int
     warnings: tuple[str, ...] = ()
     picture_report: PictureReport | None = None
+    segments: tuple[PreparedSegment, ...] = ()
+    begins_after: tuple[SegmentDone, ...] = ()
+
+    @property
+    def clip_settings(self) -> tuple[Settings, ...]:
+        """Settings of each clip of a compiled length that the job makes: of its segments, or its own."""
+        return tuple(segment.settings for segment in self.segments) or (self.settings,)
 
     def attempt(self, number: int) -> PreparedJob:
-        """The same job with the seed of its ``number``-th attempt, from 1: seed + number - 1.
+        """The same job with the seeds of its ``number``-th attempt, from 1: each seed + number - 1.
 
         Raises ``ValueError`` where that is above ``MAX_SEED``.
         """
-        seed = self.settings.seed + number - 1
-        if seed > MAX_SEED:
-            raise ValueError(f"attempt {number} has the seed {seed}, above {MAX_SEED}; begin with a smaller seed")
-        return replace(self, settings=replace(self.settings, seed=seed))
+        segments = tuple(replace(item, settings=_reseeded(item.settings, number)) for item in self.segments)
+        return replace(self, settings=_reseeded(self.settings, number), segments=segments)
+
+
+def _reseeded(settings: Settings, attempt_number: int) -> Settings:
+    seed = settings.seed + attempt_number - 1
+    if seed > MAX_SEED:
+        raise ValueError(f"attempt {attempt_number} has the seed {seed}, above {MAX_SEED}; begin with a smaller seed")
+    return replace(settings, seed=seed)

@@ -25,31 +25,32 @@ _sym_db = _symbol_database.Default()
 from stillcue.v1 import attempts_pb2 as stillcue_dot_v1_dot_attempts__pb2
 from stillcue.v1 import generate_pb2 as stillcue_dot_v1_dot_generate__pb2
 from stillcue.v1 import media_pb2 as stillcue_dot_v1_dot_media__pb2
+from stillcue.v1 import segments_pb2 as stillcue_dot_v1_dot_segments__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1estillcue/v1/capabilities.proto\x12\x0bstillcue.v1\x1a\x1astillcue/v1/attempts.proto\x1a\x1astillcue/v1/generate.proto\x1a\x17stillcue/v1/media.proto\"\x18\n\x16GetCapabilitiesRequest\"\xc4\x04\n\x17GetCapabilitiesResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12!\n\x05model\x18\x02 \x01(\x0b\x32\x12.stillcue.v1.Model\x12)\n\ngeometries\x18\x03 \x03(\x0b\x32\x15.stillcue.v1.Geometry\x12\x38\n\x11sampling_defaults\x18\x04 \x01(\x0b\x32\x1d.stillcue.v1.SamplingDefaults\x12#\n\x06limits\x18\x05 \x01(\x0b\x32\x13.stillcue.v1.Limits\x12\x17\n\x0fmatch_supported\x18\x06 \x01(\x08\x12\x33\n\x0f\x66rame_encodings\x18\x07 \x03(\x0e\x32\x1a.stillcue.v1.FrameEncoding\x12\x0f\n\x07notices\x18\x08 \x03(\t\x12 \n\x13memory_budget_bytes\x18\t \x01(\x03H\x00\x88\x01\x01\x12-\n\x0cmemory_plans\x18\n \x03(\x0b\x32\x17.stillcue.v1.MemoryPlan\x12-\n\x0cvideo_codecs\x18\x0b \x03(\x0e\x32\x17.stillcue.v1.VideoCodec\x12\x32\n\x08\x61ttempts\x18\x0c \x01(\x0b\x32\x1b.stillcue.v1.AttemptSupportH\x01\x88\x01\x01\x12\x1c\n\x14step_reuse_supported\x18\r \x01(\x08\x12\x0e\n\x06\x64\x65vice\x18\x0e \x01(\tB\x16\n\x14_memory_budget_bytesB\x0b\n\t_attempts\"\x93\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x06\x66\x61mily\x18\x02 \x01(\x0e\x32\x18.stillcue.v1.ModelFamily\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x19\n\x11\x63heckpoint_digest\x18\x04 \x01(\t\x12\x0f\n\x07runtime\x18\x05 \x01(\t\x12\x0f\n\x07license\x18\x06 \x01(\t\"D\n\x08Geometry\x12\x10\n\x08width_px\x18\x01 \x01(\x05\x12\x11\n\theight_px\x18\x02 \x01(\x05\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x05\"\xea\x01\n\x10SamplingDefaults\x12\x12\n\nstep_count\x18\x01 \x01(\x05\x12\x16\n\x0eguidance_scale\x18\x02 \x01(\x01\x12%\n\x18guidance_scale_low_noise\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05shift\x18\x04 \x01(\x01\x12\x12\n\nframe_rate\x18\x05 \x01(\x01\x12\x17\n\x0fnegative_prompt\x18\x06 \x01(\t\x12*\n\nstep_reuse\x18\x07 \x01(\x0e\x32\x16.stillcue.v1.StepReuseB\x1b\n\x19_guidance_scale_low_noise\"\x94\x01\n\x06Limits\x12\x17\n\x0fmax_image_bytes\x18\x01 \x01(\x03\x12\x1d\n\x15max_image_pixel_count\x18\x02 \x01(\x03\x12\x16\n\x0emax_step_count\x18\x03 \x01(\x05\x12\"\n\x1amax_prompt_character_count\x18\x04 \x01(\x05\x12\x16\n\x0equeue_capacity\x18\x05 \x01(\x05\"\x8b\x01\n\nMemoryPlan\x12\'\n\x08geometry\x18\x01 \x01(\x0b\x32\x15.stillcue.v1.Geometry\x12(\n\x06stages\x18\x02 \x03(\x0b\x32\x18.stillcue.v1.StageMemory\x12\x12\n\npeak_bytes\x18\x03 \x01(\x03\x12\x16\n\x0eswapped_graphs\x18\x04 \x03(\t\"\xf7\x01\n\x0bStageMemory\x12!\n\x05stage\x18\x01 \x01(\x0e\x32\x12.stillcue.v1.Stage\x12#\n\x06\x65xpert\x18\x02 \x01(\x0e\x32\x13.stillcue.v1.Expert\x12\x17\n\x0fresident_graphs\x18\x03 \x03(\t\x12\x15\n\rloaded_graphs\x18\x04 \x03(\t\x12\x19\n\x11prefetched_graphs\x18\x05 \x03(\t\x12\x14\n\x0cweight_bytes\x18\x06 \x01(\x03\x12\x15\n\rscratch_bytes\x18\x07 \x01(\x03\x12\x14\n\x0c\x62uffer_bytes\x18\x08 \x01(\x03\x12\x12\n\npeak_bytes\x18\t \x01(\x03*l\n\x0bModelFamily\x12\x1c\n\x18MODEL_FAMILY_UNSPECIFIED\x10\x00\x12\x1f\n\x1bMODEL_FAMILY_WAN22_I2V_A14B\x10\x01\x12\x1e\n\x1aMODEL_FAMILY_WAN22_TI2V_5B\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1estillcue/v1/capabilities.proto\x12\x0bstillcue.v1\x1a\x1astillcue/v1/attempts.proto\x1a\x1astillcue/v1/generate.proto\x1a\x17stillcue/v1/media.proto\x1a\x1astillcue/v1/segments.proto\"\x18\n\x16GetCapabilitiesRequest\"\xef\x04\n\x17GetCapabilitiesResponse\x12\x16\n\x0eserver_version\x18\x01 \x01(\t\x12!\n\x05model\x18\x02 \x01(\x0b\x32\x12.stillcue.v1.Model\x12)\n\ngeometries\x18\x03 \x03(\x0b\x32\x15.stillcue.v1.Geometry\x12\x38\n\x11sampling_defaults\x18\x04 \x01(\x0b\x32\x1d.stillcue.v1.SamplingDefaults\x12#\n\x06limits\x18\x05 \x01(\x0b\x32\x13.stillcue.v1.Limits\x12\x17\n\x0fmatch_supported\x18\x06 \x01(\x08\x12\x33\n\x0f\x66rame_encodings\x18\x07 \x03(\x0e\x32\x1a.stillcue.v1.FrameEncoding\x12\x0f\n\x07notices\x18\x08 \x03(\t\x12 \n\x13memory_budget_bytes\x18\t \x01(\x03H\x00\x88\x01\x01\x12-\n\x0cmemory_plans\x18\n \x03(\x0b\x32\x17.stillcue.v1.MemoryPlan\x12-\n\x0cvideo_codecs\x18\x0b \x03(\x0e\x32\x17.stillcue.v1.VideoCodec\x12\x32\n\x08\x61ttempts\x18\x0c \x01(\x0b\x32\x1b.stillcue.v1.AttemptSupportH\x01\x88\x01\x01\x12\x1c\n\x14step_reuse_supported\x18\r \x01(\x08\x12\x0e\n\x06\x64\x65vice\x18\x0e \x01(\t\x12)\n\x06\x63hains\x18\x0f \x01(\x0b\x32\x19.stillcue.v1.ChainSupportB\x16\n\x14_memory_budget_bytesB\x0b\n\t_attempts\"\x93\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x06\x66\x61mily\x18\x02 \x01(\x0e\x32\x18.stillcue.v1.ModelFamily\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x19\n\x11\x63heckpoint_digest\x18\x04 \x01(\t\x12\x0f\n\x07runtime\x18\x05 \x01(\t\x12\x0f\n\x07license\x18\x06 \x01(\t\"D\n\x08Geometry\x12\x10\n\x08width_px\x18\x01 \x01(\x05\x12\x11\n\theight_px\x18\x02 \x01(\x05\x12\x13\n\x0b\x66rame_count\x18\x03 \x01(\x05\"\xea\x01\n\x10SamplingDefaults\x12\x12\n\nstep_count\x18\x01 \x01(\x05\x12\x16\n\x0eguidance_scale\x18\x02 \x01(\x01\x12%\n\x18guidance_scale_low_noise\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\r\n\x05shift\x18\x04 \x01(\x01\x12\x12\n\nframe_rate\x18\x05 \x01(\x01\x12\x17\n\x0fnegative_prompt\x18\x06 \x01(\t\x12*\n\nstep_reuse\x18\x07 \x01(\x0e\x32\x16.stillcue.v1.StepReuseB\x1b\n\x19_guidance_scale_low_noise\"\x94\x01\n\x06Limits\x12\x17\n\x0fmax_image_bytes\x18\x01 \x01(\x03\x12\x1d\n\x15max_image_pixel_count\x18\x02 \x01(\x03\x12\x16\n\x0emax_step_count\x18\x03 \x01(\x05\x12\"\n\x1amax_prompt_character_count\x18\x04 \x01(\x05\x12\x16\n\x0equeue_capacity\x18\x05 \x01(\x05\"\x8b\x01\n\nMemoryPlan\x12\'\n\x08geometry\x18\x01 \x01(\x0b\x32\x15.stillcue.v1.Geometry\x12(\n\x06stages\x18\x02 \x03(\x0b\x32\x18.stillcue.v1.StageMemory\x12\x12\n\npeak_bytes\x18\x03 \x01(\x03\x12\x16\n\x0eswapped_graphs\x18\x04 \x03(\t\"\xf7\x01\n\x0bStageMemory\x12!\n\x05stage\x18\x01 \x01(\x0e\x32\x12.stillcue.v1.Stage\x12#\n\x06\x65xpert\x18\x02 \x01(\x0e\x32\x13.stillcue.v1.Expert\x12\x17\n\x0fresident_graphs\x18\x03 \x03(\t\x12\x15\n\rloaded_graphs\x18\x04 \x03(\t\x12\x19\n\x11prefetched_graphs\x18\x05 \x03(\t\x12\x14\n\x0cweight_bytes\x18\x06 \x01(\x03\x12\x15\n\rscratch_bytes\x18\x07 \x01(\x03\x12\x14\n\x0c\x62uffer_bytes\x18\x08 \x01(\x03\x12\x12\n\npeak_bytes\x18\t \x01(\x03*l\n\x0bModelFamily\x12\x1c\n\x18MODEL_FAMILY_UNSPECIFIED\x10\x00\x12\x1f\n\x1bMODEL_FAMILY_WAN22_I2V_A14B\x10\x01\x12\x1e\n\x1aMODEL_FAMILY_WAN22_TI2V_5B\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stillcue.v1.capabilities_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELFAMILY']._serialized_start=1737
-  _globals['_MODELFAMILY']._serialized_end=1845
-  _globals['_GETCAPABILITIESREQUEST']._serialized_start=128
-  _globals['_GETCAPABILITIESREQUEST']._serialized_end=152
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=155
-  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=735
-  _globals['_MODEL']._serialized_start=738
-  _globals['_MODEL']._serialized_end=885
-  _globals['_GEOMETRY']._serialized_start=887
-  _globals['_GEOMETRY']._serialized_end=955
-  _globals['_SAMPLINGDEFAULTS']._serialized_start=958
-  _globals['_SAMPLINGDEFAULTS']._serialized_end=1192
-  _globals['_LIMITS']._serialized_start=1195
-  _globals['_LIMITS']._serialized_end=1343
-  _globals['_MEMORYPLAN']._serialized_start=1346
-  _globals['_MEMORYPLAN']._serialized_end=1485
-  _globals['_STAGEMEMORY']._serialized_start=1488
-  _globals['_STAGEMEMORY']._serialized_end=1735
+  _globals['_MODELFAMILY']._serialized_start=1808
+  _globals['_MODELFAMILY']._serialized_end=1916
+  _globals['_GETCAPABILITIESREQUEST']._serialized_start=156
+  _globals['_GETCAPABILITIESREQUEST']._serialized_end=180
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_start=183
+  _globals['_GETCAPABILITIESRESPONSE']._serialized_end=806
+  _globals['_MODEL']._serialized_start=809
+  _globals['_MODEL']._serialized_end=956
+  _globals['_GEOMETRY']._serialized_start=958
+  _globals['_GEOMETRY']._serialized_end=1026
+  _globals['_SAMPLINGDEFAULTS']._serialized_start=1029
+  _globals['_SAMPLINGDEFAULTS']._serialized_end=1263
+  _globals['_LIMITS']._serialized_start=1266
+  _globals['_LIMITS']._serialized_end=1414
+  _globals['_MEMORYPLAN']._serialized_start=1417
+  _globals['_MEMORYPLAN']._serialized_end=1556
+  _globals['_STAGEMEMORY']._serialized_start=1559
+  _globals['_STAGEMEMORY']._serialized_end=1806
 # @@protoc_insertion_point(module_scope)

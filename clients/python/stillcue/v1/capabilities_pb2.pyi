@@ -1,6 +1,7 @@
 from stillcue.v1 import attempts_pb2 as _attempts_pb2
 from stillcue.v1 import generate_pb2 as _generate_pb2
 from stillcue.v1 import media_pb2 as _media_pb2
+from stillcue.v1 import segments_pb2 as _segments_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -24,7 +25,7 @@ class GetCapabilitiesRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetCapabilitiesResponse(_message.Message):
-    __slots__ = ("server_version", "model", "geometries", "sampling_defaults", "limits", "match_supported", "frame_encodings", "notices", "memory_budget_bytes", "memory_plans", "video_codecs", "attempts", "step_reuse_supported", "device")
+    __slots__ = ("server_version", "model", "geometries", "sampling_defaults", "limits", "match_supported", "frame_encodings", "notices", "memory_budget_bytes", "memory_plans", "video_codecs", "attempts", "step_reuse_supported", "device", "chains")
     SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     GEOMETRIES_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +40,7 @@ class GetCapabilitiesResponse(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     STEP_REUSE_SUPPORTED_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
+    CHAINS_FIELD_NUMBER: _ClassVar[int]
     server_version: str
     model: Model
     geometries: _containers.RepeatedCompositeFieldContainer[Geometry]
@@ -53,7 +55,8 @@ class GetCapabilitiesResponse(_message.Message):
     attempts: _attempts_pb2.AttemptSupport
     step_reuse_supported: bool
     device: str
-    def __init__(self, server_version: _Optional[str] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., geometries: _Optional[_Iterable[_Union[Geometry, _Mapping]]] = ..., sampling_defaults: _Optional[_Union[SamplingDefaults, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., match_supported: bool = ..., frame_encodings: _Optional[_Iterable[_Union[_media_pb2.FrameEncoding, str]]] = ..., notices: _Optional[_Iterable[str]] = ..., memory_budget_bytes: _Optional[int] = ..., memory_plans: _Optional[_Iterable[_Union[MemoryPlan, _Mapping]]] = ..., video_codecs: _Optional[_Iterable[_Union[_media_pb2.VideoCodec, str]]] = ..., attempts: _Optional[_Union[_attempts_pb2.AttemptSupport, _Mapping]] = ..., step_reuse_supported: bool = ..., device: _Optional[str] = ...) -> None: ...
+    chains: _segments_pb2.ChainSupport
+    def __init__(self, server_version: _Optional[str] = ..., model: _Optional[_Union[Model, _Mapping]] = ..., geometries: _Optional[_Iterable[_Union[Geometry, _Mapping]]] = ..., sampling_defaults: _Optional[_Union[SamplingDefaults, _Mapping]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., match_supported: bool = ..., frame_encodings: _Optional[_Iterable[_Union[_media_pb2.FrameEncoding, str]]] = ..., notices: _Optional[_Iterable[str]] = ..., memory_budget_bytes: _Optional[int] = ..., memory_plans: _Optional[_Iterable[_Union[MemoryPlan, _Mapping]]] = ..., video_codecs: _Optional[_Iterable[_Union[_media_pb2.VideoCodec, str]]] = ..., attempts: _Optional[_Union[_attempts_pb2.AttemptSupport, _Mapping]] = ..., step_reuse_supported: bool = ..., device: _Optional[str] = ..., chains: _Optional[_Union[_segments_pb2.ChainSupport, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
     __slots__ = ("name", "family", "bundle_digest", "checkpoint_digest", "runtime", "license")

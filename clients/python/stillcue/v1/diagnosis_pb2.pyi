@@ -25,6 +25,9 @@ class SymptomKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SYMPTOM_KIND_BURNT_COLOURS: _ClassVar[SymptomKind]
     SYMPTOM_KIND_POOR_MATCH: _ClassVar[SymptomKind]
     SYMPTOM_KIND_LOW_CHANCE: _ClassVar[SymptomKind]
+    SYMPTOM_KIND_SEAM_JUMP: _ClassVar[SymptomKind]
+    SYMPTOM_KIND_COLOUR_SHIFT: _ClassVar[SymptomKind]
+    SYMPTOM_KIND_LOOP_BACK: _ClassVar[SymptomKind]
 
 class RemedyKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -33,6 +36,8 @@ class RemedyKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REMEDY_KIND_SHORTEN: _ClassVar[RemedyKind]
     REMEDY_KIND_PICTURE: _ClassVar[RemedyKind]
     REMEDY_KIND_GUIDANCE: _ClassVar[RemedyKind]
+    REMEDY_KIND_SHORTER_CHAIN: _ClassVar[RemedyKind]
+    REMEDY_KIND_OTHER_STAGE: _ClassVar[RemedyKind]
 DIAGNOSIS_OUTCOME_UNSPECIFIED: DiagnosisOutcome
 DIAGNOSIS_OUTCOME_CLEAN: DiagnosisOutcome
 DIAGNOSIS_OUTCOME_SUSPECT: DiagnosisOutcome
@@ -46,11 +51,16 @@ SYMPTOM_KIND_MATCH_LOSS: SymptomKind
 SYMPTOM_KIND_BURNT_COLOURS: SymptomKind
 SYMPTOM_KIND_POOR_MATCH: SymptomKind
 SYMPTOM_KIND_LOW_CHANCE: SymptomKind
+SYMPTOM_KIND_SEAM_JUMP: SymptomKind
+SYMPTOM_KIND_COLOUR_SHIFT: SymptomKind
+SYMPTOM_KIND_LOOP_BACK: SymptomKind
 REMEDY_KIND_UNSPECIFIED: RemedyKind
 REMEDY_KIND_MATCH: RemedyKind
 REMEDY_KIND_SHORTEN: RemedyKind
 REMEDY_KIND_PICTURE: RemedyKind
 REMEDY_KIND_GUIDANCE: RemedyKind
+REMEDY_KIND_SHORTER_CHAIN: RemedyKind
+REMEDY_KIND_OTHER_STAGE: RemedyKind
 
 class Diagnosis(_message.Message):
     __slots__ = ("outcome", "symptoms", "remedies", "metrics")

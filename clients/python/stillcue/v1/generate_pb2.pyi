@@ -5,6 +5,7 @@ from stillcue.v1 import attempts_pb2 as _attempts_pb2
 from stillcue.v1 import diagnosis_pb2 as _diagnosis_pb2
 from stillcue.v1 import match_pb2 as _match_pb2
 from stillcue.v1 import media_pb2 as _media_pb2
+from stillcue.v1 import segments_pb2 as _segments_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -63,7 +64,7 @@ EXPERT_LOW_NOISE: Expert
 EXPERT_SINGLE: Expert
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("request_id", "image", "prompt", "negative_prompt", "video", "sampling", "match", "stream", "resume_token", "attempts")
+    __slots__ = ("request_id", "image", "prompt", "negative_prompt", "video", "sampling", "match", "stream", "resume_token", "attempts", "segments")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +75,7 @@ class GenerateRequest(_message.Message):
     STREAM_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     image: _media_pb2.Image
     prompt: str
@@ -84,7 +86,8 @@ class GenerateRequest(_message.Message):
     stream: StreamSpec
     resume_token: str
     attempts: _attempts_pb2.Attempts
-    def __init__(self, request_id: _Optional[str] = ..., image: _Optional[_Union[_media_pb2.Image, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., video: _Optional[_Union[VideoSpec, _Mapping]] = ..., sampling: _Optional[_Union[SamplingSpec, _Mapping]] = ..., match: _Optional[_Union[_match_pb2.MatchPolicy, _Mapping]] = ..., stream: _Optional[_Union[StreamSpec, _Mapping]] = ..., resume_token: _Optional[str] = ..., attempts: _Optional[_Union[_attempts_pb2.Attempts, _Mapping]] = ...) -> None: ...
+    segments: _containers.RepeatedCompositeFieldContainer[_segments_pb2.SegmentSpec]
+    def __init__(self, request_id: _Optional[str] = ..., image: _Optional[_Union[_media_pb2.Image, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., video: _Optional[_Union[VideoSpec, _Mapping]] = ..., sampling: _Optional[_Union[SamplingSpec, _Mapping]] = ..., match: _Optional[_Union[_match_pb2.MatchPolicy, _Mapping]] = ..., stream: _Optional[_Union[StreamSpec, _Mapping]] = ..., resume_token: _Optional[str] = ..., attempts: _Optional[_Union[_attempts_pb2.Attempts, _Mapping]] = ..., segments: _Optional[_Iterable[_Union[_segments_pb2.SegmentSpec, _Mapping]]] = ...) -> None: ...
 
 class CancelGenerateRequest(_message.Message):
     __slots__ = ("request_id",)
@@ -97,18 +100,20 @@ class CancelGenerateResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class VideoSpec(_message.Message):
-    __slots__ = ("width_px", "height_px", "frame_count", "frame_rate", "picture_fit")
+    __slots__ = ("width_px", "height_px", "frame_count", "frame_rate", "picture_fit", "seconds")
     WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
     FRAME_COUNT_FIELD_NUMBER: _ClassVar[int]
     FRAME_RATE_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIT_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
     width_px: int
     height_px: int
     frame_count: int
     frame_rate: float
     picture_fit: _media_pb2.PictureFit
-    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., picture_fit: _Optional[_Union[_media_pb2.PictureFit, str]] = ...) -> None: ...
+    seconds: float
+    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., picture_fit: _Optional[_Union[_media_pb2.PictureFit, str]] = ..., seconds: _Optional[float] = ...) -> None: ...
 
 class SamplingSpec(_message.Message):
     __slots__ = ("step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift", "step_reuse")
@@ -145,7 +150,7 @@ class StreamSpec(_message.Message):
     def __init__(self, preview_every_step_count: _Optional[int] = ..., frame_encoding: _Optional[_Union[_media_pb2.FrameEncoding, str]] = ..., max_stall_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., resume_window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., video_container: _Optional[_Union[_media_pb2.VideoContainer, str]] = ..., video_codec: _Optional[_Union[_media_pb2.VideoCodec, str]] = ..., omit_frames: bool = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("sequence_number", "elapsed", "accepted", "queue_update", "stage_started", "match_report", "denoise_progress", "frame", "summary", "video_chunk", "attempt_ended", "resume_token", "attempt")
+    __slots__ = ("sequence_number", "elapsed", "accepted", "queue_update", "stage_started", "match_report", "denoise_progress", "frame", "summary", "video_chunk", "attempt_ended", "segment_started", "segment_ended", "resume_token", "attempt", "segment")
     SEQUENCE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     ELAPSED_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
@@ -157,8 +162,11 @@ class GenerateResponse(_message.Message):
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     VIDEO_CHUNK_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_ENDED_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_STARTED_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_ENDED_FIELD_NUMBER: _ClassVar[int]
     RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_FIELD_NUMBER: _ClassVar[int]
     sequence_number: int
     elapsed: _duration_pb2.Duration
     accepted: Accepted
@@ -170,9 +178,12 @@ class GenerateResponse(_message.Message):
     summary: Summary
     video_chunk: VideoChunk
     attempt_ended: _attempts_pb2.AttemptResult
+    segment_started: _segments_pb2.SegmentStarted
+    segment_ended: _segments_pb2.SegmentResult
     resume_token: str
     attempt: int
-    def __init__(self, sequence_number: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queue_update: _Optional[_Union[QueueUpdate, _Mapping]] = ..., stage_started: _Optional[_Union[StageStarted, _Mapping]] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., denoise_progress: _Optional[_Union[DenoiseProgress, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., video_chunk: _Optional[_Union[VideoChunk, _Mapping]] = ..., attempt_ended: _Optional[_Union[_attempts_pb2.AttemptResult, _Mapping]] = ..., resume_token: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
+    segment: int
+    def __init__(self, sequence_number: _Optional[int] = ..., elapsed: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., accepted: _Optional[_Union[Accepted, _Mapping]] = ..., queue_update: _Optional[_Union[QueueUpdate, _Mapping]] = ..., stage_started: _Optional[_Union[StageStarted, _Mapping]] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., denoise_progress: _Optional[_Union[DenoiseProgress, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ..., video_chunk: _Optional[_Union[VideoChunk, _Mapping]] = ..., attempt_ended: _Optional[_Union[_attempts_pb2.AttemptResult, _Mapping]] = ..., segment_started: _Optional[_Union[_segments_pb2.SegmentStarted, _Mapping]] = ..., segment_ended: _Optional[_Union[_segments_pb2.SegmentResult, _Mapping]] = ..., resume_token: _Optional[str] = ..., attempt: _Optional[int] = ..., segment: _Optional[int] = ...) -> None: ...
 
 class Accepted(_message.Message):
     __slots__ = ("request_id", "settings", "warnings", "resume_window", "estimate", "attempts")
@@ -201,7 +212,7 @@ class Estimate(_message.Message):
     def __init__(self, work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., wait_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ...) -> None: ...
 
 class GenerateSettings(_message.Message):
-    __slots__ = ("width_px", "height_px", "frame_count", "frame_rate", "step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift", "negative_prompt", "crop", "picture_fit", "step_reuse")
+    __slots__ = ("width_px", "height_px", "frame_count", "frame_rate", "step_count", "guidance_scale", "guidance_scale_low_noise", "seed", "shift", "negative_prompt", "crop", "picture_fit", "step_reuse", "segments")
     WIDTH_PX_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_PX_FIELD_NUMBER: _ClassVar[int]
     FRAME_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -215,6 +226,7 @@ class GenerateSettings(_message.Message):
     CROP_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIT_FIELD_NUMBER: _ClassVar[int]
     STEP_REUSE_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
     width_px: int
     height_px: int
     frame_count: int
@@ -228,7 +240,8 @@ class GenerateSettings(_message.Message):
     crop: _media_pb2.Box
     picture_fit: _media_pb2.PictureFit
     step_reuse: StepReuse
-    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ..., negative_prompt: _Optional[str] = ..., crop: _Optional[_Union[_media_pb2.Box, _Mapping]] = ..., picture_fit: _Optional[_Union[_media_pb2.PictureFit, str]] = ..., step_reuse: _Optional[_Union[StepReuse, str]] = ...) -> None: ...
+    segments: _containers.RepeatedCompositeFieldContainer[_segments_pb2.SegmentSettings]
+    def __init__(self, width_px: _Optional[int] = ..., height_px: _Optional[int] = ..., frame_count: _Optional[int] = ..., frame_rate: _Optional[float] = ..., step_count: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., guidance_scale_low_noise: _Optional[float] = ..., seed: _Optional[int] = ..., shift: _Optional[float] = ..., negative_prompt: _Optional[str] = ..., crop: _Optional[_Union[_media_pb2.Box, _Mapping]] = ..., picture_fit: _Optional[_Union[_media_pb2.PictureFit, str]] = ..., step_reuse: _Optional[_Union[StepReuse, str]] = ..., segments: _Optional[_Iterable[_Union[_segments_pb2.SegmentSettings, _Mapping]]] = ...) -> None: ...
 
 class QueueUpdate(_message.Message):
     __slots__ = ("position", "wait_duration")
@@ -297,7 +310,7 @@ class VideoChunk(_message.Message):
     def __init__(self, index: _Optional[int] = ..., data: _Optional[bytes] = ..., frame_count: _Optional[int] = ..., media_type: _Optional[str] = ...) -> None: ...
 
 class Summary(_message.Message):
-    __slots__ = ("request_id", "settings", "bundle_digest", "checkpoint_digest", "stage_timings", "queue_duration", "work_duration", "first_frame_duration", "peak_memory_bytes", "first_frame_psnr_db", "match_report", "warnings", "frame_matches", "diagnosis", "success", "attempts", "delivered_attempt", "attempts_end", "step_counts")
+    __slots__ = ("request_id", "settings", "bundle_digest", "checkpoint_digest", "stage_timings", "queue_duration", "work_duration", "first_frame_duration", "peak_memory_bytes", "first_frame_psnr_db", "match_report", "warnings", "frame_matches", "diagnosis", "success", "attempts", "delivered_attempt", "attempts_end", "step_counts", "segments", "chain_drift", "chain_stop")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     BUNDLE_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -317,6 +330,9 @@ class Summary(_message.Message):
     DELIVERED_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_END_FIELD_NUMBER: _ClassVar[int]
     STEP_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_DRIFT_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_STOP_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     settings: GenerateSettings
     bundle_digest: str
@@ -336,7 +352,10 @@ class Summary(_message.Message):
     delivered_attempt: int
     attempts_end: _attempts_pb2.AttemptsEnd
     step_counts: _containers.RepeatedCompositeFieldContainer[StepCount]
-    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., bundle_digest: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., stage_timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., queue_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., first_frame_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ..., first_frame_psnr_db: _Optional[float] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., frame_matches: _Optional[_Iterable[_Union[FrameMatch, _Mapping]]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ..., success: _Optional[_Union[_match_pb2.SuccessEstimate, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[_attempts_pb2.AttemptResult, _Mapping]]] = ..., delivered_attempt: _Optional[int] = ..., attempts_end: _Optional[_Union[_attempts_pb2.AttemptsEnd, str]] = ..., step_counts: _Optional[_Iterable[_Union[StepCount, _Mapping]]] = ...) -> None: ...
+    segments: _containers.RepeatedCompositeFieldContainer[_segments_pb2.SegmentResult]
+    chain_drift: _segments_pb2.ChainDrift
+    chain_stop: _segments_pb2.ChainStop
+    def __init__(self, request_id: _Optional[str] = ..., settings: _Optional[_Union[GenerateSettings, _Mapping]] = ..., bundle_digest: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., stage_timings: _Optional[_Iterable[_Union[StageTiming, _Mapping]]] = ..., queue_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., work_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., first_frame_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., peak_memory_bytes: _Optional[int] = ..., first_frame_psnr_db: _Optional[float] = ..., match_report: _Optional[_Union[_match_pb2.MatchReport, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ..., frame_matches: _Optional[_Iterable[_Union[FrameMatch, _Mapping]]] = ..., diagnosis: _Optional[_Union[_diagnosis_pb2.Diagnosis, _Mapping]] = ..., success: _Optional[_Union[_match_pb2.SuccessEstimate, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[_attempts_pb2.AttemptResult, _Mapping]]] = ..., delivered_attempt: _Optional[int] = ..., attempts_end: _Optional[_Union[_attempts_pb2.AttemptsEnd, str]] = ..., step_counts: _Optional[_Iterable[_Union[StepCount, _Mapping]]] = ..., segments: _Optional[_Iterable[_Union[_segments_pb2.SegmentResult, _Mapping]]] = ..., chain_drift: _Optional[_Union[_segments_pb2.ChainDrift, _Mapping]] = ..., chain_stop: _Optional[_Union[_segments_pb2.ChainStop, _Mapping]] = ...) -> None: ...
 
 class StepCount(_message.Message):
     __slots__ = ("work", "count")
