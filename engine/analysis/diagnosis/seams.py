@@ -34,12 +34,12 @@ def segment_end(watch: ClipWatch, frames: Sequence[Pixels], vectors: SampleVecto
     """
     return SegmentEnd(
         frames=tuple(frames),
-        displacements=tuple((int(y), int(x)) for y, x in watch.last_displacements()),
+        displacements=watch.last_displacements(),
         motion_jumps=_motion_jumps(watch),
         colour_shifts=_colour_shifts(watch),
         sample_indices=vectors.indices if vectors is not None else (),
-        subject=_as_tuples(vectors.subject) if vectors is not None else (),
-        content=_as_tuples(vectors.content) if vectors is not None else (),
+        subject=vectors.subject if vectors is not None else None,
+        content=vectors.content if vectors is not None else None,
     )
 
 
@@ -49,10 +49,11 @@ def seam_of(end_before: SegmentEnd, watch_after: ClipWatch, frame_index: int) ->
     # The first pair of frames across the seam; shorter than the others only if the segment adds fewer frames.
     across = displacements(small_luminance(last), watch_after.earliest[-1]).astype(np.float64)
     across *= watch_after.interval / len(watch_after.earliest)
-    before = np.array(end_before.displacements, np.float64).reshape(-1, 2)
+    before = end_before.displacements
+    assert before is not None
     return Seam(
         frame_index,
-        motion_jump=motion_jump(before, across),
+        motion_jump=motion_jump(before.astype(np.float64), across),
         motion_jump_inside=_median(end_before.motion_jumps + _motion_jumps(watch_after)),
         colour_shift=colour_shift(mean_colour(last), watch_after.colours[0]),
         colour_shift_inside=_median(end_before.colour_shifts + _colour_shifts(watch_after)),
@@ -80,7 +81,3 @@ def _colour_shifts(watch: ClipWatch) -> tuple[float, ...]:
 
 def _median(values: Sequence[float]) -> float:
     return float(np.median(values)) if values else 0.0
-
-
-def _as_tuples(vectors: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(row) for row in vectors.tolist())
