@@ -3,9 +3,9 @@
 * subject consistency: mean of s_t · s_0 over the samples of the last quarter of the chain, s the subject's vectors. The
   likeness to the first frame of VBench's subject consistency (Huang et al. 2024), where drift is largest.
 * loop back: mean of c_t · c_0 over the samples of the last quarter, less that over the samples between the first
-  segment and the last quarter, at least 0; c the vectors of whole frames, cell by cell of a grid, so that a subject that
-  is back in its place counts. A clip that only moves away has 0, so has one that stays as it was; one that was away and
-  is back has as much as it was away.
+  segment and the last quarter, at least 0; c the vectors of whole frames, cell by cell of a grid, so that a subject
+  that is back in its place counts. A clip that only moves away has 0, so has one that stays as it was; one that was
+  away and is back has as much as it was away.
 """
 
 from __future__ import annotations
