@@ -55,12 +55,18 @@ class Seam:
 class SegmentEnd:
     """What a segment leaves for the next one and for the review of the chain.
 
-    ``frames``: its last frames, as many as the next segment repeats, oldest first. ``subject`` and ``content`` are unit
-    vectors of its sampled frames, of the subject and of the whole frame, by the scorer's features; empty without a
-    scorer.
+    ``frames``: its last frames, as many as the next segment repeats, oldest first. ``displacements``: how far each
+    block moved up to the last frame, (y, x) in px of a frame whose shorter side is 64. ``motion_jumps`` and
+    ``colour_shifts``: the measurements of ``Seam`` between the segment's own frames. ``subject`` and ``content`` are
+    unit vectors of its sampled frames, of the subject and of the whole frame, by the scorer's features;
+    ``sample_indices`` are the indices of these frames in the clip. All three are empty without a scorer.
     """
 
     frames: tuple[Pixels, ...]
+    displacements: tuple[tuple[int, int], ...] = ()
+    motion_jumps: tuple[float, ...] = ()
+    colour_shifts: tuple[float, ...] = ()
+    sample_indices: tuple[int, ...] = ()
     subject: tuple[tuple[float, ...], ...] = ()
     content: tuple[tuple[float, ...], ...] = ()
 
@@ -69,8 +75,8 @@ class SegmentEnd:
 class ChainDrift:
     """How far the end of a chain is from its beginning; None without a scorer.
 
-    ``subject_consistency``: likeness of the subject in the last quarter to that in frame 0. ``loop_back``: how much more
-    the last segment resembles the first one's frames than the frames between do. Formulas:
+    ``subject_consistency``: likeness of the subject in the last quarter to that in frame 0. ``loop_back``: how much
+    more the last quarter resembles the first segment's frames than the frames between do. Formulas:
     ``engine.analysis.diagnosis.loop_back``.
     """
 

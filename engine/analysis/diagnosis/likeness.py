@@ -11,6 +11,7 @@ sample before.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,24 @@ class SampledFeatures:
     patches: Vectors
     width_px: int
     height_px: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleVectors:
+    """Unit vectors of sampled frames, [frames, size] each: of the subject, and of the whole frame.
+
+    ``indices`` are those of the frames, numbered through a chain.
+    """
+
+    indices: tuple[int, ...]
+    subject: NDArray[np.float64]
+    content: NDArray[np.float64]
+
+
+def sample_vectors(features: SampledFeatures, subject: Box | None, indices: Sequence[int]) -> SampleVectors:
+    """The vectors of sampled frames. ``subject`` is in pixels of the frames, None: the whole picture."""
+    inside = _patches_in(subject, features, math.isqrt(features.patches.shape[1]))
+    return SampleVectors(tuple(indices), _pooled(features.patches[:, inside]), _pooled(features.patches))
 
 
 def likeness_of(features: SampledFeatures, subject: Box | None) -> Likeness | None:
