@@ -23,8 +23,8 @@ from engine.api.reuse import StepReuse
 from engine.bundle.manifest import Manifest
 from engine.cache import BoundedCache
 from engine.generate.chain_run import MakeNoise
-from engine.generate.clip_run import ModelParts
 from engine.generate.loading import LoadedBundle
+from engine.generate.model_parts import ModelParts
 from engine.generate.picture_encoder import PictureEncoder
 from engine.generate.pipeline import Pipeline
 from engine.generate.prompt_encoder import PromptEncoder
@@ -106,6 +106,7 @@ class BundleEngine:
         """Scores a job's pair and judges a clip of it that was made before, frames uint8 [H, W, 3] in order.
 
         The result is that of ``generate`` but for times and memory; bundles whose fits changed judge anew with it.
+        Raises ``ValueError`` for a chain.
         """
         if self._pipeline is None:
             raise RuntimeError("the engine is closed")

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
+from engine.analysis.diagnosis.seams import seam_of, segment_end
 from engine.api.chain import ChainStop, SegmentEnd, SegmentStarted
 from engine.api.errors import MatchRefused
 from engine.api.events import Event, SegmentDone
 from engine.api.job import PreparedJob, PreparedSegment, Settings
-from engine.generate.chain_summary import chain_done, numbered_through
+from engine.generate.chain_summary import chain_done
 from engine.generate.clip_request import clip_of_segment
-from engine.generate.clip_run import ClipRun, ModelParts
+from engine.generate.clip_run import ClipRun
+from engine.generate.model_parts import ModelParts
 from engine.generate.text_conditioning import JobTexts
 from engine.runtime.base import Array
 from engine.runtime.execution import Execution
@@ -50,7 +52,7 @@ class ChainRun:
             yield done[-1]
             if number > 1:
                 done[-2] = _without_frames(done[-2])
-        yield chain_done(job, done, stop)
+        yield chain_done(job, done, stop, self._model.manifest.scorer)
 
     def _make_segment(
         self, number: int, segment: PreparedSegment, end_before: SegmentEnd | None, texts: JobTexts
@@ -66,9 +68,9 @@ class ChainRun:
             number=number,
             first_frame_index=segment.first_frame_index,
             frame_count=segment.new_frame_count,
-            done=numbered_through(made.done, segment.first_frame_index),
-            seam=None,
-            end=SegmentEnd(() if is_last else made.last_frames),
+            done=made.done,
+            seam=None if end_before is None else seam_of(end_before, made.watch, segment.first_frame_index),
+            end=segment_end(made.watch, () if is_last else made.last_frames, made.vectors),
         )
 
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
-from engine.api.chain import ChainDrift, ChainStop
+from engine.api.chain import ChainStop
 from engine.api.events import Chain, JobDone, SegmentDone, Stage
 from engine.api.job import PreparedJob
 from engine.api.reuse import StepWork
+from engine.bundle.scorer_spec import ScorerSpec
+from engine.matching.chain_review import review_chain
 
 
-def numbered_through(done: JobDone, first_frame_index: int) -> JobDone:
-    """The summary of a segment with the frames of its scores counted from the beginning of the chain."""
-    matches = tuple(replace(item, frame_index=first_frame_index + item.frame_index) for item in done.frame_matches)
-    return replace(done, frame_matches=matches)
-
-
-def chain_done(job: PreparedJob, segments: Sequence[SegmentDone], stop: ChainStop | None) -> JobDone:
-    """The summary of a chain of these segments, at least one.
+def chain_done(
+    job: PreparedJob, segments: Sequence[SegmentDone], stop: ChainStop | None, spec: ScorerSpec | None
+) -> JobDone:
+    """The summary of a chain of these segments, at least one. ``spec`` holds the bundle's thresholds.
 
     Seconds and steps are sums, the peak is the highest, and success is the lowest of the segments'. Match report and
     first frame are those of the first segment.
@@ -30,6 +27,8 @@ def chain_done(job: PreparedJob, segments: Sequence[SegmentDone], stop: ChainSto
     for part in parts:
         stage_seconds.update(part.stage_seconds)
         step_counts.update(part.step_counts)
+    prompts = [segment.prompt for segment in job.segments[: len(segments)]]
+    review = review_chain(segments, prompts, spec.diagnosis if spec is not None else None)
     successes = [part.success for part in parts if part.success is not None]
     return JobDone(
         stage_seconds=dict(stage_seconds),
@@ -40,8 +39,8 @@ def chain_done(job: PreparedJob, segments: Sequence[SegmentDone], stop: ChainSto
         match_report=first.match_report,
         warnings=job.warnings,
         frame_matches=tuple(match for part in parts for match in part.frame_matches),
-        diagnosis=first.diagnosis,
+        diagnosis=review.diagnosis,
         success=min(successes, key=lambda success: success.probability, default=None),
         step_counts=dict(step_counts),
-        chain=Chain(tuple(segments), ChainDrift(None, None), stop),
+        chain=Chain(tuple(segments), review.drift, stop),
     )

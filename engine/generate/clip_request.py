@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from engine.analysis.diagnosis.clip_watch import ClipWatch
+from engine.analysis.diagnosis.likeness import SampleVectors
 from engine.api.events import JobDone
 from engine.api.job import PreparedJob, PreparedSegment
 from engine.api.media import Box, Pixels
@@ -30,9 +32,14 @@ class ClipRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MadeClip:
-    """A finished clip: its summary, and the last frames of the chain so far, as many as the next segment repeats."""
+    """A finished clip: summary, measurements of its new frames, and vectors of the sampled ones, None without scores.
+
+    ``last_frames``: the last frames of the chain so far, as many as the next segment repeats.
+    """
 
     done: JobDone
+    watch: ClipWatch
+    vectors: SampleVectors | None
     last_frames: tuple[Pixels, ...]
 
 

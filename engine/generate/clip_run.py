@@ -12,54 +12,25 @@ from dataclasses import dataclass
 from functools import partial
 
 from engine.analysis.diagnosis.clip_watch import ClipWatch
-from engine.api.errors import MatchRefused
 from engine.api.events import Event, FrameReady, JobDone, Stage, StageStarted, StepDone
 from engine.api.job import MatchMode
-from engine.api.match_report import MatchReport
-from engine.api.media import Box, Pixels
+from engine.api.media import Pixels
 from engine.api.reuse import StepWork
 from engine.bundle.graph_spec import GraphName
-from engine.bundle.manifest import Manifest
 from engine.generate.causal_vae_stream import CausalVaeStream
+from engine.generate.clip_match import PairMatch, check_required, match_pair
 from engine.generate.clip_request import ClipRequest, MadeClip
 from engine.generate.decoding import decode_frames, psnr_db
 from engine.generate.denoising import Denoised, denoise
-from engine.generate.picture_encoder import PictureEncoder
+from engine.generate.model_parts import ModelParts
 from engine.generate.preview import preview_of
-from engine.generate.prompt_encoder import PromptEncoder
-from engine.generate.schedule import flow_schedule
-from engine.generate.segment_join import FrameEncoder, Opening, SegmentJoin
+from engine.generate.schedule import Schedule, flow_schedule
+from engine.generate.segment_join import FrameEncoder, Opening
 from engine.generate.stopwatch import Stopwatch
 from engine.generate.text_conditioning import JobTexts
-from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.review import review_clip
-from engine.matching.score import in_file
-from engine.matching.scorer import Scorer
-from engine.memory.graphs import BundleGraphs
-from engine.preparation.score_request import clip_settings_of
 from engine.runtime.base import Array, Graph
 from engine.runtime.execution import Execution
-
-
-@dataclass(frozen=True, slots=True)
-class ModelParts:
-    """What every clip of a bundle is made with. ``scorer`` None: no pair is scored."""
-
-    manifest: Manifest
-    graphs: BundleGraphs
-    scorer: Scorer | None
-    context: EnrichmentContext
-    prompts: PromptEncoder
-    pictures: PictureEncoder
-    join: SegmentJoin
-
-
-@dataclass(frozen=True, slots=True)
-class _Match:
-    """The report on a clip's pair, and the subject's box in pixels of the clip; both None if nothing was scored."""
-
-    report: MatchReport | None = None
-    subject: Box | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +74,10 @@ class ClipRun:
 
     def review(self, frames: Iterable[Pixels]) -> MadeClip:
         """The clip as if its frames had come out as these, without the time of making them. Raises ``MatchRefused``."""
-        matching = self._match()
-        while True:
-            try:
-                next(matching)
-            except StopIteration as end:
-                match: _Match = end.value
-                break
+        match = None
+        if self._is_scored:
+            match = self._score()
+            check_required(match.report, self._job)
         watch, first = self._watch(), None
         for pixels in frames:
             watch.add(pixels)
@@ -124,20 +92,24 @@ class ClipRun:
             self._model.graphs.enter(self._settings.geometry, stage)
             yield
 
-    def _match(self) -> Generator[Event, None, _Match]:
+    def _match(self) -> Generator[Event, None, PairMatch | None]:
         """Scores picture and prompt unless the job turns that off. Raises ``MatchRefused``."""
-        job, scorer = self._job, self._model.scorer
-        if scorer is None or job.match_mode is MatchMode.OFF:
-            return _Match()
+        if not self._is_scored:
+            return None
         yield StageStarted(Stage.MATCH)
+        match = self._score()
+        yield match.report
+        check_required(match.report, self._job)
+        return match
+
+    @property
+    def _is_scored(self) -> bool:
+        return self._model.scorer is not None and self._job.match_mode is not MatchMode.OFF
+
+    def _score(self) -> PairMatch:
+        assert self._model.scorer is not None
         with self._stopwatch.stage(Stage.MATCH):
-            scored = scorer.score(self._execution, job.picture, job.prompt)
-            clip = clip_settings_of(self._settings)
-            report = enriched(in_file(scored, job), job.prompt, job.picture_report, clip, self._model.context)
-        yield report
-        if job.match_mode is MatchMode.REQUIRE and report.score < job.minimum_score:
-            raise MatchRefused(report, job.minimum_score)
-        return _Match(report, scored.grounding.box if scored.grounding is not None else None)
+            return match_pair(self._job, self._model.scorer, self._model.context, self._execution)
 
     def _open(self, noise: Array) -> Opening:
         """What the clip begins from: the picture, or the frames of the segment before."""
@@ -151,21 +123,13 @@ class ClipRun:
         self, texts: JobTexts, noise: Array, opening: Opening
     ) -> Generator[Event, None, tuple[Array, Mapping[StepWork, int]]]:
         """Yields a ``StepDone`` after each step; returns the latents, [1, z, T, h, w], and the steps by their work."""
-        settings, manifest = self._settings, self._model.manifest
-        experts = texts.expert_runs(self._job.prompt, settings, self._graph, self._execution)
-        schedule = flow_schedule(
-            settings.step_count,
-            settings.shift,
-            manifest.schedule.order,
-            boundary_timestep=manifest.schedule.boundary_timestep,
-            train_step_count=manifest.schedule.train_step_count,
-        )
+        settings, schedule = self._settings, self._schedule()
         latents = noise
         step_counts = Counter[StepWork]()
         for state in denoise(
             self._execution,
             schedule,
-            experts,
+            texts.expert_runs(self._job.prompt, settings, self._graph, self._execution),
             self._graph("guide_and_step"),
             noise=noise,
             image_conditioning=opening.conditioning,
@@ -177,9 +141,19 @@ class ClipRun:
             yield self._progress(state)
             if state.step + 1 == schedule.step_count:
                 latents = state.latents.to_host()
-        if manifest.expand_timesteps:  # the first latent frame is the picture's own
+        if self._model.manifest.expand_timesteps:  # the first latent frame is the picture's own
             latents[:, :, :1] = opening.conditioning
         return latents, step_counts
+
+    def _schedule(self) -> Schedule:
+        spec = self._model.manifest.schedule
+        return flow_schedule(
+            self._settings.step_count,
+            self._settings.shift,
+            spec.order,
+            boundary_timestep=spec.boundary_timestep,
+            train_step_count=spec.train_step_count,
+        )
 
     def _progress(self, state: Denoised) -> StepDone:
         """The event of a step, with a preview if the job asks for one after this step."""
@@ -207,18 +181,19 @@ class ClipRun:
             yield FrameReady(clip.first_frame_index + index - given_count, pixels)
         return _Decoded(watch, first_frame_seconds, first_frame_psnr_db, tuple(last_frames))
 
-    def _made(self, match: _Match, decoded: _Decoded, step_counts: Mapping[StepWork, int]) -> MadeClip:
+    def _made(self, match: PairMatch | None, decoded: _Decoded, step_counts: Mapping[StepWork, int]) -> MadeClip:
         """The summary, with the diagnosis of the clip."""
         review = review_clip(
             decoded.watch,
             self._job,
             self._model.scorer,
             self._execution,
-            report=match.report,
-            subject=match.subject,
+            report=match.report if match is not None else None,
+            subject=match.subject if match is not None else None,
             first_frame_psnr_db=decoded.first_frame_psnr_db,
             default_guidance_scale=self._model.manifest.guidance.scale,
             spec=self._model.manifest.scorer,
+            first_frame_index=self._clip.first_frame_index,
         )
         done = JobDone(
             stage_seconds=self._stopwatch.stage_seconds,
@@ -226,14 +201,14 @@ class ClipRun:
             first_frame_seconds=decoded.first_frame_seconds,
             peak_memory_bytes=self._execution.runtime.peak_memory_bytes(),
             first_frame_psnr_db=decoded.first_frame_psnr_db,
-            match_report=match.report,
+            match_report=match.report if match is not None else None,
             warnings=self._job.warnings,
             frame_matches=review.frame_matches,
             diagnosis=review.diagnosis,
             success=review.success,
             step_counts=step_counts,
         )
-        return MadeClip(done, decoded.last_frames)
+        return MadeClip(done, decoded.watch, review.vectors, decoded.last_frames)
 
     def _watch(self) -> ClipWatch:
         return ClipWatch(self._clip.new_frame_count, self._settings.frame_rate)

@@ -10,7 +10,8 @@ from engine.api.job import PreparedJob
 from engine.api.media import Pixels
 from engine.generate.chain_run import ChainRun, MakeNoise
 from engine.generate.clip_request import whole_clip
-from engine.generate.clip_run import ClipRun, ModelParts
+from engine.generate.clip_run import ClipRun
+from engine.generate.model_parts import ModelParts
 from engine.generate.text_conditioning import JobTexts
 from engine.runtime.execution import Execution
 from engine.runtime.finite import NonFiniteOutput
@@ -33,7 +34,9 @@ class Pipeline:
             raise explain_non_finite(fault, self._model.manifest) from fault
 
     def review(self, job: PreparedJob, frames: Iterable[Pixels], execution: Execution) -> JobDone:
-        """The summary that a job would have if its clip had these frames. Raises ``MatchRefused``."""
+        """The summary that a job of one segment would have if its clip had these frames. Raises ``MatchRefused``."""
+        if job.segments:
+            raise ValueError("a chain cannot be reviewed without being made; review its segments one by one")
         return ClipRun(self._model, whole_clip(job), execution).review(frames).done
 
     def _whole(self, job: PreparedJob, noise_of: MakeNoise, execution: Execution) -> Iterator[Event]:

@@ -17,9 +17,11 @@ from engine.api.job import MatchMode, PictureFit, PreparedJob
 from engine.api.match_report import MatchReport, SuccessBasis, SuccessEstimate
 from engine.api.media import Box
 from engine.api.reuse import StepWork
+from engine.generate.model_parts import ModelParts
 from engine.generate.picture_encoder import PictureEncoder
 from engine.generate.pipeline import Pipeline
 from engine.generate.schedule import flow_schedule
+from engine.generate.segment_join import PutBack
 from engine.generate.stopwatch import Stopwatch
 from engine.matching.review import Review
 from engine.testing.fake_match import fake_match_report
@@ -125,9 +127,9 @@ class Clips:
         self.entered: list[tuple[Any, ...]] = []
         self.reviews: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
         self.enriched_with: list[tuple[Any, ...]] = []
-        monkeypatch.setattr("engine.generate.pipeline.ClipWatch", StubWatch)
-        monkeypatch.setattr("engine.generate.pipeline.review_clip", self._review)
-        monkeypatch.setattr("engine.generate.pipeline.enriched", self._enrich)
+        monkeypatch.setattr("engine.generate.clip_run.ClipWatch", StubWatch)
+        monkeypatch.setattr("engine.generate.clip_run.review_clip", self._review)
+        monkeypatch.setattr("engine.generate.clip_match.enriched", self._enrich)
         self.manifest = SimpleNamespace(
             schedule=SimpleNamespace(order=2, boundary_timestep=None if is_5b else 900.0, train_step_count=1000),
             guidance=SimpleNamespace(scale=3.5),
@@ -137,10 +139,17 @@ class Clips:
             family=Family.WAN22_TI2V_5B if is_5b else Family.WAN22_I2V_A14B,
         )
         self.graphs = self._graphs(keeps)
-        parts: Any = (self.manifest, self, self.scorer, "the context")
-        prompts: Any = self.prompts
         pictures = PictureEncoder(is_first_frame=is_5b, cache_bytes=picture_cache_bytes)
-        self.pipeline = Pipeline(*parts, prompts=prompts, pictures=pictures)
+        parts: Any = (
+            self.manifest,
+            self,
+            self.scorer,
+            "the context",
+            self.prompts,
+            pictures,
+            PutBack(1 if is_5b else 5),
+        )
+        self.pipeline = Pipeline(ModelParts(*parts))
 
     def _graphs(self, keeps: bool) -> dict[str, Any]:
         encoder = accumulating_graphs(self.runtime, "encoder", FRAME, FRAMES, LATENT, LATENT)
@@ -193,7 +202,7 @@ class Clips:
     def start(self, asked: PreparedJob, cancel: CancelFlag | None = None) -> Iterator[Event]:
         noise = np.random.default_rng(3).standard_normal(LATENTS, dtype=np.float32)
         self.execution = execution_on(self.runtime, cancel)
-        return self.pipeline.generate(asked, noise, self.execution)
+        return self.pipeline.generate(asked, lambda _: noise, self.execution)
 
     def run(self, asked: PreparedJob) -> list[Event]:
         return list(self.start(asked))
@@ -440,7 +449,7 @@ def test_a_preview_shows_the_estimate_of_the_clip_after_its_step(monkeypatch: py
         shown.append((x0, spec))
         return "the preview"
 
-    monkeypatch.setattr("engine.generate.pipeline.preview_of", preview)
+    monkeypatch.setattr("engine.generate.clip_run.preview_of", preview)
     clips = Clips(monkeypatch)
     events = of_kind(StepDone, clips.run(job(job_preview_every_step_count=1)))
     assert [event.preview for event in events] == ["the preview"] * 4
@@ -502,6 +511,7 @@ def test_the_clip_is_reviewed_with_everything_that_is_known_of_it(monkeypatch: p
         "first_frame_psnr_db": events[-1].first_frame_psnr_db,  # type: ignore[union-attr]
         "default_guidance_scale": 3.5,
         "spec": "the scorer's entry",
+        "first_frame_index": 0,
     }
 
 
@@ -542,7 +552,7 @@ def test_the_fidelity_is_that_of_the_first_frame_to_the_picture(monkeypatch: pyt
         compared.append((actual, expected))
         return 12.5
 
-    monkeypatch.setattr("engine.generate.pipeline.psnr_db", fidelity)
+    monkeypatch.setattr("engine.generate.clip_run.psnr_db", fidelity)
     asked = job()
     events = Clips(monkeypatch).run(asked)
     assert events[-1].first_frame_psnr_db == 12.5  # type: ignore[union-attr]
