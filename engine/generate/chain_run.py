@@ -59,7 +59,9 @@ class ChainRun:
     ) -> Generator[Event, None, SegmentDone]:
         given_frames = () if end_before is None else end_before.frames
         if len(given_frames) != segment.given_frame_count:
-            raise ValueError(f"segment {number} needs {segment.given_frame_count} frames, not {len(given_frames)}")
+            raise ValueError(
+                f"segment {number} needs the last {segment.given_frame_count} frames before it, not {len(given_frames)}"
+            )
         clip = clip_of_segment(self._job, segment, given_frames)
         noise = self._noise_of(segment.settings)
         made = yield from ClipRun(self._model, clip, self._execution).make(texts, noise)
