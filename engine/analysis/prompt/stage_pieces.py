@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from engine.analysis.prompt.draft import Draft
 from engine.analysis.prompt.phrases import Part, is_verb
 from engine.analysis.prompt.prompt_text import DIVIDER
-from engine.analysis.prompt.tokens import MARK, Token, tokenise
+from engine.analysis.prompt.tokens import HAN, MARK, Token, tokenise
 from engine.analysis.prompt.vocabulary import BASE, ING, SUBJECT_CLASSES
 from engine.api.prompt_report import Clause, ClauseKind
 
@@ -53,7 +53,7 @@ class Piece:
     def _is_named(self) -> bool:
         """True for a thing that looks like an order: "warm indoor light"."""
         first = self.tokens[0]
-        others = any(token.forms for token in self.tokens[1:])
+        others = any(token.forms and not token.is_noun for token in self.tokens[1:])
         return self.follows_mark and first.is_in("adjective") and first.forms == {BASE} and not others
 
     @property
@@ -158,9 +158,8 @@ def _split(draft: Draft, part: Part) -> Iterator[tuple[Sequence[Token], Sequence
     cuts = [0]
     for index, clause in enumerate(clauses):
         if index and clause.kind is ClauseKind.ACTION and clause.span.start in starts:
-            place = starts.index(clause.span.start)
-            if not (words[place].is_in("aspect") and is_verb(words[place - 1])):  # 跑 | 开
-                cuts.append(place)
+            place = _cut_before(words, starts.index(clause.span.start), cuts[-1])
+            cuts += [place] if place else []
     for start, stop in zip(cuts, [*cuts[1:], len(words)], strict=True):
         upto = starts[stop] if stop < len(words) else end
         yield words[start:stop], [clause for clause in clauses if starts[start] <= clause.span.start < upto]
@@ -207,6 +206,25 @@ class _Count:
         return replace(piece, stage=self.stage, is_aside=self.tie == 1)
 
 
+def _cut_before(words: Sequence[Token], verb: int, earliest: int) -> int:
+    """Where an action is cut off from what stands before it; 0 for nowhere.
+
+    In Chinese before its phrase of direction, and not between two verbs that follow each other, which may be one word
+    or one action: "闭眼演奏".
+    """
+    if words[verb].script != HAN:
+        return verb
+    earlier = words[earliest:verb]
+    if any(map(is_verb, earlier)):
+        if len(words[verb].text) == 1 or words[verb - 1].is_in("aspect") or is_verb(words[verb - 1]):
+            return 0
+        after_verb = max(index for index in range(earliest, verb) if is_verb(words[index])) + 1
+        for index in range(after_verb, verb):
+            if words[index].is_in("coverb", "direction", "adverb") and not words[index].is_in("aspect"):
+                return index
+    return verb
+
+
 def _numbered(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     """Gives every piece the stage in which it stands; those before the first action have 0."""
     count = _Count()
@@ -227,7 +245,8 @@ def _numbered(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
 
 def _with_subjects(pieces: Sequence[Piece]) -> Iterator[Piece]:
     """Moves a subject into the stage of the action that follows it without punctuation."""
-    for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
+    for index, piece in enumerate(pieces):
+        following = pieces[index + 1] if index + 1 < len(pieces) else None
         leads = following is not None and following.acts and not following.follows_mark and not piece.acts
         if leads and following is not None and piece.stage < following.stage:
             yield replace(piece, stage=following.stage)

@@ -31,7 +31,7 @@ def joined(draft: Draft, pieces: Sequence[Piece], *, keeps_order: bool, opening:
             tie = [token for token in tie if token.script != MARK]
             text = with_blank(draft, quoted(draft, tie), own) if tie else own if opening is None else opening
         else:
-            text = _after(draft, text, piece, own, keeps_order=keeps_order)
+            text = _after(draft, text, piece, own, keeps_order=keeps_order or (piece.is_ordered and not piece.acts))
     return text
 
 

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from engine.analysis.prompt.inflection import with_s
-from engine.analysis.prompt.phrases import is_verb
 from engine.analysis.prompt.rewriting import rewrite
 from engine.analysis.prompt.stage_pieces import Piece
-from engine.analysis.prompt.stage_subjects import begins_with_belonging, is_same, is_several, meant_by, pronoun_of
+from engine.analysis.prompt.stage_predicates import predicate
+from engine.analysis.prompt.stage_subjects import is_same, meant_by, names_another, pronoun_of
 from engine.analysis.prompt.stage_text import joined, mark_before, quoted, with_blank, with_comma
 from engine.analysis.prompt.staged_sentence import StagedSentence
-from engine.analysis.prompt.tokens import LATIN, Token
-from engine.analysis.prompt.vocabulary import BASE, THIRD
+from engine.analysis.prompt.tokens import Token
 from engine.api.prompt_report import ClauseKind, Language
+
+_RELATIVES = frozenset({"where", "which", "who", "whose", "that"})
 
 
 class Unworded(Exception):
@@ -53,9 +53,13 @@ def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_or
         text = joined(draft, opening, keeps_order=keeps_order)
         return with_comma(draft, text, _with_subject(sentence, pieces[len(opening) :], keeps_order=keeps_order))
     first, second = pieces[0], pieces[1] if len(pieces) > 1 else None
-    if not lead:
+    if first.tokens[0].text in _RELATIVES:
+        raise Unworded(f"a stage begins with “{first.tokens[0].text}”")
+    if not lead and (first.acts or first.is_pronoun):
         raise Unworded("no subject stands before its first action")
-    if first.acts and begins_with_belonging(first):
+    if not lead:
+        return joined(draft, pieces, keeps_order=keeps_order)
+    if first.acts and names_another(first):
         return with_comma(draft, lead, joined(draft, pieces, keeps_order=keeps_order))
     if first.acts or first.is_pronoun:
         return _predicated(sentence, lead, pieces, keeps_order=keeps_order)
@@ -71,10 +75,14 @@ def _predicated(sentence: StagedSentence, lead: str, pieces: Sequence[Piece], *,
     draft, first = sentence.draft, pieces[0]
     pronoun = first.tokens[0] if first.is_pronoun else pronoun_of(first)
     subject = _subject_before(sentence, first, pronoun)
-    if pronoun is not None:
-        first = replace(first, tokens=first.tokens[1:])
+    adverbs = ""
+    if pronoun is not None:  # "slowly she raises" becomes "slowly raises"
+        place = first.tokens.index(pronoun)
+        adverbs = quoted(draft, first.tokens[:place])
+        first = replace(first, tokens=first.tokens[place + 1 :])
         pieces = [item for item in (first, *pieces[1:]) if item.tokens]
-    opening = _predicate(sentence, pieces[0], subject) if pieces else ""
+    opening = predicate(sentence, pieces[0], subject) if pieces else ""
+    opening = with_blank(draft, adverbs, opening) if adverbs else opening
     text = joined(draft, pieces, keeps_order=keeps_order, opening=opening)
     if subject is None or subject is sentence.main_subject:
         return _behind_lead(sentence, lead, text)
@@ -91,13 +99,13 @@ def _behind_lead(sentence: StagedSentence, lead: str, text: str) -> str:
 def _subject_before(sentence: StagedSentence, piece: Piece, pronoun: Token | None) -> Piece | None:
     """The subject of a stage that names none: that of the action before it, or the one that its pronoun means."""
     start = piece.tokens[0].start
-    acting = [item for item in sentence.staged if item.acts and item.tokens[0].start < start]
-    main = sentence.main_subject
-    subjects = [main] if main is not None else []
+    acting = [item for item in sentence.staged if item.acts and not item.is_aside and item.tokens[0].start < start]
+    subjects = [] if sentence.main_subject is None else [sentence.main_subject]
     for item in acting:
         named = sentence.subject_of(item)
-        if named is not None and not any(is_same(named, other) for other in subjects):
-            subjects.append(named)
+        if named is not None:
+            known = next((other for other in subjects if is_same(named, other)), named)
+            subjects = [*(other for other in subjects if other is not known), known]
     if not subjects:
         return None
     if pronoun is None:
@@ -113,22 +121,3 @@ def _leading_pronoun(sentence: StagedSentence) -> str:
     first = sentence.first_action
     is_led = first is not None and first.tokens[0].is_in("pronoun")
     return quoted(sentence.draft, first.tokens[:1]) if first is not None and is_led else ""
-
-
-def _predicate(sentence: StagedSentence, piece: Piece, subject: Piece | None) -> str:
-    """The text of an action, finite where its first stage makes it so: "is jumping", "smiles" after "make her …"."""
-    draft, text = sentence.draft, quoted(sentence.draft, piece.tokens)
-    verb = next((token for token in piece.tokens if is_verb(token) and token.script == LATIN), None)
-    first = sentence.first_action
-    if verb is None or first is None or THIRD in verb.forms or piece.tokens[0].is_in("auxiliary"):
-        return text
-    auxiliary, *others = first.tokens
-    if auxiliary.is_in("auxiliary") and any(is_verb(token) for token in others):
-        return f"{quoted(draft, [auxiliary])} {text}"
-    is_order = draft.words[0].is_in("order")
-    if is_order and verb.forms == {BASE} and subject is not None and not is_several(subject):
-        start, end = (draft.span([verb]).start, draft.span([verb]).end)
-        before = text[: start - draft.span(piece.tokens).start]
-        word, blank, rest = draft.text[start:end].partition(" ")
-        return f"{before}{with_s(word)}{blank}{rest}{text[len(before) + end - start :]}"
-    return text

@@ -15,13 +15,14 @@ class StagedSentence:
     """Pieces are in the order of the sentence.
 
     ``lead``: those before the first action that hold for all stages. ``tail``: those after it that do. ``staged``: the
-    others, each with its stage.
+    others, each with its stage. ``is_order``: the sentence was an order, "make the cat jump".
     """
 
     draft: Draft
     lead: tuple[Piece, ...]
     staged: tuple[Piece, ...]
     tail: tuple[Piece, ...]
+    is_order: bool = False
 
     @property
     def stage_count(self) -> int:
@@ -35,8 +36,9 @@ class StagedSentence:
 
     @property
     def main_subject(self) -> Piece | None:
-        """The subject that is named before the first action."""
-        return next((piece for piece in self.lead if piece.has(ClauseKind.SUBJECT)), None)
+        """The subject of the first action, or what else is named first."""
+        own = None if self.first_action is None else self.subject_of(self.first_action)
+        return own or next((piece for piece in self.lead if piece.has(ClauseKind.SUBJECT)), None)
 
     def subject_of(self, piece: Piece) -> Piece | None:
         """The piece that names the subject of an action right before it; None if it names none."""
@@ -62,10 +64,11 @@ def staged_sentence(draft: Draft, pieces: Sequence[Piece]) -> StagedSentence:
     for index, piece in enumerate(pieces):
         is_camera = piece.has(ClauseKind.CAMERA) and not piece.has(ClauseKind.SUBJECT)
         passes = is_over(piece) or piece.is_aside or piece.comes_first or (is_camera and is_divided)
-        tells = begins_earlier and piece.tells and not piece.has(ClauseKind.SUBJECT)
+        is_subject = piece.has(ClauseKind.SUBJECT)
+        tells = begins_earlier and (piece.stage > 1 if is_subject else piece.tells)
         if index < first and not passes and not tells:
             lead.append(piece)
-        elif index > first and (piece.is_style or (index > last and not is_divided)):
+        elif index > first and (piece.is_style or (index > last and not is_divided and not piece.is_ordered)):
             tail.append(piece)
         else:
             staged.append(replace(piece, stage=max(piece.stage, 1)))
@@ -73,5 +76,6 @@ def staged_sentence(draft: Draft, pieces: Sequence[Piece]) -> StagedSentence:
 
 
 def _happens(piece: Piece) -> bool:
-    """True for an event that is no action: a moving part of the surroundings, a camera move in order."""
-    return piece.moves and (piece.is_ordered or not piece.has(ClauseKind.CAMERA))
+    """True for an event that is no action: a moving part of the surroundings, a camera move in order, a cut."""
+    is_cut = any(token.is_in("cut") for token in piece.tokens)
+    return is_cut or (piece.moves and (piece.is_ordered or not piece.has(ClauseKind.CAMERA)))

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from engine.analysis.prompt.checks.subject import check_subject
 from engine.analysis.prompt.draft import PromptSettings, draft
+from engine.analysis.prompt.rewriting import rewrite
 from engine.analysis.prompt.stage_pieces import pieces_of
 from engine.analysis.prompt.stage_wording import Unworded, word_stages
 from engine.analysis.prompt.staged_sentence import staged_sentence
@@ -39,7 +41,10 @@ def divide_sentence(prompt: str, weights: Sequence[int]) -> DividedSentence:
     whole = (prompt,) * len(weights)
     if read.language is Language.OTHER:
         return DividedSentence(whole, ((1, 1),) * len(weights), 1, "it is neither English nor Chinese")
-    sentence = staged_sentence(read, pieces_of(read))
+    is_order = bool(read.words) and read.words[0].is_in("order")
+    if is_order:
+        read = draft(rewrite(read.text, list(check_subject(read)), read.language), PromptSettings())
+    sentence = replace(staged_sentence(read, pieces_of(read)), is_order=is_order)
     count = sentence.stage_count
     if count < 2:
         return DividedSentence(whole, ((1, 1),) * len(weights), 1)
