@@ -1,7 +1,7 @@
 """Cuts a sentence into pieces, and gives each the stage that it belongs to.
 
-A piece is a subject, one action, or a part about environment, camera or style, in the words of the sentence. Order words
-("first", "then", "然后") stand between pieces.
+A piece is a subject, one action, or a part about environment, camera or style, in the words of the sentence. Words that
+only order ("first", "then", "然后") stand between pieces.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.api.prompt_report import Clause, ClauseKind
 _TYING = frozenset({"after", "when", "once"})
 _OPENING = frozenset({"first", "firstly", "at first", "先", "首先", "先是"})
 _BEFORE_IT = frozenset({"before", "until"})  # at the start of a sentence they turn the order round
-_ORDINALS = frozenset("second secondly third thirdly fourth fourthly fifth fifthly next last".split())
+_ORDINALS = frozenset({"second", "secondly", "third", "thirdly", "fourth", "fourthly", "fifth", "next", "last"})
 _STOPS = frozenset(".!?。;")
 _THINGS = frozenset(SUBJECT_CLASSES) - {"sky"}
 _ENDED = ("change", "transform", "motion")  # verbs of a change that is over when its stage is
@@ -167,10 +167,10 @@ def _split(draft: Draft, part: Part) -> Iterator[tuple[Sequence[Token], Sequence
 
 @dataclass(slots=True)
 class _Count:
-    """The stage that is reached. ``told``: the highest stage of the clauses so far; ``is_fresh``: it has no action yet;
-    ``tells``: a verb has stood in a piece.
+    """The stage that is reached, and what its pieces were.
 
-    ``tie`` is 1 inside a clause such as "as the sun sets," that opens a sentence, and 2 after it: the next action
+    ``told``: the highest stage of the clauses so far; ``is_fresh``: the stage has no action yet; ``tells``: a verb has
+    stood in a piece. ``tie`` is 1 inside a clause such as "as the sun sets," that opens a sentence, and 2 after it: the next action
     belongs to the same stage.
     """
 

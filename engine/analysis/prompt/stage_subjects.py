@@ -14,16 +14,9 @@ from engine.analysis.prompt.tokens import HAN, LATIN, Token
 
 _SUBJECT_PRONOUNS = frozenset({"he", "she", "it", "they", "他", "她", "它", "他们", "她们", "它们"})
 _PERSONAL = frozenset({"he", "she", "他", "她"})
-_FEMALE = frozenset(
-    "woman women girl girls lady ladies mother mum mom grandmother grandma aunt daughter sister wife queen princess "
-    "bride actress waitress ballerina nun witch businesswoman".split()
+_DEFINITE = frozenset(
+    {"the", "this", "that", "these", "those", "这只", "那只", "这位", "那位", "这个", "那个", "这", "那"}
 )
-_MALE = frozenset(
-    "man men boy boys gentleman father dad grandfather grandpa uncle son brother husband king prince groom actor waiter "
-    "monk wizard guy businessman fisherman policeman fireman".split()
-)
-_FEMALE_SIGNS, _MALE_SIGNS = "女妈母婆奶姑娘姐妹妻", "男爸父爷叔哥弟先生夫"
-_DEFINITE = frozenset("the this that these those 这只 那只 这位 那位 这个 那个 这 那".split())
 _FILLING = ("determiner", "measure", "localizer", "pronoun")
 
 
@@ -55,12 +48,19 @@ def meant_by(pronoun: Token, subjects: Sequence[Piece]) -> Piece | None:
 def is_same(subject: Piece, main: Piece) -> bool:
     """True if a subject is another mention of the main one: "the woman" after "a woman in a red coat"."""
     heads = [_head(piece) for piece in (subject, main)]
-    if heads[0] is None or heads[1] is None or heads[0].text != heads[1].text or is_several(subject) != is_several(main):
+    if (
+        heads[0] is None
+        or heads[1] is None
+        or heads[0].text != heads[1].text
+        or is_several(subject) != is_several(main)
+    ):
         return False
     own, known = ({token.text for token in piece.tokens if not token.is_in(*_FILLING)} for piece in (subject, main))
     first = subject.tokens[0]
     is_bare = first.script == HAN and not first.is_in("measure")
-    return own <= known and (first.text in _DEFINITE or is_bare or first.text == main.tokens[0].text)
+    if is_several(subject) != is_several(main) or not own <= known:
+        return False
+    return first.text in _DEFINITE or is_bare or first.text == main.tokens[0].text
 
 
 def is_several(subject: Piece) -> bool:
@@ -77,21 +77,13 @@ def _fits(pronoun: str, subject: Piece) -> bool:
     if head is None:
         return True
     if pronoun in {"it", "它"}:
-        return not _is_person(subject)
-    return not _is_male(head) if pronoun in {"she", "她"} else not _is_female(head)
+        return not head.is_in("person")
+    return not head.is_in("male" if pronoun in {"she", "她"} else "female")
 
 
 def _is_person(subject: Piece) -> bool:
     head = _head(subject)
-    return head is not None and (head.is_in("person") or _is_female(head) or _is_male(head))
-
-
-def _is_female(noun: Token) -> bool:
-    return noun.text in _FEMALE or (noun.script == HAN and any(sign in noun.text for sign in _FEMALE_SIGNS))
-
-
-def _is_male(noun: Token) -> bool:
-    return noun.text in _MALE or (noun.script == HAN and any(sign in noun.text for sign in _MALE_SIGNS))
+    return head is not None and head.is_in("person")
 
 
 def _head(piece: Piece) -> Token | None:

@@ -17,8 +17,10 @@ from engine.analysis.prompt.stage_subjects import is_same, meant_by, names_anoth
 from engine.analysis.prompt.stage_text import joined, mark_before, quoted, with_blank, with_comma
 from engine.analysis.prompt.staged_sentence import StagedSentence
 from engine.analysis.prompt.tokens import Token
+from engine.analysis.prompt.vocabulary import PAST, THIRD
 from engine.api.prompt_report import ClauseKind, Language
 
+_ACTING = (ClauseKind.SUBJECT, ClauseKind.ACTION)
 _RELATIVES = frozenset({"where", "which", "who", "whose", "that"})
 
 
@@ -48,13 +50,17 @@ def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_or
     """Later stages behind the pieces that hold for all, which name the main subject."""
     draft, main = sentence.draft, sentence.main_subject
     lead = joined(draft, sentence.lead, keeps_order=False) or _leading_pronoun(sentence)
-    opening = list(takewhile(lambda piece: not (piece.acts or piece.is_pronoun or piece.has(ClauseKind.SUBJECT)), pieces))
+    opening = list(
+        takewhile(lambda piece: not (piece.acts or piece.is_pronoun or piece.has(ClauseKind.SUBJECT)), pieces)
+    )
     if opening and len(opening) < len(pieces):  # "as the sun sets, | she walks away"
         text = joined(draft, opening, keeps_order=keeps_order)
         return with_comma(draft, text, _with_subject(sentence, pieces[len(opening) :], keeps_order=keeps_order))
     first, second = pieces[0], pieces[1] if len(pieces) > 1 else None
     if first.tokens[0].text in _RELATIVES:
         raise Unworded(f"a stage begins with “{first.tokens[0].text}”")
+    if main is not None and _may_describe(sentence):
+        raise Unworded("its first verb may describe the subject")
     if not lead and (first.acts or first.is_pronoun):
         raise Unworded("no subject stands before its first action")
     if not lead:
@@ -68,6 +74,13 @@ def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_or
         text = joined(draft, pieces[1:], keeps_order=keeps_order)
         return _behind_lead(sentence, lead, text)
     return with_comma(draft, lead, joined(draft, pieces, keeps_order=keeps_order))
+
+
+def _may_describe(sentence: StagedSentence) -> bool:
+    """True if the first verb is a participle that may belong to the subject: "a cream knitted sweater"."""
+    verbs = [next((token for token in piece.tokens if token.forms), None) for piece in sentence.staged if piece.acts]
+    known = [verb for verb in verbs if verb is not None]
+    return bool(known) and known[0].forms == {PAST} and any(THIRD in verb.forms for verb in known[1:])
 
 
 def _predicated(sentence: StagedSentence, lead: str, pieces: Sequence[Piece], *, keeps_order: bool) -> str:
@@ -102,7 +115,9 @@ def _subject_before(sentence: StagedSentence, piece: Piece, pronoun: Token | Non
     acting = [item for item in sentence.staged if item.acts and not item.is_aside and item.tokens[0].start < start]
     subjects = [] if sentence.main_subject is None else [sentence.main_subject]
     for item in acting:
-        named = sentence.subject_of(item)
+        named, own_pronoun = sentence.subject_of(item), pronoun_of(item)
+        if named is None and own_pronoun is not None:
+            named = meant_by(own_pronoun, subjects)
         if named is not None:
             known = next((other for other in subjects if is_same(named, other)), named)
             subjects = [*(other for other in subjects if other is not known), known]

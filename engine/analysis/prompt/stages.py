@@ -76,3 +76,13 @@ def spread(stage_count: int, weights: Sequence[int]) -> tuple[tuple[int, int], .
         starts.append(min(possible, key=lambda segment: abs(ends[segment - 1] - stage * whole / stage_count)))
     numbers = [sum(start <= segment for start in starts) for segment in range(segment_count)]
     return tuple((number, number) for number in numbers)
+
+
+def ordered_stage_count(prompt: str) -> int:
+    """Number of stages of a sentence that puts them in order, with words, marks of time or arrows; else 1."""
+    read = draft(prompt, PromptSettings())
+    if read.language is Language.OTHER:
+        return 1
+    pieces = pieces_of(read)
+    is_ordered = any(piece.is_ordered or piece.is_divided for piece in pieces[1:])
+    return max(staged_sentence(read, pieces).stage_count, 1) if is_ordered else 1
