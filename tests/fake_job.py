@@ -51,12 +51,13 @@ Response = generate_pb2.GenerateResponse
 
 
 def stage_started(stage: generate_pb2.Stage) -> Response:
-    return Response(attempt=1, stage_started=generate_pb2.StageStarted(stage=stage))
+    return Response(attempt=1, segment=1, stage_started=generate_pb2.StageStarted(stage=stage))
 
 
 def denoise_progress(step: int, expert: generate_pb2.Expert) -> Response:
     return Response(
         attempt=1,
+        segment=1,
         denoise_progress=generate_pb2.DenoiseProgress(
             completed_step_count=step,
             step_count=4,
@@ -70,6 +71,7 @@ def denoise_progress(step: int, expert: generate_pb2.Expert) -> Response:
 def raw_frame(index: int, seed: int = 7) -> Response:
     return Response(
         attempt=1,
+        segment=1,
         frame=generate_pb2.Frame(
             index=index,
             encoding=media_pb2.FRAME_ENCODING_RAW_RGB,
@@ -97,7 +99,7 @@ def expected_stream(seed: int = 7, request_id: str = REQUEST_ID) -> list[Respons
             )
         ),
         stage_started(generate_pb2.STAGE_MATCH),
-        Response(attempt=1, match_report=REPORT),
+        Response(attempt=1, segment=1, match_report=REPORT),
         stage_started(generate_pb2.STAGE_ENCODE_TEXT),
         stage_started(generate_pb2.STAGE_ENCODE_IMAGE),
         stage_started(generate_pb2.STAGE_DENOISE),

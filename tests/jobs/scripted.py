@@ -14,7 +14,7 @@ from engine.api.events import JobDone, Stage, StageStarted
 from engine.api.job import MatchMode, PictureFit, PreparedJob, Settings
 from server.jobs.estimates import Estimate
 from server.jobs.listener import JobListener
-from server.jobs.messages import Accepted, Completed, QueueMoved
+from server.jobs.messages import Accepted, Completed, Origin, QueueMoved
 from server.jobs.replica import Replica
 from server.jobs.resume_token import Run
 from server.jobs.spec import JobKey, JobSpec
@@ -132,7 +132,7 @@ class PlainMessage:
 
     event: Any
     byte_count: int
-    attempt: int = 0
+    origin: Origin
     stamps: list[tuple[int, float, str]] = field(default_factory=list)
 
     def repeatable_digest(self) -> int | None:
@@ -162,10 +162,10 @@ class PlainEncoder:
     def pixel_bytes(self, event: StreamEvent) -> int:
         return self.pictures.get(event, 0) if isinstance(event, StageStarted) else 0
 
-    def encode(self, event: StreamEvent, attempt: int) -> PlainMessage:
+    def encode(self, event: StreamEvent, origin: Origin) -> PlainMessage:
         if self.error is not None:
             raise self.error
-        return PlainMessage(event, 10, attempt)
+        return PlainMessage(event, 10, origin)
 
 
 def name_of(event: Any) -> str:

@@ -11,6 +11,8 @@ import pytest
 from engine.api.errors import Cancelled, InvalidJob, NotCompiled, ScorerMissing, Violation
 from engine.api.events import Expert, StepDone
 from engine.api.fields import Field
+from engine.api.job import Job
+from engine.api.media import Image
 from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.errors.refusals import (
     DeadlinePassed,
@@ -83,6 +85,10 @@ class PreparingEngine(ScriptedEngine):
 PREPARED = prepared()
 
 
+def job_of(request_id: str) -> Job:
+    return Job(Image(b""), f"job {request_id}")
+
+
 class ImmediatePool:
     """Stands for the pool that prepares requests."""
 
@@ -110,7 +116,7 @@ class Server:
     def request(self, request_id: str = "1", window_seconds: float = 0.0, **fields: Any) -> JobRequest:
         values: dict[str, Any] = {
             "request_id": request_id,
-            "job": f"job {request_id}",
+            "job": job_of(request_id),
             "resume_window_seconds": window_seconds,
             "resumes": False,
             "resume_token": None,
@@ -156,7 +162,7 @@ async def test_a_new_request_is_prepared_and_gets_its_place(monkeypatch: pytest.
     assert spec.prepared is PREPARED
     assert (spec.arrived_at, spec.resume_window_seconds, spec.request_digest) == (100.0, 0.0, b"")
     assert spec.estimate == server.estimates.of(PREPARED)
-    assert server.engine.prepared_jobs == ["job 1"]
+    assert server.engine.prepared_jobs == [job_of("1")]
     assert [listener.names for listener in server.listeners] == [["work_started"]]
     running = asyncio.create_task(server.read(reading))
     await server.thread.run_next()
@@ -230,7 +236,7 @@ async def test_a_job_counts_against_the_quota_of_its_caller_until_it_is_released
     await server.ask(server.request("2"))
     with pytest.raises(QuotaExceeded):
         await server.ask(server.request("3"))
-    assert server.engine.prepared_jobs == ["job 1", "job 2"]  # refused before any work
+    assert server.engine.prepared_jobs == [job_of("1"), job_of("2")]  # refused before any work
     await server.ask(server.request("3"), STUDIO)
     server.break_off(first)
     await server.ask(server.request("4"))
@@ -269,7 +275,7 @@ async def test_a_request_to_a_full_queue_is_refused_before_it_is_prepared(monkey
     await server.ask(server.request("1"))
     with pytest.raises(QueueFull):
         await server.ask(server.request("2"))
-    assert server.engine.prepared_jobs == ["job 1"]
+    assert server.engine.prepared_jobs == [job_of("1")]
 
 
 async def test_faults_that_decoding_and_the_engine_found_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +337,7 @@ async def test_an_equal_resumable_request_joins_its_job(monkeypatch: pytest.Monk
     assert first.job.spec.resume_window_seconds == 60.0
     assert first.job.spec.request_digest == b"digest"
     assert await server.ask(server.request(window_seconds=60.0)) == JobReading(first.job, 0)
-    assert server.engine.prepared_jobs == ["job 1"]
+    assert server.engine.prepared_jobs == [job_of("1")]
     assert len(server.listeners) == 1
     with pytest.raises(RequestIdReused):
         await server.ask(server.request(window_seconds=60.0, digest=lambda: b"other"))
@@ -403,7 +409,7 @@ async def test_a_token_resumes_the_stream_after_its_event(monkeypatch: pytest.Mo
         token = ResumeToken.decode(message.stamps[0][2])
         resumed = await server.ask(server.request(resumes=True, resume_token=token), remaining_seconds=0.0)
         assert resumed == JobReading(first.job, 1)
-        assert server.engine.prepared_jobs == ["job 1"]
+        assert server.engine.prepared_jobs == [job_of("1")]
         with pytest.raises(JobNotFound):
             await server.ask(server.request(resumes=True, resume_token=token), STUDIO)
         with pytest.raises(JobNotFound):
