@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.api.events import JobDone, Stage, StageStarted
 from engine.api.job import MatchMode, PictureFit, PreparedJob, Settings
+from engine.api.media import Box
 from server.jobs.estimates import Estimate
 from server.jobs.listener import JobListener
 from server.jobs.messages import Accepted, Completed, Origin, QueueMoved
@@ -51,7 +52,7 @@ def prepared(**settings: Any) -> PreparedJob:
         "seed": 7,
         "shift": 5.0,
         "negative_prompt": "",
-        "crop": (0, 0, 32, 32),
+        "crop": Box(0, 0, 32, 32),
         "picture_fit": PictureFit.CROP_CENTER,
     }
     picture = np.zeros((2, 3, 3), np.uint8)
