@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from engine.api.chain import SegmentSpec
 from engine.api.errors import Cancelled, InvalidJob, NotCompiled, ScorerMissing, Violation
 from engine.api.events import Expert, StepDone
 from engine.api.fields import Field
@@ -36,6 +37,7 @@ from server.jobs.service import JobReading, JobService
 from server.jobs.spec import JobKey
 from server.security.caller import Caller, CallerLimits
 from server.security.quotas import Quotas
+from tests.jobs.chains import prepared_chain
 from tests.jobs.scripted import (
     DENOISE,
     DONE,
@@ -326,6 +328,33 @@ async def test_a_job_that_would_end_after_its_deadline_is_refused(monkeypatch: p
     error = raised.value
     assert (error.remaining_seconds, error.wait_seconds, error.work_seconds) == (79.0, 40.0, 40.0)
     await server.ask(server.request("2"), remaining_seconds=80.0)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "drawn"),
+    [
+        ((), 7),  # divided by the stages of the sentence
+        ((None, None, None), 7),
+        ((100, None, None), 7),
+        ((100, 200, None), 7),
+        ((7, 100, 200), 7),  # every seed is the request's own
+    ],
+)
+async def test_the_token_of_a_chain_holds_the_seed_that_the_server_drew(
+    seeds: tuple[int | None, ...], drawn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(monkeypatch)
+    chain = prepared_chain()
+    segments = tuple(
+        segment if seed is None else replace(segment, settings=replace(segment.settings, seed=seed))
+        for segment, seed in zip(chain.segments, seeds or (None,) * 3, strict=True)
+    )
+    settings = replace(chain.settings, seed=segments[0].settings.seed)
+    monkeypatch.setattr(server.engine, "prepare", lambda _: replace(chain, settings=settings, segments=segments))
+    job = replace(job_of("1"), segments=tuple(SegmentSpec("a fox", seed=seed) for seed in seeds))
+    reading = await server.ask(server.request(window_seconds=60.0, job=job))
+    assert reading.job.spec.run is not None
+    assert reading.job.spec.run.seed == drawn
 
 
 # Join
