@@ -69,6 +69,14 @@ def test_a_wrong_field_of_a_segment_is_named_with_the_index_of_the_segment() -> 
     assert str(refusal_of(InvalidJob(*wrong), GENERATE_PATHS, ())) == "segments[2].prompt: is empty; segments: are 13"
 
 
+def test_of_very_many_wrong_fields_the_first_are_told_and_the_others_counted() -> None:
+    wrong = [FieldViolation(f"segments[{index}].prompt", "x" * 100) for index in range(20)]
+    text = status_of(InvalidRequest(*wrong), "id").details
+    assert text == "; ".join(map(str, wrong[:12])) + "; and 8 more"  # 12 times 118 or 119 characters
+    longest = FieldViolation("prompt", "x" * 2_000)
+    assert status_of(InvalidRequest(longest), "id").details == str(longest)
+
+
 @pytest.mark.parametrize(
     ("field", "instead"),
     [(Field.MATCH_MODE, "match.mode OFF"), (Field.PICTURE_FIT, "video.picture_fit CROP_CENTER")],

@@ -2,8 +2,8 @@
 
 A job has a span for its call, one for the wait and one for each stage of the engine; each segment of a chain has spans
 of its own. The span of the call continues the caller's trace (W3C ``traceparent`` in the metadata) and follows its
-sampling decision. The names and attributes of the call are those of OpenTelemetry's conventions for RPC. No span holds a
-prompt, a picture or a token.
+sampling decision. The names and attributes of the call are those of OpenTelemetry's conventions for RPC. No span holds
+a prompt, a picture or a token.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def encode_chain_support(capabilities: Capabilities) -> segments_pb2.ChainSuppor
     return segments_pb2.ChainSupport(
         max_segment_count=count,
         given_frame_count=given,
-        max_frame_count=longest + (count - 1) * (longest - given),
+        max_frame_count=longest + (count - 1) * max(longest - given, 0),
     )
 
 
