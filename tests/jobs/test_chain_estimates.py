@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from engine.api.chain import SegmentStarted
 from engine.api.events import Expert, Stage, StageStarted, StepDone
@@ -13,7 +14,7 @@ from tests.jobs.scripted import DENOISE, DONE, TEXT, Clock, prepared
 from tests.jobs.test_estimates import PLANNED
 
 IMAGE, DECODE = StageStarted(Stage.ENCODE_IMAGE), StageStarted(Stage.DECODE)
-UNGUIDED = {"guidance_scale": 1.0, "guidance_scale_low_noise": 1.0}
+UNGUIDED: dict[str, Any] = {"guidance_scale": 1.0, "guidance_scale_low_noise": 1.0}
 
 
 class Server:
