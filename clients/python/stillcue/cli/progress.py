@@ -68,7 +68,7 @@ class ProgressDisplay:
                 label = STAGE_LABELS.get(event.stage, event.stage.value)
                 self._begin(self._parts.prefix(event) + label, self._total_by_stage.get(event.stage))
             case MatchReport() if event.attempt <= 1 or event.segment > 1:  # that of the picture is the same every time
-                part = self._parts.prefix(event) if event.segment > 1 else ""
+                part = self._parts.prefix(event) if self._parts.segment_count > 1 else ""
                 self._console.print(part + describe_match(event), markup=False, highlight=False, soft_wrap=True)
                 for finding in summarise_findings(event):
                     self._console.print(finding, soft_wrap=True)
