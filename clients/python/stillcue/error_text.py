@@ -57,9 +57,9 @@ def describe_error(
 ) -> str:
     """Returns a message of a few lines.
 
-    ``input_by_field`` maps paths of the request to the names of the program's inputs, those of all segments without
-    their index: ``segments.prompt``. ``remedy_by_error`` has a line for kinds of errors, in which ``{server}`` stands
-    for the address ``server``.
+    ``input_by_field`` maps paths of the request to the names of the program's inputs; ``{}`` stands for the index of a
+    segment. ``remedy_by_error`` has a line for kinds of errors, in which ``{server}`` stands for the address
+    ``server``.
     """
     kind = next(kind for kind in type(error).__mro__ if kind in HEADING_BY_ERROR)
     if error.violations:
@@ -79,11 +79,11 @@ def describe_error(
 
 
 def _input_name(field: str, input_by_field: Mapping[str, str]) -> str:
-    found = re.fullmatch(r"segments\[(\d+)\](\.\w+)", field)
-    if found is None:
+    index = re.search(r"\[(\d+)\]", field)
+    if index is None:
         return input_by_field.get(field, field)
-    name = input_by_field.get(f"segments{found[2]}")
-    return field if name is None else f"{name} (segment {int(found[1]) + 1})"
+    name = input_by_field.get(field.replace(index[0], "[{}]"))
+    return field if name is None else f"{name} (segment {int(index[1]) + 1})"
 
 
 def _describe_refused_match(report: MatchReport) -> Iterator[str]:
