@@ -203,7 +203,6 @@ def test_wrong_fields_of_a_segment_have_the_names_of_options(
         ]
         details = error_details_pb2.BadRequest(field_violations=violations)
         refuse(context, StatusCode.INVALID_ARGUMENT, "wrong", details)
-        yield Response()
 
     server.generate = refusing
     assert _generate(*_STAGES) == 1
