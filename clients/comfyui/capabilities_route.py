@@ -52,6 +52,7 @@ def _offered(address: str, tls: str) -> dict[str, Any]:
         "notices": list(found.notices),
         "sizes": [f"{width}x{height}" for width, height in sizes],
         "frame_counts": sorted({item.frame_count for item in found.geometries}),
+        "max_frame_count": 0 if found.chains is None else found.chains.max_frame_count,
         "geometries": [
             {"size": f"{item.width_px}x{item.height_px}", "frames": item.frame_count} for item in found.geometries
         ],

@@ -42,7 +42,7 @@ def test_every_field_of_a_request_has_the_name_of_an_input() -> None:
         descriptor: Any = generate_pb2.GenerateRequest.DESCRIPTOR
         if path in match_pb2.ScoreMatchRequest.DESCRIPTOR.fields_by_name:
             descriptor = match_pb2.ScoreMatchRequest.DESCRIPTOR
-        for name in path.split("."):
+        for name in path.replace("[{}]", "").split("."):
             assert name in descriptor.fields_by_name, path
             descriptor = descriptor.fields_by_name[name].message_type
 
