@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +57,6 @@ def _watch(frames: Frames, frame_rate: float) -> ClipWatch:
     return watch
 
 
-def _changes(frames: Frames) -> Sequence[float]:
+def _changes(frames: Frames) -> list[float]:
     """Mean absolute difference of neighbouring frames, 0..1."""
     return [float(value) for value in np.abs(np.diff(frames.astype(np.float64), axis=0)).mean(axis=(1, 2, 3)) / 255.0]
