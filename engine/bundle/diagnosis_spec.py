@@ -30,10 +30,10 @@ class DiagnosisSpec(ManifestPart, frozen=True, kw_only=True):
     burnt_above: float = 0.05
     first_frame_below_db: float = 20.0
     poor_match_below: float = 0.4
-    seam_jump_above: float = 0.03
+    seam_jump_above: float = 0.035
     seam_jump_factor: float = 4.0
-    colour_shift_above: float = 0.03
-    colour_shift_factor: float = 3.0
-    loop_back_above: float = 0.02
+    colour_shift_above: float = 0.02
+    colour_shift_factor: float = 2.0
+    loop_back_above: float = 0.015
     low_chance_below: Annotated[float, Meta(ge=0, le=1)] | None = None
     outcome_count: Annotated[int, Meta(ge=0)] = 0
