@@ -111,8 +111,8 @@ def test_a_bundle_has_thresholds_of_its_own() -> None:
     review = review_chain([_segment(1), _segment(2)], [_PROMPT] * 2, spec)
     assert _kinds(review) == [SymptomKind.SEAM_JUMP]
     early = DiagnosisSpec().as_dict()
-    chain_fields = {name for name in early if name.startswith(("seam_", "colour_", "loop_"))}
-    assert len(chain_fields) == 5
+    chain_fields = {name for name in early if name.startswith(("seam_", "colour_", "loop_", "chain_"))}
+    assert len(chain_fields) == 6
     assert DiagnosisSpec.from_dict({k: v for k, v in early.items() if k not in chain_fields}) == DiagnosisSpec()
 
 

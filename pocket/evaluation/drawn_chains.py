@@ -22,9 +22,13 @@ _TINT = np.array((14, 4, -6))
 
 @dataclass(frozen=True)
 class Drawn:
-    """A drawn chain: its frames, the number of frames that each segment adds, and the segments' sentences."""
+    """A drawn chain: its frames, the number of frames that each segment adds, and the segments' sentences.
+
+    frames: [frames, height, width, 3] uint8; masks: [frames, height, width] float32, the subject as in `Clip`.
+    """
 
     frames: Frames
+    masks: NDArray[np.float32]
     frame_counts: tuple[int, ...]
     prompts: tuple[str, ...]
 
@@ -94,9 +98,25 @@ def _starting_over(spec: ClipSpec, segment_count: int, rng: np.random.Generator)
     chain = _one_action(spec, segment_count, rng)
     if chain is None or spec.action == "stays":
         return None
-    frames = chain.frames.copy()
-    frames[-_NEW_FRAME_COUNT:] = frames[:_NEW_FRAME_COUNT]
-    return replace(chain, frames=frames)
+    frames, masks = chain.frames.copy(), chain.masks.copy()
+    frames[-_NEW_FRAME_COUNT:], masks[-_NEW_FRAME_COUNT:] = frames[:_NEW_FRAME_COUNT], masks[:_NEW_FRAME_COUNT]
+    return replace(chain, frames=frames, masks=masks)
+
+
+def _becoming_another(spec: ClipSpec, segment_count: int, rng: np.random.Generator) -> Drawn | None:
+    """The subject is another one in the last segment, in the same place."""
+    chain = _one_action(spec, segment_count, rng)
+    others = [item for item in SUBJECTS.values() if item.name != spec.subject and spec.action in item.actions]
+    other = others[rng.integers(len(others))]
+    another = _one_action(replace(spec, subject=other.name, colour=other.colours[0]), segment_count, rng)
+    if chain is None or another is None:
+        return None
+    frames, masks = chain.frames.copy(), chain.masks.copy()
+    frames[-_NEW_FRAME_COUNT:], masks[-_NEW_FRAME_COUNT:] = (
+        another.frames[-_NEW_FRAME_COUNT:],
+        another.masks[-_NEW_FRAME_COUNT:],
+    )
+    return replace(chain, frames=frames, masks=masks)
 
 
 def _drawn(spec: ClipSpec, motion: Motion, told: Sequence[str]) -> Drawn | None:
@@ -104,7 +124,8 @@ def _drawn(spec: ClipSpec, motion: Motion, told: Sequence[str]) -> Drawn | None:
     if not stays_in_sight(motion):
         return None
     prompts = tuple(caption(replace(spec, action=action), "en", spec.scenery_seed) for action in told)
-    return Drawn(render_motion(spec, motion).frames, _frame_counts(len(told)), prompts)
+    clip = render_motion(spec, motion)
+    return Drawn(clip.frames, clip.masks, _frame_counts(len(told)), prompts)
 
 
 def _frame_counts(segment_count: int) -> tuple[int, ...]:
@@ -122,5 +143,6 @@ KINDS: dict[str, Draw] = {
     "fault: the subject moves and returns": _returning,
     "fault: the last segment starts over": _starting_over,
     "fault: the subject is elsewhere after a seam": _jumping_place,
+    "fault: another subject in the last segment": _becoming_another,
     "fault: other colours after a seam": _shifting_colours,
 }
