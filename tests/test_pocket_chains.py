@@ -50,7 +50,7 @@ def _seam(name: str) -> Seam:
         before.add(frame)
     for frame in chain.frames[given:]:
         after.add(frame)
-    return seam_of(segment_end(before, chain.frames[given - 1 : given], None), after, given)
+    return seam_of(segment_end(before, [chain.frames[given - 1]], None), after, given)
 
 
 def test_drawn_faults_show_at_the_seam() -> None:
