@@ -13,7 +13,7 @@ from engine.analysis.prompt.draft import Draft
 from engine.analysis.prompt.phrases import Part, is_verb
 from engine.analysis.prompt.prompt_text import DIVIDER
 from engine.analysis.prompt.tokens import HAN, MARK, Token, tokenise
-from engine.analysis.prompt.vocabulary import BASE, ING, SUBJECT_CLASSES
+from engine.analysis.prompt.vocabulary import BASE, PAST, SUBJECT_CLASSES, THIRD
 from engine.api.prompt_report import Clause, ClauseKind
 
 # Of the words that order actions, those that tie two of them together; "after the rain" comes first wherever it stands.
@@ -72,7 +72,7 @@ class Piece:
         if self.clauses and all(clause.kind is ClauseKind.STYLE for clause in self.clauses):
             return True
         has_thing = any(not token.lists.isdisjoint(_THINGS) for token in self.tokens)
-        is_finite = any(token.forms and token.forms != {ING} for token in self.tokens)
+        is_finite = any(token.forms & {THIRD, PAST} for token in self.tokens)
         return not has_thing and not is_finite and any(token.is_in("style", "quality") for token in self.tokens)
 
     @property
@@ -133,8 +133,8 @@ def _pieces(draft: Draft) -> Iterator[Piece]:
     done = 0
     for part in draft.parts:
         for words, clauses in _split(draft, part):
-            if all(token.text in _ORDINALS for token in words):
-                continue  # "second: …"
+            if all(token.text in _ORDINALS for token in words) or words[0].text == "第":
+                continue  # "second: …", "第二，…"
             first, last = places[words[0].start], places[words[-1].start]
             yield Piece(tuple(words), tokens[done:first], tuple(clauses))
             done = last + 1
@@ -170,8 +170,8 @@ class _Count:
     """The stage that is reached, and what its pieces were.
 
     ``told``: the highest stage of the clauses so far; ``is_fresh``: the stage has no action yet; ``tells``: a verb has
-    stood in a piece. ``tie`` is 1 inside a clause such as "as the sun sets," that opens a sentence, and 2 after it: the next action
-    belongs to the same stage.
+    stood in a piece. ``tie`` is 1 inside a clause such as "as the sun sets," that opens a sentence, and 2 after it: the
+    next action belongs to the same stage.
     """
 
     stage: int = 0
@@ -192,7 +192,7 @@ class _Count:
             begins = True
         elif piece.acts:
             counts = is_ordered or (own > self.told and not (is_tied and not opens))
-            begins = self.stage == 0 or (counts and self.tie < 2 and not self.is_fresh)
+            begins = self.stage == 0 or (counts and self.tie < 2 and (is_ordered or not self.is_fresh))
         else:
             begins = piece.moves and is_ordered and self.stage > 0
         if begins and self.stage == 0 and is_ordered and self.tells and not is_divided:

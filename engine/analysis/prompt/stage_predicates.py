@@ -15,6 +15,7 @@ from engine.analysis.prompt.vocabulary import BASE, THIRD
 
 _SINGULAR = frozenset({"a", "an", "the", "this", "that", "one", "another", "each"})
 _NOT_OBJECT = ("preposition", "resting", "direction", "adverb", "conjunction", "pronoun", "auxiliary")
+_LONGEST_OBJECT = 6  # words; a longer one is not repeated
 
 
 def predicate(sentence: StagedSentence, piece: Piece, subject: Piece | None) -> str:
@@ -47,7 +48,8 @@ def _object_before(sentence: StagedSentence, piece: Piece) -> str:
     earlier = [item for item in sentence.staged if item.acts and item.tokens[0].start < piece.tokens[0].start]
     for item in reversed(earlier):
         words = _object_of(item)
-        if words and (words[0].text in _SINGULAR or words[0].is_in("possessive")) and len(words) > 1:
+        opens = bool(words) and (words[0].text in _SINGULAR or words[0].is_in("possessive"))
+        if opens and 1 < len(words) <= _LONGEST_OBJECT:
             phrase = sentence.draft.quote(sentence.draft.span(words[1:]))
             return f"the {phrase}" if words[0].text in _SINGULAR else sentence.draft.quote(sentence.draft.span(words))
         if not any(token.text == "it" for token in item.tokens):

@@ -32,6 +32,8 @@ def word_stages(sentence: StagedSentence, first: int, last: int) -> str:
     """The sentence of the stages ``first`` to ``last``, counted from 1. Raises ``Unworded``."""
     draft, keeps_order = sentence.draft, last > first
     pieces = [piece for piece in sentence.staged if first <= piece.stage <= last]
+    if not pieces and (first > 1 or not sentence.lead):
+        raise Unworded("one of its stages has no words")
     if first == 1:
         whole = sorted((*sentence.lead, *pieces), key=lambda piece: piece.tokens[0].start)
         text = joined(draft, whole, keeps_order=keeps_order)
@@ -40,10 +42,14 @@ def word_stages(sentence: StagedSentence, first: int, last: int) -> str:
     for piece in sentence.tail:
         blank = "" if draft.language is Language.ZH else " "
         text = f"{text}{mark_before(piece) or ','}{blank}{quoted(draft, piece.tokens)}"
-    opening = next((letter for letter in draft.text if letter.isalpha()), "")
-    if opening.isupper():
-        text = text[:1].upper() + text[1:]
-    return rewrite(text, (), draft.language)
+    text = rewrite(text, (), draft.language)
+    if _is_balanced(draft.text) and not _is_balanced(text):
+        raise Unworded("a bracket or a quotation spans several stages")
+    return text
+
+
+def _is_balanced(text: str) -> bool:
+    return text.count("(") == text.count(")") and text.count('"') % 2 == 0 and text.count("“") == text.count("”")
 
 
 def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_order: bool) -> str:
@@ -78,8 +84,12 @@ def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_or
 
 def _may_describe(sentence: StagedSentence) -> bool:
     """True if the first verb is a participle that may belong to the subject: "a cream knitted sweater"."""
-    verbs = [next((token for token in piece.tokens if token.forms), None) for piece in sentence.staged if piece.acts]
-    known = [verb for verb in verbs if verb is not None]
+    known = [
+        next((token for token in piece.tokens if token.forms and not token.is_in("auxiliary")), None)
+        for piece in sentence.staged
+        if piece.acts
+    ]
+    known = [verb for verb in known if verb is not None]
     return bool(known) and known[0].forms == {PAST} and any(THIRD in verb.forms for verb in known[1:])
 
 

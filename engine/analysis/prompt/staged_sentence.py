@@ -72,7 +72,9 @@ def staged_sentence(draft: Draft, pieces: Sequence[Piece]) -> StagedSentence:
             tail.append(piece)
         else:
             staged.append(replace(piece, stage=max(piece.stage, 1)))
-    return StagedSentence(draft, tuple(lead), tuple(staged), tuple(tail))
+    numbers = {stage: number for number, stage in enumerate(sorted({1, *(piece.stage for piece in staged)}), 1)}
+    counted = tuple(replace(piece, stage=numbers[piece.stage]) for piece in staged)
+    return StagedSentence(draft, tuple(lead), counted, tuple(tail))
 
 
 def _happens(piece: Piece) -> bool:

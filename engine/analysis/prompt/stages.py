@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -16,6 +17,11 @@ from engine.analysis.prompt.stage_pieces import pieces_of
 from engine.analysis.prompt.stage_wording import Unworded, word_stages
 from engine.analysis.prompt.staged_sentence import staged_sentence
 from engine.api.prompt_report import Language
+
+# "The video shows a woman who …": the sentence begins with the woman.
+_SHOWN = re.compile(
+    r"(?:(?:the|this|a) )?(?:video|clip|animation|scene|picture|image) (?:shows|depicts|features) ", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ def divide_sentence(prompt: str, weights: Sequence[int]) -> DividedSentence:
     whole = (prompt,) * len(weights)
     if read.language is Language.OTHER:
         return DividedSentence(whole, ((1, 1),) * len(weights), 1, "it is neither English nor Chinese")
+    if shown := _SHOWN.match(read.text):
+        read = draft(read.text[shown.end() :], PromptSettings())
     is_order = bool(read.words) and read.words[0].is_in("order")
     if is_order:
         read = draft(rewrite(read.text, list(check_subject(read)), read.language), PromptSettings())
@@ -50,7 +58,7 @@ def divide_sentence(prompt: str, weights: Sequence[int]) -> DividedSentence:
         return DividedSentence(whole, ((1, 1),) * len(weights), 1)
     stages = spread(count, weights)
     try:
-        prompts = tuple(word_stages(sentence, first, last) for first, last in stages)
+        prompts = tuple(_capital(prompt, word_stages(sentence, first, last)) for first, last in stages)
     except Unworded as error:
         return DividedSentence(whole, ((1, count),) * len(weights), count, str(error))
     return DividedSentence(prompts, stages, count)
@@ -76,6 +84,12 @@ def spread(stage_count: int, weights: Sequence[int]) -> tuple[tuple[int, int], .
         starts.append(min(possible, key=lambda segment: abs(ends[segment - 1] - stage * whole / stage_count)))
     numbers = [sum(start <= segment for start in starts) for segment in range(segment_count)]
     return tuple((number, number) for number in numbers)
+
+
+def _capital(prompt: str, text: str) -> str:
+    """A text that begins with a capital if the prompt does."""
+    first = next((letter for letter in prompt if letter.isalpha()), "")
+    return text[:1].upper() + text[1:] if first.isupper() else text
 
 
 def ordered_stage_count(prompt: str) -> int:
