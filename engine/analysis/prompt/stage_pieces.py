@@ -64,7 +64,7 @@ class Piece:
     @property
     def moves(self) -> bool:
         """True for something that changes with time."""
-        return any(clause.moves for clause in self.clauses) and not self.is_style
+        return any(clause.moves for clause in self.clauses) and not (self.is_style or self._is_named)
 
     @property
     def is_style(self) -> bool:

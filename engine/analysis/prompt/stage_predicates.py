@@ -78,4 +78,5 @@ def _with_marks(sentence: StagedSentence, tokens: Sequence[Token], words: Sequen
         span = draft.span([token])
         text += draft.text[end : span.start] + word
         end = span.end
-    return text + quoted(draft, tokens)[len(draft.quote(draft.span(tokens))) :]
+    before, _, after = quoted(draft, tokens).partition(draft.quote(draft.span(tokens)))
+    return before + text + after

@@ -115,7 +115,7 @@ def _predicated(sentence: StagedSentence, lead: str, pieces: Sequence[Piece], *,
 def _behind_lead(sentence: StagedSentence, lead: str, text: str) -> str:
     """A predicate behind the lead as the first action stands behind it: with or without a comma."""
     first = sentence.first_action
-    has_mark = first is not None and bool(sentence.lead) and bool(mark_before(first))
+    has_mark = first is not None and bool(sentence.lead) and bool(mark_before(first)) and pronoun_of(first) is None
     return with_comma(sentence.draft, lead, text) if has_mark else with_blank(sentence.draft, lead, text)
 
 
@@ -128,7 +128,7 @@ def _subject_before(sentence: StagedSentence, piece: Piece, pronoun: Token | Non
         named, own_pronoun = sentence.subject_of(item), pronoun_of(item)
         if named is None and own_pronoun is not None:
             named = meant_by(own_pronoun, subjects)
-        if named is not None:
+        if named is not None and not named.is_tied:
             known = next((other for other in subjects if is_same(named, other)), named)
             subjects = [*(other for other in subjects if other is not known), known]
     if not subjects:
