@@ -20,7 +20,7 @@ from engine.api.prompt_report import Language
 
 # "The video shows a woman who …": the sentence begins with the woman.
 _SHOWN = re.compile(
-    r"(?:(?:the|this|a) )?(?:video|clip|animation|scene|picture|image) (?:shows|depicts|features) ", re.I
+    r"(?:(?:the|this|a) )?(?:video|clip|animation|scene|picture|image) (?:shows|depicts|features) ", re.IGNORECASE
 )
 
 
