@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.analysis.prompt.stages import divide_sentence, ordered_stage_count, spread
+from engine.analysis.prompt.stages.division import divide_sentence, ordered_stage_count, spread
 
 _DIVIDED: dict[str, list[str]] = {
     "A woman in a red coat first looks up, then smiles, and slowly waves at the camera, cinematic lighting.": [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image as Pillow
 
-from engine.analysis.prompt.stages import divide_sentence
+from engine.analysis.prompt.stages.division import divide_sentence
 from engine.api.capabilities import Capabilities, Geometry
 from engine.api.chain import SegmentSpec
 from engine.api.errors import InvalidJob

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from engine.analysis.prompt.clauses import parse_clauses
 from engine.analysis.prompt.report import report_prompt
-from engine.analysis.prompt.stages import DividedSentence, ordered_stage_count
+from engine.analysis.prompt.stages.division import DividedSentence, ordered_stage_count
 from engine.api.job import Job
 from engine.api.prompt_report import ClauseKind, Language, Severity
 

@@ -13,9 +13,10 @@ from itertools import accumulate
 from engine.analysis.prompt.checks.subject import check_subject
 from engine.analysis.prompt.draft import PromptSettings, draft
 from engine.analysis.prompt.rewriting import rewrite
-from engine.analysis.prompt.stage_pieces import pieces_of
-from engine.analysis.prompt.stage_wording import Unworded, word_stages
-from engine.analysis.prompt.staged_sentence import staged_sentence
+from engine.analysis.prompt.stages.numbering import number_pieces
+from engine.analysis.prompt.stages.pieces import cut_pieces
+from engine.analysis.prompt.stages.roles import staged_sentence
+from engine.analysis.prompt.stages.wording import Unworded, word_stages
 from engine.api.prompt_report import Language
 
 # "The video shows a woman who …": the sentence begins with the woman.
@@ -52,7 +53,7 @@ def divide_sentence(prompt: str, weights: Sequence[int]) -> DividedSentence:
     is_order = bool(read.words) and read.words[0].is_in("order")
     if is_order:
         read = draft(rewrite(read.text, list(check_subject(read)), read.language), PromptSettings())
-    sentence = replace(staged_sentence(read, pieces_of(read)), is_order=is_order)
+    sentence = replace(staged_sentence(read, number_pieces(cut_pieces(read))), is_order=is_order)
     count = sentence.stage_count
     if count < 2:
         return DividedSentence(whole, ((1, 1),) * len(weights), 1)
@@ -97,6 +98,6 @@ def ordered_stage_count(prompt: str) -> int:
     read = draft(prompt, PromptSettings())
     if read.language is Language.OTHER:
         return 1
-    pieces = pieces_of(read)
+    pieces = number_pieces(cut_pieces(read))
     is_ordered = any(piece.is_ordered or piece.is_divided for piece in pieces[1:])
     return max(staged_sentence(read, pieces).stage_count, 1) if is_ordered else 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.analysis.prompt.draft import Draft
-from engine.analysis.prompt.stage_pieces import Piece, is_over
+from engine.analysis.prompt.stages.pieces import Piece, is_over
 from engine.api.prompt_report import ClauseKind
 
 _TIMES = "W22"  # the finding of points in time and numbered shots

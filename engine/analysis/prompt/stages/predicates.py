@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from engine.analysis.prompt.inflection import with_s
 from engine.analysis.prompt.phrases import is_verb
-from engine.analysis.prompt.stage_pieces import Piece
-from engine.analysis.prompt.stage_subjects import is_several
-from engine.analysis.prompt.stage_text import quoted
-from engine.analysis.prompt.staged_sentence import StagedSentence
+from engine.analysis.prompt.stages.pieces import Piece
+from engine.analysis.prompt.stages.roles import StagedSentence
+from engine.analysis.prompt.stages.subjects import is_several
+from engine.analysis.prompt.stages.text import quoted
 from engine.analysis.prompt.tokens import LATIN, Token
 from engine.analysis.prompt.vocabulary import BASE, THIRD
 

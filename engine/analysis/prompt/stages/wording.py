@@ -11,11 +11,11 @@ from dataclasses import replace
 from itertools import takewhile
 
 from engine.analysis.prompt.rewriting import rewrite
-from engine.analysis.prompt.stage_pieces import Piece
-from engine.analysis.prompt.stage_predicates import predicate
-from engine.analysis.prompt.stage_subjects import is_same, meant_by, names_another, pronoun_of
-from engine.analysis.prompt.stage_text import joined, mark_before, quoted, with_blank, with_comma
-from engine.analysis.prompt.staged_sentence import StagedSentence
+from engine.analysis.prompt.stages.pieces import Piece
+from engine.analysis.prompt.stages.predicates import predicate
+from engine.analysis.prompt.stages.roles import StagedSentence
+from engine.analysis.prompt.stages.subjects import is_same, meant_by, names_another, pronoun_of
+from engine.analysis.prompt.stages.text import joined, mark_before, quoted, with_blank, with_comma
 from engine.analysis.prompt.tokens import Token
 from engine.analysis.prompt.vocabulary import PAST, THIRD
 from engine.api.prompt_report import ClauseKind, Language
@@ -84,12 +84,12 @@ def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_or
 
 def _may_describe(sentence: StagedSentence) -> bool:
     """True if the first verb is a participle that may belong to the subject: "a cream knitted sweater"."""
-    known = [
+    verbs = (
         next((token for token in piece.tokens if token.forms and not token.is_in("auxiliary")), None)
         for piece in sentence.staged
         if piece.acts
-    ]
-    known = [verb for verb in known if verb is not None]
+    )
+    known = [verb for verb in verbs if verb is not None]
     return bool(known) and known[0].forms == {PAST} and any(THIRD in verb.forms for verb in known[1:])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from engine.analysis.prompt.phrase_parser import head_of
 from engine.analysis.prompt.phrases import is_verb
-from engine.analysis.prompt.stage_pieces import Piece
+from engine.analysis.prompt.stages.pieces import Piece
 from engine.analysis.prompt.tokens import HAN, LATIN, Token
 
 _SUBJECT_PRONOUNS = frozenset({"he", "she", "it", "they", "他", "她", "它", "他们", "她们", "它们"})
