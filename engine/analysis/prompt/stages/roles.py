@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.analysis.prompt.draft import Draft
-from engine.analysis.prompt.stage_pieces import Piece, is_over
+from engine.analysis.prompt.stages.pieces import Piece, is_over
 from engine.api.prompt_report import ClauseKind
+
+_TIMES = "W22"  # the finding of points in time and numbered shots
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,12 @@ def staged_sentence(draft: Draft, pieces: Sequence[Piece]) -> StagedSentence:
     """Finds which pieces hold for the whole sentence.
 
     Before the first action: subject and surroundings. After the last event: what does not move. Style anywhere. A
-    change of the surroundings belongs to its stage, and in a text with marks of time everything does.
+    change of the surroundings belongs to its stage, and in a text with times or shots everything does.
     """
     first = next((index for index, piece in enumerate(pieces) if piece.acts and not piece.is_aside), len(pieces))
     begins_earlier = first < len(pieces) and pieces[first].stage > 1  # with something that is no action
     last = max((index for index, piece in enumerate(pieces) if piece.acts or _happens(piece)), default=0)
-    is_divided = any(piece.is_divided for piece in pieces)
+    is_divided = any(mark.divides and mark.code == _TIMES for mark in draft.source.marks)
     lead: list[Piece] = []
     staged: list[Piece] = []
     tail: list[Piece] = []
@@ -72,7 +74,9 @@ def staged_sentence(draft: Draft, pieces: Sequence[Piece]) -> StagedSentence:
             tail.append(piece)
         else:
             staged.append(replace(piece, stage=max(piece.stage, 1)))
-    return StagedSentence(draft, tuple(lead), tuple(staged), tuple(tail))
+    numbers = {stage: number for number, stage in enumerate(sorted({1, *(piece.stage for piece in staged)}), 1)}
+    counted = tuple(replace(piece, stage=numbers[piece.stage]) for piece in staged)
+    return StagedSentence(draft, tuple(lead), counted, tuple(tail))
 
 
 def _happens(piece: Piece) -> bool:

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 from engine.analysis.prompt.inflection import with_s
 from engine.analysis.prompt.phrases import is_verb
-from engine.analysis.prompt.stage_pieces import Piece
-from engine.analysis.prompt.stage_subjects import is_several
-from engine.analysis.prompt.stage_text import quoted
-from engine.analysis.prompt.staged_sentence import StagedSentence
+from engine.analysis.prompt.stages.pieces import Piece
+from engine.analysis.prompt.stages.roles import StagedSentence
+from engine.analysis.prompt.stages.subjects import is_several
+from engine.analysis.prompt.stages.text import quoted
 from engine.analysis.prompt.tokens import LATIN, Token
 from engine.analysis.prompt.vocabulary import BASE, THIRD
 
 _SINGULAR = frozenset({"a", "an", "the", "this", "that", "one", "another", "each"})
 _NOT_OBJECT = ("preposition", "resting", "direction", "adverb", "conjunction", "pronoun", "auxiliary")
+_LONGEST_OBJECT = 6  # words; a longer one is not repeated
 
 
 def predicate(sentence: StagedSentence, piece: Piece, subject: Piece | None) -> str:
@@ -47,7 +48,8 @@ def _object_before(sentence: StagedSentence, piece: Piece) -> str:
     earlier = [item for item in sentence.staged if item.acts and item.tokens[0].start < piece.tokens[0].start]
     for item in reversed(earlier):
         words = _object_of(item)
-        if words and (words[0].text in _SINGULAR or words[0].is_in("possessive")) and len(words) > 1:
+        opens = bool(words) and (words[0].text in _SINGULAR or words[0].is_in("possessive"))
+        if opens and 1 < len(words) <= _LONGEST_OBJECT:
             phrase = sentence.draft.quote(sentence.draft.span(words[1:]))
             return f"the {phrase}" if words[0].text in _SINGULAR else sentence.draft.quote(sentence.draft.span(words))
         if not any(token.text == "it" for token in item.tokens):
@@ -76,4 +78,5 @@ def _with_marks(sentence: StagedSentence, tokens: Sequence[Token], words: Sequen
         span = draft.span([token])
         text += draft.text[end : span.start] + word
         end = span.end
-    return text + quoted(draft, tokens)[len(draft.quote(draft.span(tokens))) :]
+    before, _, after = quoted(draft, tokens).partition(draft.quote(draft.span(tokens)))
+    return before + text + after

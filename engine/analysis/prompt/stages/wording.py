@@ -11,11 +11,11 @@ from dataclasses import replace
 from itertools import takewhile
 
 from engine.analysis.prompt.rewriting import rewrite
-from engine.analysis.prompt.stage_pieces import Piece
-from engine.analysis.prompt.stage_predicates import predicate
-from engine.analysis.prompt.stage_subjects import is_same, meant_by, names_another, pronoun_of
-from engine.analysis.prompt.stage_text import joined, mark_before, quoted, with_blank, with_comma
-from engine.analysis.prompt.staged_sentence import StagedSentence
+from engine.analysis.prompt.stages.pieces import Piece
+from engine.analysis.prompt.stages.predicates import predicate
+from engine.analysis.prompt.stages.roles import StagedSentence
+from engine.analysis.prompt.stages.subjects import is_same, meant_by, names_another, pronoun_of
+from engine.analysis.prompt.stages.text import joined, mark_before, quoted, with_blank, with_comma
 from engine.analysis.prompt.tokens import Token
 from engine.analysis.prompt.vocabulary import PAST, THIRD
 from engine.api.prompt_report import ClauseKind, Language
@@ -32,6 +32,8 @@ def word_stages(sentence: StagedSentence, first: int, last: int) -> str:
     """The sentence of the stages ``first`` to ``last``, counted from 1. Raises ``Unworded``."""
     draft, keeps_order = sentence.draft, last > first
     pieces = [piece for piece in sentence.staged if first <= piece.stage <= last]
+    if not pieces and (first > 1 or not sentence.lead):
+        raise Unworded("one of its stages has no words")
     if first == 1:
         whole = sorted((*sentence.lead, *pieces), key=lambda piece: piece.tokens[0].start)
         text = joined(draft, whole, keeps_order=keeps_order)
@@ -40,10 +42,14 @@ def word_stages(sentence: StagedSentence, first: int, last: int) -> str:
     for piece in sentence.tail:
         blank = "" if draft.language is Language.ZH else " "
         text = f"{text}{mark_before(piece) or ','}{blank}{quoted(draft, piece.tokens)}"
-    opening = next((letter for letter in draft.text if letter.isalpha()), "")
-    if opening.isupper():
-        text = text[:1].upper() + text[1:]
-    return rewrite(text, (), draft.language)
+    text = rewrite(text, (), draft.language)
+    if _is_balanced(draft.text) and not _is_balanced(text):
+        raise Unworded("a bracket or a quotation spans several stages")
+    return text
+
+
+def _is_balanced(text: str) -> bool:
+    return text.count("(") == text.count(")") and text.count('"') % 2 == 0 and text.count("“") == text.count("”")
 
 
 def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_order: bool) -> str:
@@ -78,7 +84,11 @@ def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_or
 
 def _may_describe(sentence: StagedSentence) -> bool:
     """True if the first verb is a participle that may belong to the subject: "a cream knitted sweater"."""
-    verbs = [next((token for token in piece.tokens if token.forms), None) for piece in sentence.staged if piece.acts]
+    verbs = (
+        next((token for token in piece.tokens if token.forms and not token.is_in("auxiliary")), None)
+        for piece in sentence.staged
+        if piece.acts
+    )
     known = [verb for verb in verbs if verb is not None]
     return bool(known) and known[0].forms == {PAST} and any(THIRD in verb.forms for verb in known[1:])
 
@@ -105,7 +115,7 @@ def _predicated(sentence: StagedSentence, lead: str, pieces: Sequence[Piece], *,
 def _behind_lead(sentence: StagedSentence, lead: str, text: str) -> str:
     """A predicate behind the lead as the first action stands behind it: with or without a comma."""
     first = sentence.first_action
-    has_mark = first is not None and bool(sentence.lead) and bool(mark_before(first))
+    has_mark = first is not None and bool(sentence.lead) and bool(mark_before(first)) and pronoun_of(first) is None
     return with_comma(sentence.draft, lead, text) if has_mark else with_blank(sentence.draft, lead, text)
 
 
@@ -118,7 +128,7 @@ def _subject_before(sentence: StagedSentence, piece: Piece, pronoun: Token | Non
         named, own_pronoun = sentence.subject_of(item), pronoun_of(item)
         if named is None and own_pronoun is not None:
             named = meant_by(own_pronoun, subjects)
-        if named is not None:
+        if named is not None and not named.is_tied:
             known = next((other for other in subjects if is_same(named, other)), named)
             subjects = [*(other for other in subjects if other is not known), known]
     if not subjects:

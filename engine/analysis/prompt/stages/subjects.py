@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from engine.analysis.prompt.phrase_parser import head_of
 from engine.analysis.prompt.phrases import is_verb
-from engine.analysis.prompt.stage_pieces import Piece
+from engine.analysis.prompt.stages.pieces import Piece
 from engine.analysis.prompt.tokens import HAN, LATIN, Token
 
 _SUBJECT_PRONOUNS = frozenset({"he", "she", "it", "they", "他", "她", "它", "他们", "她们", "它们"})
@@ -17,6 +17,7 @@ _PERSONAL = frozenset({"he", "she", "他", "她"})
 _DEFINITE = frozenset(
     {"the", "this", "that", "these", "those", "这只", "那只", "这位", "那位", "这个", "那个", "这", "那"}
 )
+_PERSONS_OR_THINGS = frozenset({"robot", "baby", "monster", "zombie", "ghost", "alien", "机器人", "婴儿", "宝宝"})
 _FILLING = ("determiner", "measure", "localizer", "pronoun")
 
 
@@ -33,8 +34,10 @@ def names_another(piece: Piece) -> bool:
     is_part = named is not None and named.is_in("body", "worn")
     if first.is_in("possessive") or (is_part and first.is_in("determiner")):
         return True
+    if first.script != LATIN:
+        return first.is_in("plain") and not first.is_in("adverb")  # 流星划过
     acts = is_verb(first) or first.forms or first.is_in("auxiliary", "negation", "preposition", "pronoun", "direction")
-    return first.script == LATIN and bool(first.lists) and not acts
+    return bool(first.lists) and not acts
 
 
 def meant_by(pronoun: Token, subjects: Sequence[Piece]) -> Piece | None:
@@ -77,7 +80,7 @@ def _fits(pronoun: str, subject: Piece) -> bool:
     if head is None:
         return True
     if pronoun in {"it", "它"}:
-        return not head.is_in("person")
+        return not head.is_in("person") or head.text in _PERSONS_OR_THINGS
     return not head.is_in("male" if pronoun in {"she", "她"} else "female")
 
 

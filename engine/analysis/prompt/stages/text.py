@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.analysis.prompt.draft import Draft
-from engine.analysis.prompt.stage_pieces import Piece, is_order_word, is_tie
+from engine.analysis.prompt.stages.pieces import Piece, is_order_word, is_tie
 from engine.analysis.prompt.tokens import MARK, Token
 from engine.analysis.prompt.vocabulary import vocabulary
 from engine.api.prompt_report import Language
