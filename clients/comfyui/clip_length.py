@@ -17,6 +17,17 @@ def stage_sentences(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
+def chain_frame_counts(capabilities: Capabilities) -> list[int]:
+    """Returns the fewest and the most frames of a chain, of any size; nothing for an older server."""
+    if capabilities.chains is None:
+        return []
+    longest: dict[tuple[int, int], int] = {}
+    for item in capabilities.geometries:
+        size = item.width_px, item.height_px
+        longest[size] = max(longest.get(size, 0), item.frame_count)
+    return [min(longest.values(), default=0) + 4, capabilities.chains.max_frame_count]
+
+
 def check_length(
     frame_count: int, seconds: float, stages: tuple[str, ...], capabilities: Capabilities, link: ServerLink
 ) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+import stillcue
+from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import generate_pb2, segments_pb2
+from tests.comfyui.conftest import gradient_png
 from tests.comfyui.graphs import DIAGNOSIS, GENERATE, PROMPT, clip_graph, node
 from tests.comfyui.scripted import PackServer
+from tests.comfyui.stillcue_server import serving as running
 from tests.comfyui.test_progress import texts_of
 from tests.scripted_chain import a_chain, a_chain_that_ends_early, chain_or_clip
 from tests.scripted_server import ScriptedServer, serving
@@ -69,11 +74,28 @@ def test_bar_text_frames_and_report_go_through_all_segments(
     assert captured("frames").shape == (9, 32, 48, 3)
     report = finished.outputs[DIAGNOSIS]["text"][0].splitlines()
     assert report[0].startswith("9 frames of 48x32 at 8 frames/s")
+    start = report.index("segment 1, frames 0 to 4: “A boat leaves.”")
+    assert report[start + 1] == "segment 2, frames 5 to 8: “Gulls rise.”"
     start = report.index("segment 1: frames 0 to 4, match 62 of 100, good with 88 %, 1.50 s of work")
     assert report[start + 2 : start + 4] == [
         "segment 2: frames 5 to 8, match 62 of 100, good with 88 %, 1.50 s of work",
         "  seam at frame 5: motion changes by 25.0 % of a side (inside 12.5 %), colours by 6.2 % (inside 3.1 %)",
     ]
+
+
+def test_frames_are_those_of_the_python_client(comfy: Comfy, picture: str, captured: Callable[[str], Any]) -> None:
+    stages = ["a red fox turns its head", "it walks to the left"]
+    with running(FakeEngine()) as server:
+        assert comfy.run(clip_graph(server.address, picture, stages="\n".join(stages), frames=13)).error == ""
+        offer = comfy.get("/stillcue/capabilities", address=server.address, tls="auto")
+        with stillcue.Client(server.address) as client:
+            segments = [stillcue.Segment(sentence) for sentence in stages]
+            raw = stillcue.FrameEncoding.RAW_RGB
+            events = list(client.generate(gradient_png(48, 32), segments=segments, seed=7, frame_encoding=raw))
+    frames = [event.data for event in events if isinstance(event, stillcue.Frame)]
+    assert len(frames) == 13
+    assert np.rint(captured("frames") * 255).astype(np.uint8).tobytes() == b"".join(frames)
+    assert offer["chain_frame_counts"] == [13, 149]  # 48x32 has clips of 9 frames, 32x32 also of 17
 
 
 def test_seconds_ask_for_a_longer_clip_of_the_prompt(comfy: Comfy, picture: str) -> None:
@@ -122,5 +144,5 @@ def test_an_older_server_is_told_before_the_call(
 ) -> None:
     with serving(PackServer(chain_or_clip, knows_chains=False)) as server:
         error = comfy.run(clip_graph(server.target, picture, **inputs)).error
-        assert comfy.get("/stillcue/capabilities", address=server.target, tls="auto")["max_frame_count"] == 0
+        assert comfy.get("/stillcue/capabilities", address=server.target, tls="auto")["chain_frame_counts"] == []
     assert error == message.replace("{address}", server.target)

@@ -108,10 +108,10 @@ def test_a_wrong_input_of_generate_video_is_told_with_the_answer_to_the_prompt(
             ],
         ),
         (
-            {"frames": 17},
+            {"frames": 5},
             [
                 "this server cannot do that:",
-                "  size of Prepare Picture asks for 48x32; this server was compiled for 32x32 at 17 frames",
+                "  frames is 5; this server was compiled for 9, 17 frames, and makes chains of 21 to 149",
                 "  choose another size, other frames or another video among those that {address} offers",
             ],
         ),

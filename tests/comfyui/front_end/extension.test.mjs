@@ -16,7 +16,7 @@ const POCKET = {
   model: "pocket",
   sizes: ["64x64"],
   frame_counts: [17],
-  max_frame_count: 0, // as an older server answers
+  chain_frame_counts: [], // as for an older server
   video: ["from the frames"],
   match_supported: true,
   notices: [],
@@ -104,7 +104,7 @@ test("a value that the server does not offer stays, and the node says so", async
 })
 
 test("more frames than the longest length are offered by a server that makes chains", async () => {
-  api.answers.set("chains:1", json({ ...POCKET, max_frame_count: 149 }))
+  api.answers.set("chains:1", json({ ...POCKET, chain_frame_counts: [21, 149] }))
   const origin = server("chains:1")
   const clips = [29, 149, 153, 30, 13].map((frames) => generate(frames))
   for (const clip of clips) app.graph.link(origin, 0, clip, "server")
