@@ -12,7 +12,7 @@ from benchmarks.chains.figures import Judged, difference_figures, seam_figures, 
 from benchmarks.chains.joins import match_colours
 from benchmarks.chains.judge import Verdict, judge_chain
 from benchmarks.chains.kept_chains import KeptChains
-from benchmarks.chains.made_chain import MadeChain, joined
+from benchmarks.chains.made_chain import joined
 from benchmarks.chains.methods import drawn
 from benchmarks.chains.seams import SeamFigures, seams_of
 from pocket.world import is_held_out, render_clip
@@ -28,7 +28,8 @@ def test_a_story_goes_on_where_the_stage_before_ends() -> None:
         assert before.spec.light == "steady"
         start = at_end_of(before.spec)
         assert (after.spec.centre_x, after.spec.size, after.spec.facing) == (start.centre_x, start.size, start.facing)
-    assert case_of(0, 3, LightStage.FIRST).stages[-1].spec.light == "steady"
+    lights = [stage.spec.light for stage in case_of(0, 3, LightStage.ANY).stages]
+    assert lights.count("steady") == 2
 
 
 def test_the_judge_sees_which_stage_stands_still() -> None:

@@ -52,9 +52,9 @@ def _outcomes(figures: _Figures, _cost: _Figures) -> str:
     return _table(heads, _outcome_rows(figures, ""))
 
 
-def _dark_starts(figures: _Figures, _cost: _Figures) -> str:
+def _lights(figures: _Figures, _cost: _Figures) -> str:
     heads = ("segments", "made by", "every motion", "subject kept", "scene kept", "light as asked", "all right")
-    return _table(heads, _outcome_rows(figures, "_light_first"))
+    return _table(heads, _outcome_rows(figures, "_light_in_any_stage"))
 
 
 def _outcome_rows(figures: _Figures, kind: str) -> Iterator[tuple[str, ...]]:
@@ -152,7 +152,7 @@ _TABLES: Mapping[str, Callable[[_Figures, _Figures], str]] = {
     "stages of chains": _stages,
     "seams of chains": _seams,
     "joins of chains": _joins,
-    "dark starts of chains": _dark_starts,
+    "light in any stage of chains": _lights,
     "cost of chains": _cost,
 }
 
