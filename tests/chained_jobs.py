@@ -14,7 +14,11 @@ from engine.api.media import Pixels
 
 
 def chain_of(
-    job: PreparedJob, prompts: Sequence[str], given_frame_count: int, last_frame_count: int | None = None
+    job: PreparedJob,
+    prompts: Sequence[str],
+    given_frame_count: int,
+    last_frame_count: int | None = None,
+    begins_after: tuple[SegmentDone, ...] = (),
 ) -> PreparedJob:
     """A segment of the job's length for each prompt; ``last_frame_count`` new frames in the last, None: all."""
     frame_count = job.settings.frame_count
@@ -26,8 +30,8 @@ def chain_of(
         segments.append(PreparedSegment(prompt, settings, first, frame_count - given, given))
     if last_frame_count is not None:
         segments[-1] = replace(segments[-1], new_frame_count=last_frame_count)
-    total = segments[-1].first_frame_index + segments[-1].new_frame_count
-    return replace(job, prompt=prompts[0], settings=replace(job.settings, frame_count=total), segments=tuple(segments))
+    settings = replace(job.settings, frame_count=segments[-1].first_frame_index + segments[-1].new_frame_count)
+    return replace(job, prompt=prompts[0], settings=settings, segments=tuple(segments), begins_after=begins_after)
 
 
 def segment_of(frames: Sequence[Pixels], frame_rate: float) -> SegmentDone:
