@@ -34,6 +34,18 @@ STAGES = (
 )
 
 
+CLEAN = diagnosis_pb2.Diagnosis(
+    outcome=diagnosis_pb2.DIAGNOSIS_OUTCOME_CLEAN,
+    metrics=diagnosis_pb2.ClipMetrics(
+        vbench_like_dynamic_degree=1.0,
+        motion_speed=0.5,
+        vbench_like_temporal_flicker=1.0,
+        edge_gain=0.0,
+        saturation_gain=0.0,
+    ),
+)
+
+
 GRAPH_CALLS = [
     "match",
     "encode_text",
@@ -51,12 +63,13 @@ Response = generate_pb2.GenerateResponse
 
 
 def stage_started(stage: generate_pb2.Stage) -> Response:
-    return Response(attempt=1, stage_started=generate_pb2.StageStarted(stage=stage))
+    return Response(attempt=1, segment=1, stage_started=generate_pb2.StageStarted(stage=stage))
 
 
 def denoise_progress(step: int, expert: generate_pb2.Expert) -> Response:
     return Response(
         attempt=1,
+        segment=1,
         denoise_progress=generate_pb2.DenoiseProgress(
             completed_step_count=step,
             step_count=4,
@@ -67,13 +80,14 @@ def denoise_progress(step: int, expert: generate_pb2.Expert) -> Response:
     )
 
 
-def raw_frame(index: int, seed: int = 7) -> Response:
+def raw_frame(index: int, seed: int = 7, prompt: str = PROMPT) -> Response:
     return Response(
         attempt=1,
+        segment=1,
         frame=generate_pb2.Frame(
             index=index,
             encoding=media_pb2.FRAME_ENCODING_RAW_RGB,
-            data=bytes((seed + index, index, len(PROMPT))) * 32 * 32,
+            data=bytes((seed + index, index, len(prompt))) * 32 * 32,
             width_px=32,
             height_px=32,
         ),
@@ -97,7 +111,7 @@ def expected_stream(seed: int = 7, request_id: str = REQUEST_ID) -> list[Respons
             )
         ),
         stage_started(generate_pb2.STAGE_MATCH),
-        Response(attempt=1, match_report=REPORT),
+        Response(attempt=1, segment=1, match_report=REPORT),
         stage_started(generate_pb2.STAGE_ENCODE_TEXT),
         stage_started(generate_pb2.STAGE_ENCODE_IMAGE),
         stage_started(generate_pb2.STAGE_DENOISE),
@@ -123,16 +137,7 @@ def expected_stream(seed: int = 7, request_id: str = REQUEST_ID) -> list[Respons
                     generate_pb2.FrameMatch(frame_index=0, score=60.0),
                     generate_pb2.FrameMatch(frame_index=8, score=60.0),
                 ],
-                diagnosis=diagnosis_pb2.Diagnosis(
-                    outcome=diagnosis_pb2.DIAGNOSIS_OUTCOME_CLEAN,
-                    metrics=diagnosis_pb2.ClipMetrics(
-                        vbench_like_dynamic_degree=1.0,
-                        motion_speed=0.5,
-                        vbench_like_temporal_flicker=1.0,
-                        edge_gain=0.0,
-                        saturation_gain=0.0,
-                    ),
-                ),
+                diagnosis=CLEAN,
                 success=success(seed),
                 delivered_attempt=1,
                 step_counts=[generate_pb2.StepCount(work=generate_pb2.STEP_WORK_FULL, count=4)],

@@ -1,9 +1,10 @@
-"""Fake engines that fail with a text that no caller may see."""
+"""Fake engines that fail, with a text that no caller may see or by being lost."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.api.errors import EngineLost
 from engine.api.job import ClipPlan
 from engine.testing.fake_engine import FakeEngine
 
@@ -30,6 +31,21 @@ class FaultyEngine(FakeEngine):
 
     def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
         raise self._fault
+
+
+class LosingEngine(FakeEngine):
+    """Is lost at the given graph call, counted over all runs from 1; each loss happens once."""
+
+    def __init__(self, *losses: int) -> None:
+        super().__init__()
+        self._losses = set(losses)
+
+    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
+        for event in super().generate(job, cancel):
+            if len(self.graph_calls) in self._losses:
+                self._losses.remove(len(self.graph_calls))
+                raise EngineLost(1.0)
+            yield event
 
 
 SECRET = "/srv/bundle/transformer_high.onnx"

@@ -21,6 +21,7 @@ from server.lifecycle.server import Server
 from server.observability.gpus import Gpu
 from server.settings import Address, Settings
 from stillcue.v1 import attempts_pb2, capabilities_pb2, generate_pb2, match_pb2, media_pb2
+from tests.chaining import chain_request
 from tests.prometheus_server import PATIENCE_SECONDS, SCRAPE_SECONDS, Prometheus, prometheus
 from tests.serving import PROMPT, REQUEST_ID, failure_of, generate_request, png, read_all, stub_of
 from tests.test_deploy_dashboard import SERVER_PANELS, as_prometheus_sees, expressions
@@ -61,6 +62,7 @@ async def round_of_calls(stub: Any) -> None:
     await read_all(stub.Generate(generate_request(stream=stream)))
     attempts = attempts_pb2.Attempts(maximum_count=2)  # the fake engine's clip of seed 4 fails, that of seed 5 does not
     await read_all(stub.Generate(generate_request(sampling={"seed": 4}, attempts=attempts)))
+    await read_all(stub.Generate(chain_request()))
     await stub.ScoreMatch(match_pb2.ScoreMatchRequest(image=media_pb2.Image(data=png()), prompt=PROMPT))
     await stub.GetCapabilities(capabilities_pb2.GetCapabilitiesRequest())
     strict = match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REQUIRE, minimum_score=90)

@@ -35,6 +35,7 @@ from stillcue.v1 import (
     match_pb2,
     media_pb2,
     prompt_report_pb2,
+    segments_pb2,
 )
 from tests.fake_job import GRAPH_CALL_COUNT
 from tests.fake_match_messages import CROPS, REPORT
@@ -202,6 +203,7 @@ async def test_capabilities() -> None:
         attempts=attempts_pb2.AttemptSupport(accept_from=0.5, maximum_count=8),
         step_reuse_supported=True,
         device="cpu",
+        chains=segments_pb2.ChainSupport(max_segment_count=12, given_frame_count=5, max_frame_count=17 + 11 * 12),
     )
 
 

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from threading import Semaphore
-from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.api.errors import EngineLost
 from engine.testing.fake_engine import FakeEngine
 from stillcue.v1 import attempts_pb2, generate_pb2
 from tests.attempting import ACCEPTED, ALL, attempts_request, expected_attempts
 from tests.fake_job import GRAPH_CALL_COUNT, GRAPH_CALLS, without_clocks
+from tests.faulty_engine import LosingEngine
 from tests.resuming import going_on, raw, read_and_break, read_bytes, resumable, take
 from tests.serving import REQUEST_ID, eventually, failure_of, generate_request, kinds, read_all, reason, served
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from engine.api.cancellation import CancelFlag
-    from engine.api.events import Event
-    from engine.api.job import PreparedJob
 
 BOTH = pytest.mark.parametrize("frames", [ALL, ACCEPTED], ids=["all", "accepted"])
 FRAME_BYTES = 32 * 32 * 3
@@ -63,21 +55,6 @@ async def test_a_job_with_a_window_is_cancelled_in_its_second_attempt() -> None:
         gate.release(1)
         await server.reaches("stillcue_running_jobs", 0)
         assert await server.sample("stillcue_replay_bytes") == 0
-
-
-class LosingEngine(FakeEngine):
-    """Is lost at the given graph call, counted over all runs from 1; each loss happens once."""
-
-    def __init__(self, *losses: int) -> None:
-        super().__init__()
-        self._losses = set(losses)
-
-    def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
-        for event in super().generate(job, cancel):
-            if len(self.graph_calls) in self._losses:
-                self._losses.remove(len(self.graph_calls))
-                raise EngineLost(1.0)
-            yield event
 
 
 @BOTH

@@ -11,6 +11,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from engine.testing.fake_engine import FakeEngine
 from server.observability.metrics import exemplar_of
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+from tests.chaining import chain_request
 from tests.serving import PROMPT, REQUEST_ID, Served, failure_of, generate_request, png, read_all, served
 
 # What Prometheus sends first since 2.5.
@@ -43,11 +44,11 @@ async def test_every_histogram_names_the_request() -> None:
     container = media_pb2.VIDEO_CONTAINER_FRAGMENTED_MP4
     stream = generate_pb2.StreamSpec(preview_every_step_count=1, video_container=container)
     async with served(FakeEngine()) as server:
-        await read_all(server.stub.Generate(generate_request(stream=stream)))
+        await read_all(server.stub.Generate(chain_request(stream=stream)))
         found = await exemplars(server)
     assert found.pop("stillcue_cancel_latency_seconds") == set()
     assert found.pop("stillcue_worker_down_seconds") == set()  # of no request
-    assert len(found) == 12
+    assert len(found) == 16
     assert all(ids == {REQUEST_ID} for ids in found.values()), found
 
 

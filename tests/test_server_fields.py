@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 def test_every_path_exists_in_its_message(paths: Mapping[Field, str], descriptor: Descriptor) -> None:
     for path in paths.values():
         message: Descriptor | None = descriptor
-        for name in path.split("."):
+        for part in path.split("."):
             assert message is not None, path
+            name = part.removesuffix("[{}]")
             assert name in message.fields_by_name, path
+            assert (name != part) <= message.fields_by_name[name].is_repeated, path
             message = message.fields_by_name[name].message_type
-        assert message is None, f"{path} is a group of fields"
+        assert message is None or path == "segments", f"{path} is a group of fields"
 
 
 def test_every_field_has_a_path_in_generate() -> None:
@@ -45,7 +47,8 @@ def test_every_field_has_a_path_in_generate() -> None:
 def test_score_match_has_the_fields_of_its_plan() -> None:
     in_score_match = {path.split(".")[-1] for path in SCORE_MATCH_PATHS.values()}
     names = {field.name for field in match_pb2.ScoreMatchRequest.DESCRIPTOR.fields}
-    assert {field for field in Field if GENERATE_PATHS[field].split(".")[-1] in names} <= set(SCORE_MATCH_PATHS)
+    of_clip = {field for field in Field if "{}" not in GENERATE_PATHS[field]}
+    assert {field for field in of_clip if GENERATE_PATHS[field].split(".")[-1] in names} <= set(SCORE_MATCH_PATHS)
     assert in_score_match <= names | {"data", "format"}
 
 
@@ -59,6 +62,19 @@ def test_violations_get_the_paths_of_their_request(paths: Mapping[Field, str], p
     assert isinstance(missing, SizeNotCompiled)
     assert str(missing) == f"{path}: is 10"
     assert isinstance(refusal_of(NotCompiled(violation), paths, (of_wire,)), InvalidRequest)
+
+
+def test_a_wrong_field_of_a_segment_is_named_with_the_index_of_the_segment() -> None:
+    wrong = Violation(Field.SEGMENT_PROMPT, "is empty", segment=2), Violation(Field.SEGMENTS, "are 13")
+    assert str(refusal_of(InvalidJob(*wrong), GENERATE_PATHS, ())) == "segments[2].prompt: is empty; segments: are 13"
+
+
+def test_of_very_many_wrong_fields_the_first_are_told_and_the_others_counted() -> None:
+    wrong = [FieldViolation(f"segments[{index}].prompt", "x" * 100) for index in range(20)]
+    text = status_of(InvalidRequest(*wrong), "id").details
+    assert text == "; ".join(map(str, wrong[:12])) + "; and 8 more"  # 12 times 118 or 119 characters
+    longest = FieldViolation("prompt", "x" * 2_000)
+    assert status_of(InvalidRequest(longest), "id").details == str(longest)
 
 
 @pytest.mark.parametrize(

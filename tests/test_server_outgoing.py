@@ -8,6 +8,7 @@ import pytest
 from engine.api.events import FrameReady, Stage, StageStarted
 from engine.api.media import FrameEncoding
 from engine.testing.fake_engine import FAKE_CAPABILITIES
+from server.jobs.messages import Origin
 from server.rpc.codec.durations import encode_duration
 from server.rpc.codec.outgoing import Outgoing
 from server.rpc.codec.stream import StreamCodec
@@ -15,7 +16,7 @@ from stillcue.v1 import generate_pb2, media_pb2
 
 
 def encode(event: FrameReady | StageStarted) -> Outgoing:
-    return StreamCodec(FAKE_CAPABILITIES, FrameEncoding.RAW_RGB).encode(event, 2)
+    return StreamCodec(FAKE_CAPABILITIES, FrameEncoding.RAW_RGB).encode(event, Origin(2, 3))
 
 
 @pytest.mark.parametrize(("height_px", "width_px"), [(1, 1), (1, 42), (1, 43), (64, 85), (480, 832)])
@@ -27,6 +28,7 @@ def test_a_raw_frame_is_written_as_protobuf_writes_it(height_px: int, width_px: 
     expected = generate_pb2.GenerateResponse(
         sequence_number=300,
         attempt=2,
+        segment=3,
         elapsed=encode_duration(1.5),
         frame=generate_pb2.Frame(
             index=3,

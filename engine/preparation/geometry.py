@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PIL import Image as Pillow
 
 from engine.api.capabilities import Capabilities, Geometry
@@ -11,31 +13,89 @@ from engine.api.job import PictureFit, VideoSpec
 from engine.api.match_report import MatchReport
 from engine.api.media import Box
 from engine.media.fitting import center_crop, choose_geometry
+from engine.preparation.chain_lengths import fewest_computed, longest_chain
+from engine.preparation.clip_length import asked_frame_count, length_field, lengths_by_size, longest_clip
 
 _SUBJECT_NOT_FOUND = "the subject was not found in the picture, so it is cut from the centre"
 
 
 def resolve_geometry(video: VideoSpec, picture: Pillow.Image, capabilities: Capabilities) -> Geometry:
-    """The compiled geometry that is asked for, or the one nearest to the picture's aspect. Raises ``NotCompiled``."""
-    frame_count = video.frame_count or capabilities.geometries[0].frame_count
-    of_length = [item for item in capabilities.geometries if item.frame_count == frame_count]
-    if not of_length:
-        lengths = sorted({item.frame_count for item in capabilities.geometries})
-        raise NotCompiled(
-            Violation(Field.FRAME_COUNT, f"is {frame_count}; this server was compiled for {_list(lengths)} frames")
-        )
+    """The geometry of the clip that is asked for: compiled, or that of a chain, longer than the longest compiled one.
+
+    Without a size, that of the sizes of this length whose aspect is nearest to the picture's. Raises ``NotCompiled``.
+    """
+    asked_frames, asked_size = asked_frame_count(video, capabilities), (video.width_px, video.height_px)
+    frame_count = asked_frames or capabilities.geometries[0].frame_count
+    sizes = lengths_by_size(capabilities)
+    lengths = sizes.get(asked_size, [])
+    if frame_count in lengths or (asked_frames and _can_chain(frame_count, lengths, capabilities)):
+        return Geometry(*asked_size, frame_count)
+    able = [size for size, lengths in sizes.items() if frame_count in lengths]
+    if not able and frame_count > max(max(lengths) for lengths in sizes.values()):
+        able = [size for size, lengths in sizes.items() if _can_chain(frame_count, lengths, capabilities)]
+    if not able:
+        raise NotCompiled(_wrong_length(video, frame_count, capabilities))
     if not video.width_px:
-        return choose_geometry(picture, of_length)
-    for item in of_length:
-        if (item.width_px, item.height_px) == (video.width_px, video.height_px):
-            return item
-    sizes = [f"{item.width_px}x{item.height_px}" for item in of_length]
-    raise NotCompiled(
-        Violation(
-            Field.WIDTH,
-            f"asks for {video.width_px}x{video.height_px}; this server was compiled for "
-            f"{_list(sizes)} at {frame_count} frames",
-        )
+        return choose_geometry(picture, [Geometry(*size, frame_count) for size in able])
+    raise NotCompiled(_wrong_size(video, able, [frame_count]))
+
+
+def resolve_segment_size(
+    video: VideoSpec, frame_counts: Sequence[int], picture: Pillow.Image, capabilities: Capabilities
+) -> Geometry:
+    """The size of a chain, with the length of its first segment; ``frame_counts`` are those of its segments.
+
+    All of them must be compiled for the size. Raises ``NotCompiled``.
+    """
+    sizes = lengths_by_size(capabilities)
+    compiled = sorted({item.frame_count for item in capabilities.geometries})
+    for index, frame_count in enumerate(frame_counts):
+        if frame_count not in compiled:
+            description = f"is {frame_count}; this server was compiled for {_list(compiled)} frames"
+            raise NotCompiled(Violation(Field.SEGMENT_FRAME_COUNT, description, index))
+    able = [size for size, lengths in sizes.items() if set(frame_counts) <= set(lengths)]
+    if not able:
+        each = "; ".join(f"{size[0]}x{size[1]} at {_list(sorted(lengths))}" for size, lengths in sizes.items())
+        wanted = _list(sorted(set(frame_counts)))
+        description = f"have {wanted} frames, and no size was compiled for all of these; choose from {each}"
+        raise NotCompiled(Violation(Field.SEGMENTS, description))
+    if not video.width_px:
+        return choose_geometry(picture, [Geometry(*size, frame_counts[0]) for size in able])
+    if (video.width_px, video.height_px) in able:
+        return Geometry(video.width_px, video.height_px, frame_counts[0])
+    raise NotCompiled(_wrong_size(video, able, sorted(set(frame_counts))))
+
+
+def segment_lengths(geometry: Geometry, capabilities: Capabilities) -> tuple[int, ...]:
+    """The compiled lengths of the segments of a clip whose geometry ``resolve_geometry`` chose."""
+    lengths = lengths_by_size(capabilities)[geometry.width_px, geometry.height_px]
+    limit = capabilities.limits.max_segment_count
+    chosen = fewest_computed(geometry.frame_count, lengths, capabilities.given_frame_count, limit)
+    assert chosen is not None
+    return chosen
+
+
+def _can_chain(frame_count: int, lengths: Sequence[int], capabilities: Capabilities) -> bool:
+    """True if segments of these lengths, and only several of them, fill a clip."""
+    if not lengths or frame_count <= max(lengths):
+        return False
+    return frame_count <= longest_chain(lengths, capabilities.given_frame_count, capabilities.limits.max_segment_count)
+
+
+def _wrong_length(video: VideoSpec, frame_count: int, capabilities: Capabilities) -> Violation:
+    lengths = sorted({item.frame_count for item in capabilities.geometries})
+    asked = f"is {frame_count}" if video.seconds is None else f"is {video.seconds:g}, that is {frame_count} frames"
+    longest = longest_clip(capabilities)
+    chains = f", and makes chains of {lengths[-1] + 4} to {longest}" if longest > lengths[-1] else ""
+    return Violation(length_field(video), f"{asked}; this server was compiled for {_list(lengths)} frames{chains}")
+
+
+def _wrong_size(video: VideoSpec, sizes: Sequence[tuple[int, int]], frame_counts: list[int]) -> Violation:
+    names = [f"{width}x{height}" for width, height in sizes]
+    return Violation(
+        Field.WIDTH,
+        f"asks for {video.width_px}x{video.height_px}; this server was compiled for "
+        f"{_list(names)} at {_list(frame_counts)} frames",
     )
 
 

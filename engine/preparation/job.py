@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from engine.analysis.picture.report import report_picture
@@ -14,10 +14,12 @@ from engine.api.job import Job, MatchMode, PictureFit, PreparedJob, Settings
 from engine.api.match_report import MatchReport
 from engine.api.media import Box, Image
 from engine.media.picture import DecodedPicture, decode_picture
+from engine.preparation.clip_length import frame_rate_of
+from engine.preparation.segment_plan import PlannedSegment, plan_segments, prepared_segments
 from engine.preparation.fitted_picture import fit_to_clip
-from engine.preparation.geometry import resolve_geometry
 from engine.preparation.reuse import resolve_reuse
 from engine.preparation.rules import check_job
+from engine.preparation.segment_rules import check_segments
 
 ScoreMatch = Callable[[Image, str], MatchReport]
 
@@ -28,37 +30,40 @@ _UPSCALE_WARNING_FACTOR = 1.5
 
 
 def prepare_job(job: Job, capabilities: Capabilities, score_match: ScoreMatch | None = None) -> PreparedJob:
-    """Checks every field, fills in defaults, fits the picture. Calls ``score_match`` for ``CROP_SUBJECT`` only.
+    """Checks every field, fills in defaults, divides a long clip into segments, fits the picture.
 
-    Raises ``InvalidJob`` with all wrong fields at once, ``NotCompiled`` or ``ScorerMissing``.
+    Calls ``score_match`` for ``CROP_SUBJECT`` only, with the sentence of the first segment. Raises ``InvalidJob`` with
+    all wrong fields at once, ``NotCompiled`` or ``ScorerMissing``.
     """
     decoded = _checked_picture(job, capabilities)
     picture = decoded.upright
     match_mode = _resolve_match_mode(job.match.mode, capabilities)
-    geometry = resolve_geometry(job.video, picture, capabilities)
+    plan = plan_segments(job, picture, capabilities)
     fit = job.video.picture_fit or PictureFit.CROP_CENTER
     report: MatchReport | None = None
     if fit is PictureFit.CROP_SUBJECT:
         if score_match is None or not capabilities.match_supported:
             raise ScorerMissing(Field.PICTURE_FIT)
-        report = score_match(job.image, job.prompt)
-    fitted = fit_to_clip(picture, fit, geometry, report)
-    settings = _resolve_settings(job, geometry, fitted.crop, capabilities)
+        report = score_match(job.image, plan.segments[0].prompt)
+    fitted = fit_to_clip(picture, fit, plan.geometry, report)
+    own = [_resolve_settings(job, segment, plan.geometry, fitted.crop, capabilities) for segment in plan.segments]
+    settings = replace(own[0], frame_count=plan.geometry.frame_count)
     return PreparedJob(
-        prompt=job.prompt,
+        prompt=plan.prompt,
         picture=fitted.pixels,
         settings=settings,
         match_mode=match_mode,
         minimum_score=job.match.minimum_score,
         preview_every_step_count=job.preview_every_step_count,
         picture_report=None if match_mode is MatchMode.OFF else report_picture(decoded),
-        warnings=(*fitted.warnings, *_warnings(job, settings, fitted.crop, capabilities)),
+        warnings=(*fitted.warnings, *_warnings(job, own, fitted.crop, capabilities), *plan.warnings),
+        segments=prepared_segments(plan, own, capabilities.given_frame_count) if len(own) > 1 else (),
     )
 
 
 def _checked_picture(job: Job, capabilities: Capabilities) -> DecodedPicture:
     """The decoded picture of a job without a wrong field. Raises ``InvalidJob``."""
-    violations = list(check_job(job, capabilities))
+    violations = [*check_job(job, capabilities), *check_segments(job, capabilities)]
     try:
         picture = decode_picture(job.image, capabilities.limits)
     except InvalidJob as error:
@@ -76,8 +81,10 @@ def _resolve_match_mode(mode: MatchMode | None, capabilities: Capabilities) -> M
     return mode
 
 
-def _resolve_settings(job: Job, geometry: Geometry, crop: Box, capabilities: Capabilities) -> Settings:
-    defaults, sampling = capabilities.defaults, job.sampling
+def _resolve_settings(
+    job: Job, segment: PlannedSegment, geometry: Geometry, crop: Box, capabilities: Capabilities
+) -> Settings:
+    defaults, sampling = capabilities.defaults, segment.sampling
     guidance_scale = _default(sampling.guidance_scale, defaults.guidance_scale)
     low_noise = defaults.guidance_scale_low_noise
     if low_noise is not None:  # a caller who gives one scale means both experts, as in Diffusers
@@ -86,12 +93,12 @@ def _resolve_settings(job: Job, geometry: Geometry, crop: Box, capabilities: Cap
     return Settings(
         width_px=geometry.width_px,
         height_px=geometry.height_px,
-        frame_count=geometry.frame_count,
-        frame_rate=_default(job.video.frame_rate, defaults.frame_rate),
+        frame_count=segment.frame_count,
+        frame_rate=frame_rate_of(job.video, capabilities),
         step_count=step_count,
         guidance_scale=guidance_scale,
         guidance_scale_low_noise=low_noise,
-        seed=_default(sampling.seed, secrets.randbits(32)),
+        seed=segment.seed,
         shift=_default(sampling.shift, defaults.shift),
         negative_prompt=_default(job.negative_prompt, defaults.negative_prompt),
         crop=crop,
@@ -100,14 +107,17 @@ def _resolve_settings(job: Job, geometry: Geometry, crop: Box, capabilities: Cap
     )
 
 
-def _warnings(job: Job, settings: Settings, crop: Box, capabilities: Capabilities) -> Iterator[str]:
+def _warnings(job: Job, parts: Sequence[Settings], crop: Box, capabilities: Capabilities) -> Iterator[str]:
+    """Warnings that hold for the whole clip; ``parts`` are the settings of its segments."""
+    settings = parts[0]
     _, reuse_warning = resolve_reuse(job.sampling.reuse, settings.step_count, capabilities)
     if reuse_warning is not None:
         yield reuse_warning
     usual = capabilities.defaults.guidance_scale
-    if settings.guidance_scale > max(usual, 3.5) * _GUIDANCE_WARNING_FACTOR:
+    guidance_scale = max(part.guidance_scale for part in parts)
+    if guidance_scale > max(usual, 3.5) * _GUIDANCE_WARNING_FACTOR:
         yield (
-            f"guidance_scale {settings.guidance_scale:g} is far above this model's own {usual:g}: "
+            f"guidance_scale {guidance_scale:g} is far above this model's own {usual:g}: "
             "expect burnt colours and stiff motion"
         )
     scale = settings.width_px / crop.width_px

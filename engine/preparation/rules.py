@@ -10,6 +10,7 @@ from engine.api.capabilities import Capabilities
 from engine.api.errors import Violation
 from engine.api.fields import Field
 from engine.api.job import MAX_SEED, Job, SamplingSpec, VideoSpec
+from engine.preparation.clip_length import check_clip_length
 
 MAX_GUIDANCE_SCALE = 30.0
 MIN_SHIFT, MAX_SHIFT = 0.01, 100.0
@@ -17,21 +18,24 @@ MAX_FRAME_RATE = 120.0
 
 
 def check_job(job: Job, capabilities: Capabilities) -> Iterator[Violation]:
-    """Checks every field of a job but its picture."""
-    yield from check_prompt(job.prompt, capabilities)
+    """Checks every field of a job but its picture and its segments."""
+    if not job.segments:
+        yield from check_prompt(job.prompt, capabilities)
+    elif clean_prompt(job.prompt):
+        yield Violation(Field.PROMPT, "is set beside segments, which hold the sentences; leave it empty")
     yield from check_length(Field.NEGATIVE_PROMPT, job.negative_prompt or "", capabilities)
-    yield from check_video(job.video)
+    yield from check_video(job.video, capabilities)
     yield from _check_sampling(job.sampling, capabilities)
     yield from check_range(Field.MINIMUM_SCORE, job.match.minimum_score, 0.0, 100.0)
     if job.preview_every_step_count < 0:
         yield Violation(Field.PREVIEW_INTERVAL, "is negative; send 0 for no previews")
 
 
-def check_prompt(prompt: str, capabilities: Capabilities) -> Iterator[Violation]:
+def check_prompt(prompt: str, capabilities: Capabilities, field: Field = Field.PROMPT) -> Iterator[Violation]:
     """A prompt must not be empty once it is cleaned for the text encoder, nor longer than the limit."""
     if not clean_prompt(prompt):
-        yield Violation(Field.PROMPT, "is empty; name the subject of the picture and what it does")
-    yield from check_length(Field.PROMPT, prompt, capabilities)
+        yield Violation(field, "is empty; name the subject of the picture and what it does")
+    yield from check_length(field, prompt, capabilities)
 
 
 def check_length(field: Field, text: str, capabilities: Capabilities) -> Iterator[Violation]:
@@ -41,17 +45,15 @@ def check_length(field: Field, text: str, capabilities: Capabilities) -> Iterato
         yield Violation(field, f"has {len(text)} characters, more than the limit of {limit}; shorten it")
 
 
-def check_video(video: VideoSpec) -> Iterator[Violation]:
-    """Width and height come together, a frame count is 4n + 1, a frame rate is in range. Ignores what is compiled."""
+def check_video(video: VideoSpec, capabilities: Capabilities) -> Iterator[Violation]:
+    """Width and height come together, length and frame rate are in range. Ignores what is compiled."""
     if video.width_px < 0 or video.height_px < 0 or (video.width_px == 0) != (video.height_px == 0):
         yield Violation(
             Field.WIDTH,
             f"is {video.width_px} beside a height of {video.height_px}; send both, or neither to let the "
             "server choose by the picture's aspect",
         )
-    if video.frame_count < 0 or (video.frame_count and video.frame_count % 4 != 1):
-        nearest = max(round((video.frame_count - 1) / 4) * 4 + 1, 1)
-        yield Violation(Field.FRAME_COUNT, f"is {video.frame_count}, not 4n + 1; the nearest is {nearest}")
+    yield from check_clip_length(video, capabilities)
     if video.frame_rate is not None:
         yield from check_range(Field.FRAME_RATE, video.frame_rate, 1.0, MAX_FRAME_RATE)
 
@@ -64,17 +66,26 @@ def check_range(field: Field, value: float, lowest: float, highest: float) -> It
         yield Violation(field, f"is {_short(value)}, outside {_short(lowest)} to {_short(highest)}")
 
 
+def check_guidance(field: Field, scale: float | None) -> Iterator[Violation]:
+    """A guidance scale, if there is one, must be in range."""
+    if scale is not None:
+        yield from check_range(field, scale, 1.0, MAX_GUIDANCE_SCALE)
+
+
+def check_low_noise_guidance(field: Field, scale: float | None, capabilities: Capabilities) -> Iterator[Violation]:
+    """A guidance scale of the low-noise expert must be in range, and unset for a model with one transformer."""
+    if scale is not None and capabilities.defaults.guidance_scale_low_noise is None:
+        yield Violation(field, "is set but this model has one transformer; leave it unset")
+    else:
+        yield from check_guidance(field, scale)
+
+
 def _check_sampling(sampling: SamplingSpec, capabilities: Capabilities) -> Iterator[Violation]:
     if sampling.step_count is not None:
         yield from check_range(Field.STEP_COUNT, sampling.step_count, 1, capabilities.limits.max_step_count)
-    if sampling.guidance_scale is not None:
-        yield from check_range(Field.GUIDANCE_SCALE, sampling.guidance_scale, 1.0, MAX_GUIDANCE_SCALE)
-    if sampling.guidance_scale_low_noise is not None:
-        field = Field.GUIDANCE_SCALE_LOW_NOISE
-        if capabilities.defaults.guidance_scale_low_noise is None:
-            yield Violation(field, "is set but this model has one transformer; leave it unset")
-        else:
-            yield from check_range(field, sampling.guidance_scale_low_noise, 1.0, MAX_GUIDANCE_SCALE)
+    yield from check_guidance(Field.GUIDANCE_SCALE, sampling.guidance_scale)
+    low_noise = sampling.guidance_scale_low_noise
+    yield from check_low_noise_guidance(Field.GUIDANCE_SCALE_LOW_NOISE, low_noise, capabilities)
     if sampling.seed is not None:
         yield from check_range(Field.SEED, sampling.seed, 0, MAX_SEED)
     if sampling.shift is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.api.capabilities import Capabilities, Geometry
 from engine.api.errors import InvalidJob, Violation
@@ -11,8 +11,9 @@ from engine.api.fields import Field
 from engine.api.job import ClipPlan, Settings
 from engine.api.media import Image
 from engine.media.picture import DecodedPicture, decode_picture
-from engine.preparation.geometry import resolve_geometry
-from engine.preparation.rules import MAX_GUIDANCE_SCALE, check_length, check_prompt, check_range, check_video
+from engine.preparation.clip_length import frame_rate_of
+from engine.preparation.geometry import resolve_geometry, segment_lengths
+from engine.preparation.rules import check_guidance, check_length, check_prompt, check_video
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def clip_settings_of(settings: Settings) -> ClipSettings:
 def prepare_score_request(
     image: Image, prompt: str, plan: ClipPlan, capabilities: Capabilities
 ) -> tuple[DecodedPicture, ClipSettings]:
-    """The picture, and the settings of the clip that it is meant for.
+    """The picture, and the settings of the clip that it is meant for; of a chain, those of its first segment.
 
     Raises ``InvalidJob`` with all wrong fields at once, or ``NotCompiled``.
     """
@@ -57,9 +58,10 @@ def prepare_score_request(
     if violations:
         raise InvalidJob(*violations)
     defaults = capabilities.defaults
+    geometry = resolve_geometry(plan.video, picture.upright, capabilities)
     return picture, ClipSettings(
-        geometry=resolve_geometry(plan.video, picture.upright, capabilities),
-        frame_rate=defaults.frame_rate if plan.video.frame_rate is None else plan.video.frame_rate,
+        geometry=replace(geometry, frame_count=segment_lengths(geometry, capabilities)[0]),
+        frame_rate=frame_rate_of(plan.video, capabilities),
         guidance_scale=defaults.guidance_scale if plan.guidance_scale is None else plan.guidance_scale,
         negative_prompt=defaults.negative_prompt if plan.negative_prompt is None else plan.negative_prompt,
         step_count=defaults.step_count,
@@ -68,6 +70,5 @@ def prepare_score_request(
 
 def _check_plan(plan: ClipPlan, capabilities: Capabilities) -> Iterator[Violation]:
     yield from check_length(Field.NEGATIVE_PROMPT, plan.negative_prompt or "", capabilities)
-    yield from check_video(plan.video)
-    if plan.guidance_scale is not None:
-        yield from check_range(Field.GUIDANCE_SCALE, plan.guidance_scale, 1.0, MAX_GUIDANCE_SCALE)
+    yield from check_video(plan.video, capabilities)
+    yield from check_guidance(Field.GUIDANCE_SCALE, plan.guidance_scale)

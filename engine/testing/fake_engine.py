@@ -4,17 +4,22 @@ It applies the real engine's rules for jobs (``engine.preparation``) and keeps i
 call it adds a line to ``graph_calls``:
 
 * frame ``i`` of a job with seed ``s`` is one colour: red ``(s + i) % 256``, green ``i % 256``, blue the number
-  of characters of the prompt ``% 256``;
+  of characters of the prompt ``% 256``; in a chain, ``i`` counts through all segments, and seed and prompt are those of
+  the frame's segment;
 * a preview after step ``k`` is one colour, ``k`` in all three channels, at an eighth of the clip's size;
 * the match score is 10 for each word of the prompt, at most 100; the rest of the report is in ``fake_match``;
-* a clip of 4n + 1 frames takes one call for the text, one for the picture, one a step, and n + 1 to decode;
+* a clip of 4n + 1 frames takes one call for the text, one for the picture, one a step, and n + 1 to decode; so does
+  each segment of a chain, but the text takes one call in all, and latent frames that the chain does not need take none.
+  A chain that begins after complete segments encodes the text without an event;
 * with reuse, steps of ``BALANCED`` take turns in the order of ``StepWork``, full at steps 1, 4, 7 and so on; ``FAST``
   reuses every even step; the last step is full. A full step takes 1 second, one with reused guidance half of it, a
   reused one none;
 * every stage takes 1 second, peak memory is 1,000 bytes, the first frame has 40 dB;
 * a clip that was scored succeeds with probability ``(s % 10) / 10`` and is accepted from 0.5 on, so that seeds ending
   in 0 to 4 fail; capabilities with ``accept_from`` None switch this off;
-* the first and the last frame match as well as the picture, and the diagnosis has no symptoms;
+* the first and the last frame of a clip or segment match as well as the picture or the frame that it begins from, and
+  the diagnosis has no symptoms;
+* seams, drift and summary of a chain are in ``fake_chain``;
 * the call named ``non_finite_at`` computes NaN in fp16, as a model with a wrong weight does at every job.
 """
 
@@ -22,7 +27,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from threading import Semaphore
 
 import numpy as np
@@ -30,10 +36,11 @@ import numpy as np
 from engine.analysis.picture.report import report_picture
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities, Family, Geometry, Limits, SamplingDefaults
+from engine.api.chain import ChainStop, SegmentStarted
 from engine.api.diagnosis import ClipMetrics, Diagnosis
 from engine.api.errors import MatchRefused, NonFiniteValues
 from engine.api.events import Event, Expert, FrameMatch, FrameReady, JobDone, Stage, StageStarted, StepDone
-from engine.api.job import ClipPlan, Job, MatchMode, PreparedJob
+from engine.api.job import ClipPlan, Job, MatchMode, PreparedJob, PreparedSegment
 from engine.api.match_report import MatchReport, SuccessBasis, SuccessEstimate
 from engine.api.media import Image, Pixels
 from engine.api.reuse import StepReuse, StepWork
@@ -41,6 +48,7 @@ from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.score import in_file
 from engine.preparation.job import prepare_job
 from engine.preparation.score_request import clip_settings_of, prepare_score_request
+from engine.testing.fake_chain import fake_chain_done, fake_segment_done
 from engine.testing.fake_match import fake_match_report
 
 FAKE_CAPABILITIES = Capabilities(
@@ -64,6 +72,7 @@ FAKE_CAPABILITIES = Capabilities(
     notices=("This is the fake engine: its frames are plain colours.",),
     accept_from=0.5,
     reuse_supported=True,
+    given_frame_count=5,
 )
 
 
@@ -112,18 +121,59 @@ class FakeEngine:
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
         """Yields the events that the module's docstring describes."""
-        settings = job.settings
+        if job.segments:
+            yield from self._chain(job, cancel)
+        else:
+            clip = PreparedSegment(job.prompt, job.settings, 0, job.settings.frame_count)
+            yield replace((yield from self._clip(job, clip, cancel)), warnings=job.warnings)
+
+    def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
+        """Scores 10 for each word of the prompt."""
+        picture, clip = prepare_score_request(image, prompt, plan, self._capabilities)
+        report = self._report(prompt, picture.upright.width, picture.upright.height)
+        return enriched(report, prompt, report_picture(picture), clip, self._context)
+
+    def supervision(self) -> None:
+        """The fake works in the caller's process."""
+
+    def close(self) -> None:
+        """Frees nothing: the fake holds no resources."""
+
+    def _chain(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
+        complete, stop = list(job.begins_after), None
+        count = len(job.segments)
+        if 0 < len(complete) < count:
+            self._call("encode_text", cancel)
+        for number, segment in list(enumerate(job.segments, 1))[len(complete) :]:
+            yield SegmentStarted(number, count)
+            try:
+                done = yield from self._clip(job, segment, cancel)
+            except MatchRefused as error:
+                if number == 1:
+                    raise
+                stop = ChainStop(number, error.report, error.minimum_score)
+                break
+            given = segment.given_frame_count if number == count else job.segments[number].given_frame_count
+            end = segment.first_frame_index + segment.new_frame_count
+            frames = (_frame(segment, index) for index in range(end - given, end))
+            complete.append(fake_segment_done(number, segment, done, frames if number < count else None))
+            yield complete[-1]
+        yield fake_chain_done(complete, job.warnings, stop)
+
+    def _clip(self, job: PreparedJob, clip: PreparedSegment, cancel: CancelFlag) -> Generator[Event, None, JobDone]:
+        """The events of a clip of one segment, or of a segment of a chain. Returns the summary, without warnings."""
+        settings, is_first = clip.settings, clip.first_frame_index == 0
         report: MatchReport | None = None
         if job.match_mode is not MatchMode.OFF:
             yield StageStarted(Stage.MATCH)
             self._call("match", cancel)
-            scored = in_file(self._report(job.prompt, settings.width_px, settings.height_px), job)
-            report = enriched(scored, job.prompt, job.picture_report, clip_settings_of(settings), self._context)
+            report = self._clip_report(job, clip)
             yield report
             if job.match_mode is MatchMode.REQUIRE and report.score < job.minimum_score:
                 raise MatchRefused(report, job.minimum_score)
-        yield StageStarted(Stage.ENCODE_TEXT)
-        self._call("encode_text", cancel)
+        if is_first:
+            yield StageStarted(Stage.ENCODE_TEXT)
+            self._call("encode_text", cancel)
         yield StageStarted(Stage.ENCODE_IMAGE)
         self._call("encode_image", cancel)
         yield StageStarted(Stage.DENOISE)
@@ -144,38 +194,39 @@ class FakeEngine:
                 else None,
             )
         yield StageStarted(Stage.DECODE)
-        for index in range(settings.frame_count):
-            if index % 4 == 1 or index == 0:
-                self._call(f"decode {(index + 3) // 4}", cancel)
-            colour = ((settings.seed + index) % 256, index % 256, len(job.prompt) % 256)
-            yield FrameReady(index, _plain(settings.width_px, settings.height_px, colour))
-        last = settings.frame_count - 1
-        stages = [stage for stage in Stage if stage is not Stage.MATCH or report is not None]
-        yield JobDone(
+        last = clip.first_frame_index + clip.new_frame_count - 1
+        for decoded in range(clip.given_frame_count + clip.new_frame_count):
+            if decoded % 4 == 1 or decoded == 0:
+                self._call(f"decode {(decoded + 3) // 4}", cancel)
+            if decoded >= clip.given_frame_count:
+                index = clip.first_frame_index + decoded - clip.given_frame_count
+                yield FrameReady(index, _frame(clip, index))
+        absent = {Stage.MATCH if report is None else None, None if is_first else Stage.ENCODE_TEXT}
+        stages = [stage for stage in Stage if stage not in absent]
+        matches = (
+            () if report is None else (FrameMatch(clip.first_frame_index, report.score), FrameMatch(last, report.score))
+        )
+        return JobDone(
             stage_seconds=dict.fromkeys(stages, 1.0),
             work_seconds=float(len(stages)),
             first_frame_seconds=float(len(stages) - 1),
             peak_memory_bytes=1_000,
             first_frame_psnr_db=40.0,
             match_report=report,
-            warnings=job.warnings,
-            frame_matches=() if report is None else (FrameMatch(0, report.score), FrameMatch(last, report.score)),
+            warnings=(),
+            frame_matches=matches,
             diagnosis=Diagnosis((), (), FAKE_METRICS),
             success=None if report is None or self._capabilities.accept_from is None else fake_success(settings.seed),
             step_counts=Counter(works),
         )
 
-    def score_match(self, image: Image, prompt: str, plan: ClipPlan = ClipPlan()) -> MatchReport:
-        """Scores 10 for each word of the prompt."""
-        picture, clip = prepare_score_request(image, prompt, plan, self._capabilities)
-        report = self._report(prompt, picture.upright.width, picture.upright.height)
-        return enriched(report, prompt, report_picture(picture), clip, self._context)
-
-    def supervision(self) -> None:
-        """The fake works in the caller's process."""
-
-    def close(self) -> None:
-        """Frees nothing: the fake holds no resources."""
+    def _clip_report(self, job: PreparedJob, clip: PreparedSegment) -> MatchReport:
+        """The report on the picture, or on the frame that a later segment begins from."""
+        scored = self._report(clip.prompt, clip.settings.width_px, clip.settings.height_px)
+        is_first = clip.first_frame_index == 0
+        scored = in_file(scored, job) if is_first else replace(scored, crops=())
+        picture_report = job.picture_report if is_first else None
+        return enriched(scored, clip.prompt, picture_report, clip_settings_of(clip.settings), self._context)
 
     def _report(self, prompt: str, width_px: int, height_px: int) -> MatchReport:
         return fake_match_report(prompt, width_px, height_px, self._capabilities.geometries)
@@ -205,6 +256,11 @@ def fake_works(reuse: StepReuse, step_count: int) -> list[StepWork]:
 def fake_success(seed: int) -> SuccessEstimate:
     """The judged success of a clip of the fake engine."""
     return SuccessEstimate(seed % 10 / 10, SuccessBasis.MEASURED)
+
+
+def _frame(clip: PreparedSegment, index: int) -> Pixels:
+    colour = ((clip.settings.seed + index) % 256, index % 256, len(clip.prompt) % 256)
+    return _plain(clip.settings.width_px, clip.settings.height_px, colour)
 
 
 def _plain(width_px: int, height_px: int, colour: tuple[int, int, int]) -> Pixels:

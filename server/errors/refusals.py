@@ -280,7 +280,7 @@ def refusal_of(
 ) -> Refusal:
     """The refusal of a request by the engine, together with the wrong fields that decoding found.
 
-    ``paths`` gives the path of each field in the message of the request.
+    ``paths`` gives the path of each field in the message of the request; ``{}`` in it stands for a segment's index.
     """
     if isinstance(error, InvalidJob):
         return InvalidRequest(*violations, *_located(error.violations, paths))
@@ -290,4 +290,4 @@ def refusal_of(
 
 
 def _located(violations: Iterable[Violation], paths: Mapping[Field, str]) -> tuple[FieldViolation, ...]:
-    return tuple(FieldViolation(paths[item.field], item.description) for item in violations)
+    return tuple(FieldViolation(paths[item.field].format(item.segment), item.description) for item in violations)

@@ -48,13 +48,15 @@ def _check(
         yield FieldViolation(
             "match.mode", "is OFF, and attempts are judged by the match; send REPORT, or leave attempts unset"
         )
-    last_seed = prepared.settings.seed + plan.maximum_count - 1
-    if last_seed > MAX_SEED:
-        largest = MAX_SEED - plan.maximum_count + 1
+    seeds = [settings.seed for settings in prepared.clip_settings]
+    if max(seeds) + plan.maximum_count - 1 > MAX_SEED:
+        index = seeds.index(max(seeds))
+        follows = seeds[index] == seeds[0] + index
+        largest = MAX_SEED - plan.maximum_count + 1 - (index if follows else 0)
         yield FieldViolation(
-            "sampling.seed",
-            f"is {prepared.settings.seed}, and each attempt adds 1 to it; for {plan.maximum_count} attempts send at "
-            f"most {largest}",
+            "sampling.seed" if follows else f"segments[{index}].seed",
+            f"is {seeds[0] if follows else seeds[index]}, and each attempt adds 1 to it; for {plan.maximum_count} "
+            f"attempts send at most {largest}",
         )
     if plan.frames is AttemptFrames.ACCEPTED:
         held_bytes = _HELD_CLIP_COUNT * _clip_bytes(prepared.settings, video)

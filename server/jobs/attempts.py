@@ -27,13 +27,17 @@ class AttemptsEnd(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """An attempt that ended with a complete clip. ``work_seconds`` is the time that the engine reports."""
+    """An attempt that ended with a clip. ``work_seconds`` is the time that the engine reports.
+
+    ``is_complete`` False: its chain was stopped before the last segment.
+    """
 
     number: int
     seed: int
     is_accepted: bool
     success: SuccessEstimate | None
     work_seconds: float
+    is_complete: bool = True
 
     @property
     def probability(self) -> float:
@@ -51,7 +55,7 @@ class AttemptsReport:
 
 
 class JobAttempts:
-    """Judges the clips of a job by its plan.
+    """Judges the clips of a job by its plan. A chain that was stopped is not accepted, however well its segments are.
 
     ``refuse`` says why no further attempt may begin now, or counts one and returns None. It is asked last, after
     threshold, number and deadline.
@@ -77,21 +81,25 @@ class JobAttempts:
 
     @property
     def best_number(self) -> int:
-        """The attempt with the highest judged success, the earliest among equals. An accepted one has the highest."""
-        return max(self._results, key=lambda result: (result.probability, -result.number)).number
+        """The attempt with the highest judged success, the earliest among equals. An accepted one has the highest.
+
+        Stopped chains come after complete ones.
+        """
+        return max(self._results, key=lambda result: (result.is_complete, result.probability, -result.number)).number
 
     def judge(self, done: JobDone, remaining_seconds: float | None) -> AttemptResult:
         """The result of the attempt that ran; sets ``end`` unless a further one follows.
 
         A further one must take no longer than this one to be in time; ``remaining_seconds`` None: no deadline.
         """
-        success = done.success
+        success, is_complete = done.success, done.chain is None or done.chain.stop is None
         result = AttemptResult(
             self.number,
             self.prepared.settings.seed,
-            success is not None and success.probability >= self._plan.accept,
+            is_complete and success is not None and success.probability >= self._plan.accept,
             success,
             done.work_seconds,
+            is_complete,
         )
         self._clips.append(done)
         self._results.append(result)

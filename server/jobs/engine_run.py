@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from engine.api.cancellation import CancelFlag
 from engine.api.errors import EngineHung, EngineLost, OutOfMemory
+from engine.api.events import JobDone, SegmentDone
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -38,16 +40,22 @@ class RunObserver(Protocol):
 
 
 class EngineRun:
-    """Runs a prepared job. ``may_retry``: a job whose engine is lost is done again, once.
+    """Runs a prepared job. ``may_retry``: a job whose engine is lost is done again, once for each of its segments.
 
-    The same seed gives the same events on the next engine, so the run skips the events that were reported before. A job
-    that loses its engine twice is likely to be the cause; a job whose engine hung would hang again.
+    The next engine begins after the complete segments of a chain. The same seed gives the same events on the next
+    engine, so the run skips those of the broken segment that were reported before. A segment that loses its engine
+    twice is likely to be the cause; a job whose engine hung would hang again.
+
+    Observers get segments without ``end``, whose frames only the next engine needs.
     """
 
     def __init__(self, engine: Engine, prepared: PreparedJob, *, may_retry: bool) -> None:
         self._engine = engine
         self._prepared = prepared
         self._may_retry = may_retry
+        self._complete = list(prepared.begins_after)
+        self._reported_count = 0  # events of the segment that runs, or of a clip of one segment
+        self._is_retried = False  # that segment lost an engine
         self._cancel = CancelFlag()
         self._loop = asyncio.get_running_loop()
 
@@ -66,24 +74,49 @@ class EngineRun:
         self._cancel.set()
 
     def _drive(self, observer: RunObserver) -> None:
-        reported_count = self._drive_once(observer, skipped_count=0, is_last_try=not self._may_retry)
-        if reported_count is not None:
+        while self._loses_engine(observer):
             self._loop.call_soon_threadsafe(observer.on_retry)
-            self._drive_once(observer, skipped_count=reported_count, is_last_try=True)
 
-    def _drive_once(self, observer: RunObserver, *, skipped_count: int, is_last_try: bool) -> int | None:
-        """Reports all events but the skipped ones; returns their number if the engine was lost, None at the end."""
-        count = 0
+    def _loses_engine(self, observer: RunObserver) -> bool:
+        """Reports the events that were not reported before. True: the engine was lost, and the next one may go on."""
+        count, job = 0, self._prepared
+        if self._complete:
+            job = replace(job, begins_after=tuple(self._complete))
         try:
-            for event in self._engine.generate(self._prepared, self._cancel):
+            for event in self._engine.generate(job, self._cancel):
                 count += 1
-                if count > skipped_count:
-                    self._loop.call_soon_threadsafe(observer.on_event, event)
+                if count > self._reported_count:
+                    self._reported_count = count
+                    self._loop.call_soon_threadsafe(observer.on_event, _without_ends(event))
+                if isinstance(event, SegmentDone):
+                    self._complete_segment(event)
+                    count = 0
         except (EngineLost, OutOfMemory) as error:
-            if is_last_try or isinstance(error, EngineHung):
+            if not self._may_retry or self._is_retried or isinstance(error, EngineHung):
                 raise
-            return count
-        return None
+            self._is_retried = True
+            return True
+        return False
+
+    def _complete_segment(self, segment: SegmentDone) -> None:
+        """Keeps what the next engine needs of the segments: of their frames, those of the last one."""
+        self._reported_count, self._is_retried = 0, False
+        if self._may_retry:
+            self._complete = [*map(_without_frames, self._complete), segment]
 
     def _report_end(self, work: Future[None], observer: RunObserver) -> None:
         self._loop.call_soon_threadsafe(observer.on_work_end, work.exception(), time.perf_counter())
+
+
+def _without_frames(segment: SegmentDone) -> SegmentDone:
+    return segment if segment.end is None else replace(segment, end=replace(segment.end, frames=()))
+
+
+def _without_ends(event: Event) -> Event:
+    match event:
+        case SegmentDone():
+            return replace(event, end=None)
+        case JobDone(chain=chain) if chain is not None:
+            segments = tuple(replace(segment, end=None) for segment in chain.segments)
+            return replace(event, chain=replace(chain, segments=segments))
+    return event

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from engine.api.events import FrameReady, JobDone, StageStarted, StepDone
+    from engine.api.chain import SegmentStarted
+    from engine.api.events import FrameReady, JobDone, SegmentDone, StageStarted, StepDone
     from engine.api.job import Settings
     from engine.api.match_report import MatchReport
     from engine.api.video import VideoEncoder
@@ -53,8 +54,21 @@ class VideoChunk:
     media_type: str
 
 
-_ClipEvent: TypeAlias = "StageStarted | MatchReport | StepDone | FrameReady | VideoChunk | AttemptResult"
+_SegmentEvent: TypeAlias = (
+    "SegmentStarted | StageStarted | MatchReport | StepDone | FrameReady | VideoChunk | SegmentDone"
+)
+_ClipEvent: TypeAlias = "_SegmentEvent | AttemptResult"
 StreamEvent: TypeAlias = "Accepted | QueueMoved | _ClipEvent | Completed"
+
+
+class Origin(NamedTuple):
+    """The attempt and the segment that an event belongs to, from 1, also where there is one alone.
+
+    Both are 0 for an event of the whole job, ``segment`` for one of a whole attempt.
+    """
+
+    attempt: int = 0
+    segment: int = 0
 
 
 class Message(Protocol):
@@ -110,6 +124,6 @@ class StreamEncoder(Protocol):
         """Bytes of pixels that ``encode`` compresses for this event; 0: ``encode`` is quick."""
         ...
 
-    def encode(self, event: StreamEvent, attempt: int) -> Message:
-        """The message of an event of this attempt, 0 for the whole job. Safe to call from any thread."""
+    def encode(self, event: StreamEvent, origin: Origin) -> Message:
+        """The message of an event. Safe to call from any thread."""
         ...

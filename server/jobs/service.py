@@ -153,7 +153,7 @@ class JobService:
             return None
         token = request.resume_token
         run_id = token.run.run_id if token is not None else new_run_id()
-        return Run(run_id, prepared.settings.seed, self.replica)
+        return Run(run_id, _seed_of(request, prepared), self.replica)
 
     def _join(self, key: JobKey, request: JobRequest, digest: bytes) -> JobReading | None:
         """A resumable request that is sent again joins its job. Raises ``RequestIdReused`` or ``EventsDropped``."""
@@ -228,6 +228,14 @@ class _QueueListener(JobListener):
 
     def place_left(self) -> None:
         self._queue.leave(self._job)
+
+
+def _seed_of(request: JobRequest, prepared: PreparedJob) -> int:
+    """The seed that the segments without a seed of their own follow from. A request that repeats the job has it."""
+    for index, (asked, segment) in enumerate(zip(request.job.segments, prepared.segments, strict=False)):
+        if asked.seed is None:
+            return segment.settings.seed - index
+    return prepared.settings.seed
 
 
 def _with_seed_of_token(request: JobRequest) -> JobRequest:

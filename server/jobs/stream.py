@@ -12,11 +12,13 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from engine.api.chain import SegmentStarted
 from engine.api.events import FrameReady
 from server.errors.refusals import ClipDiffers
+from server.jobs.attempts import AttemptResult
 from server.jobs.event_log import EventLog, Slot
 from server.jobs.held_clips import HeldClips
-from server.jobs.messages import Message, QueueMoved
+from server.jobs.messages import Message, Origin, QueueMoved
 from server.jobs.resume_token import Progress, ResumeToken
 from server.jobs.video import VideoTrack
 
@@ -74,6 +76,7 @@ class JobStream:
         )
         self._held = HeldClips(self._log) if holds_clips else None
         self._settings = settings
+        self._segment = 1
         self._videos: dict[int, VideoTrack] = {}  # of each attempt whose frames are, or may yet be, encoded
 
     @property
@@ -92,13 +95,13 @@ class JobStream:
         Returns at once; the message of a picture follows when it is compressed. The chunk of the video file that a
         frame completes comes after the frame.
         """
-        video = self._encoder.video
+        video, origin = self._encoder.video, self._origin_of(event, attempt)
         if not isinstance(event, FrameReady) or video is None:
-            self._put(event, attempt)
+            self._put(event, origin)
             return
         if not video.omits_frames:
-            self._put(event, attempt)
-        self._put_video(event, attempt, video)
+            self._put(event, origin)
+        self._put_video(event, origin, video)
 
     def end_attempt(self, attempt: int, best_attempt: int) -> None:
         """No further frame of this attempt comes. Of the clips that are held back, only the best one is kept."""
@@ -134,24 +137,31 @@ class JobStream:
         """Yields the messages from this event on; raises the error that the stream ended with."""
         return self._log.messages(number)
 
-    def _put(self, event: StreamEvent, attempt: int) -> None:
+    def _origin_of(self, event: StreamEvent, attempt: int) -> Origin:
+        if isinstance(event, SegmentStarted):
+            self._segment = event.number
+        is_of_segment = attempt > 0 and not isinstance(event, AttemptResult)
+        return Origin(attempt, self._segment if is_of_segment else 0)
+
+    def _put(self, event: StreamEvent, origin: Origin) -> None:
         pixel_bytes = self._encoder.pixel_bytes(event)
         is_held = isinstance(event, FrameReady)
         if not pixel_bytes:
-            message = self._encoder.encode(event, attempt)
+            message = self._encoder.encode(event, origin)
             if isinstance(event, QueueMoved):
                 slot = self._log.reserve(message.byte_count, is_repeatable=False)
             else:
-                slot = self._reserve(message.byte_count, attempt, is_held=is_held)
+                slot = self._reserve(message.byte_count, origin.attempt, is_held=is_held)
             self._log.fill(slot, message, message.byte_count)
             return
-        slot = self._reserve(pixel_bytes, attempt, is_held=is_held)
-        encoding = asyncio.get_running_loop().run_in_executor(self._compressors, self._encoder.encode, event, attempt)
+        slot = self._reserve(pixel_bytes, origin.attempt, is_held=is_held)
+        encoding = asyncio.get_running_loop().run_in_executor(self._compressors, self._encoder.encode, event, origin)
         encoding.add_done_callback(lambda done: self._fill(slot, done))
 
-    def _put_video(self, frame: FrameReady, attempt: int, video: StreamVideo) -> None:
+    def _put_video(self, frame: FrameReady, origin: Origin, video: StreamVideo) -> None:
         if self.is_over:
             return
+        attempt = origin.attempt
         if attempt not in self._videos:
             self._videos[attempt] = VideoTrack(lambda: video.open(self._settings), self._compressors)
         track = self._videos[attempt]
@@ -159,7 +169,7 @@ class JobStream:
         if not frames:
             return
         slot = self._reserve(sum(pixels.nbytes for pixels in frames), attempt, is_held=True)
-        track.encode(frames).add_done_callback(lambda done: self._fill_video(slot, done, attempt))
+        track.encode(frames).add_done_callback(lambda done: self._fill_video(slot, done, origin))
 
     def _reserve(self, byte_count: int, attempt: int, *, is_held: bool) -> Slot[Message]:
         if self._held is None or not is_held:
@@ -175,7 +185,7 @@ class JobStream:
             message = done.result()
             self._log.fill(slot, message, message.byte_count)
 
-    def _fill_video(self, slot: Slot[Message], done: asyncio.Future[EncodedChunk], attempt: int) -> None:
+    def _fill_video(self, slot: Slot[Message], done: asyncio.Future[EncodedChunk], origin: Origin) -> None:
         if done.cancelled():
             return
         if error := done.exception():
@@ -183,7 +193,7 @@ class JobStream:
             return
         encoded = done.result()
         self._on_video(encoded)
-        message = self._encoder.encode(encoded.chunk, attempt)
+        message = self._encoder.encode(encoded.chunk, origin)
         self._log.fill(slot, message, message.byte_count)
 
     def _overflow(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from engine.api.events import Event, FrameReady, JobDone, StepDone
+from engine.api.chain import SegmentStarted
+from engine.api.events import Event, FrameReady, JobDone, SegmentDone, StepDone
 from engine.api.match_report import MatchReport
 from server.errors.rules import rule_of
 from server.jobs.listener import JobListener
@@ -52,9 +53,16 @@ class JobMetrics(JobListener):
                     self._metrics.first_preview_seconds.observe(time.perf_counter() - self._arrived_at, self._exemplar)
             case FrameReady():
                 self._frame()
+            case SegmentStarted():
+                self._last_frame_at = None
+            case SegmentDone():
+                self._observe_stages(event.done)
+                self._metrics.chains.observe_segment(event, self._exemplar)
             case JobDone():
-                for stage, seconds in event.stage_seconds.items():
-                    self._metrics.stage_seconds.labels(stage.value).observe(seconds, self._exemplar)
+                if event.chain is None:
+                    self._observe_stages(event)
+                else:
+                    self._metrics.chains.observe_chain(event.chain, self._exemplar)
                 self._metrics.memory_peak_bytes.set(event.peak_memory_bytes)
                 if event.success is not None:
                     self._metrics.clip_success.observe(event.success.probability, self._exemplar)
@@ -115,6 +123,10 @@ class JobMetrics(JobListener):
         self._count_engine_seconds()
         if self._score is not None:
             self._metrics.job_match_score.labels(outcome).observe(self._score, self._exemplar)
+
+    def _observe_stages(self, done: JobDone) -> None:
+        for stage, seconds in done.stage_seconds.items():
+            self._metrics.stage_seconds.labels(stage.value).observe(seconds, self._exemplar)
 
     def _count_engine_seconds(self) -> None:
         """The engine may be free before or after the caller knows the outcome; the later of both counts."""

@@ -12,20 +12,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import disable_created_metrics
 
 from engine.api.engine import LossReason
 from engine.api.events import Expert, Stage
 from server import __version__
 from server.errors.rules import all_rules
 from server.jobs.attempts import AttemptsEnd
+from server.observability.chain_metrics import ChainMetrics
+from server.observability.metric_table import PROBABILITIES, MetricTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,9 +31,7 @@ if TYPE_CHECKING:
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a `_created` gauge beside each counter is of no use
 
 _CALL_LABELS = ("grpc_type", "grpc_service", "grpc_method")
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _GPU_LABELS = ("gpu", "gpu_name")
-_PROBABILITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _SCORES = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
 
 
@@ -73,174 +66,167 @@ def exemplar_of(request_id: str) -> dict[str, str] | None:
     return {"request_id": request_id} if request_id else None
 
 
-@dataclass(frozen=True, slots=True)
-class MetricRow:
-    """One metric as the documentation shows it."""
-
-    name: str
-    kind: str
-    labels: tuple[str, ...]
-    meaning: str
-
-
-class Metrics:
+class Metrics(MetricTable):
     """The metrics of one server; ``rows`` lists them."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.rows: list[MetricRow] = []
-        self.calls_started = self._counter("grpc_server_started_total", "Calls that started.", _CALL_LABELS)
-        self.calls_handled = self._counter(
+        super().__init__()
+        self.calls_started = self.counter("grpc_server_started_total", "Calls that started.", _CALL_LABELS)
+        self.calls_handled = self.counter(
             "grpc_server_handled_total", "Calls that ended, by status code.", (*_CALL_LABELS, "grpc_code")
         )
-        self.messages_sent = self._counter("grpc_server_msg_sent_total", "Messages sent to readers.", _CALL_LABELS)
-        self.call_seconds = self._histogram(
+        self.messages_sent = self.counter("grpc_server_msg_sent_total", "Messages sent to readers.", _CALL_LABELS)
+        self.call_seconds = self.histogram(
             "grpc_server_handling_seconds", "Duration of a call, from request to status.", _CALL_LABELS
         )
-        self.is_serving = self._gauge("stillcue_serving", "1 while health says SERVING, else 0.")
-        self.is_draining = self._gauge("stillcue_draining", "1 from the signal to stop on, else 0.")
-        self.running_jobs = self._gauge("stillcue_running_jobs", "Jobs that run in the engine: 0 or 1.")
-        self.queue_jobs = self._gauge("stillcue_queue_jobs", "Jobs that wait behind the running one.")
-        self.queue_capacity_jobs = self._gauge("stillcue_queue_capacity_jobs", "Jobs that may wait.")
-        self.jobs = self._counter(
+        self.is_serving = self.gauge("stillcue_serving", "1 while health says SERVING, else 0.")
+        self.is_draining = self.gauge("stillcue_draining", "1 from the signal to stop on, else 0.")
+        self.running_jobs = self.gauge("stillcue_running_jobs", "Jobs that run in the engine: 0 or 1.")
+        self.queue_jobs = self.gauge("stillcue_queue_jobs", "Jobs that wait behind the running one.")
+        self.queue_capacity_jobs = self.gauge("stillcue_queue_capacity_jobs", "Jobs that may wait.")
+        self.jobs = self.counter(
             "stillcue_jobs_total",
             f"Admitted jobs, by outcome: `{COMPLETED}` or a reason.",
             ("outcome",),
             (COMPLETED, *REASONS),
         )
-        self.engine_seconds = self._counter(
+        self.engine_seconds = self.counter(
             "stillcue_engine_seconds_total",
             "Time that jobs held the engine, by outcome of the job; counted once the job has ended.",
             ("outcome",),
             (COMPLETED, *REASONS),
         )
-        self.jobs_rejected = self._counter(
+        self.jobs_rejected = self.counter(
             "stillcue_jobs_rejected_total", "Generate calls that were refused, by reason.", ("reason",), REASONS
         )
-        self.job_queue_seconds = self._histogram(
+        self.job_queue_seconds = self.histogram(
             "stillcue_job_queue_seconds",
             "Time that a job waited for the engine. Only jobs that reached the engine count.",
         )
-        self.first_preview_seconds = self._histogram(
+        self.first_preview_seconds = self.histogram(
             "stillcue_time_to_first_preview_seconds", "Time from a request to its first preview."
         )
-        self.first_frame_seconds = self._histogram(
+        self.first_frame_seconds = self.histogram(
             "stillcue_time_to_first_frame_seconds", "Time from a request to its first decoded frame."
         )
-        self.frame_interval_seconds = self._histogram(
-            "stillcue_frame_interval_seconds", "Time from one decoded frame of a clip to the next."
+        self.frame_interval_seconds = self.histogram(
+            "stillcue_frame_interval_seconds", "Time from one decoded frame to the next of the same segment."
         )
-        self.video_encode_seconds = self._histogram(
+        self.video_encode_seconds = self.histogram(
             "stillcue_video_encode_seconds",
             "Time to encode one chunk of a video file: frame 0 with the opening of the encoder, or four frames.",
         )
-        self.video_bytes = self._counter("stillcue_video_bytes_total", "Bytes of video files that were encoded.")
-        self.denoise_step_seconds = self._histogram(
+        self.video_bytes = self.counter("stillcue_video_bytes_total", "Bytes of video files that were encoded.")
+        self.denoise_step_seconds = self.histogram(
             "stillcue_denoise_step_seconds",
             "Duration of a denoising step, by expert and by what was computed in it: `full`, or less where the job "
             "reuses earlier steps.",
             ("expert", "work"),
         )
-        self.stage_seconds = self._histogram(
-            "stillcue_stage_seconds", "Duration of a stage. Only jobs that the engine completed count.", ("stage",)
+        self.stage_seconds = self.histogram(
+            "stillcue_stage_seconds",
+            "Duration of a stage, in a chain of a segment's. Only clips and segments that the engine completed count.",
+            ("stage",),
         )
-        self.cancel_latency_seconds = self._histogram(
+        self.cancel_latency_seconds = self.histogram(
             "stillcue_cancel_latency_seconds",
             "Time from stopping the running job, for example by a cancel, until the engine is idle.",
         )
-        self.stream_stall_seconds = self._histogram(
+        self.stream_stall_seconds = self.histogram(
             "stillcue_stream_stall_seconds", "Time that a ready Generate message waited for its reader."
         )
-        self.streams_resumed = self._counter(
+        self.streams_resumed = self.counter(
             "stillcue_streams_resumed_total", "Streams that were resumed, by resume token or by the same request again."
         )
-        self.detached_jobs = self._gauge(
+        self.detached_jobs = self.gauge(
             "stillcue_detached_jobs", "Running and ended jobs without a reader that are kept for resuming."
         )
-        self.replay_bytes = self._gauge("stillcue_replay_bytes", "Bytes that ended jobs hold for resuming.")
-        self.match_score = self._histogram(
+        self.replay_bytes = self.gauge("stillcue_replay_bytes", "Bytes that ended jobs hold for resuming.")
+        self.match_score = self.histogram(
             "stillcue_match_score", "Match scores of Generate and ScoreMatch, 0 to 100.", buckets=_SCORES
         )
-        self.job_match_score = self._histogram(
+        self.job_match_score = self.histogram(
             "stillcue_job_match_score",
             "Match scores of jobs, by outcome. Only scored jobs count.",
             ("outcome",),
             _SCORES,
         )
-        self.clip_success = self._histogram(
+        self.clip_success = self.histogram(
             "stillcue_clip_success",
             "Judged success of complete clips, a probability, of each attempt. Only where the bundle has a fit for it.",
-            buckets=_PROBABILITIES,
+            buckets=PROBABILITIES,
         )
-        self.attempts = self._counter(
+        self.attempts = self.counter(
             "stillcue_attempts_total",
             "Attempts that ended with a complete clip, by outcome. Only jobs whose request allows several count.",
             ("outcome",),
             (ACCEPTED, REJECTED),
         )
-        self.attempts_stopped = self._counter(
+        self.attempts_stopped = self.counter(
             "stillcue_attempts_stopped_total",
             "Jobs whose request allows several attempts, by the reason why no further one was made.",
             ("reason",),
             tuple(end.value for end in AttemptsEnd),
         )
-        self.worker_restarts = self._counter(
+        self.chains = ChainMetrics(self)
+        self.worker_restarts = self.counter(
             "stillcue_worker_restarts_total",
             "Times that the worker process was lost and restarted, by reason.",
             ("reason",),
             tuple(reason.value for reason in LossReason),
         )
-        self.jobs_begun_again = self._counter(
+        self.jobs_begun_again = self.counter(
             "stillcue_jobs_begun_again_total",
-            "Jobs with a resume window that were retried because the worker process was lost while they ran.",
+            "Retries of jobs with a resume window because the worker process was lost while they ran; a chain may be "
+            "retried once in each segment.",
         )
-        self.jobs_repeated = self._counter(
+        self.jobs_repeated = self.counter(
             "stillcue_jobs_repeated_total",
             "Jobs that began on another server of the fleet, which was gone, and were done again on this one.",
         )
-        self.worker_down_seconds = self._histogram(
+        self.worker_down_seconds = self.histogram(
             "stillcue_worker_down_seconds", "Time from the loss of the worker process until the next one is ready."
         )
-        self._worker_resident_bytes = self._gauge(
+        self._worker_resident_bytes = self.gauge(
             "stillcue_worker_resident_memory_bytes",
             "Host memory of the worker process. 0: no worker runs, or the engine is in the server's process.",
         )
-        self.out_of_memory = self._counter(
+        self.out_of_memory = self.counter(
             "stillcue_gpu_oom_total", "Calls that failed because the device ran out of memory."
         )
-        self.non_finite = self._counter(
+        self.non_finite = self.counter(
             "stillcue_non_finite_total",
             "Calls that failed because the model computed NaN or infinity, by stage and, while denoising, expert.",
             ("stage", "expert"),
         )
         for stage, expert in _PARTS:
             self.non_finite.labels(stage, expert)
-        self.memory_peak_bytes = self._gauge(
+        self.memory_peak_bytes = self.gauge(
             "stillcue_gpu_memory_peak_bytes",
             "Peak memory that the last completed job reported: on a GPU of the GPU, on a CPU of the process.",
         )
-        self._memory_planned_bytes = self._gauge(
+        self._memory_planned_bytes = self.gauge(
             "stillcue_memory_planned_bytes", "Memory that the memory plan of the largest job takes. 0: no plan."
         )
-        self._memory_budget_bytes = self._gauge(
+        self._memory_budget_bytes = self.gauge(
             "stillcue_memory_budget_bytes", "Memory that the memory plan may take. +Inf: no limit."
         )
-        self._gpu_used_bytes = self._gauge(
+        self._gpu_used_bytes = self.gauge(
             "stillcue_gpu_memory_used_bytes", "Used memory of a GPU, by all processes.", _GPU_LABELS
         )
-        self._gpu_total_bytes = self._gauge("stillcue_gpu_memory_total_bytes", "Total memory of a GPU.", _GPU_LABELS)
-        self._gpu_utilization_ratio = self._gauge(
+        self._gpu_total_bytes = self.gauge("stillcue_gpu_memory_total_bytes", "Total memory of a GPU.", _GPU_LABELS)
+        self._gpu_utilization_ratio = self.gauge(
             "stillcue_gpu_utilization_ratio",
             "Share of the driver's last sampling period in which the GPU was busy.",
             _GPU_LABELS,
         )
-        self._build_info = self._gauge(
+        self._build_info = self.gauge(
             "stillcue_build_info",
             "Always 1. The labels name version, model, runtime, bundle, and device: `cpu`, or the GPU as `cuda:0`.",
             ("version", "model", "runtime", "bundle_digest", "device"),
         )
 
-        self._add_process()
+        self.add_process()
 
     def expect_calls(self, methods: Iterable[Method]) -> None:
         """Starts the counters of methods at 0."""
@@ -273,33 +259,3 @@ class Metrics:
             capabilities.bundle_digest,
             capabilities.device,
         ).set(1)
-
-    def _counter(self, name: str, meaning: str, labels: tuple[str, ...] = (), known: tuple[str, ...] = ()) -> Counter:
-        """``known`` are the values of the only label that stand at 0 from the start."""
-        self.rows.append(MetricRow(name, "counter", labels, meaning))
-        counter = Counter(name, meaning, labels, registry=self.registry)
-        for value in known:
-            counter.labels(value)
-        return counter
-
-    def _gauge(self, name: str, meaning: str, labels: tuple[str, ...] = ()) -> Gauge:
-        self.rows.append(MetricRow(name, "gauge", labels, meaning))
-        return Gauge(name, meaning, labels, registry=self.registry)
-
-    def _histogram(
-        self, name: str, meaning: str, labels: tuple[str, ...] = (), buckets: tuple[float, ...] = _SECONDS
-    ) -> Histogram:
-        self.rows.append(MetricRow(name, "histogram", labels, meaning))
-        return Histogram(name, meaning, labels, buckets=buckets, registry=self.registry)
-
-    def _add_process(self) -> None:
-        """The library's own metrics of a process, by the names that every Prometheus client gives them."""
-        ProcessCollector(registry=self.registry)
-        self.rows += (
-            MetricRow("process_start_time_seconds", "gauge", (), "When the process started, in Unix time."),
-            MetricRow("process_cpu_seconds_total", "counter", (), "CPU time that the process took."),
-            MetricRow("process_resident_memory_bytes", "gauge", (), "Memory of the host that the process holds."),
-            MetricRow("process_virtual_memory_bytes", "gauge", (), "Address space of the process."),
-            MetricRow("process_open_fds", "gauge", (), "Open files and sockets of the process."),
-            MetricRow("process_max_fds", "gauge", (), "Open files and sockets that the process may have."),
-        )

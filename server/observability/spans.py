@@ -1,8 +1,9 @@
 """Spans of jobs by OpenTelemetry. Imported only where a collector is set; needs the extra ``otel``.
 
-A job has a span for its call, one for the wait and one for each stage of the engine. The span of the call continues
-the caller's trace (W3C ``traceparent`` in the metadata) and follows its sampling decision. The names and attributes of
-the call are those of OpenTelemetry's conventions for RPC. No span holds a prompt, a picture or a token.
+A job has a span for its call, one for the wait and one for each stage of the engine; each segment of a chain has spans
+of its own. The span of the call continues the caller's trace (W3C ``traceparent`` in the metadata) and follows its
+sampling decision. The names and attributes of the call are those of OpenTelemetry's conventions for RPC. No span holds
+a prompt, a picture or a token.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from engine.api.events import StageStarted
+from engine.api.chain import ChainStop, SegmentStarted
+from engine.api.events import Chain, JobDone, SegmentDone, StageStarted
 from server import __version__
 from server.errors.rules import is_server_fault, rule_of
 from server.jobs.listener import JobListener
@@ -101,7 +103,7 @@ class JobSpans(JobListener):
         self._context: Context = set_span_in_context(call)
         tracer.start_span("prepare", self._context, start_time=start_time).end()
         self._part: Span | None = tracer.start_span("queue", self._context)
-        self._attempt = 1
+        self._attempt, self._segment = 1, 0
         self._is_working = False
         self._is_outcome_known = False
 
@@ -112,8 +114,15 @@ class JobSpans(JobListener):
 
     def engine_event(self, event: Event) -> None:
         """See ``JobListener``."""
-        if isinstance(event, StageStarted):
-            self._start_part(event.stage.value)
+        match event:
+            case SegmentStarted(number=number):
+                self._segment = number
+            case StageStarted(stage=stage):
+                self._start_part(stage.value)
+            case SegmentDone():
+                self._start_part(None)
+            case JobDone(chain=Chain(stop=ChainStop(number=number))):
+                self._call.add_event("chain stopped", {"stillcue.segment": number})
 
     def attempt_ended(self, result: AttemptResult, end: AttemptsEnd | None) -> None:
         """See ``JobListener``."""
@@ -159,7 +168,9 @@ class JobSpans(JobListener):
         """Ends the present part, and starts the next one where it has a name."""
         if self._part is not None:
             self._part.end()
-        attributes = {"stillcue.attempt": self._attempt} if self._is_working else None
+        attributes = {"stillcue.attempt": self._attempt} if self._is_working else {}
+        if self._segment:
+            attributes["stillcue.segment"] = self._segment
         self._part = self._tracer.start_span(name, self._context, attributes=attributes) if name else None
 
     def _end_call(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import grpc
@@ -41,6 +42,7 @@ DOMAIN = "stillcue"
 # Values of the fields that need a scorer, for a bundle without one.
 _WITHOUT_SCORER = {Field.MATCH_MODE: "OFF", Field.PICTURE_FIT: "CROP_CENTER"}
 _MAX_REPORT_BYTES = 4_000  # details travel as metadata, of which clients take 8 KiB
+_MAX_VIOLATION_CHARACTERS = 1_500  # violations travel twice, in the message and in the details
 
 
 def text_of(error: BaseException) -> str:
@@ -49,6 +51,10 @@ def text_of(error: BaseException) -> str:
         return f"{error}, or send {GENERATE_PATHS[error.field]} {_WITHOUT_SCORER[error.field]}"
     if isinstance(error, MatchRefused):
         return f"{error}, or send {GENERATE_PATHS[Field.MATCH_MODE]} REPORT to generate all the same"
+    if isinstance(error, InvalidRequest):
+        told = _first_violations(error)
+        untold_count = len(error.violations) - len(told)
+        return "; ".join(map(str, told)) + (f"; and {untold_count} more" if untold_count else "")
     return str(error)
 
 
@@ -71,7 +77,7 @@ def _details(error: BaseException, rule: Rule, request_id: str) -> Iterator[Mess
     metadata = {"request_id": request_id, **_figures(error)}
     yield error_details_pb2.ErrorInfo(reason=rule.reason, domain=DOMAIN, metadata=metadata)
     if isinstance(error, InvalidRequest):
-        yield _bad_request(error.violations)
+        yield _bad_request(_first_violations(error))
     if isinstance(error, SizeNotCompiled):
         yield _bad_request((error.violation,))
     if isinstance(error, MatchRefused):
@@ -116,6 +122,13 @@ def _figures(error: BaseException) -> dict[str, str]:
                 "work_seconds": f"{error.work_seconds:.3f}",
             }
     return {}
+
+
+def _first_violations(error: InvalidRequest) -> tuple[FieldViolation, ...]:
+    """The violations of a request, as many as the metadata have room for, and at least one."""
+    lengths = accumulate(len(str(item)) for item in error.violations)
+    count = sum(length <= _MAX_VIOLATION_CHARACTERS for length in lengths)
+    return error.violations[: max(count, 1)]
 
 
 def _bad_request(violations: tuple[FieldViolation, ...]) -> error_details_pb2.BadRequest:

@@ -12,9 +12,10 @@ import numpy as np
 
 from engine.api.events import JobDone, Stage, StageStarted
 from engine.api.job import MatchMode, PictureFit, PreparedJob, Settings
+from engine.api.media import Box
 from server.jobs.estimates import Estimate
 from server.jobs.listener import JobListener
-from server.jobs.messages import Accepted, Completed, QueueMoved
+from server.jobs.messages import Accepted, Completed, Origin, QueueMoved
 from server.jobs.replica import Replica
 from server.jobs.resume_token import Run
 from server.jobs.spec import JobKey, JobSpec
@@ -51,7 +52,7 @@ def prepared(**settings: Any) -> PreparedJob:
         "seed": 7,
         "shift": 5.0,
         "negative_prompt": "",
-        "crop": (0, 0, 32, 32),
+        "crop": Box(0, 0, 32, 32),
         "picture_fit": PictureFit.CROP_CENTER,
     }
     picture = np.zeros((2, 3, 3), np.uint8)
@@ -132,7 +133,7 @@ class PlainMessage:
 
     event: Any
     byte_count: int
-    attempt: int = 0
+    origin: Origin
     stamps: list[tuple[int, float, str]] = field(default_factory=list)
 
     def repeatable_digest(self) -> int | None:
@@ -162,10 +163,10 @@ class PlainEncoder:
     def pixel_bytes(self, event: StreamEvent) -> int:
         return self.pictures.get(event, 0) if isinstance(event, StageStarted) else 0
 
-    def encode(self, event: StreamEvent, attempt: int) -> PlainMessage:
+    def encode(self, event: StreamEvent, origin: Origin) -> PlainMessage:
         if self.error is not None:
             raise self.error
-        return PlainMessage(event, 10, attempt)
+        return PlainMessage(event, 10, origin)
 
 
 def name_of(event: Any) -> str:

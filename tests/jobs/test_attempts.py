@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from engine.api.chain import ChainStop
 from engine.api.job import MAX_SEED
 from engine.api.match_report import SuccessBasis, SuccessEstimate
+from engine.testing.fake_match import fake_match_report
 from server.jobs.attempt_plan import AttemptFrames, AttemptPlan
 from server.jobs.attempts import AttemptsEnd, JobAttempts
+from tests.jobs.chains import chain_done, prepared_chain, segment_done
 from tests.jobs.scripted import DONE, prepared
 
 
@@ -80,6 +83,27 @@ def test_the_delivered_clip_is_the_best_with_the_time_of_all() -> None:
     assert (delivered.work_seconds, delivered.first_frame_seconds, delivered.peak_memory_bytes) == (60.0, 1, 99)
     assert (report.delivered_number, report.end) == (2, AttemptsEnd.MAXIMUM_COUNT)
     assert [item.number for item in report.results] == [1, 2, 3]
+
+
+STOP = ChainStop(2, fake_match_report("a fox", 32, 32, ()), 50.0)
+
+
+def test_a_chain_that_was_stopped_is_not_accepted_and_comes_after_complete_ones() -> None:
+    attempts = JobAttempts(AttemptPlan(3, 0.5, AttemptFrames.ALL), prepared_chain(), lambda: None)
+    clips = [(0.9, STOP), (0.1, None), (0.8, STOP)]
+    results = []
+    for probability, stop in clips:
+        success = SuccessEstimate(probability, SuccessBasis.MEASURED)
+        results.append(attempts.judge(replace(chain_done(segment_done(1), stop=stop), success=success), None))
+    assert [(item.is_accepted, item.is_complete) for item in results] == [(False, False), (False, True), (False, False)]
+    assert attempts.best_number == 2
+    assert attempts.end is AttemptsEnd.MAXIMUM_COUNT
+
+
+def test_an_attempt_of_a_chain_differs_in_the_seeds_of_its_segments() -> None:
+    second = prepared_chain().attempt(2)
+    assert second.settings.seed == 8
+    assert [segment.settings.seed for segment in second.segments] == [8, 9, 10]
 
 
 def test_an_attempt_differs_in_its_seed_alone() -> None:

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from engine.api.chain import SegmentStarted
 from engine.api.errors import EngineHung, EngineLost, GraphFailed, OutOfMemory
+from engine.api.events import Chain, JobDone, SegmentDone, StageStarted
 from server.jobs.engine_run import EngineRun
+from tests.jobs.chains import chain_done, prepared_chain, segment_done
 from tests.jobs.scripted import DENOISE, DONE, MATCH, TEXT, Clock, HandDrivenThread, ScriptedEngine, prepared
 
 if TYPE_CHECKING:
@@ -102,3 +105,77 @@ async def test_a_cancel_sets_the_flag_of_the_engine() -> None:
     ((given, flag),) = engine.runs
     assert given is job
     assert flag.is_set
+
+
+def chain_script(*numbers: int) -> list[Event]:
+    """The events of these segments of a chain of three, each with one stage."""
+    events: list[Event] = []
+    for number in numbers:
+        events += [SegmentStarted(number, 3), MATCH, segment_done(number, has_end=number < 3)]
+    return [*events, chain_done(*map(segment_done, (1, 2, 3)))]
+
+
+def names_of(heard: list[Any]) -> list[str]:
+    """``1.`` for the start of segment 1, ``1!`` for its end; no engine event keeps what a segment leaves."""
+    names = []
+    for item in heard:
+        match item:
+            case SegmentStarted():
+                names.append(f"{item.number}.")
+            case SegmentDone():
+                assert item.end is None
+                names.append(f"{item.number}!")
+            case JobDone(chain=Chain(segments=segments)):
+                assert [segment.end for segment in segments] == [None] * 3
+                names.append("done")
+            case StageStarted():
+                names.append(item.stage.value)
+            case tuple():
+                names.append(type(item[1]).__name__)
+            case _:
+                names.append(item)
+    return names
+
+
+WHOLE = ["1.", "match", "1!", "2.", "match", "2!", "3.", "match", "3!", "done", "NoneType"]
+
+
+async def test_the_ends_of_segments_stay_with_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = await heard_of(ScriptedEngine(chain_script(1, 2, 3)), monkeypatch, may_retry=False)
+    assert names_of(heard) == WHOLE
+
+
+@pytest.mark.parametrize("reported_count", range(10))
+async def test_a_chain_goes_on_with_the_segment_in_which_its_engine_was_lost(
+    reported_count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = [*chain_script(1, 2, 3)[:reported_count], EngineLost(5.0)]
+    complete_count = reported_count // 3
+    engine = ScriptedEngine(first, chain_script(*range(complete_count + 1, 4)))
+    heard = await heard_of(engine, monkeypatch, may_retry=True)
+    assert names_of(heard) == [*WHOLE[:reported_count], "retry", *WHOLE[reported_count:]]
+    begins_after = engine.runs[1][0].begins_after
+    assert [segment.number for segment in begins_after] == list(range(1, complete_count + 1))
+    frame_counts = [len(segment.end.frames) for segment in begins_after if segment.end is not None]
+    assert frame_counts == {0: [], 1: [5], 2: [0, 5], 3: [0, 0]}[complete_count]
+    assert all(segment.end.subject for segment in begins_after if segment.end is not None)
+
+
+async def test_each_segment_may_lose_one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = EngineLost(5.0)
+    engine = ScriptedEngine(
+        [*chain_script(1, 2, 3)[:1], lost],
+        [*chain_script(1, 2, 3)[:5], lost],
+        [*chain_script(2, 3)[:2], lost],
+    )
+    heard = await heard_of(engine, monkeypatch, may_retry=True)
+    assert names_of(heard) == ["1.", "retry", "match", "1!", "2.", "match", "retry", "EngineLost"]
+    assert engine.scripts == []
+
+
+async def test_a_chain_that_cannot_be_retried_keeps_no_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = EngineRun(cast("Engine", ScriptedEngine(chain_script(1, 2, 3))), prepared_chain(), may_retry=False)
+    thread = HandDrivenThread()
+    run.start(cast("EngineThread", thread), RecordingObserver())
+    await thread.run_next()
+    assert run._complete == []

@@ -9,7 +9,8 @@ from engine.api.capabilities import Geometry, MemoryPlan, StageMemory
 from engine.api.events import Expert, Stage, StageStarted, StepDone
 from engine.api.reuse import StepReuse, StepWork
 from engine.testing.fake_engine import FAKE_CAPABILITIES
-from server.jobs.estimates import Estimate, Estimates, JobTimer
+from server.jobs.estimates import Estimate, Estimates
+from server.jobs.job_timer import JobTimer
 from tests.jobs.scripted import DENOISE, DONE, Clock, prepared
 
 FULL, GUIDANCE_REUSED, REUSED = StepWork

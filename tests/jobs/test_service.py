@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from engine.api.chain import SegmentSpec
 from engine.api.errors import Cancelled, InvalidJob, NotCompiled, ScorerMissing, Violation
 from engine.api.events import Expert, StepDone
 from engine.api.fields import Field
+from engine.api.job import Job
+from engine.api.media import Image
 from engine.testing.fake_engine import FAKE_CAPABILITIES
 from server.errors.refusals import (
     DeadlinePassed,
@@ -34,6 +37,7 @@ from server.jobs.service import JobReading, JobService
 from server.jobs.spec import JobKey
 from server.security.caller import Caller, CallerLimits
 from server.security.quotas import Quotas
+from tests.jobs.chains import prepared_chain
 from tests.jobs.scripted import (
     DENOISE,
     DONE,
@@ -83,6 +87,10 @@ class PreparingEngine(ScriptedEngine):
 PREPARED = prepared()
 
 
+def job_of(request_id: str) -> Job:
+    return Job(Image(b""), f"job {request_id}")
+
+
 class ImmediatePool:
     """Stands for the pool that prepares requests."""
 
@@ -110,7 +118,7 @@ class Server:
     def request(self, request_id: str = "1", window_seconds: float = 0.0, **fields: Any) -> JobRequest:
         values: dict[str, Any] = {
             "request_id": request_id,
-            "job": f"job {request_id}",
+            "job": job_of(request_id),
             "resume_window_seconds": window_seconds,
             "resumes": False,
             "resume_token": None,
@@ -156,7 +164,7 @@ async def test_a_new_request_is_prepared_and_gets_its_place(monkeypatch: pytest.
     assert spec.prepared is PREPARED
     assert (spec.arrived_at, spec.resume_window_seconds, spec.request_digest) == (100.0, 0.0, b"")
     assert spec.estimate == server.estimates.of(PREPARED)
-    assert server.engine.prepared_jobs == ["job 1"]
+    assert server.engine.prepared_jobs == [job_of("1")]
     assert [listener.names for listener in server.listeners] == [["work_started"]]
     running = asyncio.create_task(server.read(reading))
     await server.thread.run_next()
@@ -230,7 +238,7 @@ async def test_a_job_counts_against_the_quota_of_its_caller_until_it_is_released
     await server.ask(server.request("2"))
     with pytest.raises(QuotaExceeded):
         await server.ask(server.request("3"))
-    assert server.engine.prepared_jobs == ["job 1", "job 2"]  # refused before any work
+    assert server.engine.prepared_jobs == [job_of("1"), job_of("2")]  # refused before any work
     await server.ask(server.request("3"), STUDIO)
     server.break_off(first)
     await server.ask(server.request("4"))
@@ -269,7 +277,7 @@ async def test_a_request_to_a_full_queue_is_refused_before_it_is_prepared(monkey
     await server.ask(server.request("1"))
     with pytest.raises(QueueFull):
         await server.ask(server.request("2"))
-    assert server.engine.prepared_jobs == ["job 1"]
+    assert server.engine.prepared_jobs == [job_of("1")]
 
 
 async def test_faults_that_decoding_and_the_engine_found_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,6 +330,33 @@ async def test_a_job_that_would_end_after_its_deadline_is_refused(monkeypatch: p
     await server.ask(server.request("2"), remaining_seconds=80.0)
 
 
+@pytest.mark.parametrize(
+    ("seeds", "drawn"),
+    [
+        ((), 7),  # divided by the stages of the sentence
+        ((None, None, None), 7),
+        ((100, None, None), 7),
+        ((100, 200, None), 7),
+        ((7, 100, 200), 7),  # every seed is the request's own
+    ],
+)
+async def test_the_token_of_a_chain_holds_the_seed_that_the_server_drew(
+    seeds: tuple[int | None, ...], drawn: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(monkeypatch)
+    chain = prepared_chain()
+    segments = tuple(
+        segment if seed is None else replace(segment, settings=replace(segment.settings, seed=seed))
+        for segment, seed in zip(chain.segments, seeds or (None,) * 3, strict=True)
+    )
+    settings = replace(chain.settings, seed=segments[0].settings.seed)
+    monkeypatch.setattr(server.engine, "prepare", lambda _: replace(chain, settings=settings, segments=segments))
+    job = replace(job_of("1"), segments=tuple(SegmentSpec("a fox", seed=seed) for seed in seeds))
+    reading = await server.ask(server.request(window_seconds=60.0, job=job))
+    assert reading.job.spec.run is not None
+    assert reading.job.spec.run.seed == drawn
+
+
 # Join
 
 
@@ -331,7 +366,7 @@ async def test_an_equal_resumable_request_joins_its_job(monkeypatch: pytest.Monk
     assert first.job.spec.resume_window_seconds == 60.0
     assert first.job.spec.request_digest == b"digest"
     assert await server.ask(server.request(window_seconds=60.0)) == JobReading(first.job, 0)
-    assert server.engine.prepared_jobs == ["job 1"]
+    assert server.engine.prepared_jobs == [job_of("1")]
     assert len(server.listeners) == 1
     with pytest.raises(RequestIdReused):
         await server.ask(server.request(window_seconds=60.0, digest=lambda: b"other"))
@@ -403,7 +438,7 @@ async def test_a_token_resumes_the_stream_after_its_event(monkeypatch: pytest.Mo
         token = ResumeToken.decode(message.stamps[0][2])
         resumed = await server.ask(server.request(resumes=True, resume_token=token), remaining_seconds=0.0)
         assert resumed == JobReading(first.job, 1)
-        assert server.engine.prepared_jobs == ["job 1"]
+        assert server.engine.prepared_jobs == [job_of("1")]
         with pytest.raises(JobNotFound):
             await server.ask(server.request(resumes=True, resume_token=token), STUDIO)
         with pytest.raises(JobNotFound):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from engine.api.chain import SegmentStarted
 from server.errors.refusals import BufferFull, EventsDropped
+from server.jobs.attempts import AttemptResult
+from server.jobs.messages import QueueMoved
 from server.jobs.resume_token import Progress, ResumeToken, Run
 from server.jobs.stream import JobStream
 from server.jobs.video import EncodedChunk
+from tests.jobs.chains import segment_done
 from tests.jobs.scripted import (
     DENOISE,
     MATCH,
@@ -24,6 +28,9 @@ from tests.jobs.scripted import (
     name_of,
     prepared,
 )
+
+if TYPE_CHECKING:
+    from server.jobs.messages import StreamEvent
 
 
 class Stream:
@@ -83,6 +90,28 @@ async def test_messages_are_stamped_with_number_time_and_the_token_of_the_next_o
         assert [message.stamps for message in messages] == [[(0, 3.0, tokens[0])], [(1, 4.5, tokens[1])]]
     assert [message.event for message in await stream.read(1)] == [MATCH]
     assert stream.stream.held_bytes == 20
+
+
+async def test_every_message_tells_its_attempt_and_its_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream(monkeypatch, run=RUN)
+    result = AttemptResult(1, 7, is_accepted=False, success=None, work_seconds=1.0)
+    events: list[tuple[StreamEvent, int]] = [
+        (QueueMoved(0, None), 0),
+        (TEXT, 1),
+        (SegmentStarted(1, 2), 2),
+        (TEXT, 2),
+        (SegmentStarted(2, 2), 2),
+        (TEXT, 2),
+        (segment_done(2), 2),
+        (result, 2),
+        (QueueMoved(0, None), 0),
+        (SegmentStarted(1, 2), 3),
+    ]
+    for event, attempt in events:
+        stream.stream.put(event, attempt)
+    stream.stream.finish(None)
+    origins = [message.origin for message in await stream.read()]
+    assert origins == [(0, 0), (1, 1), (2, 1), (2, 1), (2, 2), (2, 2), (2, 2), (2, 0), (0, 0), (3, 1)]
 
 
 async def test_a_stream_that_cannot_be_resumed_has_no_tokens_and_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deploy.grafana.questions.attempts import ATTEMPTS
 from deploy.grafana.questions.cancels import CANCELS
+from deploy.grafana.questions.chains import CHAINS
 from deploy.grafana.questions.cost import COST
 from deploy.grafana.questions.match import MATCH
 from deploy.grafana.questions.memory import MEMORY
@@ -11,4 +12,4 @@ from deploy.grafana.questions.served import SERVED
 from deploy.grafana.questions.up import UP
 from deploy.grafana.questions.waiting import WAITING
 
-QUESTIONS = (UP, SERVED, WAITING, COST, MATCH, ATTEMPTS, MEMORY, CANCELS)
+QUESTIONS = (UP, SERVED, WAITING, COST, MATCH, ATTEMPTS, CHAINS, MEMORY, CANCELS)

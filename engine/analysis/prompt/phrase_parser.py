@@ -56,6 +56,8 @@ def phrases_of(part: Part, state: ParseState) -> list[Phrase]:
     """The phrases of a part in order; none for negated content and for introductory words."""
     first = 0
     while first < len(part.tokens) and _only_leads_in(part.tokens, first):
+        if state.has_subject and part.tokens[first].is_in("coverb"):
+            break  # "然后 | 把球扔出去"
         first += 1
     tokens, uses = part.tokens[first:], part.uses[first:]
     if tokens and is_manner(tokens, 0):
@@ -127,7 +129,7 @@ def _subject_and_action(
     lead = leading_place(tokens[: verbs[0]])
     start = _predicate_start(tokens, uses, lead, verbs[0])
     named, predicate = tokens[lead:start], tokens[start:]
-    head = _head(named)
+    head = head_of(named)
     is_moving = any(moves(tokens[index]) for index in verbs)
     if head is not None and head.is_in("sky", "place") and head.lists.isdisjoint(_THINGS - {"plant"}):
         return [Phrase(ClauseKind.ENVIRONMENT, tokens, is_moving, predicate=start)]
@@ -175,7 +177,7 @@ def _begins_manner(tokens: Sequence[Token], index: int, verb: int) -> bool:
     return False
 
 
-def _head(tokens: Sequence[Token]) -> Token | None:
+def head_of(tokens: Sequence[Token]) -> Token | None:
     """The head of a noun phrase: the last noun before an English preposition."""
     head = None
     for token in tokens:

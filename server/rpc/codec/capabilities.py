@@ -16,6 +16,7 @@ from server.rpc.codec.enums import (
     WIRE_STEP_REUSES,
     WIRE_VIDEO_CODECS,
 )
+from server.rpc.codec.segments import encode_chain_support
 from stillcue.v1 import capabilities_pb2
 
 
@@ -60,6 +61,7 @@ def capabilities_response(
         attempts=None if capabilities.accept_from is None else encode_support(capabilities.accept_from),
         step_reuse_supported=capabilities.reuse_supported,
         device=capabilities.device,
+        chains=encode_chain_support(capabilities),
     )
 
 

@@ -1,6 +1,6 @@
 """Paths of fields in the requests: where each field of the engine stands in each message of the contract.
 
-A test compares every path with the descriptors of the messages.
+``{}`` stands for the index of a segment, from 0. A test compares every path with the descriptors of the messages.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ GENERATE_PATHS: Mapping[Field, str] = {
     Field.MATCH_MODE: "match.mode",
     Field.MINIMUM_SCORE: "match.minimum_score",
     Field.PREVIEW_INTERVAL: "stream.preview_every_step_count",
+    Field.SECONDS: "video.seconds",
+    Field.SEGMENTS: "segments",
+    Field.SEGMENT_PROMPT: "segments[{}].prompt",
+    Field.SEGMENT_FRAME_COUNT: "segments[{}].frame_count",
+    Field.SEGMENT_SEED: "segments[{}].seed",
+    Field.SEGMENT_GUIDANCE_SCALE: "segments[{}].guidance_scale",
+    Field.SEGMENT_GUIDANCE_SCALE_LOW_NOISE: "segments[{}].guidance_scale_low_noise",
 }
 SCORE_MATCH_PATHS: Mapping[Field, str] = {
     Field.IMAGE_DATA: "image.data",

@@ -46,6 +46,9 @@ class Outgoing:
                 content = f"{step.completed_step_count} {step.expert} {step.work}".encode() + step.preview.data
             case "attempt_ended":
                 content = str(response.attempt_ended.number).encode()
+            case "segment_ended":
+                result = response.segment_ended
+                content = f"{result.number} {result.first_frame_index} {result.frame_count}".encode()
             case "summary":
                 content = b""
             case None:

@@ -24,6 +24,7 @@ from server.rpc.codec.enums import (
     decode_enum,
 )
 from server.rpc.codec.fields import GENERATE_PATHS
+from server.rpc.codec.segments import decode_segments
 from server.rpc.codec.video import VideoFile, VideoWish, choose_video, decode_video
 from stillcue.v1 import generate_pb2, match_pb2, media_pb2
 
@@ -82,6 +83,7 @@ def decode_generate(
         sampling=_decode_sampling(request.sampling, violations),
         match=MatchPolicy(mode, request.match.minimum_score),
         preview_every_step_count=request.stream.preview_every_step_count,
+        segments=decode_segments(request.segments),
     )
     job_request = JobRequest(
         request_id,
@@ -150,6 +152,7 @@ def _decode_video(video: generate_pb2.VideoSpec, violations: list[FieldViolation
         frame_count=video.frame_count,
         frame_rate=video.frame_rate if video.HasField("frame_rate") else None,
         picture_fit=decode_enum(PICTURE_FITS, video.picture_fit, "video.picture_fit", violations),
+        seconds=video.seconds if video.HasField("seconds") else None,
     )
 
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from engine import encode_frame
 from engine.api.capabilities import Capabilities
-from engine.api.events import FrameReady, Stage, StageStarted, StepDone
-from engine.api.job import Settings
+from engine.api.chain import SegmentStarted
+from engine.api.events import FrameReady, SegmentDone, Stage, StageStarted, StepDone
+from engine.api.job import PreparedJob
 from engine.api.match_report import MatchReport
 from engine.api.media import FrameEncoding
 from engine.api.reuse import StepWork
 from server.jobs.attempts import AttemptResult
-from server.jobs.messages import Accepted, Completed, QueueMoved, StreamEvent, VideoChunk
+from server.jobs.messages import Accepted, Completed, Origin, QueueMoved, StreamEvent, VideoChunk
 from server.rpc.codec.attempts import encode_plan, encode_result
 from server.rpc.codec.durations import encode_duration, encode_known
 from server.rpc.codec.enums import (
@@ -26,8 +27,9 @@ from server.rpc.codec.enums import (
 )
 from server.rpc.codec.outgoing import Outgoing
 from server.rpc.codec.reports import encode_box, encode_diagnosis, encode_match_report, encode_success
+from server.rpc.codec.segments import encode_drift, encode_segment, encode_segment_settings, encode_stop
 from server.rpc.codec.video import VideoFile
-from stillcue.v1 import generate_pb2
+from stillcue.v1 import generate_pb2, segments_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,13 @@ class StreamCodec:
             case _:
                 return 0
 
-    def encode(self, event: StreamEvent, attempt: int) -> Outgoing:
+    def encode(self, event: StreamEvent, origin: Origin) -> Outgoing:
         """See ``StreamEncoder``."""
         if isinstance(event, FrameReady):
             outgoing = _encode_frame(event, self.frame_encoding)
         else:
             outgoing = Outgoing(self._encode_response(event))
-        outgoing.response.attempt = attempt
+        outgoing.response.attempt, outgoing.response.segment = origin
         return outgoing
 
     def _encode_response(self, event: StreamEvent) -> generate_pb2.GenerateResponse:
@@ -74,6 +76,11 @@ class StreamCodec:
             case VideoChunk(index, data, frame_count, media_type):
                 chunk = generate_pb2.VideoChunk(index=index, data=data, frame_count=frame_count, media_type=media_type)
                 return response(video_chunk=chunk)
+            case SegmentStarted(number, segment_count):
+                started = segments_pb2.SegmentStarted(number=number, segment_count=segment_count)
+                return response(segment_started=started)
+            case SegmentDone():
+                return response(segment_ended=encode_segment(event))
             case AttemptResult():
                 return response(attempt_ended=encode_result(event))
             case Completed():
@@ -86,7 +93,7 @@ def _encode_accepted(accepted: Accepted) -> generate_pb2.Accepted:
     spec = accepted.spec
     return generate_pb2.Accepted(
         request_id=spec.key.request_id,
-        settings=_encode_settings(spec.prepared.settings),
+        settings=_encode_settings(spec.prepared),
         warnings=spec.prepared.warnings,
         estimate=generate_pb2.Estimate(
             work_duration=encode_known(spec.estimate.work_seconds),
@@ -99,11 +106,11 @@ def _encode_accepted(accepted: Accepted) -> generate_pb2.Accepted:
 
 
 def _encode_summary(completed: Completed, capabilities: Capabilities) -> generate_pb2.Summary:
-    done, attempts = completed.done, completed.attempts
+    done, attempts, chain = completed.done, completed.attempts, completed.done.chain
     delivered_number = 1 if attempts is None else attempts.delivered_number
     return generate_pb2.Summary(
         request_id=completed.spec.key.request_id,
-        settings=_encode_settings(completed.spec.prepared.attempt(delivered_number).settings),
+        settings=_encode_settings(completed.spec.prepared.attempt(delivered_number)),
         bundle_digest=capabilities.bundle_digest,
         checkpoint_digest=capabilities.checkpoint_digest,
         stage_timings=[
@@ -131,10 +138,14 @@ def _encode_summary(completed: Completed, capabilities: Capabilities) -> generat
             for work in StepWork
             if done.step_counts.get(work)
         ],
+        segments=[encode_segment(segment) for segment in chain.segments] if chain is not None else (),
+        chain_drift=encode_drift(chain.drift) if chain is not None else None,
+        chain_stop=encode_stop(chain.stop) if chain is not None and chain.stop is not None else None,
     )
 
 
-def _encode_settings(settings: Settings) -> generate_pb2.GenerateSettings:
+def _encode_settings(job: PreparedJob) -> generate_pb2.GenerateSettings:
+    settings = job.settings
     return generate_pb2.GenerateSettings(
         width_px=settings.width_px,
         height_px=settings.height_px,
@@ -149,6 +160,7 @@ def _encode_settings(settings: Settings) -> generate_pb2.GenerateSettings:
         crop=encode_box(settings.crop),
         picture_fit=WIRE_PICTURE_FITS[settings.picture_fit],
         step_reuse=WIRE_STEP_REUSES[settings.reuse],
+        segments=encode_segment_settings(job),
     )
 
 

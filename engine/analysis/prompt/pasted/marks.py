@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.analysis.prompt.given_text import GivenText
+from engine.analysis.prompt.pasted.arrows import find_arrows
 from engine.analysis.prompt.pasted.json_text import find_json
 from engine.analysis.prompt.pasted.lists import find_lists
 from engine.analysis.prompt.pasted.mark import Mark, Places
@@ -23,5 +24,6 @@ def find_marks(given: GivenText) -> tuple[Mark, ...]:
         *places.take(find_syntax(text)),
         *places.take(find_sizes(text)),
         *places.take(find_lists(text, lines)),
+        *places.take(find_arrows(text)),
     ]
     return tuple(sorted(found, key=lambda mark: mark.span))
