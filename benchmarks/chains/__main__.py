@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def group_name(method: str, segment_count: int, light_stage: LightStage) -> str:
     """The prefix of the figures of one method, number of segments and kind of story."""
-    early = "_light_first" if light_stage is LightStage.FIRST else ""
-    return f"{method}_{segment_count}{early}"
+    kind = "" if light_stage is LightStage.LAST else "_light_in_any_stage"
+    return f"{method}_{segment_count}{kind}"
 
 
 def _measure(workshop: Workshop, kept: KeptChains, segment_count: int, options: argparse.Namespace) -> None:

@@ -29,11 +29,11 @@ _LIGHT_SHARES = (0.4, 0.3, 0.3)  # of LIGHTS, as in training
 class LightStage(Enum):
     """The stage in which the light may change; in all others it is steady.
 
-    A change in the first stage makes the later ones begin in the dark or in glaring light, which no clip of pocket's
-    training does.
+    After a change the next stage begins in the dark or in glaring light, which no clip of pocket's training does; with
+    ``LAST`` there is no next stage.
     """
 
-    FIRST = "first"
+    ANY = "any"
     LAST = "last"
 
 
@@ -90,7 +90,8 @@ def _story(seed: int, stage_count: int, light_stage: LightStage) -> tuple[ClipSp
     """The specs of a story, None where no possible stage is left."""
     rng = np.random.default_rng([seed, 97])
     lights = ["steady"] * stage_count
-    lights[0 if light_stage is LightStage.FIRST else -1] = str(rng.choice(LIGHTS, p=_LIGHT_SHARES))
+    changing = -1 if light_stage is LightStage.LAST else int(np.random.default_rng([seed, 98]).integers(stage_count))
+    lights[changing] = str(rng.choice(LIGHTS, p=_LIGHT_SHARES))
     specs = [sample_spec(seed, held_out=True, light=lights[0])]
     if not _is_possible(plan_motion(specs[0])):
         return None

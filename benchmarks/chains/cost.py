@@ -1,6 +1,7 @@
 """What a chain costs: time, wait for the first frame, and memory, beside as many single clips.
 
-    python -m benchmarks.chains.cost --json FILE [--bundle B ...] [--segments 1 2 3 4] [--repeats 5] [--threads 1]
+    python -m benchmarks.chains.cost --json FILE [--bundle B ...] [--segments 1 2 3 4] [--repeats 5]
+                                     [--steps N] [--threads 1]
 
 For each repeat and number of segments n, one engine makes a chain of n segments and n single clips of the same
 sentences, each with a picture of its own, in turns: every second repeat begins with the clips. No sentence or picture
@@ -59,23 +60,27 @@ class Timing:
 class Side:
     """An engine with the bundle's own join, and jobs whose sentences and pictures never come twice."""
 
-    def __init__(self, bundle: Path, thread_count: int) -> None:
+    def __init__(self, bundle: Path, thread_count: int, step_count: int | None) -> None:
         self.loaded = load_bundle(bundle, OrtRuntime(thread_count))
         self.join: SegmentJoin = default_join(self.loaded.manifest)
         self.engine = BundleEngine(self.loaded, text_cache_entry_count=4, join=self.join)
         self.geometry: Geometry = self.loaded.plan.geometries[0]
+        self._step_count = step_count
         self._draw = np.random.default_rng(0)
         self._number = 0
 
     def clips(self, count: int) -> list[PreparedJob]:
         """Single clips."""
-        return [clip_job(self.engine, self._picture(), self._sentence(), self._number) for _ in range(count)]
+        return [self._clip() for _ in range(count)]
 
     def chain(self, segment_count: int) -> PreparedJob:
         """A chain; of one segment a single clip."""
-        (clip,) = self.clips(1)
+        clip = self._clip()
         sentences = [clip.prompt, *(self._sentence() for _ in range(segment_count - 1))]
         return clip if segment_count == 1 else chain_job(clip, sentences, self.join)
+
+    def _clip(self) -> PreparedJob:
+        return clip_job(self.engine, self._picture(), self._sentence(), self._number, self._step_count)
 
     def _sentence(self) -> str:
         self._number += 1
@@ -94,12 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     figures: dict[str, float] = {"repeat_count": options.repeats, "thread_count": options.threads}
     for bundle in options.bundle or [BUNDLE_FOLDER]:
-        side = Side(bundle, options.threads)
+        side = Side(bundle, options.threads, options.steps)
         size = f"{side.geometry.width_px}x{side.geometry.height_px}x{side.geometry.frame_count}"
         _time([*side.clips(1), side.chain(2)], side)  # a warm-up
         for count in options.segments:
             figures |= {f"{size}_{count}_{name}": value for name, value in _compared(side, count, options.repeats)}
-            peak = _peak_bytes(bundle, count, options.threads)
+            peak = _peak_bytes(bundle, count, options)
             figures[f"{size}_{count}_peak_bytes"] = peak
             figures[f"{size}_{count}_memory_growth_ratio"] = peak / figures[f"{size}_{options.segments[0]}_peak_bytes"]
             report = Report("chains_cost", figures, _targets_of(figures))
@@ -153,17 +158,19 @@ def _text_call_count(side: Side, segment_count: int) -> int:
     return len(calls)
 
 
-def _peak_bytes(bundle: Path, segment_count: int, thread_count: int) -> int:
+def _peak_bytes(bundle: Path, segment_count: int, options: argparse.Namespace) -> int:
     """Peak memory of a fresh process that makes one chain."""
-    process = spawn("benchmarks.chains.cost", _WORKER, str(bundle), str(segment_count), str(thread_count))
+    numbers = json.dumps([segment_count, options.threads, options.steps])
+    process = spawn("benchmarks.chains.cost", _WORKER, str(bundle), numbers)
     peak: int = json.loads(first_line(process))
     process.communicate()
     return peak
 
 
-def _worker(bundle: str, segment_count: str, thread_count: str) -> None:
-    side = Side(Path(bundle), int(thread_count))
-    _time([side.chain(int(segment_count))], side)
+def _worker(bundle: str, numbers: str) -> None:
+    segment_count, thread_count, step_count = json.loads(numbers)
+    side = Side(Path(bundle), thread_count, step_count)
+    _time([side.chain(segment_count)], side)
     print(peak_resident_bytes(), flush=True)
 
 
@@ -177,6 +184,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, action="append", help="default: pocket's")
     parser.add_argument("--segments", nargs="+", type=int, default=[1, 2, 3, 4], help="numbers of segments")
     parser.add_argument("--repeats", type=int, default=5, help="counted repeats of each number of segments")
+    parser.add_argument("--steps", type=int, help="denoising steps; default: each bundle's")
     parser.add_argument("--threads", type=int, default=1, help="of one graph call; 0: one for each core")
     return parser.parse_args(arguments)
 

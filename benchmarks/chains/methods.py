@@ -96,10 +96,12 @@ def chain_of(engine: BundleEngine, join: SegmentJoin, case: Case, *, shares_nois
     return MadeChain(frames, tuple(segment.first_frame_index for segment in job.segments))
 
 
-def clip_job(engine: BundleEngine, picture: bytes, sentence: str, seed: int) -> PreparedJob:
+def clip_job(
+    engine: BundleEngine, picture: bytes, sentence: str, seed: int, step_count: int | None = None
+) -> PreparedJob:
     """A clip of the bundle's default length, without a match score."""
-    job = Job(Image(picture), sentence, sampling=SamplingSpec(seed=seed), match=MatchPolicy(MatchMode.OFF))
-    return engine.prepare(job)
+    sampling = SamplingSpec(step_count, seed=seed)
+    return engine.prepare(Job(Image(picture), sentence, sampling=sampling, match=MatchPolicy(MatchMode.OFF)))
 
 
 def chain_job(
