@@ -123,6 +123,7 @@ def test_a_bundle_has_thresholds_of_its_own() -> None:
         "A cat walks to the door and comes back",
         "The boat sails out and returns to the pier",
         "A ball bounces on the floor",
+        "A dolphin leaps up and comes down",
         "A man leans left, then goes slowly back again",
         "小猫走出去又回来",
         "小船返回码头",

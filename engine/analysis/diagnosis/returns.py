@@ -9,8 +9,10 @@ _GOING = "comes?|goes|gets?|turns?|walks?|runs?|swims?|flies|moves?|rolls?|slide
 _GOING_ON = (
     "coming|going|getting|turning|walking|running|swimming|flying|moving|rolling|sliding|driving|stepping|looking"
 )
-_TO_AND_FRO = "jump|hop|bounce|swing|sway|nod|rock|bob|shake|wave|spin|rotate|twirl|circle"
-_TO_AND_FRO_ON = "jumping|hopping|bouncing|swinging|swaying|nodding|rocking|bobbing|shaking|waving|spinning|rotating"
+_TO_AND_FRO = "jump|leap|hop|bounce|swing|sway|nod|rock|bob|shake|wave|spin|rotate|twirl|circle"
+_TO_AND_FRO_ON = (
+    "jumping|leaping|hopping|bouncing|swinging|swaying|nodding|rocking|bobbing|shaking|waving|spinning|rotating"
+)
 _ENGLISH = (
     r"return(?:s|ed|ing)?",
     rf"(?:{_GOING}|{_GOING_ON})(?: \w+)? back",
