@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.analysis.prompt.draft import PromptSettings, draft
 from engine.analysis.prompt.stages.division import divide_sentence, ordered_stage_count, spread
 
 _DIVIDED: dict[str, list[str]] = {
@@ -203,11 +204,17 @@ def test_stages_are_spread_evenly(stage_count: int, weights: list[int], expected
     assert spread(stage_count, weights) == expected
 
 
-def test_only_stages_in_order_count_as_such() -> None:
-    assert ordered_stage_count("A fox looks up, then runs away") == 2
-    assert ordered_stage_count("[0s-2s] A fox looks up [2s-4s] it runs") == 2
-    assert ordered_stage_count("A fox looks up and runs away") == 1
-    assert ordered_stage_count("Ein Fuchs schaut auf, dann läuft er weg") == 1
+@pytest.mark.parametrize(
+    ("sentence", "count"),
+    [
+        ("A fox looks up, then runs away", 2),
+        ("[0s-2s] A fox looks up [2s-4s] it runs", 2),
+        ("A fox looks up and runs away", 1),
+        ("Ein Fuchs schaut auf, dann läuft er weg", 1),
+    ],
+)
+def test_only_stages_in_order_count_as_such(sentence: str, count: int) -> None:
+    assert ordered_stage_count(draft(sentence, PromptSettings())) == count
 
 
 @given(_TEXTS)

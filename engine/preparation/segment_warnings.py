@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from engine.analysis.prompt.checks import issues_of
 from engine.analysis.prompt.clauses import parse_clauses
-from engine.analysis.prompt.report import report_prompt
+from engine.analysis.prompt.draft import PromptSettings, draft
+from engine.analysis.prompt.findings import finding_of
 from engine.analysis.prompt.stages.division import DividedSentence, ordered_stage_count
 from engine.api.job import Job
 from engine.api.prompt_report import ClauseKind, Language, Severity
@@ -22,6 +24,7 @@ _LEAVES = re.compile(
     re.IGNORECASE,
 )
 _RETURNS = re.compile(r"\b(?:back|returns?|re-?enters?|re-?appears?)\b|回来|返回|重新|再次出现", re.IGNORECASE)
+_LONGEST_JUDGED = 800
 _CONTRADICTION = "I15"  # a term of the negative prompt that the sentence asks for
 
 
@@ -46,13 +49,18 @@ def division_warnings(divided: DividedSentence) -> Iterator[str]:
 
 
 def segment_warnings(job: Job) -> Iterator[str]:
-    """A line about each segment whose sentence is not worth generating, or holds several stages in order."""
+    """A line about each segment whose sentence is not worth generating, or holds several stages in order.
+
+    Sentences above ``_LONGEST_JUDGED`` characters are left to the report of their match: a dozen take too long here.
+    """
     for number, segment in enumerate(job.segments, 1):
-        report = report_prompt(segment.prompt, negative_prompt=job.negative_prompt, language=Language.EN)
-        for finding in report.findings:
+        if len(segment.prompt) > _LONGEST_JUDGED:
+            continue
+        read = draft(segment.prompt, PromptSettings(negative_prompt=job.negative_prompt))
+        for finding in (finding_of(issue, Language.EN) for issue in issues_of(read)):
             if finding.severity is Severity.ERROR or finding.code == _CONTRADICTION:
                 yield f"segment {number}: {finding.message} {finding.suggestion}"
-        count = ordered_stage_count(segment.prompt)
+        count = ordered_stage_count(read)
         if count > 1:
             yield (
                 f"segment {number}: its sentence tells {count} stages in order; a segment of its own for each of them "

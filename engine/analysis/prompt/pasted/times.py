@@ -43,6 +43,7 @@ _LASTING = re.compile(
 _NAME = "(?:shot|scene|clip|take|镜头|场景|分镜头?|镜号|画面|片段)"
 _SHOT = re.compile(
     rf"(?<![A-Za-z0-9]){_NAME} ?(?:no\. ?|# ?)?(?:\d{{1,2}}|{HAN_NUMBER})(?: ?:| [-–—] )"
+    rf"|第(?:\d{{1,2}}|{HAN_NUMBER})(?:个?(?:镜头|画面|场景)|幕) ?[:,]"
     rf"|[\[(【] ?{_NAME} ?(?:no\. ?|# ?)?(?:\d{{1,2}}|{HAN_NUMBER}) ?[\])】] ?:?",
     re.IGNORECASE,
 )

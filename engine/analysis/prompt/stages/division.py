@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from engine.analysis.prompt.checks.subject import check_subject
-from engine.analysis.prompt.draft import PromptSettings, draft
+from engine.analysis.prompt.draft import Draft, PromptSettings, draft
 from engine.analysis.prompt.rewriting import rewrite
 from engine.analysis.prompt.stages.numbering import number_pieces
 from engine.analysis.prompt.stages.pieces import cut_pieces
@@ -93,9 +93,8 @@ def _capital(prompt: str, text: str) -> str:
     return text[:1].upper() + text[1:] if first.isupper() else text
 
 
-def ordered_stage_count(prompt: str) -> int:
+def ordered_stage_count(read: Draft) -> int:
     """Number of stages of a sentence that puts them in order, with words, marks of time or arrows; else 1."""
-    read = draft(prompt, PromptSettings())
     if read.language is Language.OTHER:
         return 1
     pieces = number_pieces(cut_pieces(read))

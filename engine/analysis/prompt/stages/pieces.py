@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from engine.analysis.prompt.draft import Draft
 from engine.analysis.prompt.phrases import Part, is_verb
 from engine.analysis.prompt.prompt_text import DIVIDER
-from engine.analysis.prompt.tokens import HAN, MARK, Token, tokenise
+from engine.analysis.prompt.tokens import HAN, LATIN, MARK, Token, tokenise
 from engine.analysis.prompt.vocabulary import BASE, PAST, SUBJECT_CLASSES, THIRD
 from engine.api.prompt_report import Clause, ClauseKind
 
@@ -153,14 +153,13 @@ def _split(draft: Draft, part: Part) -> Iterator[tuple[Sequence[Token], Sequence
     end = draft.normalised.ends[words[-1].end - 1]
     first, last = (bisect_left(draft.clauses, place, key=_start_of) for place in (starts[0], end))
     clauses = draft.clauses[first:last]
-    cuts = [0]
+    cuts = [(0, 0)]  # of the words, and of their clauses
     for index, clause in enumerate(clauses):
         if index and clause.kind is ClauseKind.ACTION and clause.span.start in starts:
-            place = _cut_before(words, starts.index(clause.span.start), cuts[-1])
-            cuts += [place] if place else []
-    for start, stop in zip(cuts, [*cuts[1:], len(words)], strict=True):
-        upto = starts[stop] if stop < len(words) else end
-        yield words[start:stop], [clause for clause in clauses if starts[start] <= clause.span.start < upto]
+            place = _cut_before(words, starts.index(clause.span.start), cuts[-1][0])
+            cuts += [(_after_noun(words, place), index)] if place else []
+    for (start, first), (stop, last) in zip(cuts, [*cuts[1:], (len(words), len(clauses))], strict=True):
+        yield words[start:stop], clauses[first:last]
 
 
 def _start_of(clause: Clause) -> int:
@@ -184,6 +183,13 @@ def _cut_before(words: Sequence[Token], verb: int, earliest: int) -> int:
             if words[index].is_in("coverb", "direction", "adverb") and not words[index].is_in("aspect"):
                 return index
     return verb
+
+
+def _after_noun(words: Sequence[Token], verb: int) -> int:
+    """Where the subject ends if what was taken for a verb is its noun: "with weathered hands | slowly casts"."""
+    before, is_verb_later = words[verb - 1], any(THIRD in token.forms for token in words[verb + 1 :])
+    is_open = before.is_in("adjective", "determiner", "possessive") or (not before.lists and before.text.endswith("ed"))
+    return verb + 1 if words[verb].is_noun and words[verb].script == LATIN and is_open and is_verb_later else verb
 
 
 def is_over(piece: Piece) -> bool:

@@ -50,20 +50,13 @@ def meant_by(pronoun: Token, subjects: Sequence[Piece]) -> Piece | None:
 
 def is_same(subject: Piece, main: Piece) -> bool:
     """True if a subject is another mention of the main one: "the woman" after "a woman in a red coat"."""
-    heads = [_head(piece) for piece in (subject, main)]
-    if (
-        heads[0] is None
-        or heads[1] is None
-        or heads[0].text != heads[1].text
-        or is_several(subject) != is_several(main)
-    ):
+    head, main_head = _head(subject), _head(main)
+    if head is None or main_head is None or head.text != main_head.text or is_several(subject) != is_several(main):
         return False
     own, known = ({token.text for token in piece.tokens if not token.is_in(*_FILLING)} for piece in (subject, main))
     first = subject.tokens[0]
     is_bare = first.script == HAN and not first.is_in("measure")
-    if is_several(subject) != is_several(main) or not own <= known:
-        return False
-    return first.text in _DEFINITE or is_bare or first.text == main.tokens[0].text
+    return own <= known and (first.text in _DEFINITE or is_bare or first.text == main.tokens[0].text)
 
 
 def is_several(subject: Piece) -> bool:

@@ -55,7 +55,7 @@ def _is_balanced(text: str) -> bool:
 def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_order: bool) -> str:
     """Later stages behind the pieces that hold for all, which name the main subject."""
     draft, main = sentence.draft, sentence.main_subject
-    lead = joined(draft, sentence.lead, keeps_order=False) or _leading_pronoun(sentence)
+    lead = joined(draft, _lead(sentence, pieces), keeps_order=False) or _leading_pronoun(sentence)
     opening = list(
         takewhile(lambda piece: not (piece.acts or piece.is_pronoun or piece.has(ClauseKind.SUBJECT)), pieces)
     )
@@ -80,6 +80,16 @@ def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_or
         text = joined(draft, pieces[1:], keeps_order=keeps_order)
         return _behind_lead(sentence, lead, text)
     return with_comma(draft, lead, joined(draft, pieces, keeps_order=keeps_order))
+
+
+def _lead(sentence: StagedSentence, pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """The lead; in Chinese without the place of the first action where the stage has one: "在公路上", "停在海边"."""
+    last = sentence.lead[-1] if sentence.lead else None
+    has_place = any(token.is_in("place") for piece in pieces for token in piece.tokens)
+    if last is None or not has_place or sentence.draft.language is not Language.ZH or not last.has(ClauseKind.SUBJECT):
+        return sentence.lead
+    place = next((index for index, token in enumerate(last.tokens) if index and token.text == "在"), None)
+    return sentence.lead if place is None else (*sentence.lead[:-1], replace(last, tokens=last.tokens[:place]))
 
 
 def _may_describe(sentence: StagedSentence) -> bool:
