@@ -17,7 +17,7 @@ from engine.api.chain import ChainDrift, Seam, SegmentEnd
 from engine.api.events import Chain, SegmentDone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from engine.api.chain import ChainStop
     from engine.api.events import JobDone, Stage
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 def fake_segment_done(
-    number: int, segment: PreparedSegment, done: JobDone, last_frames: Iterable[Pixels] | None
+    number: int, segment: PreparedSegment, done: JobDone, last_frames: tuple[Pixels, ...] | None
 ) -> SegmentDone:
     """The end of a segment with this summary; ``last_frames`` None: no segment follows."""
     end = None
     if last_frames is not None:
         is_scored = done.match_report is not None
         end = SegmentEnd(
-            tuple(last_frames), subject=((1.0, 0.0),) if is_scored else (), content=((0.0, 1.0),) if is_scored else ()
+            last_frames, subject=((1.0, 0.0),) if is_scored else (), content=((0.0, 1.0),) if is_scored else ()
         )
     return SegmentDone(
         number,
