@@ -77,6 +77,7 @@ CAPABILITIES = stillcue.Capabilities(
     attempts=stillcue.AttemptSupport(0.625, 8),
     step_reuse_supported=True,
     device="cuda:1",
+    chains=stillcue.ChainSupport(12, 1, 49),
     memory_budget_bytes=24_159_191_040,
     memory_plans=(
         stillcue.MemoryPlan(

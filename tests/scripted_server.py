@@ -20,7 +20,15 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 from PIL import Image
 
-from stillcue.v1 import attempts_pb2, capabilities_pb2, generate_pb2, match_pb2, media_pb2, service_pb2_grpc
+from stillcue.v1 import (
+    attempts_pb2,
+    capabilities_pb2,
+    generate_pb2,
+    match_pb2,
+    media_pb2,
+    segments_pb2,
+    service_pb2_grpc,
+)
 from tests.scripted_report import DIAGNOSIS_MESSAGE, REPORT_MESSAGE
 
 Response = generate_pb2.GenerateResponse
@@ -111,6 +119,7 @@ CAPABILITIES = capabilities_pb2.GetCapabilitiesResponse(
     ],
     step_reuse_supported=True,
     device="cuda:1",
+    chains=segments_pb2.ChainSupport(max_segment_count=12, given_frame_count=1, max_frame_count=49),
 )
 
 

@@ -9,8 +9,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 import stillcue
-from stillcue.v1 import attempts_pb2, generate_pb2, match_pb2, media_pb2
+from stillcue.v1 import attempts_pb2, diagnosis_pb2, generate_pb2, match_pb2, media_pb2
 from tests.client_values import CAPABILITIES, CLIP
+from tests.scripted_chain import a_chain
 from tests.scripted_report import DIAGNOSIS_MESSAGE, REPORT, REPORT_MESSAGE
 from tests.scripted_server import Response, ScriptedServer, accepted, summary
 
@@ -69,6 +70,8 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
         "width_px": 832,
         "height_px": 480,
         "frame_count": 81,
+        "seconds": 1.125,
+        "segments": [],  # tests/test_client_chains.py has some
         "frame_rate": 16.0,
         "picture_fit": stillcue.PictureFit.CROP_SUBJECT,
         "step_count": 20,
@@ -90,6 +93,7 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
         "request_id": "an-id",
     }
     assert options.keys() == stillcue.GenerateOptions.__annotations__.keys()
+    server.generate = a_chain
     list(client.generate(picture, "一只小船离开港口。", **options))
     request = generate_pb2.GenerateRequest(
         request_id="an-id",
@@ -102,6 +106,7 @@ def test_every_option_reaches_its_field(client: stillcue.Client, server: Scripte
             frame_count=81,
             frame_rate=16.0,
             picture_fit=media_pb2.PICTURE_FIT_CROP_SUBJECT,
+            seconds=1.125,
         ),
         sampling=generate_pb2.SamplingSpec(
             step_count=20,
@@ -218,6 +223,9 @@ def test_what_only_newer_servers_know_is_unknown_or_left_out(client: stillcue.Cl
         (stillcue.AttemptFrames, attempts_pb2.AttemptFrames, "ATTEMPT_FRAMES_"),
         (stillcue.AttemptsEnd, attempts_pb2.AttemptsEnd, "ATTEMPTS_END_"),
         (stillcue.MatchMode, match_pb2.MatchMode, "MATCH_MODE_"),
+        (stillcue.DiagnosisOutcome, diagnosis_pb2.DiagnosisOutcome, "DIAGNOSIS_OUTCOME_"),
+        (stillcue.SymptomKind, diagnosis_pb2.SymptomKind, "SYMPTOM_KIND_"),
+        (stillcue.RemedyKind, diagnosis_pb2.RemedyKind, "REMEDY_KIND_"),
     ],
 )
 def test_enumerations_hold_the_contracts_names(enumeration: Any, wire: Any, prefix: str) -> None:

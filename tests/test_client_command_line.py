@@ -66,6 +66,7 @@ def test_generate_writes_clip_summary_and_sheet(folder: Path, server: ScriptedSe
             "crop": {"left_px": 1, "top_px": 2, "width_px": 3, "height_px": 4},
             "picture_fit": "pad",
             "step_reuse": "balanced",
+            "segments": [],
         },
         "bundle_digest": "ab" * 32,
         "checkpoint_digest": "cd" * 32,
@@ -90,6 +91,9 @@ def test_generate_writes_clip_summary_and_sheet(folder: Path, server: ScriptedSe
         "delivered_attempt": 1,
         "attempts_end": None,
         "step_counts": {"full": 1, "guidance_reused": 1},
+        "segments": [],
+        "chain_drift": None,
+        "chain_stop": None,
     }
 
 

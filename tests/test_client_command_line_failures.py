@@ -148,6 +148,6 @@ def test_messages_name_fields_that_exist() -> None:
         descriptor: Any = generate_pb2.GenerateRequest.DESCRIPTOR
         if path in match_pb2.ScoreMatchRequest.DESCRIPTOR.fields_by_name:
             continue
-        for name in path.split("."):
+        for name in path.replace("[{}]", "").split("."):
             field = descriptor.fields_by_name[name]
             descriptor = field.message_type

@@ -1,4 +1,4 @@
-"""docs/client.md is true: its Python runs, its commands parse, its tables are complete."""
+"""docs/client.md and docs/long-clips.md are true: their Python runs, their commands parse, the tables are complete."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
 from PIL import Image
 
 import stillcue
 from stillcue import errors
 from stillcue.cli import connection
 from stillcue.cli.arguments import parse_arguments
+from stillcue.v1 import generate_pb2
+from tests.scripted_chain import chain_or_clip
 from tests.scripted_server import ScriptedServer, serving
 
 GUIDE = (Path(__file__).parents[1] / "docs" / "client.md").read_text(encoding="utf-8")
+LONG_CLIPS = (Path(__file__).parents[1] / "docs" / "long-clips.md").read_text(encoding="utf-8")
 VIDEO_PAGE = (Path(__file__).parents[1] / "docs" / "video.md").read_text(encoding="utf-8")
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PYTHON_BLOCKS = [*PYTHON.findall(GUIDE), PYTHON.findall(VIDEO_PAGE)[0]]
-COMMANDS = [line for line in GUIDE.splitlines() if line.startswith("stillcue ")]
+PYTHON_BLOCKS = [*PYTHON.findall(GUIDE), *PYTHON.findall(LONG_CLIPS), PYTHON.findall(VIDEO_PAGE)[0]]
+COMMANDS = [line for page in (GUIDE, LONG_CLIPS) for line in page.splitlines() if line.startswith("stillcue ")]
 
 
 def table(heading: str) -> list[str]:
@@ -34,7 +38,7 @@ def table(heading: str) -> list[str]:
 def test_python_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (60, 40)).save("boat.png")
-    with serving(ScriptedServer()) as server:
+    with serving(ScriptedServer(chain_or_clip)) as server:
         exec(compile(block.replace("localhost:50051", server.target), "docs/client.md", "exec"), {})
     assert server.requests
 
@@ -56,6 +60,15 @@ def test_commands_parse(command: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert parse_arguments(shlex.split(command)[1:]).command == command.split()[1]
 
 
+def test_the_request_as_json_is_one_of_the_contract() -> None:
+    (block,) = re.findall(r"^```json\n(.*?)^```", LONG_CLIPS, re.MULTILINE | re.DOTALL)
+    request = json_format.Parse(block, generate_pb2.GenerateRequest())
+    assert [segment.prompt for segment in request.segments] == [
+        "A boat leaves the harbour.",
+        "Gulls rise above the boat.",
+    ]
+
+
 def test_every_flag_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("generate", "score", "capabilities"):
         with pytest.raises(SystemExit):
@@ -75,7 +88,7 @@ def test_every_error_is_in_the_table() -> None:
 
 
 def test_every_exit_code_is_in_the_table() -> None:
-    assert table("exit code") == ["0", "1", "2", "130"]
+    assert table("exit code") == ["0", "1", "2", "3", "130"]
 
 
 def test_every_environment_variable_is_named() -> None:

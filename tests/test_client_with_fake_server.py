@@ -121,7 +121,7 @@ def test_refusals(target: str, picture: Path) -> None:
         fields = {violation.field.split(".")[0] for violation in invalid.value.violations}
         assert fields == {"prompt", "video", "image"}
         with pytest.raises(stillcue.FailedPrecondition) as not_compiled:
-            list(client.generate(picture, PROMPT, frame_count=33))
+            list(client.generate(picture, PROMPT, frame_count=13))
         assert not_compiled.value.reason == "NOT_COMPILED"
         assert [item.field for item in not_compiled.value.violations] == ["video.frame_count"]
         stream = client.generate(picture, PROMPT, match=stillcue.MatchMode.REQUIRE, minimum_match_score=61.0)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.api.diagnosis import RemedyKind
+from engine.analysis.diagnosis.measured_evidence import CLIP_REMEDIES
 from engine.bundle.diagnosis_spec import DiagnosisSpec
 from engine.bundle.folder import read_manifest
 from engine.matching.score import logistic
@@ -110,7 +110,7 @@ def test_outcomes_alone_fit_success_and_diagnosis(tmp_path: Path, capsys: pytest
     assert diagnosis["fitted"]["misses"]["share"] < 0.35
     assert diagnosis["fitted"]["false_alarms"]["share"] < 0.08
     assert diagnosis["remedies"]["with_symptom"]["share"] > 0.9
-    assert {kind.value for kind in RemedyKind} == set(diagnosis["remedies"]["by_remedy"])
+    assert {kind.value for kind in CLIP_REMEDIES} == set(diagnosis["remedies"]["by_remedy"])
     output = capsys.readouterr()
     assert "chance before the clip: 300 outcomes" in output.out
     assert "fitting the judged success after the clip" in output.err

@@ -30,6 +30,7 @@ async def answer(query: dict[str, str]) -> dict[str, Any]:
 def _offered(address: str, tls: str) -> dict[str, Any]:
     import stillcue
 
+    from .clip_length import chain_frame_counts
     from .connection import FINGERPRINT_SECONDS, new_client
     from .node_errors import node_error
     from .server_link import ServerLink
@@ -52,6 +53,7 @@ def _offered(address: str, tls: str) -> dict[str, Any]:
         "notices": list(found.notices),
         "sizes": [f"{width}x{height}" for width, height in sizes],
         "frame_counts": sorted({item.frame_count for item in found.geometries}),
+        "chain_frame_counts": chain_frame_counts(found),
         "geometries": [
             {"size": f"{item.width_px}x{item.height_px}", "frames": item.frame_count} for item in found.geometries
         ],

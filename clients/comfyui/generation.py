@@ -6,10 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import stillcue
-from stillcue import Accepted, AttemptFrames, Attempts, Frame, FrameEncoding, PictureFit, StepReuse, Summary, VideoChunk
+from stillcue import (
+    Accepted,
+    AttemptFrames,
+    Attempts,
+    Frame,
+    FrameEncoding,
+    PictureFit,
+    Segment,
+    StepReuse,
+    Summary,
+    VideoChunk,
+)
 
 from . import host
 from .clip import Clip
+from .clip_length import check_length
 from .connection import capabilities_of, client_of
 from .errors import NodeError
 from .interruption import on_interrupt
@@ -30,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClipRequest:
-    """The inputs of Generate Video; 0 and None: the server's default."""
+    """The inputs of Generate Video; 0 and None: the server's default. ``stages``, if any, replace ``prompt``."""
 
     prompt: str
     frame_count: int
@@ -43,6 +55,8 @@ class ClipRequest:
     shift: float
     attempt_count: int = 1
     step_reuse: str | None = None
+    seconds: float = 0.0
+    stages: tuple[str, ...] = ()
 
 
 def generate(
@@ -52,8 +66,9 @@ def generate(
 
     Raises ``NodeError`` with the remedy, and ComfyUI's interrupt after Cancel; the server's job has then ended.
     """
-    check_text(prompt=request.prompt, negative_prompt=request.negative_prompt)
+    check_text(prompt=request.prompt, negative_prompt=request.negative_prompt, stages="\n".join(request.stages))
     capabilities = capabilities_of(link)
+    check_length(request.frame_count, request.seconds, request.stages, capabilities, link)
     if request.guidance_scale_low_noise and capabilities.sampling_defaults.guidance_scale_low_noise is None:
         raise NodeError(
             f"guidance_low_noise is {request.guidance_scale_low_noise:g}, but the model {capabilities.model.name} has "
@@ -67,7 +82,7 @@ def generate(
     source = video_source(choice, wants_frames=wants_frames, capabilities=capabilities, link=link)
     progress = ClipProgress(node_id)
     options = _options(request, picture, _lossless(link, capabilities), source)
-    stream = client_of(link).generate(picture.data, request.prompt, **options)
+    stream = client_of(link).generate(picture.data, "" if request.stages else request.prompt, **options)
     with progress.tells_cancel():
         try:
             with stream, on_interrupt(stream.cancel):
@@ -100,14 +115,15 @@ def _collect(events: Iterable[Event], source: VideoSource, progress: ClipProgres
                 if batch is None:
                     progress.show_frames(min(encoded_count, frame_count), None)
             case Summary():
-                if source.wants_frames and done != frame_count:
-                    raise NodeError(f"the server sent {done} of {frame_count} frames; run again, or tell its operator")
-                if source.codec is not None and encoded_count != frame_count:
-                    count = f"{encoded_count} of {frame_count} frames"
+                if source.wants_frames and done != event.frame_count:
+                    count = f"{done} of {event.frame_count} frames"
+                    raise NodeError(f"the server sent {count}; run again, or tell its operator")
+                if source.codec is not None and encoded_count != event.frame_count:
+                    count = f"{encoded_count} of {event.frame_count} frames"
                     raise NodeError(f"the server's video has {count}; run again, or tell its operator")
                 progress.show(event)
                 file = b"".join(chunks) if source.codec is not None else None
-                return Clip(event, None if batch is None else batch.images, file)
+                return Clip(event, None if batch is None else batch.images[: event.frame_count], file)
             case _:
                 progress.show(event)
     raise NodeError("the server's stream ended without a summary; run again, or tell its operator")
@@ -121,6 +137,8 @@ def _options(
         "height_px": picture.height_px,
         "picture_fit": PictureFit.CROP_CENTER,
         "frame_count": request.frame_count,
+        "seconds": request.seconds or None,
+        "segments": [Segment(sentence) for sentence in request.stages],
         "frame_rate": request.frame_rate or None,
         "step_count": request.step_count or None,
         "guidance_scale": request.guidance_scale or None,

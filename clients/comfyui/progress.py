@@ -18,12 +18,13 @@ from stillcue import (
     StageStarted,
     Summary,
 )
+from stillcue.segment_text import PartNames
 from stillcue.step_text import StepTally
 from stillcue.success_text import describe_attempt
 
 from . import host
 from .pictures import Pixels
-from .progress_text import accepted_lines, attempt_prefix, end_line, frame_line, stage_line, step_line, waiting_line
+from .progress_text import accepted_lines, end_line, frame_line, stage_line, step_line, waiting_line
 
 # The longest side of a preview: smaller ones, such as latents have, are scaled up to be seen, larger ones down.
 PREVIEW_SIDES_PX = 256, 512
@@ -31,7 +32,7 @@ CANCELLED = "cancelled: the server's job has ended"
 
 
 class ClipProgress:
-    """The bar counts the steps, anew in each attempt, and then the frames.
+    """The bar counts the steps, anew in each attempt, and the frames, through all segments of a chain.
 
     Every method raises ComfyUI's interrupt after Cancel.
     """
@@ -40,9 +41,11 @@ class ClipProgress:
         self._node_id = node_id
         self._bar: host.ProgressBar | None = None
         self._estimate = Estimate()
-        self._step_count = 0
+        self._total = 0
         self._frame_count = 0
-        self._attempt_count = 1
+        self._done_step_count = 0
+        self._done_frame_count = 0
+        self._parts = PartNames()
         self._steps = StepTally()
         self._say("waiting for the server")
 
@@ -51,31 +54,35 @@ class ClipProgress:
         match event:
             case Accepted():
                 self._estimate = event.estimate
-                self._step_count, self._frame_count = event.settings.step_count, event.settings.frame_count
-                self._attempt_count = 1 if event.attempts is None else event.attempts.maximum_count
-                self._bar = host.progress_bar(self._step_count + self._frame_count)
+                self._parts = PartNames(event)
+                self._frame_count = event.settings.frame_count
+                self._total = self._parts.segment_count * event.settings.step_count + self._frame_count
+                self._bar = host.progress_bar(self._total)
                 self._say(*accepted_lines(event))
             case QueueUpdate():
                 self._say(waiting_line(event))
             case StageStarted():
-                self._say(attempt_prefix(event.attempt, self._attempt_count) + stage_line(event, self._estimate))
+                self._say(self._parts.prefix(event) + stage_line(event, self._estimate))
             case DenoiseProgress():
                 self._steps = self._steps.after(event)
-                line = step_line(event, self._steps, self._estimate)
-                self._say(attempt_prefix(event.attempt, self._attempt_count) + line)
-                self._move(event.completed_step_count, None if event.preview is None else _picture(event.preview.data))
+                is_chain = self._parts.segment_count > 1
+                self._say(self._parts.prefix(event) + step_line(event, self._steps, self._estimate, is_chain=is_chain))
+                earlier = max(event.segment - 1, 0) * event.step_count
+                self._done_step_count = earlier + event.completed_step_count
+                self._move(None if event.preview is None else _picture(event.preview.data))
             case AttemptResult():
                 self._say(describe_attempt(event))
             case Summary():
                 self._say(end_line(event))
-                self._move(self._step_count + self._frame_count, None)
+                self._set(self._total, None)
             case _:
                 pass
 
     def show_frames(self, done: int, pixels: Pixels | None) -> None:
         """Shows how many frames have come, and the last one [height, width, 3]."""
         self._say(frame_line(done, self._frame_count, self._estimate))
-        self._move(self._step_count + done, None if pixels is None else Image.fromarray(pixels))
+        self._done_frame_count = done
+        self._move(None if pixels is None else Image.fromarray(pixels))
 
     @contextmanager
     def tells_cancel(self) -> Iterator[None]:
@@ -86,7 +93,10 @@ class ClipProgress:
             host.show_text(CANCELLED, self._node_id)
             raise
 
-    def _move(self, value: int, picture: Image.Image | None) -> None:
+    def _move(self, picture: Image.Image | None) -> None:
+        self._set(self._done_step_count + self._done_frame_count, picture)
+
+    def _set(self, value: int, picture: Image.Image | None) -> None:
         if self._bar is not None:
             self._bar.update_absolute(value, preview=None if picture is None else ("JPEG", picture, _side(picture)))
 

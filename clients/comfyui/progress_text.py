@@ -21,15 +21,13 @@ def waiting_line(event: QueueUpdate) -> str:
 def accepted_lines(event: Accepted) -> list[str]:
     """Size of the clip, estimated work, and what the server would change."""
     settings = event.settings
-    clip = f"{settings.frame_count} frames of {settings.width_px}x{settings.height_px} in {settings.step_count} steps"
+    steps = f"{settings.step_count} steps"
+    if settings.segments:
+        steps = f"{len(settings.segments)} segments of {steps}"
+    clip = f"{settings.frame_count} frames of {settings.width_px}x{settings.height_px} in {steps}"
     work = event.estimate.work_seconds
     known = "" if work is None else f", about {work:.0f} s of work"
     return [f"{clip}{known}", *(f"note: {warning}" for warning in event.warnings)]
-
-
-def attempt_prefix(attempt: int, attempt_count: int) -> str:
-    """The number of the attempt, for a line about it; empty where one alone is allowed."""
-    return f"attempt {attempt} of {attempt_count}: " if attempt_count > 1 and attempt else ""
 
 
 def stage_line(event: StageStarted, estimate: Estimate) -> str:
@@ -37,13 +35,14 @@ def stage_line(event: StageStarted, estimate: Estimate) -> str:
     return f"{STAGE_LABELS.get(event.stage, event.stage.value)}{_planned(estimate)}"
 
 
-def step_line(event: DenoiseProgress, tally: StepTally, estimate: Estimate) -> str:
-    """Expert, step, steps with reuse, mean seconds per step, time left until the frames are decoded, planned memory."""
+def step_line(event: DenoiseProgress, tally: StepTally, estimate: Estimate, *, is_chain: bool) -> str:
+    """Expert, step, steps with reuse, mean seconds per step, time left until frames are decoded, planned memory."""
     left = (event.step_count - event.completed_step_count) * tally.mean_seconds
     expert = "" if event.expert.value in {"single", "unknown"} else f", {event.expert.value.replace('_', '-')} expert"
+    of_what = " in this segment" if is_chain else ""
     return (
         f"denoising{expert}: step {event.completed_step_count} of {event.step_count}{tally.describe()}\n"
-        f"{tally.mean_seconds:.2f} s a step, {left:.0f} s left{_planned(estimate)}"
+        f"{tally.mean_seconds:.2f} s a step, {left:.0f} s left{of_what}{_planned(estimate)}"
     )
 
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from engine.api.match_report import MatchReport
     from engine.api.media import Pixels
 
@@ -55,22 +58,28 @@ class Seam:
 class SegmentEnd:
     """What a segment leaves for the next one and for the review of the chain.
 
-    ``frames``: its last frames, as many as the next segment repeats, oldest first. ``subject`` and ``content`` are unit
-    vectors of its sampled frames, of the subject and of the whole frame, by the scorer's features; empty without a
-    scorer.
+    ``frames``: its last frames, as many as the next segment repeats, oldest first. ``displacements`` [blocks, 2]: how
+    far each block moved up to the last frame, y and x in px of a frame whose shorter side is 64. ``motion_jumps`` and
+    ``colour_shifts``: the measurements of ``Seam`` between the segment's own frames. ``subject`` and ``content``: unit
+    vectors [samples, size] of sampled frames, of the subject and of the whole frame, by the scorer's features;
+    ``sample_indices``: the indices of these frames in the clip. Without a scorer there are none.
     """
 
     frames: tuple[Pixels, ...]
-    subject: tuple[tuple[float, ...], ...] = ()
-    content: tuple[tuple[float, ...], ...] = ()
+    displacements: NDArray[np.int8] | None = None
+    motion_jumps: tuple[float, ...] = ()
+    colour_shifts: tuple[float, ...] = ()
+    sample_indices: tuple[int, ...] = ()
+    subject: NDArray[np.float32] | None = None
+    content: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChainDrift:
     """How far the end of a chain is from its beginning; None without a scorer.
 
-    ``subject_consistency``: likeness of the subject in the last quarter to that in frame 0. ``loop_back``: how much more
-    the last segment resembles the first one's frames than the frames between do. Formulas:
+    ``subject_consistency``: likeness of the subject in the last quarter to that in frame 0. ``loop_back``: how much
+    more the last quarter resembles the first segment's frames than the frames between do. Formulas:
     ``engine.analysis.diagnosis.loop_back``.
     """
 

@@ -1,1 +1,4 @@
-"""The life of a clip: text and image encoding, denoising, decoding. ``pipeline`` runs the steps in order."""
+"""The life of a clip: text and image encoding, denoising, decoding.
+
+``clip_run`` runs the stages of a clip in order, ``chain_run`` the segments of a longer one.
+"""

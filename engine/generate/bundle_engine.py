@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -21,10 +22,13 @@ from engine.api.picture_report import PictureReport
 from engine.api.reuse import StepReuse
 from engine.bundle.manifest import Manifest
 from engine.cache import BoundedCache
+from engine.generate.chain_run import MakeNoise
 from engine.generate.loading import LoadedBundle
+from engine.generate.model_parts import ModelParts
 from engine.generate.picture_encoder import PictureEncoder
 from engine.generate.pipeline import Pipeline
 from engine.generate.prompt_encoder import PromptEncoder
+from engine.generate.segment_join import SegmentJoin, default_join
 from engine.generate.step_plan import supports_reuse
 from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.scorer import Scorer
@@ -51,13 +55,16 @@ class BundleEngine:
         picture_cache_bytes: int = 0,
         reuse: StepReuse = StepReuse.OFF,
         gpu: Gpu | None = None,
+        join: SegmentJoin | None = None,
     ) -> None:
         """See ``EngineSettings`` for the numbers. ``reuse`` has no effect if the bundle does not support it.
 
-        ``gpu`` is the card of the runtime, None for a CPU.
+        ``gpu`` is the card of the runtime, None for a CPU. ``join`` begins the segments of chains; None: the bundle's
+        default.
         """
         self._manifest, self._runtime, self._graphs = bundle.manifest, bundle.runtime, bundle.graphs
-        self._capabilities = _capabilities(bundle, reuse, gpu)
+        join = default_join(self._manifest) if join is None else join
+        self._capabilities = _capabilities(bundle, reuse, gpu, join)
         folder, graphs = bundle.folder, bundle.graphs
         anywhere = self._capabilities.geometries[0]  # these graphs do not depend on the size
         prompts = PromptEncoder(
@@ -73,7 +80,7 @@ class BundleEngine:
         fitted = self._manifest.scorer.success if self._manifest.scorer is not None else None
         self._context = EnrichmentContext.of(self._capabilities, prompts.token_count, fitted)
         self._pipeline: Pipeline | None = Pipeline(
-            self._manifest, graphs, self._scorer, self._context, prompts=prompts, pictures=pictures
+            ModelParts(self._manifest, graphs, self._scorer, self._context, prompts, pictures, join)
         )
 
     def capabilities(self) -> Capabilities:
@@ -86,18 +93,20 @@ class BundleEngine:
 
     def generate(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
         """See ``Engine.generate``."""
-        return self.generate_from_noise(job, seeded_noise(job.settings, self._manifest), cancel)
+        return self._generate(job, partial(seeded_noise, manifest=self._manifest), cancel)
 
     def generate_from_noise(self, job: PreparedJob, noise: Array, cancel: CancelFlag) -> Iterator[Event]:
-        """Like ``generate``, from given noise, float32 [1, z, T, h, w]; the job's seed has no effect."""
-        if self._pipeline is None:
-            raise RuntimeError("the engine is closed")
-        return self._pipeline.generate(job, noise, Execution(self._runtime, cancel))
+        """Like ``generate``, from given noise, float32 [1, z, T, h, w]; seeds have no effect.
+
+        Each segment of a chain begins with the same noise. With ``job.begins_after`` one segment is made alone.
+        """
+        return self._generate(job, lambda _: noise, cancel)
 
     def review(self, job: PreparedJob, frames: Iterable[Pixels]) -> JobDone:
         """Scores a job's pair and judges a clip of it that was made before, frames uint8 [H, W, 3] in order.
 
         The result is that of ``generate`` but for times and memory; bundles whose fits changed judge anew with it.
+        Raises ``ValueError`` for a chain.
         """
         if self._pipeline is None:
             raise RuntimeError("the engine is closed")
@@ -122,6 +131,11 @@ class BundleEngine:
             report = report_picture(picture)
             self._picture_reports.keep({digest: report})
         return report
+
+    def _generate(self, job: PreparedJob, noise_of: MakeNoise, cancel: CancelFlag) -> Iterator[Event]:
+        if self._pipeline is None:
+            raise RuntimeError("the engine is closed")
+        return self._pipeline.generate(job, noise_of, Execution(self._runtime, cancel))
 
     def supervision(self) -> None:
         """The engine works in the caller's process."""
@@ -150,7 +164,7 @@ def seeded_noise(settings: Settings, manifest: Manifest) -> Array:
     return np.random.Generator(np.random.Philox(settings.seed)).standard_normal(shape, dtype=np.float32)
 
 
-def _capabilities(bundle: LoadedBundle, reuse: StepReuse, gpu: Gpu | None) -> Capabilities:
+def _capabilities(bundle: LoadedBundle, reuse: StepReuse, gpu: Gpu | None, join: SegmentJoin) -> Capabilities:
     manifest, plan = bundle.manifest, bundle.plan
     reuse_supported = supports_reuse(manifest)
     fitted = manifest.scorer.clip_success if manifest.scorer is not None else None
@@ -180,4 +194,5 @@ def _capabilities(bundle: LoadedBundle, reuse: StepReuse, gpu: Gpu | None) -> Ca
         device="cpu" if gpu is None else f"cuda:{gpu.index}",
         gpu_uuid="" if gpu is None else gpu.uuid,
         reuse_supported=reuse_supported,
+        given_frame_count=join.given_frame_count,
     )

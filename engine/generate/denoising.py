@@ -144,15 +144,18 @@ def denoise(
     image_conditioning: Array,
     enter: Callable[[Expert], None],
     reuse: StepReuse = StepReuse.OFF,
+    after_step: Callable[[Array, float], Array] | None = None,
 ) -> Iterator[Denoised]:
     """Yields the state after every step; the latents of the last state are the result. ``noise`` is [1, z, T, h, w].
 
     Calls ``enter`` with an expert before its first step, and with the first expert before any buffer is allocated.
+    ``after_step`` gets the latents of each step and sigma of the next one, and returns the latents to go on with, both
+    float32 on the host.
 
-    All buffers are allocated before the first step. Between steps nothing but one number leaves the device, and each
-    step overwrites one timestep and one small matrix. The buffers of a state are overwritten two steps later, so a
-    caller must copy what it keeps. Raises ``NonFiniteOutput`` for the transformer of the step whose result holds NaN or
-    infinity.
+    All buffers are allocated before the first step. Without ``after_step`` nothing but one number leaves the device
+    between steps, and each step overwrites one timestep and one small matrix. The buffers of a state are overwritten
+    two steps later, so a caller must copy what it keeps. Raises ``NonFiniteOutput`` for the transformer of the step
+    whose result holds NaN or infinity.
     """
     enter(schedule.expert(0))
     predictor = _Predictor(execution, experts, image_conditioning, noise.shape)
@@ -169,4 +172,6 @@ def denoise(
         x0 = solver.step(predictor.predictions, planned.matrix)
         if not solver.is_finite():
             raise NonFiniteOutput(experts[planned.expert].graph.spec, step + 1, schedule.step_count)
+        if after_step is not None:
+            solver.latents.update(after_step(solver.latents.to_host(), float(schedule.sigmas[step + 1])))
         yield Denoised(step, planned.expert, planned.work, time.perf_counter() - started, solver.latents, x0)

@@ -1,6 +1,8 @@
-"""Encodes the picture into the image conditioning of the transformer, for both model families."""
+"""Encodes a picture into the image conditioning of the transformer, for both model families, and frames to latents."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,3 +37,11 @@ def picture_as_channels(picture: Pixels, latent_frame_count: int, encoder: Causa
 def picture_as_first_frame(picture: Pixels, encoder: CausalVaeStream) -> Array:
     """Image conditioning of TI2V-5B: the latent of the picture, [1, z, 1, h, w]."""
     return encoder.run(to_model_range(picture))
+
+
+def frames_as_latents(frames: Sequence[Pixels], encoder: CausalVaeStream) -> Array:
+    """Latents of 4n + 1 frames as one clip, normalised as those of the conditioning: [1, z, n + 1, h, w]."""
+    pixels = np.concatenate([to_model_range(frame) for frame in frames], axis=2)  # [1, 3, frames, height, width]
+    chunks = [pixels[:, :, :1]]
+    chunks += [pixels[:, :, at : at + _FRAMES_PER_STEP] for at in range(1, len(frames), _FRAMES_PER_STEP)]
+    return np.concatenate([encoder.run(chunk) for chunk in chunks], axis=2)

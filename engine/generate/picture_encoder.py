@@ -37,14 +37,15 @@ class PictureEncoder:
         key = hashlib.sha256(picture.tobytes()).digest(), picture.shape, latent_frame_count
         if (cached := self._cache.find([key]).get(key)) is not None:
             return cached
-        conditioning = self._encode(picture, latent_frame_count, graph_of, execution)
+        conditioning = self.encode_anew(picture, latent_frame_count, graph_of, execution)
         conditioning.setflags(write=False)
         self._cache.keep({key: conditioning})
         return conditioning
 
-    def _encode(
+    def encode_anew(
         self, picture: Pixels, latent_frame_count: int, graph_of: Callable[[GraphName], Graph], execution: Execution
     ) -> Array:
+        """Like ``encode``, for a picture that does not come again: the cache is neither asked nor filled."""
         init = graph_of("vae_encoder_init")
         if self._is_first_frame:
             return picture_as_first_frame(picture, CausalVaeStream(execution, init, None))

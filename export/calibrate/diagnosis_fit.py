@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.analysis.diagnosis.measured_evidence import measured_reasons, ranked
-from engine.analysis.diagnosis.symptoms import SYMPTOM_FIGURES, symptom_kinds
+from engine.analysis.diagnosis.measured_evidence import CLIP_REMEDIES, measured_reasons, ranked
+from engine.analysis.diagnosis.symptoms import CLIP_SYMPTOMS, SYMPTOM_FIGURES, symptom_kinds
 from engine.api.diagnosis import RemedyKind, SymptomKind
 from engine.bundle.diagnosis_spec import DiagnosisSpec
 from engine.matching.success import log_odds_of
@@ -87,7 +87,7 @@ def remedy_figures(given: DiagnosedOutcomes, kinds: Kinds) -> dict[str, Any]:
         "all": share(hits),
         "with_symptom": share(hits[has_symptom]),
         "earlier": share(earlier),
-        "by_remedy": {kind.value: share(hits[wanted == kind.value]) for kind in RemedyKind},
+        "by_remedy": {kind.value: share(hits[wanted == kind.value]) for kind in CLIP_REMEDIES},
         "by_arm": {arm: share(hits[arms == arm]) for arm in dict.fromkeys(arms.tolist())},
     }
 
@@ -117,7 +117,7 @@ def _symptom_figures(given: DiagnosedOutcomes, kinds: Kinds) -> dict[str, Any]:
     successes, good = given.outcomes.successes, given.outcomes.successes & given.matched
     has_any = np.array([bool(item) for item in kinds], bool)
     by_symptom = {}
-    for kind in SymptomKind:
+    for kind in CLIP_SYMPTOMS:
         has = np.array([kind in item for item in kinds], bool)
         by_symptom[kind.value] = {
             "false_alarms": share(has[good]),

@@ -11,7 +11,7 @@ from pocket.world.brush import LAYER_PX, SUPERSAMPLING, Brush
 from pocket.world.motion import Motion, plan_motion
 from pocket.world.spec import ClipSpec
 from pocket.world.subjects import PAINTERS
-from pocket.world.vocabulary import COLOURS, FRAME_COUNT, PICTURE_PX, SUBJECTS
+from pocket.world.vocabulary import COLOURS, PICTURE_PX, SUBJECTS
 
 _DUSK = np.array((0.30, 0.34, 0.52))
 _GLOW = np.array((1.0, 0.95, 0.80))
@@ -36,9 +36,13 @@ class Clip:
 
 def render_clip(spec: ClipSpec) -> Clip:
     """Draw all frames of a clip."""
-    motion = plan_motion(spec)
+    return render_motion(spec, plan_motion(spec))
+
+
+def render_motion(spec: ClipSpec, motion: Motion) -> Clip:
+    """Draw the frames of a motion of any length; of the spec, only subject, colour and scene have an effect."""
     backdrop = paint_backdrop(spec)
-    drawn = [_render_frame(spec, motion, backdrop, index) for index in range(FRAME_COUNT)]
+    drawn = [_render_frame(spec, motion, backdrop, index) for index in range(len(motion.centre_x))]
     frames, masks = zip(*drawn, strict=True)
     return Clip(spec, np.stack(frames), np.stack(masks), motion)
 

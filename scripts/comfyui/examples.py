@@ -55,7 +55,7 @@ _GROUPS = (
     Group("1 · Picture · 图片", 400, 0, 400, 700, "#3f789e"),
     Group("2 · Sentence · 描述", 820, 0, 400, 860, "#88A"),
     Group("3 · Match · 匹配", 1240, 0, 420, 1160, "#b58b2a"),
-    Group("4 · Generate · 生成", 1680, 0, 420, 980, "#8A8"),
+    Group("4 · Generate · 生成", 1680, 0, 420, 1060, "#8A8"),
     Group("5 · Video · 视频", 2120, 0, 480, 1030, "#A88"),
 )
 
@@ -115,7 +115,7 @@ def _nodes(clip: _Clip) -> tuple[Node, ...]:
             {"source": Link("match", "rewritten_prompt")},
             "Improved by rules · 按规则改写",
         ),
-        Node("generate", "StillcueGenerateVideo", 1700, 60, 380, 900, generate),
+        Node("generate", "StillcueGenerateVideo", 1700, 60, 380, 980, generate),
         Node("save", "SaveVideo", 2140, 60, 440, 560, save),
         Node("diagnosis", "StillcueDiagnosis", 2140, 670, 440, 340, {"clip": Link("generate", "clip")}),
     )
@@ -127,6 +127,6 @@ def _notes(clip: _Clip) -> tuple[Note, ...]:
         Note("Picture · 图片", notes.PICTURE, 400, 750, 400, 380),
         Note("Sentence · 描述", notes.SENTENCE, 820, 910, 400, 440),
         Note("Match · 匹配", notes.MATCH, 1240, 1210, 420, 380),
-        Note("Settings · 参数", clip.settings, 1680, 1030, 420, 540),
+        Note("Settings · 参数", clip.settings, 1680, 1110, 420, 540),
         Note("When a clip fails · 视频不理想时", notes.FAILED, 2120, 1080, 480, 380),
     )

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class PackServer(ScriptedServer):
-    """``capability_changes`` replace fields of the scripted capabilities."""
+    """``capability_changes`` replace fields of the scripted capabilities; an older server states no ``chains``."""
 
     crop_png: bytes = field(default_factory=lambda: gradient_png(WIDTH_PX, HEIGHT_PX))
     capability_changes: dict[str, Any] = field(default_factory=dict)
     video_codecs: list[media_pb2.VideoCodec] = field(default_factory=list)
+    knows_chains: bool = True
 
     def GetCapabilities(
         self, request: capabilities_pb2.GetCapabilitiesRequest, context: Any
@@ -30,6 +31,8 @@ class PackServer(ScriptedServer):
         answer.server_version = __version__
         del answer.video_codecs[:]
         answer.video_codecs.extend(self.video_codecs)
+        if not self.knows_chains:
+            answer.ClearField("chains")
         for name, value in self.capability_changes.items():
             if hasattr(value, "DESCRIPTOR"):
                 getattr(answer, name).MergeFrom(value)

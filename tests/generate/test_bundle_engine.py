@@ -23,6 +23,7 @@ from engine.api.settings import EngineSettings
 from engine.generate import bundle_engine, loading, opening
 from engine.generate.bundle_engine import BundleEngine, seeded_noise
 from engine.generate.loading import load_bundle
+from engine.generate.segment_join import PutBack
 from engine.memory.plan import BundleMemoryPlan
 from engine.runtime.choice import Choice
 from engine.runtime.gpu import Gpu
@@ -50,10 +51,16 @@ SCORER = SimpleNamespace(success=None, clip_success=SimpleNamespace(factors=(), 
 KEEPING, OF_BEFORE = ([SimpleNamespace(name=name) for name in names] for names in (["velocity_1"], ["x0_1"]))
 
 
-def manifest(*, has_scorer: bool = True, distilled: Any = None, guide_inputs: Any = (KEEPING,)) -> Any:
+def manifest(
+    *,
+    has_scorer: bool = True,
+    distilled: Any = None,
+    guide_inputs: Any = (KEEPING,),
+    family: Family = Family.WAN22_I2V_A14B,
+) -> Any:
     return SimpleNamespace(
         name="tiny",
-        family=Family.WAN22_I2V_A14B,
+        family=family,
         license="Apache-2.0",
         checkpoint_digest="1" * 64,
         frame_rate=16.0,
@@ -157,10 +164,12 @@ def test_the_engine_is_put_together_from_the_bundle(monkeypatch: pytest.MonkeyPa
     scorer_graphs = (("scorer_image", SMALL), ("scorer_text", SMALL))
     assert made["Scorer"] == (FOLDER, SCORER, scorer_graphs, parts.runtime, (SMALL, LARGE))
     assert made["PictureEncoder"] == ({"is_first_frame": False, "cache_bytes": 8_000},)
-    pipeline_manifest, graphs, scorer, context, encoders = made["Pipeline"]
-    assert pipeline_manifest is parts.manifest
-    assert (graphs, scorer) == (parts.graphs, parts.scorer)
-    assert encoders == {"prompts": parts.prompts, "pictures": parts.pictures}
+    (model,) = made["Pipeline"]
+    assert model.manifest is parts.manifest
+    assert (model.graphs, model.scorer) == (parts.graphs, parts.scorer)
+    assert (model.prompts, model.pictures) == (parts.prompts, parts.pictures)
+    assert model.join == PutBack(5)
+    context = model.context
     assert context.count_tokens("four") == 4
     assert context.model.longest_seconds == 9 / 16.0
     assert engine.supervision() is None  # type: ignore[func-returns-value]
@@ -198,7 +207,21 @@ def test_capabilities_come_from_manifest_plan_and_runtime(monkeypatch: pytest.Mo
         memory_plans=PLAN.plans,
         accept_from=0.75,
         reuse_supported=True,
+        given_frame_count=5,
     )
+
+
+def test_a_model_of_one_transformer_repeats_one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = Parts(monkeypatch, family=Family.WAN22_TI2V_5B)
+    assert parts.engine().capabilities().given_frame_count == 1
+
+
+def test_segments_begin_as_the_caller_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts, join = Parts(monkeypatch), PutBack(9)
+    anything: Any = parts.runtime
+    engine = BundleEngine(load_bundle(FOLDER, anything), 7, join=join)
+    assert parts.made["Pipeline"][0].join is join
+    assert engine.capabilities().given_frame_count == 9
 
 
 @pytest.mark.parametrize(
@@ -222,7 +245,7 @@ def test_a_bundle_without_a_scorer_scores_no_pair(monkeypatch: pytest.MonkeyPatc
     engine = parts.engine()
     assert not engine.capabilities().match_supported
     assert "Scorer" not in parts.made
-    assert parts.made["Pipeline"][2] is None
+    assert parts.made["Pipeline"][0].scorer is None
     with pytest.raises(ScorerMissing) as raised:
         engine.score_match(Image(b"cat"), "a cat")
     assert raised.value.field is Field.MATCH_MODE
@@ -243,7 +266,7 @@ def test_a_pair_is_scored_and_its_report_enriched(monkeypatch: pytest.MonkeyPatc
     image, plan = Image(b"cat"), ClipPlan(guidance_scale=2.0)
     report: Any = engine.score_match(image, "a cat", plan)
     assert report == "enriched report"
-    context = parts.made["Pipeline"][3]
+    context = parts.made["Pipeline"][0].context
     assert parts.calls == [
         ("prepare score request", image, "a cat", plan, engine.capabilities()),
         ("score", parts.runtime, False, "decoded", "a cat"),
@@ -284,10 +307,10 @@ def test_a_clip_is_generated_from_the_noise_of_its_seed(monkeypatch: pytest.Monk
     engine, job, cancel = parts.engine(), prepared(), CancelFlag()
     events: Any = engine.generate(job, cancel)
     assert events == "events"
-    ((name, given, noise, execution),) = parts.calls
+    ((name, given, noise_of, execution),) = parts.calls
     assert name == "generate"
     assert given is job
-    np.testing.assert_array_equal(noise, seeded_noise(job.settings, parts.manifest))
+    np.testing.assert_array_equal(noise_of(job.settings), seeded_noise(job.settings, parts.manifest))
     assert execution.runtime is parts.runtime
     assert execution.cancel is cancel
 
@@ -297,7 +320,7 @@ def test_a_clip_is_generated_from_given_noise(monkeypatch: pytest.MonkeyPatch) -
     job, noise = prepared(), np.zeros((1, 3, 3, 4, 4), np.float32)
     parts.engine().generate_from_noise(job, noise, CancelFlag())
     assert parts.calls[0][1] is job
-    assert parts.calls[0][2] is noise
+    assert parts.calls[0][2](job.settings) is noise
 
 
 def test_a_closed_engine_frees_everything_and_takes_no_job(monkeypatch: pytest.MonkeyPatch) -> None:

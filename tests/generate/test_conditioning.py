@@ -11,7 +11,12 @@ import pytest
 
 from engine.generate.causal_vae_stream import CausalVaeStream
 from engine.generate.decoding import MAX_PSNR_DB, decode_frames, psnr_db
-from engine.generate.image_conditioning import picture_as_channels, picture_as_first_frame, to_model_range
+from engine.generate.image_conditioning import (
+    frames_as_latents,
+    picture_as_channels,
+    picture_as_first_frame,
+    to_model_range,
+)
 from engine.generate.preview import preview_of, to_pixels
 from engine.generate.prompt_encoder import PromptEncoder, join_prompts
 from engine.generate.prompt_tensors import upload_prompts
@@ -112,18 +117,43 @@ def test_the_second_family_gets_the_latent_of_the_picture() -> None:
     assert runtime.calls == ["vae_encoder_init"]
 
 
+def test_frames_are_encoded_as_one_clip() -> None:
+    runtime = ComputedRuntime()
+    latents = frames_as_latents([picture_of(value) for value in (255, 0, 0, 255, 255)], encoder_on(runtime))
+    assert latents.dtype == np.float32
+    np.testing.assert_allclose(latents, np.broadcast_to([[[1.0]], [[1.0]]], (1, 2, 2, 1, 2)))  # 0 of the last four
+    assert runtime.calls == ["vae_encoder_init", "vae_encoder_step"]
+    mixed = frames_as_latents([picture_of(value) for value in (255, 0, 0, 0, 0)], encoder_on(runtime))
+    np.testing.assert_allclose(mixed[0, 0, :, 0, 0], [1.0, 0.0])
+
+
+def test_one_frame_is_encoded_as_a_picture() -> None:
+    runtime = ComputedRuntime()
+    np.testing.assert_allclose(frames_as_latents([picture_of(0)], encoder_on(runtime)), np.full(LATENT, -1.0))
+    assert runtime.calls == ["vae_encoder_init"]
+
+
 def test_frames_come_in_order_one_of_the_first_latent_frame_and_four_of_each_other() -> None:
     runtime = ComputedRuntime()
     graphs: Any = accumulating_graphs(runtime, "decoder", LATENT, LATENT, FRAME, FRAMES)
     latents = np.zeros((1, 2, 3, 1, 2), np.float32)
     latents[:, :, 0], latents[:, :, 1], latents[:, :, 2] = -0.5, 0.75, -99.5  # -0.5, 0.25, 0.75 in all
-    frames = decode_frames(latents, CausalVaeStream(execution_on(runtime), *graphs))
+    frames = decode_frames(latents, CausalVaeStream(execution_on(runtime), *graphs), 9)
     first = next(frames)
     assert runtime.calls == ["vae_decoder_init"]  # the first frame leaves before the second latent frame is decoded
     rest = list(frames)
-    assert [first.index, *(frame.index for frame in rest)] == list(range(9))
-    assert [frame.pixels.shape for frame in (first, *rest)] == [(HEIGHT, WIDTH, 3)] * 9
-    assert [np.unique(frame.pixels).tolist() for frame in (first, *rest)] == [[64]] + [[159]] * 4 + [[223]] * 4
+    assert [pixels.shape for pixels in (first, *rest)] == [(HEIGHT, WIDTH, 3)] * 9
+    assert [np.unique(pixels).tolist() for pixels in (first, *rest)] == [[64]] + [[159]] * 4 + [[223]] * 4
+
+
+@pytest.mark.parametrize(("frame_count", "call_count"), [(1, 1), (2, 2), (5, 2), (6, 3)])
+def test_no_latent_frame_after_the_last_frame_is_decoded(frame_count: int, call_count: int) -> None:
+    runtime = ComputedRuntime()
+    graphs: Any = accumulating_graphs(runtime, "decoder", LATENT, LATENT, FRAME, FRAMES)
+    latents = np.zeros((1, 2, 3, 1, 2), np.float32)
+    frames = list(decode_frames(latents, CausalVaeStream(execution_on(runtime), *graphs), frame_count))
+    assert len(frames) == frame_count
+    assert len(runtime.calls) == call_count
 
 
 def test_fidelity_in_decibels() -> None:

@@ -19,8 +19,8 @@ def generate_inputs() -> InputTypes:
                     "default": 0,
                     "min": 0,
                     "max": 1_000_001,
-                    "tooltip": "Number of frames: 1 more than a multiple of 4, of those that the server offers. "
-                    "0: the server's default.",
+                    "tooltip": "Number of frames: 1 more than a multiple of 4, of those that the server offers, or "
+                    "more: the clip is then a chain of segments. 0: the server's default.",
                 },
             ),
             "frame_rate": (
@@ -129,6 +129,27 @@ def generate_inputs() -> InputTypes:
                     "tooltip": "How much of earlier denoising steps is reused instead of computed: saves time and "
                     "changes the clip. off: every step is computed. balanced: the clip stays close to that. fast: "
                     "faster, with larger differences. A server without reuse computes every step.",
+                },
+            ),
+            "seconds": (
+                "FLOAT",
+                {
+                    "default": 0.0,
+                    "min": 0.0,
+                    "max": 600.0,
+                    "step": 0.1,
+                    "round": 0.01,
+                    "tooltip": "Length in seconds instead of frames. Longer than the model's own length: the clip is a "
+                    "chain of segments, each of which begins with the last frames of the one before. 0: by frames.",
+                },
+            ),
+            "stages": (
+                "STRING",
+                {
+                    "default": "",
+                    "multiline": True,
+                    "tooltip": "One sentence a line, each the prompt of a segment of a chain and complete in itself; "
+                    "they replace the prompt. Empty: the prompt, which is divided by its stages if the clip is long.",
                 },
             ),
         },

@@ -80,6 +80,8 @@ class GenerateVideo:
         shift: float = 0.0,
         attempts: int = 1,
         step_reuse: str = SERVERS_DEFAULT,
+        seconds: float = 0.0,
+        stages: str = "",
         prompt_graph: dict[str, Any] | None = None,
         unique_id: str = "",
     ) -> tuple[object, object, object, int]:
@@ -87,6 +89,7 @@ class GenerateVideo:
         require_wheel()
         from .. import host
         from ..clip import video_of
+        from ..clip_length import stage_sentences
         from ..generation import ClipRequest, generate
         from ..pictures import PreparedPicture
         from ..server_link import ServerLink
@@ -107,6 +110,8 @@ class GenerateVideo:
             shift=shift,
             attempt_count=attempts,
             step_reuse=None if step_reuse == SERVERS_DEFAULT else step_reuse,
+            seconds=seconds,
+            stages=stage_sentences(stages),
         )
         needed = wants_frames(prompt_graph or {}, unique_id, FRAMES_SLOT)
         clip = generate(server, picture, request, video, wants_frames=needed, node_id=unique_id)

@@ -44,6 +44,8 @@ function unofferedFrames(node, answer) {
   const widget = widgetOf(node, "frames")
   const value = Number(widget?.value ?? 0)
   if (value === 0 || isFed(node, "frames") || answer.frame_counts.includes(value)) return []
+  const [fewest, most] = answer.chain_frame_counts ?? []
+  if (value >= fewest && value <= most && value % 4 === 1) return []
   return [words().notOffered(widget.label ?? "frames", value, answer.frame_counts)]
 }
 

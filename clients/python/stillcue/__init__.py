@@ -21,6 +21,7 @@ from stillcue.attempts import AttemptFrames, AttemptResult, Attempts, AttemptsEn
 from stillcue.capabilities import (
     AttemptSupport,
     Capabilities,
+    ChainSupport,
     Geometry,
     Limits,
     MemoryPlan,
@@ -90,6 +91,15 @@ from stillcue.match import (
     TextSpan,
 )
 from stillcue.reuse import StepReuse, StepWork
+from stillcue.segments import (
+    ChainDrift,
+    ChainStop,
+    Seam,
+    Segment,
+    SegmentResult,
+    SegmentSettings,
+    SegmentStarted,
+)
 
 __version__ = "0.1.0"
 __all__ = [
@@ -105,6 +115,9 @@ __all__ = [
     "Box",
     "Cancelled",
     "Capabilities",
+    "ChainDrift",
+    "ChainStop",
+    "ChainSupport",
     "ClauseKind",
     "ClauseScore",
     "Client",
@@ -153,6 +166,11 @@ __all__ = [
     "ResumeFailed",
     "SamplingDefaults",
     "ScoreOptions",
+    "Seam",
+    "Segment",
+    "SegmentResult",
+    "SegmentSettings",
+    "SegmentStarted",
     "ServerError",
     "Settings",
     "Stage",

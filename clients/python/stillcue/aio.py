@@ -14,7 +14,7 @@ import grpc.aio
 
 from stillcue.busy import BusyPolicy, BusyRetries, is_broken
 from stillcue.channel import call_metadata, channel_credentials, channel_options, checked_target, proxy_note
-from stillcue.errors import ServerError, StillcueError
+from stillcue.errors import StillcueError
 from stillcue.ordering import OrderedDecoder
 from stillcue.reports import decode_score
 from stillcue.request import generate_request, score_match_request
@@ -58,7 +58,7 @@ class AsyncEventStream:
         self._cancel_job = cancel_job
         self._proxy_note = proxy_note
         self._resumption = resumption
-        self._decoder = OrderedDecoder(self.request_id)
+        self._decoder = OrderedDecoder(resumption.request)
         self._has_ended = False
         self._is_closed = asyncio.Event()
         self._ending: asyncio.Future[None] | None = None
@@ -73,13 +73,10 @@ class AsyncEventStream:
             raise StopAsyncIteration
         try:
             while (response := await self._next_response()) is not None:
-                self._resumption.received(response)
-                event = self._decoder.decode(response)
+                event = await self._event_of(response)
                 if event is not None:
                     return event
-        except StillcueError as error:
-            if isinstance(error, ServerError) and error.status == "DATA_LOSS":  # a faulty stream is not read to its end
-                await self.aclose()
+        except StillcueError:
             self._has_ended = True
             raise
         except BaseException:  # the waiting task was cancelled
@@ -121,6 +118,14 @@ class AsyncEventStream:
                 is_end = response is grpc.aio.EOF  # type: ignore[attr-defined]
                 return None if is_end else cast("generate_pb2.GenerateResponse", response)
             self._call = self._make_call(self._resumption)
+
+    async def _event_of(self, response: generate_pb2.GenerateResponse) -> Event | None:
+        try:
+            self._resumption.received(response)
+            return self._decoder.decode(response)
+        except StillcueError:  # a stream that is not what was asked for is not read to its end
+            await self.aclose()
+            raise
 
     def _delay_after(self, error: StillcueError) -> float:
         try:
@@ -186,14 +191,15 @@ class AsyncClient:
     def generate(
         self,
         picture: Picture,
-        prompt: str,
+        prompt: str = "",
         *,
         timeout_seconds: float | None = None,
         **options: Unpack[GenerateOptions],
     ) -> AsyncEventStream:
-        """Generates a clip that starts from ``picture`` and follows ``prompt``. A plain method, without ``await``.
+        """Generates a clip that starts from ``picture`` and follows ``prompt``, or the sentences of ``segments``.
 
-        Starts the call at once and returns the stream of its events. For the options see ``stillcue.GenerateOptions``.
+        A plain method, without ``await``: starts the call at once and returns the stream of its events. For the options
+        see ``stillcue.GenerateOptions``.
         """
         resumption = Resumption(generate_request(picture, prompt, options), timeout_seconds, self._busy)
         stream = AsyncEventStream(resumption, self._call, self._cancel_job, self._proxy_note)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from stillcue.match import SuccessEstimate
@@ -56,6 +56,7 @@ class AttemptResult:
     ``success`` judges the finished clip. ``work_seconds``: time that the engine worked on it.
     """
 
+    segment: ClassVar[int] = 0
     number: int
     seed: int
     accepted: bool

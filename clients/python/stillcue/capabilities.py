@@ -111,6 +111,19 @@ class AttemptSupport:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainSupport:
+    """Support of clips that are longer than the longest of ``geometries``.
+
+    ``given_frame_count``: frames that each segment repeats from the one before. ``max_frame_count``: frames of the
+    longest clip.
+    """
+
+    max_segment_count: int
+    given_frame_count: int
+    max_frame_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a server has loaded.
 
@@ -119,7 +132,8 @@ class Capabilities:
     geometry, within ``memory_budget_bytes``; None: no limit. ``video_codecs`` are those of video files, the default
     first; empty: the server encodes none. ``attempts`` None: every clip is made once, as the bundle cannot judge a
     finished one. Without ``step_reuse_supported`` every step is computed. ``device`` is ``cpu`` or a GPU, for example
-    ``cuda:0``; empty from older servers.
+    ``cuda:0``; empty from older servers. ``chains`` None: an older server, which knows neither ``segments`` nor
+    ``seconds``.
     """
 
     server_version: str
@@ -136,3 +150,4 @@ class Capabilities:
     attempts: AttemptSupport | None = None
     step_reuse_supported: bool = False
     device: str = ""
+    chains: ChainSupport | None = None

@@ -15,7 +15,7 @@ import grpc
 
 from stillcue.busy import BusyPolicy, BusyRetries, is_broken
 from stillcue.channel import call_metadata, channel_credentials, channel_options, checked_target, proxy_note
-from stillcue.errors import ServerError, StillcueError
+from stillcue.errors import StillcueError
 from stillcue.ordering import OrderedDecoder
 from stillcue.reports import decode_score
 from stillcue.request import generate_request, score_match_request
@@ -58,7 +58,7 @@ class EventStream:
         self._cancel_job = cancel_job
         self._proxy_note = proxy_note
         self._resumption = resumption
-        self._decoder = OrderedDecoder(self.request_id)
+        self._decoder = OrderedDecoder(resumption.request)
         self._has_ended = False
         self._is_closed = threading.Event()
         self._call = call(resumption)
@@ -72,13 +72,10 @@ class EventStream:
             raise StopIteration
         try:
             while (response := self._next_response()) is not None:
-                self._resumption.received(response)
-                event = self._decoder.decode(response)
+                event = self._event_of(response)
                 if event is not None:
                     return event
-        except StillcueError as error:
-            if isinstance(error, ServerError) and error.status == "DATA_LOSS":  # a faulty stream is not read to its end
-                self.close()
+        except StillcueError:
             self._has_ended = True
             raise
         except BaseException:  # such as KeyboardInterrupt
@@ -118,6 +115,14 @@ class EventStream:
                 if self._is_closed.wait(self._delay_after(error, failure)):
                     raise error from failure
             self._call = self._make_call(self._resumption)
+
+    def _event_of(self, response: generate_pb2.GenerateResponse) -> Event | None:
+        try:
+            self._resumption.received(response)
+            return self._decoder.decode(response)
+        except StillcueError:  # a stream that is not what was asked for is not read to its end
+            self.close()
+            raise
 
     def _delay_after(self, error: StillcueError, failure: grpc.RpcError) -> float:
         try:
@@ -183,12 +188,12 @@ class Client:
     def generate(
         self,
         picture: Picture,
-        prompt: str,
+        prompt: str = "",
         *,
         timeout_seconds: float | None = None,
         **options: Unpack[GenerateOptions],
     ) -> EventStream:
-        """Generates a clip that starts from ``picture`` and follows ``prompt``.
+        """Generates a clip that starts from ``picture`` and follows ``prompt``, or the sentences of ``segments``.
 
         Starts the call at once and returns the stream of its events. For the options see ``stillcue.GenerateOptions``.
         """

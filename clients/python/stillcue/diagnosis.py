@@ -15,7 +15,11 @@ class DiagnosisOutcome(enum.StrEnum):
 
 
 class SymptomKind(enum.StrEnum):
-    """Kinds of faults in a clip."""
+    """Kinds of faults in a clip. The last three occur in chains.
+
+    ``SEAM_JUMP``, ``COLOUR_SHIFT``: motion or colours jump where a segment begins. ``LOOP_BACK``: the chain returns to
+    its beginning.
+    """
 
     UNKNOWN = "unknown"
     SUBJECT_DRIFT = "subject_drift"
@@ -27,16 +31,24 @@ class SymptomKind(enum.StrEnum):
     BURNT_COLOURS = "burnt_colours"
     POOR_MATCH = "poor_match"
     LOW_CHANCE = "low_chance"
+    SEAM_JUMP = "seam_jump"
+    COLOUR_SHIFT = "colour_shift"
+    LOOP_BACK = "loop_back"
 
 
 class RemedyKind(enum.StrEnum):
-    """The four remedies: make prompt and picture match, shorten to one action, another picture, guidance scale."""
+    """Remedies: make prompt and picture match, shorten to one action, another picture, guidance scale.
+
+    For chains also ``SHORTER_CHAIN``, fewer segments, and ``OTHER_STAGE``, another sentence for a segment.
+    """
 
     UNKNOWN = "unknown"
     MATCH = "match"
     SHORTEN = "shorten"
     PICTURE = "picture"
     GUIDANCE = "guidance"
+    SHORTER_CHAIN = "shorter_chain"
+    OTHER_STAGE = "other_stage"
 
 
 @dataclass(frozen=True, slots=True)

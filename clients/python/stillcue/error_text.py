@@ -5,6 +5,7 @@ The command line and other programs name their own inputs and remedies; headings
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from stillcue.errors import (
@@ -56,12 +57,13 @@ def describe_error(
 ) -> str:
     """Returns a message of a few lines.
 
-    ``input_by_field`` maps paths of the request to the names of the program's inputs; ``remedy_by_error`` has a line
-    for kinds of errors, in which ``{server}`` stands for the address ``server``.
+    ``input_by_field`` maps paths of the request to the names of the program's inputs; ``{}`` stands for the index of a
+    segment. ``remedy_by_error`` has a line for kinds of errors, in which ``{server}`` stands for the address
+    ``server``.
     """
     kind = next(kind for kind in type(error).__mro__ if kind in HEADING_BY_ERROR)
     if error.violations:
-        wrong = (f"  {input_by_field.get(item.field, item.field)} {item.description}" for item in error.violations)
+        wrong = (f"  {_input_name(item.field, input_by_field)} {item.description}" for item in error.violations)
         lines = [f"{HEADING_BY_ERROR[kind]}:", *wrong]
     else:
         lines = [f"{HEADING_BY_ERROR[kind]}: {error.message}"]
@@ -74,6 +76,14 @@ def describe_error(
     if error.request_id is not None:
         lines.append(f"  request id: {error.request_id}")
     return "\n".join(lines)
+
+
+def _input_name(field: str, input_by_field: Mapping[str, str]) -> str:
+    index = re.search(r"\[(\d+)\]", field)
+    if index is None:
+        return input_by_field.get(field, field)
+    name = input_by_field.get(field.replace(index[0], "[{}]"))
+    return field if name is None else f"{name} (segment {int(index[1]) + 1})"
 
 
 def _describe_refused_match(report: MatchReport) -> Iterator[str]:

@@ -14,7 +14,7 @@
     ├── Cancelled            the call was cancelled on either side
     ├── Unavailable          no server answers, or the connection broke; the clip is lost, try again
     │   └── ResumeFailed     the stream broke and could not be resumed
-    ├── Unsupported          the server does not know this method
+    ├── Unsupported          the server does not know this method, or ignores what the request asks for
     └── ServerError          the server failed, not the caller: report it with its ``request_id``
 
 Imports no gRPC; ``stillcue.status`` creates these from gRPC errors.
@@ -144,7 +144,10 @@ class ResumeFailed(Unavailable):
 
 
 class Unsupported(StillcueError):
-    """The server does not know this method: it is older than this client, or is no Stillcue server."""
+    """The server is older than this client, or is no Stillcue server.
+
+    It does not know this method, or ignores ``segments`` or ``seconds`` and would make another clip.
+    """
 
 
 class ServerError(StillcueError):

@@ -2,8 +2,9 @@
 
 Imports no protobuf and no gRPC; ``stillcue.response`` creates them. Times are in seconds, sizes in pixels or bytes.
 Every enumeration has ``UNKNOWN`` for values of newer servers; unknown events of newer servers are skipped. ``attempt``
-of an event is the number of the attempt that it belongs to, from 1; 0: the whole job, or an older server. It does not
-count when events are compared.
+of an event is the number of the attempt that it belongs to, from 1; 0: the whole job, or an older server. ``segment``
+is the number of the segment, from 1, also for a clip of one segment; 0: the whole job or attempt, or an older server. A
+video chunk belongs to the segment of its last frame. Neither counts when events are compared.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from stillcue.attempts import AttemptResult, Attempts, AttemptsEnd
 from stillcue.match import Box, MatchBasis, MatchMode, MatchReport, MatchVerdict
+from stillcue.media import FrameEncoding, PictureFit, VideoCodec, VideoContainer
 from stillcue.reuse import StepReuse, StepWork
+from stillcue.segments import ChainDrift, ChainStop, SegmentResult, SegmentSettings, SegmentStarted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from stillcue.diagnosis import Diagnosis
     from stillcue.match import SuccessEstimate
 
-# A match report and the result of an attempt are events too.
+# A match report and the results of attempts and segments are events too.
 __all__ = [
     "Accepted",
     "AttemptResult",
@@ -40,6 +43,8 @@ __all__ = [
     "PictureFit",
     "Preview",
     "QueueUpdate",
+    "SegmentResult",
+    "SegmentStarted",
     "Settings",
     "Stage",
     "StageStarted",
@@ -72,55 +77,14 @@ class Expert(enum.StrEnum):
     SINGLE = "single"
 
 
-class FrameEncoding(enum.StrEnum):
-    """Encodings of frames.
-
-    ``RAW_RGB`` is 8-bit RGB, row by row from the top, three bytes a pixel, no padding.
-    """
-
-    UNKNOWN = "unknown"
-    RAW_RGB = "raw_rgb"
-    PNG = "png"
-    JPEG = "jpeg"
-    WEBP = "webp"
-
-
-class VideoContainer(enum.StrEnum):
-    """Containers of a clip's video file."""
-
-    UNKNOWN = "unknown"
-    FRAGMENTED_MP4 = "fragmented_mp4"
-
-
-class VideoCodec(enum.StrEnum):
-    """Codecs of a clip's video file: 8 bits, 4:2:0, BT.709 in limited range."""
-
-    UNKNOWN = "unknown"
-    H264 = "h264"
-    AV1 = "av1"
-
-
-class PictureFit(enum.StrEnum):
-    """How a picture is fitted to a clip's aspect ratio; it is never stretched.
-
-    ``CROP_SUBJECT`` crops around the subject that the prompt names, ``CROP_CENTER`` around the centre; ``PAD`` keeps
-    the whole picture and adds bars; ``REFUSE`` refuses a picture of another aspect ratio.
-    """
-
-    UNKNOWN = "unknown"
-    CROP_SUBJECT = "crop_subject"
-    CROP_CENTER = "crop_center"
-    PAD = "pad"
-    REFUSE = "refuse"
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a job with defaults filled in.
 
     ``frame_rate`` is in frames per second. ``guidance_scale_low_noise`` is None for models with one transformer.
     ``crop`` is the part of the picture that is used, ``picture_fit`` says how it was chosen. ``step_reuse`` is ``OFF``
-    where the model does not support it, and ``UNKNOWN`` from older servers, which compute every step.
+    where the model does not support it, and ``UNKNOWN`` from older servers, which compute every step. ``segments`` are
+    those of a chain, empty for a clip of one segment; seed and guidance scales are those of the first one.
     """
 
     width_px: int
@@ -136,6 +100,7 @@ class Settings:
     crop: Box
     picture_fit: PictureFit = PictureFit.UNKNOWN
     step_reuse: StepReuse = StepReuse.UNKNOWN
+    segments: tuple[SegmentSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +121,7 @@ class Accepted:
     """
 
     attempt: ClassVar[int] = 0
+    segment: ClassVar[int] = 0
     request_id: str
     settings: Settings
     warnings: tuple[str, ...]
@@ -172,6 +138,7 @@ class QueueUpdate:
     """
 
     attempt: ClassVar[int] = 0
+    segment: ClassVar[int] = 0
     position: int
     wait_seconds: float | None = None
 
@@ -182,6 +149,7 @@ class StageStarted:
 
     stage: Stage
     attempt: int = field(default=0, compare=False)
+    segment: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +175,7 @@ class DenoiseProgress:
     preview: Preview | None
     attempt: int = field(default=0, compare=False)
     work: StepWork = StepWork.UNKNOWN
+    segment: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +191,7 @@ class Frame:
     width_px: int
     height_px: int
     attempt: int = field(default=0, compare=False)
+    segment: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +209,7 @@ class VideoChunk:
     frame_count: int
     media_type: str = ""
     attempt: int = field(default=0, compare=False)
+    segment: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +222,7 @@ class FrameMatch:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The last event: the clip is complete.
+    """The last event: the clip is complete, or a chain ended early (``chain_stop``).
 
     Digests are SHA-256 in hexadecimal. ``work_seconds`` and ``first_frame_seconds`` count from the start of the work,
     without the queue. ``first_frame_psnr_db`` compares the first frame with the prepared picture, in decibels. If the
@@ -262,9 +233,14 @@ class Summary:
     ``success`` judges the finished clip; None: the bundle cannot. ``attempts`` is empty if the request allows one.
     Everything but ``work_seconds`` is of the delivered attempt: the accepted one, or the one with the highest
     probability of success.
+
+    ``segments`` are the complete segments of a chain, ``chain_drift`` and ``chain_stop`` None for a clip of one
+    segment. Of a chain, ``match_report`` is that of the first segment, ``success`` the lowest of its segments,
+    ``diagnosis`` that of the whole chain, ``settings`` those of the whole chain also where it ended early.
     """
 
     attempt: ClassVar[int] = 0
+    segment: ClassVar[int] = 0
     request_id: str
     settings: Settings
     bundle_digest: str
@@ -284,8 +260,26 @@ class Summary:
     delivered_attempt: int = 1
     attempts_end: AttemptsEnd | None = None
     step_counts: Mapping[StepWork, int] = field(default_factory=dict)
+    segments: tuple[SegmentResult, ...] = ()
+    chain_drift: ChainDrift | None = None
+    chain_stop: ChainStop | None = None
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames of the clip; fewer than ``settings.frame_count`` where a chain ended early."""
+        return sum(item.frame_count for item in self.segments) if self.segments else self.settings.frame_count
 
 
 Event = (
-    Accepted | QueueUpdate | StageStarted | MatchReport | DenoiseProgress | Frame | VideoChunk | AttemptResult | Summary
+    Accepted
+    | QueueUpdate
+    | StageStarted
+    | MatchReport
+    | DenoiseProgress
+    | Frame
+    | VideoChunk
+    | SegmentStarted
+    | SegmentResult
+    | AttemptResult
+    | Summary
 )

@@ -225,7 +225,8 @@ class MatchReport:
     ``score`` is 0 to 100; ``similarity`` a cosine, -1 to 1; ``contrast`` the natural logarithm of how much better the
     prompt fits than the bundle's contrast sentences do on average. ``action_plausibility`` is None without an action,
     ``calibration_error`` if the probabilities are not calibrated; fields that an older server does not send are None or
-    empty. ``heat_map_png`` and ``crop_png`` are set by ``score_match`` on request, ``attempt`` for an event of a clip.
+    empty. ``heat_map_png`` and ``crop_png`` are set by ``score_match`` on request, ``attempt`` and
+    ``segment`` for an event of a clip.
     """
 
     score: float
@@ -245,3 +246,4 @@ class MatchReport:
     heat_map_png: bytes = b""
     crop_png: bytes = b""
     attempt: int = field(default=0, compare=False)
+    segment: int = field(default=0, compare=False)

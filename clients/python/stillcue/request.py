@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from stillcue.frame_rates import sent_frame_rate
-from stillcue.v1 import attempts_pb2, generate_pb2, match_pb2, media_pb2
+from stillcue.v1 import attempts_pb2, generate_pb2, match_pb2, media_pb2, segments_pb2
 
 if TYPE_CHECKING:
     import enum
+    from collections.abc import Sequence
 
     from stillcue import events
     from stillcue.attempts import Attempts
+    from stillcue.segments import Segment
 
 DEFAULT_RESUME_WINDOW_SECONDS = 30.0
 Picture = bytes | str | PathLike[str]
@@ -35,7 +37,13 @@ class GenerateOptions(TypedDict, total=False):
     height_px: int
     """Height; see ``width_px``."""
     frame_count: int
-    """Number of frames, 4n + 1; 0: the server's default."""
+    """Number of frames, 4n + 1; 0: the server's default, or all frames of ``segments``. More than the longest of the
+    server's ``geometries`` makes the clip a chain of segments, up to ``chains.max_frame_count`` of the capabilities."""
+    seconds: float | None
+    """Length in seconds instead of ``frame_count``: the number of frames 4n + 1 that is nearest to it."""
+    segments: Sequence[Segment]
+    """The segments of a chain, each with its sentence, in place of the prompt; empty: a clip that is longer than the
+    model's own length is divided by the stages of its prompt."""
     frame_rate: float | Fraction | None
     """Intended playback rate in frames per second. Does not change the generated frames. Rates of editors are exact:
     23.976 and 23.98 are sent as 24000/1001."""
@@ -85,17 +93,22 @@ def generate_request(picture: Picture, prompt: str, options: GenerateOptions) ->
     """Returns the request for the arguments of ``generate``.
 
     Raises ``OSError`` if the picture's path cannot be read, ``TypeError`` for an unknown option, ``TypeError`` or
-    ``ValueError`` for a value that its protobuf field cannot hold.
+    ``ValueError`` for a value that its protobuf field cannot hold, ``ValueError`` for a prompt beside ``segments``:
+    a server that knows no segments would make a clip of the prompt.
     """
     unknown = options.keys() - GenerateOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"generate() got an unexpected keyword argument {min(unknown)!r}")
+    segments = options.get("segments", ())
+    if prompt and segments:
+        raise ValueError("prompt and segments exclude each other: each segment has its own sentence; leave out prompt")
     video = generate_pb2.VideoSpec(
         width_px=options.get("width_px", 0),
         height_px=options.get("height_px", 0),
         frame_count=options.get("frame_count", 0),
         frame_rate=_frame_rate(options.get("frame_rate")),
         picture_fit=_wire_name("PICTURE_FIT", options.get("picture_fit")),
+        seconds=options.get("seconds"),
     )
     sampling = generate_pb2.SamplingSpec(
         step_count=options.get("step_count"),
@@ -133,6 +146,7 @@ def generate_request(picture: Picture, prompt: str, options: GenerateOptions) ->
         match=match,
         stream=stream,
         attempts=_attempts(options.get("attempts")),
+        segments=map(_segment, segments),
     )
 
 
@@ -182,6 +196,16 @@ def _attempts(given: Attempts | None) -> attempts_pb2.Attempts | None:
         return None
     frames = _wire_name("ATTEMPT_FRAMES", given.frames)
     return attempts_pb2.Attempts(maximum_count=given.maximum_count, accept=given.accept, frames=frames)
+
+
+def _segment(given: Segment) -> segments_pb2.SegmentSpec:
+    return segments_pb2.SegmentSpec(
+        prompt=given.prompt,
+        frame_count=given.frame_count,
+        seed=given.seed,
+        guidance_scale=given.guidance_scale,
+        guidance_scale_low_noise=given.guidance_scale_low_noise,
+    )
 
 
 def _frame_rate(given: float | Fraction | None) -> float | None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from stillcue import attempts, capabilities, events
+from stillcue import attempts, capabilities, events, segments
 from stillcue.reports import decode_box, decode_diagnosis, decode_match_report, decode_success
+from stillcue.segment_messages import (
+    decode_chain_drift,
+    decode_chain_stop,
+    decode_segment_result,
+    decode_segment_settings,
+)
 from stillcue.v1 import attempts_pb2, capabilities_pb2, generate_pb2, media_pb2
+from stillcue.wire_durations import seconds_of
 from stillcue.wire_enums import member
-
-if TYPE_CHECKING:
-    from google.protobuf.duration_pb2 import Duration
 
 
 def decode_event(response: generate_pb2.GenerateResponse) -> events.Event | None:
     """Returns the event of a message; None for an event that this client does not know."""
-    attempt = response.attempt
+    attempt, segment = response.attempt, response.segment
     match response.WhichOneof("event"):
         case "accepted":
             return _accepted(response.accepted)
@@ -24,18 +27,23 @@ def decode_event(response: generate_pb2.GenerateResponse) -> events.Event | None
             update = response.queue_update
             return events.QueueUpdate(update.position, _known_wait(update))
         case "stage_started":
-            return events.StageStarted(_stage(response.stage_started.stage), attempt)
+            return events.StageStarted(_stage(response.stage_started.stage), attempt, segment)
         case "match_report":
-            return replace(decode_match_report(response.match_report), attempt=attempt)
+            return replace(decode_match_report(response.match_report), attempt=attempt, segment=segment)
         case "denoise_progress":
-            return _denoise_progress(response.denoise_progress, attempt)
+            return _denoise_progress(response.denoise_progress, attempt, segment)
         case "frame":
             frame = response.frame
             encoding = _encoding(frame.encoding)
-            return events.Frame(frame.index, encoding, frame.data, frame.width_px, frame.height_px, attempt)
+            return events.Frame(frame.index, encoding, frame.data, frame.width_px, frame.height_px, attempt, segment)
         case "video_chunk":
             chunk = response.video_chunk
-            return events.VideoChunk(chunk.index, chunk.data, chunk.frame_count, chunk.media_type, attempt)
+            return events.VideoChunk(chunk.index, chunk.data, chunk.frame_count, chunk.media_type, attempt, segment)
+        case "segment_started":
+            started = response.segment_started
+            return segments.SegmentStarted(started.number, started.segment_count, attempt)
+        case "segment_ended":
+            return decode_segment_result(response.segment_ended, attempt)
         case "attempt_ended":
             return _attempt_result(response.attempt_ended)
         case "summary":
@@ -86,6 +94,11 @@ def decode_capabilities(message: capabilities_pb2.GetCapabilitiesResponse) -> ca
         else None,
         step_reuse_supported=message.step_reuse_supported,
         device=message.device,
+        chains=capabilities.ChainSupport(
+            message.chains.max_segment_count, message.chains.given_frame_count, message.chains.max_frame_count
+        )
+        if message.HasField("chains")
+        else None,
     )
 
 
@@ -131,6 +144,7 @@ def _settings(message: generate_pb2.GenerateSettings) -> events.Settings:
         crop=decode_box(message.crop),
         picture_fit=member(events.PictureFit, media_pb2.PictureFit, "PICTURE_FIT", message.picture_fit),
         step_reuse=_step_reuse(message.step_reuse),
+        segments=tuple(map(decode_segment_settings, message.segments)),
     )
 
 
@@ -158,22 +172,23 @@ def _attempt_result(message: attempts_pb2.AttemptResult) -> attempts.AttemptResu
         seed=message.seed,
         accepted=message.accepted,
         success=decode_success(message.success) if message.HasField("success") else None,
-        work_seconds=_seconds(message.work_duration),
+        work_seconds=seconds_of(message.work_duration),
     )
 
 
-def _denoise_progress(message: generate_pb2.DenoiseProgress, attempt: int) -> events.DenoiseProgress:
+def _denoise_progress(message: generate_pb2.DenoiseProgress, attempt: int, segment: int) -> events.DenoiseProgress:
     preview = message.preview
     return events.DenoiseProgress(
         completed_step_count=message.completed_step_count,
         step_count=message.step_count,
         expert=member(events.Expert, generate_pb2.Expert, "EXPERT", message.expert),
-        step_seconds=_seconds(message.step_duration),
+        step_seconds=seconds_of(message.step_duration),
         preview=events.Preview(preview.data, preview.width_px, preview.height_px)
         if message.HasField("preview")
         else None,
         attempt=attempt,
         work=_step_work(message.work),
+        segment=segment,
     )
 
 
@@ -183,10 +198,10 @@ def _summary(message: generate_pb2.Summary) -> events.Summary:
         settings=_settings(message.settings),
         bundle_digest=message.bundle_digest,
         checkpoint_digest=message.checkpoint_digest,
-        stage_seconds={_stage(item.stage): _seconds(item.duration) for item in message.stage_timings},
-        queue_seconds=_seconds(message.queue_duration),
-        work_seconds=_seconds(message.work_duration),
-        first_frame_seconds=_seconds(message.first_frame_duration),
+        stage_seconds={_stage(item.stage): seconds_of(item.duration) for item in message.stage_timings},
+        queue_seconds=seconds_of(message.queue_duration),
+        work_seconds=seconds_of(message.work_duration),
+        first_frame_seconds=seconds_of(message.first_frame_duration),
         peak_memory_bytes=message.peak_memory_bytes,
         first_frame_psnr_db=message.first_frame_psnr_db,
         match_report=decode_match_report(message.match_report) if message.HasField("match_report") else None,
@@ -200,6 +215,9 @@ def _summary(message: generate_pb2.Summary) -> events.Summary:
         if message.attempts_end
         else None,
         step_counts={_step_work(item.work): item.count for item in message.step_counts},
+        segments=tuple(map(decode_segment_result, message.segments)),
+        chain_drift=decode_chain_drift(message.chain_drift) if message.HasField("chain_drift") else None,
+        chain_stop=decode_chain_stop(message.chain_stop) if message.HasField("chain_stop") else None,
     )
 
 
@@ -209,18 +227,14 @@ def _low_noise(message: generate_pb2.GenerateSettings | capabilities_pb2.Samplin
 
 def _estimate(message: generate_pb2.Estimate) -> events.Estimate:
     return events.Estimate(
-        work_seconds=_seconds(message.work_duration) if message.HasField("work_duration") else None,
+        work_seconds=seconds_of(message.work_duration) if message.HasField("work_duration") else None,
         wait_seconds=_known_wait(message),
         peak_memory_bytes=message.peak_memory_bytes if message.HasField("peak_memory_bytes") else None,
     )
 
 
 def _known_wait(message: generate_pb2.Estimate | generate_pb2.QueueUpdate) -> float | None:
-    return _seconds(message.wait_duration) if message.HasField("wait_duration") else None
-
-
-def _seconds(duration: Duration) -> float:
-    return duration.ToNanoseconds() / 1e9
+    return seconds_of(message.wait_duration) if message.HasField("wait_duration") else None
 
 
 def _stage(number: int) -> events.Stage:

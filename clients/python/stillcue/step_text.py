@@ -17,14 +17,14 @@ _WITH_REUSE = {StepWork.GUIDANCE_REUSED: "with reused guidance", StepWork.REUSED
 
 @dataclass(frozen=True, slots=True)
 class StepTally:
-    """The steps of an attempt so far: their number, the seconds that they took, and how many reuse earlier ones."""
+    """The steps of a clip or segment so far: their number, their seconds in all, and how many reuse earlier ones."""
 
     step_count: int = 0
     seconds: float = 0.0
     reusing_count: int = 0
 
     def after(self, event: DenoiseProgress) -> StepTally:
-        """Returns the tally with one step more; the first step of an attempt begins anew."""
+        """Returns the tally with one step more; the first step of an attempt or of a segment begins anew."""
         before = StepTally() if event.completed_step_count <= 1 else self
         return StepTally(
             before.step_count + 1,

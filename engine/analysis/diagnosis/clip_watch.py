@@ -1,5 +1,7 @@
 """Measures the frames of a clip as they are decoded, and keeps some frames for the scorer.
 
+Of a chain each segment has a watch, which sees the frames that the segment adds; ``seams`` compares two of them.
+
 Light versions of VBench's definitions (Huang et al. 2024), not comparable with its leaderboard:
 
 * dynamic degree: share of pairs of frames about 1/8 s apart whose largest 5 % of displacements (``flow``) exceed 6/256
@@ -17,16 +19,24 @@ Light versions of VBench's definitions (Huang et al. 2024), not comparable with 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.analysis.diagnosis.flow import Luminance, largest_displacement, small_luminance
+from engine.analysis.diagnosis.flow import (
+    Displacements,
+    Luminance,
+    displacements,
+    largest_displacement,
+    small_luminance,
+)
 from engine.api.diagnosis import ClipMetrics, Likeness
 from engine.api.media import Pixels
 
 Channel = NDArray[np.uint8]
+Colour = NDArray[np.float64]  # [3]: red, green, blue
 MAX_SAMPLE_COUNT = 8
 MOVING_ABOVE = 6.0 / 256.0
 DYNAMIC_FROM = 0.25
@@ -44,18 +54,24 @@ class _Look:
 
 
 class ClipWatch:
-    """Call ``add`` with every frame in order. ``frame_rate`` is frames per second."""
+    """Call ``add`` with every frame in order. ``frame_rate`` is frames per second.
+
+    ``interval``: frames from the first to the second frame of a pair. ``fields``: the displacements of each pair.
+    ``colours``: mean red, green and blue of each frame, 0..1. ``earliest`` and ``latest``: luminances of up to
+    ``interval`` frames at the beginning, and of up to ``interval`` + 1 at the end.
+    """
 
     def __init__(self, frame_count: int, frame_rate: float) -> None:
-        self._interval = max(round(frame_rate / _PAIRS_PER_SECOND), 1)
-        self._seconds = self._interval / frame_rate
+        self.interval = max(round(frame_rate / _PAIRS_PER_SECOND), 1)
+        self.fields: list[Displacements] = []
+        self.colours: list[Colour] = []
+        self.earliest: list[Luminance] = []
+        self.latest: deque[Luminance] = deque(maxlen=self.interval + 1)
+        self._seconds = self.interval / frame_rate
         self._sampled = frozenset(sample_indices(frame_count))
         self._last_quarter = frame_count - max(frame_count // 4, 1)
         self._count = 0
-        self._before: Luminance | None = None
-        self._pair_start: Luminance | None = None
         self._changes: list[float] = []
-        self._displacements: list[float] = []
         self._first = _Look(0.0, 0.0, 0.0)
         self._last: list[_Look] = []
         self.samples: dict[int, Pixels] = {}  # frames for the scorer, by index
@@ -63,27 +79,35 @@ class ClipWatch:
     def add(self, pixels: Pixels) -> None:
         """Measures the next frame, uint8 [H, W, 3]; takes a millisecond or two."""
         luminance = small_luminance(pixels)
-        if self._before is not None:
-            self._changes.append(float(np.abs(luminance - self._before).mean()) / 255.0)
-        if self._count % self._interval == 0:
-            if self._pair_start is not None:
-                self._displacements.append(largest_displacement(self._pair_start, luminance))
-            self._pair_start = luminance
+        if self.latest:
+            self._changes.append(float(np.abs(luminance - self.latest[-1]).mean()) / 255.0)
+        self.latest.append(luminance)
+        if self._count and self._count % self.interval == 0:
+            self.fields.append(displacements(self.latest[0], luminance))
+        if self._count < self.interval:
+            self.earliest.append(luminance)
+        self.colours.append(mean_colour(pixels))
         if self._count == 0:
             self._first = _look_of(pixels, luminance)
         elif self._count >= self._last_quarter:
             self._last.append(_look_of(pixels, luminance))
         if self._count in self._sampled:
             self.samples[self._count] = pixels
-        self._before = luminance
         self._count += 1
+
+    def last_displacements(self) -> Displacements:
+        """Displacements of the pair that ends with the last frame; 0 for a clip of one frame."""
+        if self.fields and (self._count - 1) % self.interval == 0:
+            return self.fields[-1]
+        return displacements(self.latest[0], self.latest[-1])
 
     def metrics(self, likeness: Likeness | None = None) -> ClipMetrics:
         """The measurements of all frames so far. A clip of one frame has no motion."""
-        moving = [item > MOVING_ABOVE for item in self._displacements]
+        lengths = [largest_displacement(item) for item in self.fields]
+        moving = [item > MOVING_ABOVE for item in lengths]
         return ClipMetrics(
             dynamic_degree=_mean(moving),
-            motion_speed=_mean(self._displacements) / self._seconds,
+            motion_speed=_mean(lengths) / self._seconds,
             temporal_flicker=1.0 - _mean(self._changes),
             largest_change=max(self._changes, default=0.0),
             burnt_gain=_mean([item.burnt - self._first.burnt for item in self._last]),
@@ -97,6 +121,13 @@ def sample_indices(frame_count: int) -> tuple[int, ...]:
     """Up to eight frame indices at equal distances, including the first and the last."""
     count = min(frame_count, MAX_SAMPLE_COUNT)
     return tuple(sorted({round(index * (frame_count - 1) / max(count - 1, 1)) for index in range(count)}))
+
+
+def mean_colour(pixels: Pixels) -> Colour:
+    """Mean red, green and blue of a frame [H, W, 3], each 0..1."""
+    sums = np.add.reduce(pixels, axis=0, dtype=np.uint32).sum(axis=0)  # rows first: numpy is slow over an axis of three
+    colour: Colour = sums / (255.0 * pixels.shape[0] * pixels.shape[1])
+    return colour
 
 
 def burnt_share(pixels: Pixels) -> float:

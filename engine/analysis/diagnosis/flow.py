@@ -8,16 +8,22 @@ that VBench uses (RAFT), but enough to tell motion from none.
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 SIDE_PX = 64
 _BLOCK_PX = 8
 _REACH_PX = 6
-_STILLNESS_BONUS = 1.0  # mean levels, of 255, by which a displacement must fit better than none
+_STILLNESS_BONUS = 64  # a mean of one level of 255: what a displacement must fit better than none, summed over a block
 _TOP_SHARE = 0.05  # VBench looks at the largest 5 %
 
 Luminance = NDArray[np.int16]
+Displacements = NDArray[np.int8]  # [blocks, 2]: y and x in px of the small frame, row by row from the top
+
+_STEPS = range(-_REACH_PX, _REACH_PX + 1)
+_OFFSETS = np.array([(y, x) for y in _STEPS for x in _STEPS], np.int8)
+_SHORTEST_FIRST = np.argsort((_OFFSETS.astype(np.int64) ** 2).sum(axis=1), kind="stable")
 
 
 def small_luminance(pixels: NDArray[np.uint8]) -> Luminance:
@@ -29,19 +35,26 @@ def small_luminance(pixels: NDArray[np.uint8]) -> Luminance:
     return np.asarray(picture.resize((size[0], size[1]), Pillow.Resampling.BOX), np.int16)
 
 
-def largest_displacement(before: Luminance, after: Luminance) -> float:
-    """Mean of the largest 5 % of the blocks' displacements, as a share of the shorter side."""
+def displacements(before: Luminance, after: Luminance) -> Displacements:
+    """The displacement of each block of ``before`` in ``after``; of equally good ones the shortest."""
     height, width = before.shape
+    rows, columns = height // _BLOCK_PX, width // _BLOCK_PX
     padded = np.pad(after, _REACH_PX, mode="edge")
-    steps = range(-_REACH_PX, _REACH_PX + 1)
-    offsets = sorted(((y, x) for y in steps for x in steps), key=lambda step: step[0] ** 2 + step[1] ** 2)
-    costs = np.empty((len(offsets), height // _BLOCK_PX, width // _BLOCK_PX))
-    for index, (y, x) in enumerate(offsets):
-        moved = padded[_REACH_PX + y : _REACH_PX + y + height, _REACH_PX + x : _REACH_PX + x + width]
-        blocks = np.abs(moved - before).reshape(height // _BLOCK_PX, _BLOCK_PX, width // _BLOCK_PX, _BLOCK_PX)
-        costs[index] = blocks.mean(axis=(1, 3))
-    costs[0] -= _STILLNESS_BONUS  # the first offset is none
-    lengths = np.array([np.hypot(*offset) for offset in offsets])
-    found = np.sort(lengths[costs.argmin(axis=0)], axis=None)
-    count = max(round(_TOP_SHARE * found.size), 1)
-    return float(found[-count:].mean()) / SIDE_PX
+    costs = np.empty((len(_STEPS), len(_STEPS), rows, columns), np.int16)  # sums over 64 px of at most 255 each
+    for index in range(len(_STEPS)):
+        moved = sliding_window_view(padded[index : index + height], width, axis=1)  # [H, offsets, W]
+        differences = np.subtract(moved.transpose(1, 0, 2), before)  # [offsets, H, W]
+        np.abs(differences, out=differences)
+        by_row = np.add.reduce(differences.reshape(len(_STEPS), rows, _BLOCK_PX, width), axis=2, dtype=np.int16)
+        costs[index] = sum(by_row[:, :, column::_BLOCK_PX] for column in range(_BLOCK_PX))
+    costs[_REACH_PX, _REACH_PX] -= _STILLNESS_BONUS
+    best = costs.reshape(len(_OFFSETS), rows * columns)[_SHORTEST_FIRST].argmin(axis=0)
+    found: Displacements = _OFFSETS[_SHORTEST_FIRST[best]]
+    return found
+
+
+def largest_displacement(found: Displacements) -> float:
+    """Mean length of the largest 5 % of the displacements, as a share of the shorter side."""
+    lengths = np.sort(np.hypot(found[:, 0].astype(np.float64), found[:, 1]))
+    count = max(round(_TOP_SHARE * lengths.size), 1)
+    return float(lengths[-count:].mean()) / SIDE_PX

@@ -11,6 +11,7 @@ sample before.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from engine.api.diagnosis import Likeness
 from engine.api.media import Box
 
 Vectors = NDArray[np.float32]
+_CELLS_A_SIDE = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +31,26 @@ class SampledFeatures:
     patches: Vectors
     width_px: int
     height_px: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleVectors:
+    """Unit vectors of sampled frames: of the subject [frames, size], and of the whole frame [frames, cells x size].
+
+    The product of two vectors of whole frames is the mean likeness of their cells: it tells where in the picture
+    something is. ``indices`` are those of the frames, numbered through a chain.
+    """
+
+    indices: tuple[int, ...]
+    subject: Vectors
+    content: Vectors
+
+
+def sample_vectors(features: SampledFeatures, subject: Box | None, indices: Sequence[int]) -> SampleVectors:
+    """The vectors of sampled frames. ``subject`` is in pixels of the frames, None: the whole picture."""
+    inside = _patches_in(subject, features, math.isqrt(features.patches.shape[1]))
+    subject_vectors = _pooled(features.patches[:, inside]).astype(np.float32)
+    return SampleVectors(tuple(indices), subject_vectors, _by_cell(features.patches))
 
 
 def likeness_of(features: SampledFeatures, subject: Box | None) -> Likeness | None:
@@ -58,6 +80,19 @@ def _patches_in(box: Box | None, features: SampledFeatures, side: int) -> NDArra
     rows = (y >= box.top_px) & (y < box.top_px + box.height_px)
     inside = (rows[:, None] & columns[None]).ravel()
     return inside if inside.any() else np.ones(side * side, np.bool_)
+
+
+def _by_cell(patches: Vectors) -> Vectors:
+    """Pools [frames, patches, size] to the cells of a grid, and joins these to unit vectors [frames, cells x size]."""
+    frame_count, patch_count, size = patches.shape
+    side = math.isqrt(patch_count)
+    square = patches.reshape(frame_count, side, side, size)
+    cells = [
+        _pooled(part.reshape(frame_count, -1, size))
+        for band in np.array_split(square, min(_CELLS_A_SIDE, side), axis=1)
+        for part in np.array_split(band, min(_CELLS_A_SIDE, side), axis=2)
+    ]
+    return (np.concatenate(cells, axis=1) / math.sqrt(len(cells))).astype(np.float32)
 
 
 def _new_content(patches: Vectors, last: int) -> float:

@@ -37,6 +37,8 @@ _USUAL: Mapping[RemedyKind, float] = {
     RemedyKind.PICTURE: 0.03,
     RemedyKind.GUIDANCE: 0.02,
 }
+CLIP_REMEDIES = tuple(_USUAL)
+"""Remedies of a clip, or of a segment alone; the others are of chains."""
 _SEEN_IN_CLIP = 1.0
 
 
@@ -65,8 +67,8 @@ def measured_reasons(
 
 
 def ranked(reasons: Iterable[Reason]) -> tuple[RemedyKind, ...]:
-    """The remedies by the sum of their reasons, largest first."""
-    sums = dict.fromkeys(RemedyKind, 0.0)
+    """The remedies of a clip by the sum of their reasons, largest first."""
+    sums = dict.fromkeys(_USUAL, 0.0)
     for reason in reasons:
         sums[reason.kind] += reason.weight
     return tuple(sorted(sums, key=lambda kind: -sums[kind]))

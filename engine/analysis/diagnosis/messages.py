@@ -28,6 +28,11 @@ def symptom_of(kind: SymptomKind, language: Language, **values: str) -> Symptom:
     return Symptom(kind, _texts()["symptom"][kind.value][_message_language(language)].format(**values))
 
 
+def segment_symptom(kind: SymptomKind, language: Language, numbers: str, message: str) -> Symptom:
+    """The symptom of single segments of a chain. ``numbers`` names them, ``message`` is that of the first one."""
+    return Symptom(kind, _texts()["segment"][_message_language(language)].format(numbers=numbers, message=message))
+
+
 def remedies_from(evidence: Sequence[Evidence], language: Language) -> tuple[Remedy, ...]:
     """Remedies by the sum of their evidence, each with the message of its strongest evidence."""
     kinds = [kind for kind in RemedyKind if any(item.kind is kind for item in evidence)]

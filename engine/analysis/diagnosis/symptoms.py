@@ -8,6 +8,11 @@ from engine.analysis.diagnosis.clip_factors import CLEAN_PSNR_DB
 from engine.api.diagnosis import SymptomKind
 from engine.bundle.diagnosis_spec import DiagnosisSpec
 
+CLIP_SYMPTOMS = tuple(
+    kind for kind in SymptomKind if kind not in {SymptomKind.SEAM_JUMP, SymptomKind.COLOUR_SHIFT, SymptomKind.LOOP_BACK}
+)
+"""Symptoms of a clip, or of a segment alone; the others are of chains."""
+
 SYMPTOM_FIGURES = frozenset(
     {
         "largest_change",

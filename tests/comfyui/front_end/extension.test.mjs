@@ -16,6 +16,7 @@ const POCKET = {
   model: "pocket",
   sizes: ["64x64"],
   frame_counts: [17],
+  chain_frame_counts: [], // as for an older server
   video: ["from the frames"],
   match_supported: true,
   notices: [],
@@ -100,6 +101,16 @@ test("a value that the server does not offer stays, and the node says so", async
   await settle()
   assert.equal(picture.foot("hint"), "")
   assert.deepEqual(picture.widget("size").options.values, ["by the picture", "64x64"])
+})
+
+test("more frames than the longest length are offered by a server that makes chains", async () => {
+  api.answers.set("chains:1", json({ ...POCKET, chain_frame_counts: [21, 149] }))
+  const origin = server("chains:1")
+  const clips = [29, 149, 153, 30, 13].map((frames) => generate(frames))
+  for (const clip of clips) app.graph.link(origin, 0, clip, "server")
+  await settle()
+  const offered = clips.map((clip) => clip.foot("hint").startsWith("0 stands for"))
+  assert.deepEqual(offered, [true, true, false, false, false])
 })
 
 test("a value that comes through a link is not judged", async () => {

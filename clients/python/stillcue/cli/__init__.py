@@ -1,8 +1,9 @@
 """The command line: ``stillcue generate``, ``stillcue score``, ``stillcue capabilities``.
 
 Exit codes: 0 done; 1 the server refused or failed, or a file could not be written; 2 the command line itself is
-wrong; 130 interrupted (the call is cancelled on the server). Results go to standard output, progress and errors
-to standard error. Needs the packages of ``stillcue[cli]``; the library does not.
+wrong; 3 a chain ended early by ``--require-match``, and its finished segments are written; 130 interrupted (the call is
+cancelled on the server). Results go to standard output, progress and errors to standard error. Needs the packages of
+``stillcue[cli]``; the library does not.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from stillcue.cli.exit_codes import EXIT_FAILED, EXIT_INTERRUPTED
 from stillcue.cli.failures import describe
 from stillcue.cli.signals import terminations_as_interrupts
 from stillcue.errors import StillcueError
@@ -18,9 +20,6 @@ from stillcue.errors import StillcueError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EXIT_DONE = 0
-EXIT_FAILED = 1
-EXIT_INTERRUPTED = 130
 EXTRA_PACKAGES = frozenset({"av", "numpy", "PIL", "rich"})
 
 
@@ -35,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from stillcue.cli import commands
 
         with terminations_as_interrupts():
-            commands.run(options)
+            return commands.run(options)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in EXTRA_PACKAGES:
             raise
@@ -47,7 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("stillcue: interrupted; the call was cancelled\n")
         return EXIT_INTERRUPTED
-    return EXIT_DONE
 
 
 def _fail(message: str) -> int:

@@ -1,4 +1,7 @@
-"""The three commands. Each makes one call and prints or writes its result; ``StillcueError`` is left to the caller."""
+"""The three commands. Each makes one call, prints or writes its result, and returns its exit code.
+
+``StillcueError`` is left to the caller.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from stillcue.attempts import AttemptFrames, Attempts
+from stillcue.cli.capabilities_view import describe_capabilities
 from stillcue.cli.connection import connect
+from stillcue.cli.exit_codes import EXIT_DONE, EXIT_ENDED_EARLY
 from stillcue.cli.files import replacing
 from stillcue.cli.preview import can_show_previews
 from stillcue.cli.progress import progress_display
@@ -19,23 +24,23 @@ from stillcue.cli.report_view import diagnosis_view, print_match
 from stillcue.cli.sheet import Font, caption_font, write_sheet
 from stillcue.events import MatchMode, Summary, VideoContainer
 from stillcue.reuse import StepReuse
+from stillcue.segment_text import segment_lines
+from stillcue.segments import Segment
 from stillcue.step_text import describe_steps
 from stillcue.success_text import clip_success_lines, no_further_attempt
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
-    from stillcue.capabilities import Capabilities
     from stillcue.client import Client, EventStream
 
 
-def run(options: argparse.Namespace) -> None:
-    """Runs the command named in ``options.command``."""
-    {"generate": generate, "score": score, "capabilities": capabilities}[options.command](options)
+def run(options: argparse.Namespace) -> int:
+    """Runs the command named in ``options.command`` and returns its exit code."""
+    return {"generate": generate, "score": score, "capabilities": capabilities}[options.command](options)
 
 
-def generate(options: argparse.Namespace) -> None:
+def generate(options: argparse.Namespace) -> int:
     """Generates a clip and writes the mp4 file and, on request, the summary and the contact sheet."""
     console = Console(stderr=True)
     font = _sheet_font(options, console)
@@ -55,20 +60,21 @@ def generate(options: argparse.Namespace) -> None:
             picture=options.picture,
             frames=received.sheet_frames,
             frame_rate=summary.settings.frame_rate,
-            caption=options.prompt,
+            caption=_caption(options),
             font=font,
         )
     _say_notes(console, received, options)
     if steps := describe_steps(summary.step_counts):
         _say(console, steps)
-    for line in no_further_attempt(summary) + clip_success_lines(summary):
+    for line in no_further_attempt(summary) + segment_lines(summary) + clip_success_lines(summary):
         _say(console, line)
     if summary.diagnosis is not None:
         console.print(diagnosis_view(summary.diagnosis), highlight=False, soft_wrap=True)
     _say(Console(), f"{options.output}: {_describe_clip(summary)}")
+    return EXIT_DONE if summary.chain_stop is None else EXIT_ENDED_EARLY
 
 
-def score(options: argparse.Namespace) -> None:
+def score(options: argparse.Namespace) -> int:
     """Prints the match report of a picture and a prompt; writes heat map and crop on request."""
     width_px, height_px = options.size
     with connect(options) as client:
@@ -100,13 +106,15 @@ def score(options: argparse.Namespace) -> None:
         _say(Console(), _to_json(asdict(replace(report, heat_map_png=b"", crop_png=b""))))
     else:
         print_match(Console(), report, options.prompt)
+    return EXIT_DONE
 
 
-def capabilities(options: argparse.Namespace) -> None:
+def capabilities(options: argparse.Namespace) -> int:
     """Prints what the server has loaded."""
     with connect(options) as client:
         found = client.capabilities(timeout_seconds=options.timeout)
-    _say(Console(), _to_json(asdict(found)) if options.json else _describe_capabilities(found))
+    _say(Console(), _to_json(asdict(found)) if options.json else describe_capabilities(found))
+    return EXIT_DONE
 
 
 def _say_notes(console: Console, received: Received, options: argparse.Namespace) -> None:
@@ -125,12 +133,14 @@ def _start(client: Client, options: argparse.Namespace, console: Console) -> Eve
     match = MatchMode.OFF if options.no_match else None if options.require_match is None else MatchMode.REQUIRE
     return client.generate(
         options.picture,
-        options.prompt,
+        options.prompt or "",
         timeout_seconds=options.timeout,
         negative_prompt=options.negative,
         width_px=width_px,
         height_px=height_px,
         frame_count=options.frames,
+        seconds=options.seconds,
+        segments=_segments(options),
         frame_rate=options.fps,
         picture_fit=options.fit,
         step_count=options.steps,
@@ -149,6 +159,12 @@ def _start(client: Client, options: argparse.Namespace, console: Console) -> Eve
     )
 
 
+def _segments(options: argparse.Namespace) -> list[Segment]:
+    lengths = options.stage_frames or [0]
+    lengths *= len(options.stages) // len(lengths)
+    return [Segment(prompt, length) for prompt, length in zip(options.stages, lengths, strict=True)]
+
+
 def _attempts(options: argparse.Namespace) -> Attempts | None:
     frames = AttemptFrames.ALL if options.all_attempts else AttemptFrames.ACCEPTED
     return Attempts(options.attempts, options.accept, frames) if options.attempts > 1 else None
@@ -158,72 +174,23 @@ def _sheet_font(options: argparse.Namespace, console: Console) -> Font | None:
     """Returns the font of the sheet's caption; found before the call, so that a wrong ``--font`` wastes no clip."""
     if options.sheet is None:
         return None
-    font = caption_font(options.prompt, options.font)
+    font = caption_font(_caption(options), options.font)
     if font is None:
         _say(console, "note: no font here has every character of the sentence; give one by --font")
     return font
+
+
+def _caption(options: argparse.Namespace) -> str:
+    return options.prompt or " / ".join(options.stages)
 
 
 def _describe_clip(summary: Summary) -> str:
     settings = summary.settings
     attempt = f", attempt {summary.delivered_attempt} of {len(summary.attempts)}" if summary.attempts else ""
     return (
-        f"{settings.frame_count} frames of {settings.width_px}x{settings.height_px} at {settings.frame_rate:g} "
+        f"{summary.frame_count} frames of {settings.width_px}x{settings.height_px} at {settings.frame_rate:g} "
         f"frames/s, seed {settings.seed}{attempt}, {summary.work_seconds:.2f} s of work"
     )
-
-
-def _describe_capabilities(found: Capabilities) -> str:
-    model, defaults, limits = found.model, found.sampling_defaults, found.limits
-    sizes = (f"{item.width_px}x{item.height_px}, {item.frame_count} frames" for item in found.geometries)
-    low_noise = defaults.guidance_scale_low_noise
-    lines = [
-        f"server     {found.server_version}",
-        f"model      {model.name} ({model.family}), {model.license or 'licence not stated'}",
-        f"runtime    {model.runtime}",
-        *([f"device     {found.device}"] if found.device else []),
-        f"bundle     {model.bundle_digest}",
-        f"checkpoint {model.checkpoint_digest}",
-        *(f"{'sizes' if number == 0 else '':<10} {size}" for number, size in enumerate(sizes)),
-        f"defaults   {defaults.step_count} steps, guidance {defaults.guidance_scale:g}"
-        + (f" and {low_noise:g}" if low_noise is not None else "")
-        + f", shift {defaults.shift:g}, {defaults.frame_rate:g} frames/s",
-        f"limits     {limits.max_image_bytes} bytes and {limits.max_image_pixel_count} pixels a picture, "
-        f"{limits.max_step_count} steps, {limits.max_prompt_character_count} characters, "
-        f"{limits.queue_capacity} jobs in the queue",
-        *_describe_memory(found),
-        f"video      {', '.join(found.video_codecs) or 'not encoded: frames only'}",
-        f"attempts   {_describe_attempts(found)}",
-        f"reuse      {_describe_reuse(found)}",
-        f"match      {'scored' if found.match_supported else 'not scored: this bundle holds no scorer'}",
-        *(f"note       {notice}" for notice in found.notices),
-    ]
-    return "\n".join(lines)
-
-
-def _describe_attempts(found: Capabilities) -> str:
-    support = found.attempts
-    if support is None:
-        return "one a clip: this bundle has no fitted success of clips"
-    return f"up to {support.maximum_count} a clip, accepted from {100 * support.accept_from:.0f} % on"
-
-
-def _describe_reuse(found: Capabilities) -> str:
-    if not found.step_reuse_supported:
-        return "none: every step is computed"
-    return f"{found.sampling_defaults.step_reuse} unless the request says otherwise"
-
-
-def _describe_memory(found: Capabilities) -> Iterator[str]:
-    """Yields lines on the largest memory plan and on the graphs that every job loads."""
-    if not found.memory_plans:
-        return
-    plan = max(found.memory_plans, key=lambda item: item.peak_bytes)
-    budget = found.memory_budget_bytes
-    limit = "no limit kept" if budget is None else f"of {budget / 1e9:.2f} GB"
-    yield f"memory     {plan.peak_bytes / 1e9:.2f} GB planned, {limit}"
-    if plan.swapped_graphs:
-        yield f"{'':<10} loaded in every job: {', '.join(plan.swapped_graphs)}"
 
 
 def _to_json(value: Any) -> str:

@@ -24,6 +24,7 @@ from stillcue.events import (
     VideoChunk,
 )
 from stillcue.report_text import STAGE_LABELS, describe_match, describe_place
+from stillcue.segment_text import PartNames, planned_lines
 from stillcue.step_text import StepTally
 from stillcue.success_text import describe_attempt
 
@@ -48,7 +49,7 @@ class ProgressDisplay:
         self._preview: PreviewBlocks | None = None
         self._total_by_stage: dict[Stage, int] = {}
         self._encoded_frame_count = 0
-        self._attempt_count = 1
+        self._parts = PartNames()
         self._steps = StepTally()
         self._redraw()
 
@@ -58,18 +59,19 @@ class ProgressDisplay:
             case Accepted():
                 settings = event.settings
                 self._total_by_stage = {Stage.DENOISE: settings.step_count, Stage.DECODE: settings.frame_count}
-                self._attempt_count = 1 if event.attempts is None else event.attempts.maximum_count
-                for warning in event.warnings:
-                    self._console.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
+                self._parts = PartNames(event)
+                for line in [*planned_lines(settings), *(f"note: {warning}" for warning in event.warnings)]:
+                    self._console.print(line, markup=False, highlight=False, soft_wrap=True)
             case QueueUpdate():
                 self._begin(describe_place(event))
             case StageStarted():
                 label = STAGE_LABELS.get(event.stage, event.stage.value)
-                self._begin(self._of_attempt(event.attempt) + label, self._total_by_stage.get(event.stage))
-            case MatchReport() if event.attempt <= 1:  # the same in every attempt
-                self._console.print(describe_match(event), markup=False, highlight=False, soft_wrap=True)
-                for line in summarise_findings(event):
-                    self._console.print(line, soft_wrap=True)
+                self._begin(self._parts.prefix(event) + label, self._total_by_stage.get(event.stage))
+            case MatchReport() if event.attempt <= 1 or event.segment > 1:  # that of the picture is the same every time
+                part = self._parts.prefix(event) if self._parts.segment_count > 1 else ""
+                self._console.print(part + describe_match(event), markup=False, highlight=False, soft_wrap=True)
+                for finding in summarise_findings(event):
+                    self._console.print(finding, soft_wrap=True)
             case DenoiseProgress():
                 self._steps = self._steps.after(event)
                 pace = f", {event.step_seconds:.2f} s/step{self._steps.describe()}"
@@ -85,9 +87,6 @@ class ProgressDisplay:
                 self._console.print(describe_attempt(event), markup=False, highlight=False, soft_wrap=True)
                 self._encoded_frame_count = 0
         self._redraw()
-
-    def _of_attempt(self, attempt: int) -> str:
-        return f"attempt {attempt} of {self._attempt_count}: " if self._attempt_count > 1 and attempt else ""
 
     def _begin(self, label: str, total: int | None = None) -> None:
         if self._live is None:
