@@ -2,8 +2,8 @@
 
 * at every seam the motion jumps by 0.03, beside 0.02 inside the segments; the colour shifts by 0.002, beside 0.001;
 * a scored chain has a subject consistency of 0.9 and a loop-back of 0.1; one that is not scored has neither;
-* a segment leaves its last frames for the next one, and, if it was scored, the unit vectors (1, 0) of the subject and
-  (0, 1) of the content;
+* a segment leaves the last frames of the clip for the next one, and, if it was scored, the unit vectors (1, 0) of the
+  subject and (0, 1) of the content in its first new frame;
 * the summary of a chain follows from those of its segments as ``engine.api.events.JobDone`` says, and has no symptoms.
 """
 
@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from engine.api.chain import ChainDrift, Seam, SegmentEnd
 from engine.api.events import Chain, SegmentDone
@@ -31,11 +33,11 @@ def fake_segment_done(
 ) -> SegmentDone:
     """The end of a segment with this summary; ``last_frames`` None: no segment follows."""
     end = None
-    if last_frames is not None:
-        is_scored = done.match_report is not None
-        end = SegmentEnd(
-            last_frames, subject=((1.0, 0.0),) if is_scored else (), content=((0.0, 1.0),) if is_scored else ()
-        )
+    if last_frames is not None and done.match_report is None:
+        end = SegmentEnd(last_frames)
+    elif last_frames is not None:
+        subject, content = np.array([[1, 0]], np.float32), np.array([[0, 1]], np.float32)
+        end = SegmentEnd(last_frames, sample_indices=(segment.first_frame_index,), subject=subject, content=content)
     return SegmentDone(
         number,
         segment.first_frame_index,
