@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from engine.api.cancellation import CancelFlag
@@ -90,10 +91,11 @@ def test_a_segment_tells_its_place_its_seam_and_what_it_leaves() -> None:
     assert first.end is not None
     assert [tuple(map(int, frame[0, 0])) for frame in first.end.frames] == [(7 + i, i, 10) for i in range(4, 9)]
     assert second.end is not None
-    assert [int(frame[0, 0, 1]) for frame in second.end.frames] == [8, 9, 10, 11, 12]
-    assert second.end.subject is not None
-    assert second.end.content is not None
-    assert (second.end.subject.tolist(), second.end.content.tolist()) == ([[1.0, 0.0]], [[0.0, 1.0]])
+    colours_left = [tuple(map(int, frame[0, 0])) for frame in second.end.frames]
+    assert colours_left == [(7 + 8, 8, 10), *((8 + i, i, 16) for i in range(9, 13))]  # frame 8 is of the first segment
+    assert second.end.sample_indices == (9,)
+    assert np.array_equal(second.end.subject, [[1.0, 0.0]])  # type: ignore[arg-type]
+    assert np.array_equal(second.end.content, [[0.0, 1.0]])  # type: ignore[arg-type]
     assert third.end is None
     scores = [event.done.match_report.score for event in (first, second, third) if event.done.match_report]
     assert scores == [30.0, 40.0, 30.0]

@@ -2,8 +2,8 @@
 
 * at every seam the motion jumps by 0.03, beside 0.02 inside the segments; the colour shifts by 0.002, beside 0.001;
 * a scored chain has a subject consistency of 0.9 and a loop-back of 0.1; one that is not scored has neither;
-* a segment leaves its last frames for the next one, and, if it was scored, the unit vectors (1, 0) of the subject and
-  (0, 1) of the content;
+* a segment leaves the last frames of the clip for the next one, and, if it was scored, the unit vectors (1, 0) of the
+  subject and (0, 1) of the content in its first new frame;
 * the summary of a chain follows from those of its segments as ``engine.api.events.JobDone`` says, and has no symptoms.
 """
 
@@ -19,7 +19,7 @@ from engine.api.chain import ChainDrift, Seam, SegmentEnd
 from engine.api.events import Chain, SegmentDone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from engine.api.chain import ChainStop
     from engine.api.events import JobDone, Stage
@@ -29,16 +29,15 @@ if TYPE_CHECKING:
 
 
 def fake_segment_done(
-    number: int, segment: PreparedSegment, done: JobDone, last_frames: Iterable[Pixels] | None
+    number: int, segment: PreparedSegment, done: JobDone, last_frames: tuple[Pixels, ...] | None
 ) -> SegmentDone:
     """The end of a segment with this summary; ``last_frames`` None: no segment follows."""
     end = None
-    if last_frames is not None:
-        subject, content = np.eye(2, dtype=np.float32)[:, None]  # one sample each
-        is_scored = done.match_report is not None
-        end = SegmentEnd(
-            tuple(last_frames), subject=subject if is_scored else None, content=content if is_scored else None
-        )
+    if last_frames is not None and done.match_report is None:
+        end = SegmentEnd(last_frames)
+    elif last_frames is not None:
+        subject, content = np.array([[1, 0]], np.float32), np.array([[0, 1]], np.float32)
+        end = SegmentEnd(last_frames, sample_indices=(segment.first_frame_index,), subject=subject, content=content)
     return SegmentDone(
         number,
         segment.first_frame_index,

@@ -153,10 +153,7 @@ class FakeEngine:
                     raise
                 stop = ChainStop(number, error.report, error.minimum_score)
                 break
-            given = segment.given_frame_count if number == count else job.segments[number].given_frame_count
-            end = segment.first_frame_index + segment.new_frame_count
-            frames = (_frame(segment, index) for index in range(end - given, end))
-            complete.append(fake_segment_done(number, segment, done, frames if number < count else None))
+            complete.append(fake_segment_done(number, segment, done, _last_frames(job, number)))
             yield complete[-1]
         yield fake_chain_done(complete, job.warnings, stop)
 
@@ -256,6 +253,19 @@ def fake_works(reuse: StepReuse, step_count: int) -> list[StepWork]:
 def fake_success(seed: int) -> SuccessEstimate:
     """The judged success of a clip of the fake engine."""
     return SuccessEstimate(seed % 10 / 10, SuccessBasis.MEASURED)
+
+
+def _last_frames(job: PreparedJob, number: int) -> tuple[Pixels, ...] | None:
+    """The frames that the segment after this one repeats; None: no segment follows. Numbers are from 1."""
+    following = job.segments[number : number + 1]
+    if not following:
+        return None
+    frames = (
+        _frame(segment, segment.first_frame_index + index)
+        for segment in job.segments[:number]
+        for index in range(segment.new_frame_count)
+    )
+    return tuple(frames)[-following[0].given_frame_count :]
 
 
 def _frame(clip: PreparedSegment, index: int) -> Pixels:

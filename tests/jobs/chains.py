@@ -37,7 +37,7 @@ def prepared_chain(*sentences: str, **settings: Any) -> PreparedJob:
 def segment_done(number: int, *, has_end: bool = True) -> SegmentDone:
     """The end of a segment without figures; its last frames are five pictures of 2x2."""
     end = (
-        SegmentEnd((np.full((2, 2, 3), number, np.uint8),) * 5, subject=np.array([[1.0, 0.0]], np.float32))
+        SegmentEnd((np.full((2, 2, 3), number, np.uint8),) * 5, subject=np.ones((1, 1), np.float32))
         if has_end
         else None
     )
