@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.analysis.diagnosis.clip_watch import ClipWatch
 from engine.analysis.diagnosis.returns import ask_for_return
-from engine.api.chain import ChainDrift, Seam, SegmentEnd
+from engine.api.chain import Seam, SegmentEnd
 from engine.api.diagnosis import ClipMetrics, Diagnosis, Likeness, Remedy, RemedyKind, Symptom, SymptomKind
 from engine.api.events import JobDone, SegmentDone
 from engine.api.match_report import MatchReport
@@ -64,7 +64,8 @@ def _kinds(review: ChainReview) -> list[SymptomKind]:
 def test_a_clean_chain_has_neither_symptoms_nor_remedies() -> None:
     review = _review([_segment(1), _segment(2), _segment(3)])
     assert (review.diagnosis.symptoms, review.diagnosis.remedies) == ((), ())
-    assert review.drift == ChainDrift(pytest.approx(1.0), 0.0)
+    assert review.drift.subject_consistency == pytest.approx(1.0)
+    assert review.drift.loop_back == 0.0
 
 
 def test_a_bad_match_alone_is_no_symptom() -> None:
@@ -111,8 +112,8 @@ def test_a_bundle_has_thresholds_of_its_own() -> None:
     review = review_chain([_segment(1), _segment(2)], [_PROMPT] * 2, spec)
     assert _kinds(review) == [SymptomKind.SEAM_JUMP]
     early = DiagnosisSpec().as_dict()
-    chain_fields = {name for name in early if name.startswith(("seam_", "colour_", "loop_"))}
-    assert len(chain_fields) == 5
+    chain_fields = {name for name in early if name.startswith(("seam_", "colour_", "loop_", "chain_"))}
+    assert len(chain_fields) == 6
     assert DiagnosisSpec.from_dict({k: v for k, v in early.items() if k not in chain_fields}) == DiagnosisSpec()
 
 

@@ -116,12 +116,12 @@ def test_displacements_are_those_of_each_block() -> None:
 
 def _by_hand(before: NDArray[np.int16], after: NDArray[np.int16], row: int, column: int) -> list[int]:
     padded, block = np.pad(after, 6, mode="edge"), before[row : row + 8, column : column + 8]
-    costs = {}
+    costs: dict[tuple[int, int], float] = {}
     for y in range(-6, 7):
         for x in range(-6, 7):
             shown = padded[row + y + 6 : row + y + 14, column + x + 6 : column + x + 14]
-            costs[y, x] = np.abs(shown - block).mean() - (1.0 if (y, x) == (0, 0) else 0.0)
-    return list(min(costs, key=lambda offset: (costs[offset], offset[0] ** 2 + offset[1] ** 2, offset)))
+            costs[y, x] = float(np.abs(shown - block).mean()) - (1.0 if (y, x) == (0, 0) else 0.0)
+    return list(min((cost, y**2 + x**2, y, x) for (y, x), cost in costs.items())[2:])
 
 
 def test_one_flow_for_each_pair(monkeypatch: pytest.MonkeyPatch) -> None:

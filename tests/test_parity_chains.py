@@ -60,7 +60,7 @@ _CASES = {
         Geometry(32, 32, 17),
         given_frame_count=5,
         new_frame_count=4,
-        sampling=SamplingSpec(5, 1.0, 4.0, 0, 2.5),
+        sampling=SamplingSpec(5, 4.0, 1.0, 0, 2.5),
     ),
     "A14B, 1 given": Case(
         TinyModel(is_5b=False, layer_count=2, seed=13),

@@ -18,7 +18,8 @@ class DiagnosisSpec(ManifestPart, frozen=True, kw_only=True):
     symptom. ``outcome_count`` is the number of clips of the fit, 0 without one.
 
     Of chains: ``seam_jump_above`` and ``colour_shift_above`` are shares, which a seam exceeds, and by its factor what
-    happens inside the segments; ``loop_back_above`` is a likeness. ``drift_above`` is for the whole chain too.
+    happens inside the segments; ``loop_back_above`` and ``chain_drift_above`` are likenesses. The latter is apart from
+    ``drift_above`` because each segment has a box of its own around the subject.
     """
 
     cut_above: float = 0.12
@@ -30,10 +31,11 @@ class DiagnosisSpec(ManifestPart, frozen=True, kw_only=True):
     burnt_above: float = 0.05
     first_frame_below_db: float = 20.0
     poor_match_below: float = 0.4
-    seam_jump_above: float = 0.03
+    seam_jump_above: float = 0.035
     seam_jump_factor: float = 4.0
-    colour_shift_above: float = 0.03
-    colour_shift_factor: float = 3.0
-    loop_back_above: float = 0.02
+    colour_shift_above: float = 0.02
+    colour_shift_factor: float = 2.0
+    loop_back_above: float = 0.015
+    chain_drift_above: float = 0.25
     low_chance_below: Annotated[float, Meta(ge=0, le=1)] | None = None
     outcome_count: Annotated[int, Meta(ge=0)] = 0

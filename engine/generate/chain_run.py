@@ -36,22 +36,24 @@ class ChainRun:
 
         A later segment that matches less than the job requires ends the chain; the first one raises ``MatchRefused``.
         """
-        job, done, stop = self._job, list(self._job.begins_after), None
-        remaining = job.segments[len(done) :]
+        job, before = self._job, self._job.begins_after
+        done = [_without_frames(segment) for segment in before]
+        end_before = before[-1].end if before else None
+        stop: ChainStop | None = None
+        remaining = job.segments[len(before) :]
         texts = JobTexts(self._model.prompts, [(segment.prompt, segment.settings) for segment in remaining])
-        for number, segment in enumerate(remaining, start=len(done) + 1):
+        for number, segment in enumerate(remaining, start=len(before) + 1):
             yield SegmentStarted(number, len(job.segments))
-            end_before = done[-1].end if done else None
             try:
-                done.append((yield from self._make_segment(number, segment, end_before, texts)))
+                made = yield from self._make_segment(number, segment, end_before, texts)
             except MatchRefused as refused:
                 if number == 1:
                     raise
                 stop = ChainStop(number, refused.report, refused.minimum_score)
                 break
-            yield done[-1]
-            if number > 1:
-                done[-2] = _without_frames(done[-2])
+            yield made
+            end_before = made.end
+            done.append(_without_frames(made))
         yield chain_done(job, done, stop, self._model.manifest.scorer)
 
     def _make_segment(
@@ -77,6 +79,5 @@ class ChainRun:
 
 
 def _without_frames(segment: SegmentDone) -> SegmentDone:
-    """The segment once the next one is made, which has taken over its last frames."""
-    assert segment.end is not None
-    return replace(segment, end=replace(segment.end, frames=()))
+    """The segment as it is kept: only the next one needs its last frames."""
+    return segment if segment.end is None else replace(segment, end=replace(segment.end, frames=()))

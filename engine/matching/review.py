@@ -48,7 +48,8 @@ def review_clip(
     """Reviews a clip. ``subject`` is in pixels of the frames; ``spec`` holds the bundle's fits and thresholds.
 
     Of a segment of a chain, prompt and settings of ``job`` are the segment's, ``watch`` saw the frames that it adds,
-    and ``first_frame_index`` is the index of the first of them in the chain.
+    and ``first_frame_index`` is the index of the first of them in the chain. The chance of a later segment is told, but
+    makes no symptom: the fits saw only clips that begin from a picture.
     Without a scorer, or if the pair was not scored, there are no frame scores, no features to compare, no success.
     """
     matches: tuple[FrameMatch, ...] = ()
@@ -76,7 +77,7 @@ def review_clip(
         seconds=job.settings.frame_count / job.settings.frame_rate,
         first_frame_psnr_db=first_frame_psnr_db,
         frame_scores=frame_scores,
-        chance_after_clip=success.probability if success is not None else None,
+        chance_after_clip=success.probability if success is not None and first_frame_index == 0 else None,
     )
     diagnosis = diagnose(metrics, given, spec.diagnosis if spec is not None else None)
     return Review(matches, diagnosis, success, vectors)

@@ -324,6 +324,7 @@ def test_a_resumed_chain_goes_on_as_without_the_interruption(count: int, monkeyp
     assert covered is not None
     assert complete is not None
     assert [item.number for item in covered.segments] == [item.number for item in complete.segments]
+    assert [item.end.frames for item in covered.segments if item.end is not None] == [(), (), ()]
     assert done_of(resumed).step_counts == done_of(whole).step_counts
     assert done_of(resumed).frame_matches == done_of(whole).frame_matches
 
@@ -372,6 +373,7 @@ def test_a_later_segment_that_matches_too_little_ends_the_chain(monkeypatch: pyt
     finished = done_of(made).chain
     assert finished is not None
     assert [item.number for item in finished.segments] == [1]
+    assert [item.end.frames for item in finished.segments if item.end is not None] == [()]
     assert finished.stop == ChainStop(2, made[-2], 30.0)  # type: ignore[arg-type]
     assert chains.runtime.calls == [*VAE_ENCODER, *DENOISING, *VAE_DECODER]
 

@@ -40,7 +40,7 @@ def chain_symptoms(
         yield _at_seam(SymptomKind.COLOUR_SHIFT, number, seam, seam.colour_shift, seam.colour_shift_inside)
     if drift.loop_back is not None and drift.loop_back > spec.loop_back_above and not ask_for_return(prompts):
         yield ChainSymptom(SymptomKind.LOOP_BACK, {"likeness": _percent(drift.loop_back)})
-    if drift.subject_consistency is not None and 1.0 - drift.subject_consistency > spec.drift_above:
+    if drift.subject_consistency is not None and 1.0 - drift.subject_consistency > spec.chain_drift_above:
         yield ChainSymptom(SymptomKind.SUBJECT_DRIFT, {"drift": _percent(1.0 - drift.subject_consistency)})
 
 
