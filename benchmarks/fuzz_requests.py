@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from hypothesis import strategies as st
 from PIL import Image
 
-from stillcue.v1 import generate_pb2, match_pb2, media_pb2
+from stillcue.v1 import generate_pb2, match_pb2, media_pb2, segments_pb2
 
 _INT32 = st.sampled_from([0, 1, -1, 4, 9, 32, 48, 2**31 - 1, -(2**31)]) | st.integers(-(2**31), 2**31 - 1)
 _INT64 = st.sampled_from([0, 7, 2**63 - 1, -(2**63)]) | st.integers(-(2**63), 2**63 - 1)
@@ -69,9 +69,9 @@ def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]
     return st.fixed_dictionaries({}, optional=fields)
 
 
-_SIZES = st.sampled_from([(32, 32, 9), (48, 32, 9), (32, 32, 17), (64, 64, 9), (32, 32, 13)])
+_SIZES = st.sampled_from([(32, 32, 9), (48, 32, 9), (32, 32, 17), (64, 64, 9), (32, 32, 13), (32, 32, 25)])
 _VIDEO = _SIZES.map(lambda size: dict(zip(("width_px", "height_px", "frame_count"), size, strict=True))) | _some(
-    width_px=_INT32, height_px=_INT32, frame_count=_INT32, frame_rate=_FLOAT
+    width_px=_INT32, height_px=_INT32, frame_count=_INT32, frame_rate=_FLOAT, seconds=_FLOAT
 )
 _SAMPLING = _some(
     step_count=_INT32,
@@ -87,10 +87,24 @@ _STREAM = _some(
     preview_every_step_count=_INT32, frame_encoding=st.sampled_from([0, 1, 2, 3, 4, 99]), max_stall_duration=_DURATIONS
 )
 _NONE: st.SearchStrategy[dict[str, Any]] = st.just({})
+_SEGMENT = _some(
+    frame_count=st.sampled_from([0, 9, 17, 13, 5]) | _INT32,
+    seed=_INT64,
+    guidance_scale=_FLOAT,
+    guidance_scale_low_noise=_FLOAT,
+)
+_SEGMENTS = st.lists(
+    st.builds(
+        lambda prompt, fields: segments_pb2.SegmentSpec(prompt=prompt, **fields), _TEXT, _NONE | _NONE | _SEGMENT
+    ),
+    max_size=14,
+)
+# A chain has no prompt beside its segments.
+_CHAIN = st.builds(lambda segments, fields: {"segments": segments} | fields, _SEGMENTS, st.just({"prompt": ""}) | _NONE)
 # Mostly one group of fields at a time is invalid, so that the checks of the other groups are reached too.
 GENERATE = st.builds(
-    lambda fields, video, sampling, match, stream: generate_pb2.GenerateRequest(
-        **fields,
+    lambda fields, chain, video, sampling, match, stream: generate_pb2.GenerateRequest(
+        **fields | chain,
         video=generate_pb2.VideoSpec(**video),
         sampling=generate_pb2.SamplingSpec(**sampling),
         match=match_pb2.MatchPolicy(**match),
@@ -99,6 +113,7 @@ GENERATE = st.builds(
     st.fixed_dictionaries(
         {"request_id": _REQUEST_IDS, "image": _pictures(), "prompt": _TEXT}, optional={"negative_prompt": _TEXT}
     ),
+    _NONE | _NONE | _CHAIN,
     _NONE | _NONE | _VIDEO,
     _NONE | _NONE | _SAMPLING,
     _NONE | _NONE | _MATCH,
@@ -120,6 +135,14 @@ def valid_messages() -> list[Message]:
             sampling=generate_pb2.SamplingSpec(step_count=4, guidance_scale=3.5, seed=7, shift=5),
             match=match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REPORT),
             stream=generate_pb2.StreamSpec(preview_every_step_count=1, max_stall_duration=Duration(seconds=5)),
+        ),
+        generate_pb2.GenerateRequest(
+            image=image,
+            video=generate_pb2.VideoSpec(seconds=1.6),
+            segments=[
+                segments_pb2.SegmentSpec(prompt="a red fox runs", frame_count=9, seed=7, guidance_scale=3.5),
+                segments_pb2.SegmentSpec(prompt="a red fox sits", guidance_scale_low_noise=3.5),
+            ],
         ),
         match_pb2.ScoreMatchRequest(image=image, prompt="a red fox turns its head"),
     ]

@@ -123,7 +123,9 @@ def test_a_bundle_has_thresholds_of_its_own() -> None:
         "A cat walks to the door and comes back",
         "The boat sails out and returns to the pier",
         "A ball bounces on the floor",
+        "A dolphin leaps up and comes down",
         "A man leans left, then goes slowly back again",
+        "A girl waves her hand",
         "小猫走出去又回来",
         "小船返回码头",
         "一只小猫高高跳起又落下",
@@ -135,7 +137,12 @@ def test_a_return_that_was_asked_for_is_no_symptom(prompt: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "prompt", ["A cat with a white back walks in the background", "The rocket rises", "一只橙色的小猫向左走"]
+    "prompt",
+    [
+        "A cat with a white back walks in the background",
+        "A boat sails over the waves past the rocks",
+        "一只橙色的小猫向左走",
+    ],
 )
 def test_other_sentences_ask_for_no_return(prompt: str) -> None:
     assert not ask_for_return([prompt])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from threading import Semaphore
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import pytest
@@ -56,9 +56,9 @@ def _kinds(events: list[stillcue.Event]) -> list[type]:
     return [type(event) for event in events if not isinstance(event, stillcue.QueueUpdate)]
 
 
-async def _events(target: str, prompt: str = "", **options: object) -> list[stillcue.Event]:
+async def _events(target: str, prompt: str = "", **options: Any) -> list[stillcue.Event]:
     async with stillcue.AsyncClient(target) as client:
-        return [event async for event in client.generate(png(), prompt, **options)]  # type: ignore[arg-type]
+        return [event async for event in client.generate(png(), prompt, **options)]
 
 
 async def test_a_chain_of_three_sentences() -> None:
@@ -81,7 +81,7 @@ async def test_a_chain_of_three_sentences() -> None:
 
 
 @pytest.mark.parametrize("options", [{"seconds": 3.0}, {"frame_count": 25}], ids=["seconds", "frames"])
-async def test_a_length_alone_makes_a_chain_of_the_sentence(options: dict[str, object]) -> None:
+async def test_a_length_alone_makes_a_chain_of_the_sentence(options: dict[str, Any]) -> None:
     async with served(FakeEngine()) as server:
         events = await _events(str(server.address), "A fox first looks up, then it runs away.", **options)
     assert [event.index for event in events if isinstance(event, stillcue.Frame)] == list(range(25))
@@ -90,8 +90,9 @@ async def test_a_length_alone_makes_a_chain_of_the_sentence(options: dict[str, o
 
 async def test_one_segment_is_a_plain_clip() -> None:
     async with served(FakeEngine()) as server:
-        one = await _events(str(server.address), **{**OPTIONS, "segments": SEGMENTS[:1]})
-        plain = await _events(str(server.address), SENTENCES[0], **{**OPTIONS, "segments": ()})
+        one_segment: dict[str, Any] = {**OPTIONS, "segments": SEGMENTS[:1]}
+        one = await _events(str(server.address), **one_segment)
+        plain = await _events(str(server.address), SENTENCES[0], **{**one_segment, "segments": ()})
     assert _frames(one) == _frames(plain)
     assert [type(event) for event in one] == [type(event) for event in plain]
     assert (_summary(one).segments, _summary(one).chain_drift, _summary(one).frame_count) == ((), None, 9)
@@ -99,7 +100,7 @@ async def test_one_segment_is_a_plain_clip() -> None:
 
 
 async def test_a_chain_that_a_low_match_ends() -> None:
-    strict = {"match": stillcue.MatchMode.REQUIRE, "minimum_match_score": 45.0}
+    strict: dict[str, Any] = {"match": stillcue.MatchMode.REQUIRE, "minimum_match_score": 45.0}
     async with served(FakeEngine()) as server:
         events = await _events(str(server.address), **OPTIONS, **strict)
         with pytest.raises(stillcue.MatchRefused):
@@ -135,7 +136,11 @@ async def test_a_stream_that_is_cut_in_later_segments_goes_on() -> None:
 
 async def test_attempts_repeat_the_whole_chain() -> None:
     """A segment of seed s succeeds with (s % 10) / 10, and the worst one counts: seeds 3 to 5, 4 to 6, 5 to 7."""
-    options = {**OPTIONS, "seed": 3, "attempts": stillcue.Attempts(4, frames=stillcue.AttemptFrames.ACCEPTED)}
+    options: dict[str, Any] = {
+        **OPTIONS,
+        "seed": 3,
+        "attempts": stillcue.Attempts(4, frames=stillcue.AttemptFrames.ACCEPTED),
+    }
     async with served(FakeEngine()) as server:
         events = await _events(str(server.address), **options)
     assert [event.number for event in events if isinstance(event, stillcue.AttemptResult)] == [1, 2, 3]

@@ -57,7 +57,9 @@ def test_a_chain_of_stages_is_written_shown_and_reported(
     out, err = capsys.readouterr()
     assert out == "clip.mp4: 9 frames of 48x32 at 8 frames/s, seed 7, 3.00 s of work\n"
     lines = [line for line in err.splitlines() if not line.startswith("W")]  # findings come with each report
-    assert lines[:8] == [
+    assert lines[:10] == [
+        "segment 1, frames 0 to 4: “A boat leaves.”",
+        "segment 2, frames 5 to 8: “Gulls rise.”",
         "segment 1 of 2: matching picture and sentence",
         f"segment 1 of 2: {_MATCH}",
         "segment 1 of 2: denoising",

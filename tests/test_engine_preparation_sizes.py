@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine.api.capabilities import Geometry
 from engine.api.errors import NotCompiled
 from engine.api.fields import Field
 from engine.api.job import Job, VideoSpec
@@ -43,8 +44,9 @@ def test_a_size_that_was_not_compiled(job: Job) -> None:
 
 
 def test_a_size_that_was_compiled_for_another_length_only(job: Job) -> None:
-    with pytest.raises(NotCompiled, match="48x32; this server was compiled for 32x32 at 17 frames"):
-        prepare_job(replace(job, video=VideoSpec(48, 32, 17)), TWO_EXPERTS)
+    other = replace(TWO_EXPERTS, geometries=(Geometry(32, 32, 9), Geometry(48, 32, 17)))
+    with pytest.raises(NotCompiled, match="48x32; this server was compiled for 32x32 at 9 frames"):
+        prepare_job(replace(job, video=VideoSpec(48, 32, 9)), other)
 
 
 def test_a_length_that_was_not_compiled(job: Job) -> None:

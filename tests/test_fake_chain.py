@@ -91,7 +91,9 @@ def test_a_segment_tells_its_place_its_seam_and_what_it_leaves() -> None:
     assert [tuple(map(int, frame[0, 0])) for frame in first.end.frames] == [(7 + i, i, 10) for i in range(4, 9)]
     assert second.end is not None
     assert [int(frame[0, 0, 1]) for frame in second.end.frames] == [8, 9, 10, 11, 12]
-    assert (second.end.subject, second.end.content) == (((1.0, 0.0),), ((0.0, 1.0),))
+    assert second.end.subject is not None
+    assert second.end.content is not None
+    assert (second.end.subject.tolist(), second.end.content.tolist()) == ([[1.0, 0.0]], [[0.0, 1.0]])
     assert third.end is None
     scores = [event.done.match_report.score for event in (first, second, third) if event.done.match_report]
     assert scores == [30.0, 40.0, 30.0]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
+from benchmarks.drawn_chains import table
 from engine.analysis.diagnosis.clip_watch import ClipWatch
 from engine.analysis.diagnosis.seams import seam_of, segment_end
 from engine.api.chain import Seam
-from pocket.evaluation.drawn_chains import KINDS, Drawn, draw_chains
-from pocket.world import FRAMES_PER_SECOND, plan_motion, render_clip, sample_spec
+from pocket.evaluation.drawn_chains import KINDS, Drawn, draw_chains, other_actions
+from pocket.world import FRAMES_PER_SECOND, OPPOSITE_ACTION, plan_motion, render_clip, sample_spec
 from pocket.world.chains import plan_chain, stays_in_sight
 from pocket.world.render import render_motion
 
@@ -66,3 +69,17 @@ def test_a_drawn_chain_has_a_sentence_for_each_segment(name: str) -> None:
     chain = next(draw_chains(KINDS[name], 1, 1))
     assert len(chain.frames) == sum(chain.frame_counts)
     assert len(chain.prompts) == len(chain.frame_counts) == 2
+
+
+def test_actions_of_a_chain_differ_and_are_not_opposite() -> None:
+    for seed in range(20):
+        spec = sample_spec(seed)
+        actions = other_actions(spec, 4, np.random.default_rng(seed))
+        assert (actions[0], len(actions)) == (spec.action, 4)
+        assert all(before != after for before, after in itertools.pairwise(actions))
+        assert not {OPPOSITE_ACTION.get(action) for action in actions} & set(actions)
+
+
+def test_a_table_has_shares_of_chains() -> None:
+    counts = {"good": {"chains": 8, "seam_jump": 2, "colour_shift": 0, "loop_back": 8, "subject_drift": 4}}
+    assert table(counts).splitlines()[-1] == "| good (8) | 25 % | 0 % | 100 % | 50 % |"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stillcue.report_text import describe_match, diagnosis_lines
-from stillcue.segment_text import segment_lines
+from stillcue.segment_text import planned_lines, segment_lines
 from stillcue.step_text import describe_steps
 from stillcue.success_text import attempt_lines, clip_success_lines
 
@@ -23,7 +23,9 @@ def clip_report(summary: Summary) -> str:
     lines = [_settings_line(summary), end_line(summary), *([seconds] if seconds else [])]
     if steps := describe_steps(summary.step_counts):
         lines.append(steps)
-    lines += attempt_lines(summary) + segment_lines(summary) + clip_success_lines(summary)
+    lines += (
+        attempt_lines(summary) + planned_lines(summary.settings) + segment_lines(summary) + clip_success_lines(summary)
+    )
     if summary.match_report is not None:
         lines.append(describe_match(summary.match_report))
     lines += [f"note: {warning}" for warning in summary.warnings]

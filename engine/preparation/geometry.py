@@ -14,7 +14,7 @@ from engine.api.match_report import MatchReport
 from engine.api.media import Box
 from engine.media.fitting import center_crop, choose_geometry
 from engine.preparation.chain_lengths import fewest_computed, longest_chain
-from engine.preparation.clip_length import asked_frame_count, length_field, lengths_by_size, longest_clip
+from engine.preparation.clip_length import asked_frame_count, frame_rate_of, lengths_by_size
 
 _SUBJECT_NOT_FOUND = "the subject was not found in the picture, so it is cut from the centre"
 
@@ -84,10 +84,13 @@ def _can_chain(frame_count: int, lengths: Sequence[int], capabilities: Capabilit
 
 def _wrong_length(video: VideoSpec, frame_count: int, capabilities: Capabilities) -> Violation:
     lengths = sorted({item.frame_count for item in capabilities.geometries})
-    asked = f"is {frame_count}" if video.seconds is None else f"is {video.seconds:g}, that is {frame_count} frames"
-    longest = longest_clip(capabilities)
-    chains = f", and makes chains of {lengths[-1] + 4} to {longest}" if longest > lengths[-1] else ""
-    return Violation(length_field(video), f"{asked}; this server was compiled for {_list(lengths)} frames{chains}")
+    compiled = f"this server was compiled for {_list(lengths)} frames"
+    if video.seconds is None:
+        return Violation(Field.FRAME_COUNT, f"is {frame_count}; {compiled}")
+    seconds = _list([f"{length / frame_rate_of(video, capabilities):.4g}" for length in lengths])
+    return Violation(
+        Field.SECONDS, f"is {video.seconds:g}, that is {frame_count} frames; {compiled}, that is {seconds} s"
+    )
 
 
 def _wrong_size(video: VideoSpec, sizes: Sequence[tuple[int, int]], frame_counts: list[int]) -> Violation:

@@ -15,10 +15,10 @@ from engine.api.match_report import MatchReport
 from engine.api.media import Box, Image
 from engine.media.picture import DecodedPicture, decode_picture
 from engine.preparation.clip_length import frame_rate_of
-from engine.preparation.segment_plan import PlannedSegment, plan_segments, prepared_segments
 from engine.preparation.fitted_picture import fit_to_clip
 from engine.preparation.reuse import resolve_reuse
 from engine.preparation.rules import check_job
+from engine.preparation.segment_plan import PlannedSegment, plan_segments, prepared_segments
 from engine.preparation.segment_rules import check_segments
 
 ScoreMatch = Callable[[Image, str], MatchReport]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image as Pillow
 
-from engine.analysis.prompt.stages import divide_sentence
+from engine.analysis.prompt.stages.division import divide_sentence
 from engine.api.capabilities import Capabilities, Geometry
 from engine.api.chain import SegmentSpec
 from engine.api.errors import InvalidJob
@@ -18,7 +18,7 @@ from engine.preparation.chain_lengths import chain_frame_count
 from engine.preparation.clip_length import asked_frame_count
 from engine.preparation.geometry import resolve_geometry, resolve_segment_size, segment_lengths
 from engine.preparation.segment_rules import check_last_seed, compiled_frame_counts
-from engine.preparation.segment_warnings import division_warnings, segment_warnings
+from engine.preparation.segment_warnings import division_warnings, exit_warnings, segment_warnings
 
 _SHORT_SHARE = 0.25  # of a segment's new frames; a last segment with fewer is hardly worth its work
 
@@ -61,7 +61,11 @@ def plan_segments(job: Job, picture: Pillow.Image, capabilities: Capabilities) -
         given, total = capabilities.given_frame_count, geometry.frame_count
         divided = divide_sentence(job.prompt, new_frame_counts(frame_counts, given, total))
         prompts = divided.prompts
-        warnings = (*_short_segment(frame_counts, given, total), *division_warnings(divided))
+        warnings = (
+            *_short_segment(frame_counts, given, total),
+            *division_warnings(divided),
+            *exit_warnings(prompts),
+        )
     segments = tuple(
         PlannedSegment(prompt, job.sampling, seed + index, frame_count)
         for index, (prompt, frame_count) in enumerate(zip(prompts, frame_counts, strict=True))
@@ -105,7 +109,9 @@ def _plan_given(job: Job, seed: int, picture: Pillow.Image, capabilities: Capabi
         )
         for index, (segment, frame_count) in enumerate(zip(job.segments, frame_counts, strict=True))
     )
-    warnings = tuple(segment_warnings(job)) if len(segments) > 1 else ()
+    warnings: tuple[str, ...] = ()
+    if len(segments) > 1:
+        warnings = (*segment_warnings(job), *exit_warnings([segment.prompt for segment in segments]))
     return SegmentPlan(segments[0].prompt, segments, replace(geometry, frame_count=total), warnings)
 
 

@@ -99,8 +99,10 @@ def _check_total(job: Job, capabilities: Capabilities) -> Iterator[Violation]:
         description = f"{shown}; the segment has {filled}: leave out one of the two lengths"
         yield Violation(length_field(job.video), description)
     elif count > 1 and asked <= before_last:
+        least = nearest_frame_count(before_last + 4)
+        enough = f"{least} to {filled}" if least < filled else f"{filled}"
         description = (
             f"{shown}, so that the last of the {count} segments would add no frame: leave that segment out, or ask for "
-            f"{before_last + 4} to {filled} frames"
+            f"{enough} frames"
         )
         yield Violation(length_field(job.video), description)

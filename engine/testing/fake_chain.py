@@ -13,6 +13,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from engine.api.chain import ChainDrift, Seam, SegmentEnd
 from engine.api.events import Chain, SegmentDone
 
@@ -32,9 +34,10 @@ def fake_segment_done(
     """The end of a segment with this summary; ``last_frames`` None: no segment follows."""
     end = None
     if last_frames is not None:
+        subject, content = np.eye(2, dtype=np.float32)[:, None]  # one sample each
         is_scored = done.match_report is not None
         end = SegmentEnd(
-            tuple(last_frames), subject=((1.0, 0.0),) if is_scored else (), content=((0.0, 1.0),) if is_scored else ()
+            tuple(last_frames), subject=subject if is_scored else None, content=content if is_scored else None
         )
     return SegmentDone(
         number,

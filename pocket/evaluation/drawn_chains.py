@@ -48,6 +48,16 @@ def draw_chains(draw: Draw, count: int, seed: int) -> Iterator[Drawn]:
                     break
 
 
+def other_actions(spec: ClipSpec, count: int, rng: np.random.Generator) -> list[str]:
+    """The spec's action and further ones, none of them opposite to an earlier one."""
+    actions = [spec.action]
+    while len(actions) < count:
+        possible = SUBJECTS[spec.subject].actions
+        choices = [item for item in possible if item != actions[-1] and OPPOSITE_ACTION.get(item) not in actions]
+        actions.append(choices[rng.integers(len(choices))])
+    return actions
+
+
 def _one_action(spec: ClipSpec, segment_count: int, _: np.random.Generator) -> Drawn | None:
     """One action over the whole clip."""
     counts = _frame_counts(segment_count)
@@ -56,13 +66,8 @@ def _one_action(spec: ClipSpec, segment_count: int, _: np.random.Generator) -> D
 
 
 def _other_actions(spec: ClipSpec, segment_count: int, rng: np.random.Generator) -> Drawn | None:
-    """Another action in each segment, none of them opposite to an earlier one."""
-    actions = [spec.action]
-    while len(actions) < segment_count:
-        choices = [
-            a for a in SUBJECTS[spec.subject].actions if a != actions[-1] and OPPOSITE_ACTION.get(a) not in actions
-        ]
-        actions.append(choices[rng.integers(len(choices))])
+    """Another action in each segment."""
+    actions = other_actions(spec, segment_count, rng)
     return _drawn(spec, plan_chain(spec, actions, _frame_counts(segment_count)), actions)
 
 

@@ -74,6 +74,8 @@ def test_bar_text_frames_and_report_go_through_all_segments(
     assert captured("frames").shape == (9, 32, 48, 3)
     report = finished.outputs[DIAGNOSIS]["text"][0].splitlines()
     assert report[0].startswith("9 frames of 48x32 at 8 frames/s")
+    start = report.index("segment 1, frames 0 to 4: “A boat leaves.”")
+    assert report[start + 1] == "segment 2, frames 5 to 8: “Gulls rise.”"
     start = report.index("segment 1: frames 0 to 4, match 62 of 100, good with 88 %, 1.50 s of work")
     assert report[start + 2 : start + 4] == [
         "segment 2: frames 5 to 8, match 62 of 100, good with 88 %, 1.50 s of work",
@@ -87,9 +89,9 @@ def test_frames_are_those_of_the_python_client(comfy: Comfy, picture: str, captu
         assert comfy.run(clip_graph(server.address, picture, stages="\n".join(stages), frames=13)).error == ""
         offer = comfy.get("/stillcue/capabilities", address=server.address, tls="auto")
         with stillcue.Client(server.address) as client:
-            options: stillcue.GenerateOptions = {"seed": 7, "frame_encoding": stillcue.FrameEncoding.RAW_RGB}
             segments = [stillcue.Segment(sentence) for sentence in stages]
-            events = list(client.generate(gradient_png(48, 32), segments=segments, **options))
+            raw = stillcue.FrameEncoding.RAW_RGB
+            events = list(client.generate(gradient_png(48, 32), segments=segments, seed=7, frame_encoding=raw))
     frames = [event.data for event in events if isinstance(event, stillcue.Frame)]
     assert len(frames) == 13
     assert np.rint(captured("frames") * 255).astype(np.uint8).tobytes() == b"".join(frames)

@@ -36,7 +36,11 @@ def prepared_chain(*sentences: str, **settings: Any) -> PreparedJob:
 
 def segment_done(number: int, *, has_end: bool = True) -> SegmentDone:
     """The end of a segment without figures; its last frames are five pictures of 2x2."""
-    end = SegmentEnd((np.full((2, 2, 3), number, np.uint8),) * 5, subject=((1.0, 0.0),)) if has_end else None
+    end = (
+        SegmentEnd((np.full((2, 2, 3), number, np.uint8),) * 5, subject=np.array([[1.0, 0.0]], np.float32))
+        if has_end
+        else None
+    )
     first = 0 if number == 1 else 1 + 4 * number
     return SegmentDone(number, first, 9 if number == 1 else 4, DONE, end=end)
 

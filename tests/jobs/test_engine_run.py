@@ -158,7 +158,7 @@ async def test_a_chain_goes_on_with_the_segment_in_which_its_engine_was_lost(
     assert [segment.number for segment in begins_after] == list(range(1, complete_count + 1))
     frame_counts = [len(segment.end.frames) for segment in begins_after if segment.end is not None]
     assert frame_counts == {0: [], 1: [5], 2: [0, 5], 3: [0, 0]}[complete_count]
-    assert all(segment.end.subject for segment in begins_after if segment.end is not None)
+    assert all(segment.end.subject is not None for segment in begins_after if segment.end is not None)
 
 
 async def test_each_segment_may_lose_one_engine(monkeypatch: pytest.MonkeyPatch) -> None:

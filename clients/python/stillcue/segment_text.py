@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stillcue.events import Accepted, DenoiseProgress, MatchReport, StageStarted, Summary
+    from stillcue.events import Accepted, DenoiseProgress, MatchReport, Settings, StageStarted, Summary
     from stillcue.segments import ChainDrift, ChainStop, Seam, SegmentResult
 
 
@@ -27,6 +27,15 @@ class PartNames:
         if self.segment_count > 1 and event.segment:
             names.append(f"segment {event.segment} of {self.segment_count}")
         return f"{', '.join(names)}: " if names else ""
+
+
+def planned_lines(settings: Settings) -> list[str]:
+    """Returns the frames and the sentence of each segment of a chain; empty for a clip of one segment."""
+    return [
+        f"segment {item.number}, frames {item.first_frame_index} to {item.first_frame_index + item.frame_count - 1}: "
+        f"“{item.prompt}”"
+        for item in settings.segments
+    ]
 
 
 def segment_lines(summary: Summary) -> list[str]:

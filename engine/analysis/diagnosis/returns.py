@@ -9,15 +9,16 @@ _GOING = "comes?|goes|gets?|turns?|walks?|runs?|swims?|flies|moves?|rolls?|slide
 _GOING_ON = (
     "coming|going|getting|turning|walking|running|swimming|flying|moving|rolling|sliding|driving|stepping|looking"
 )
-_TO_AND_FRO = "jump|hop|bounce|swing|sway|nod|rock|bob|shake|wave|spin|rotate|twirl|circle"
-_TO_AND_FRO_ON = "jumping|hopping|bouncing|swinging|swaying|nodding|rocking|bobbing|shaking|waving|spinning|rotating"
+_TO_AND_FRO = "jump|leap|hop|bounce|swing|sway|nod|bob|shake|spin|rotate|twirl"
+_TO_AND_FRO_ON = "jumping|leaping|hopping|bouncing|swinging|swaying|nodding|bobbing|shaking|spinning|rotating|twirling"
 _ENGLISH = (
     r"return(?:s|ed|ing)?",
     rf"(?:{_GOING}|{_GOING_ON})(?: \w+)? back",
     "back (?:again|to|into|and forth)",
     "to and fro",
     "again|once more",
-    rf"(?:{_TO_AND_FRO})s?|{_TO_AND_FRO_ON}|twirling|circling",
+    rf"(?:{_TO_AND_FRO})s?|{_TO_AND_FRO_ON}",
+    "(?:waves?|rocks?) (?:at|goodbye|a|an|his|her|its|their)|waving|rocking|circling",  # waves and rocks are nouns too
 )
 _CHINESE = "回|返|再次|往复|反复|重新|跳|蹦|弹|摇|摆|晃|点头|挥手|旋转|转圈|绕圈|打转"
 _RETURN = re.compile(rf"\b(?:{'|'.join(_ENGLISH)})\b|{_CHINESE}", re.IGNORECASE)

@@ -24,7 +24,7 @@ from stillcue.events import (
     VideoChunk,
 )
 from stillcue.report_text import STAGE_LABELS, describe_match, describe_place
-from stillcue.segment_text import PartNames
+from stillcue.segment_text import PartNames, planned_lines
 from stillcue.step_text import StepTally
 from stillcue.success_text import describe_attempt
 
@@ -60,8 +60,8 @@ class ProgressDisplay:
                 settings = event.settings
                 self._total_by_stage = {Stage.DENOISE: settings.step_count, Stage.DECODE: settings.frame_count}
                 self._parts = PartNames(event)
-                for warning in event.warnings:
-                    self._console.print(f"note: {warning}", markup=False, highlight=False, soft_wrap=True)
+                for line in [*planned_lines(settings), *(f"note: {warning}" for warning in event.warnings)]:
+                    self._console.print(line, markup=False, highlight=False, soft_wrap=True)
             case QueueUpdate():
                 self._begin(describe_place(event))
             case StageStarted():

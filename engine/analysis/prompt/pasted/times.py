@@ -67,7 +67,7 @@ def find_times(text: str, line_starts: frozenset[int]) -> Iterator[Mark]:
     clocks = [clock for line in sorted(line_starts) if (clock := _CLOCK_ALONE.match(text, line))]
     if len(clocks) > 1:
         yield from map(_time, clocks)
-    for pattern in (_POINT_WITH_COLON, _HAN_POINT):
+    for pattern in (_HAN_POINT, _POINT_WITH_COLON):
         yield from map(_time, pattern.finditer(text))
     for match in _OPENER.finditer(text):
         heads = opens_part(text, match.start(), line_starts)

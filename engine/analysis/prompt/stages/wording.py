@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
 
-from engine.analysis.prompt.inflection import with_s
-from engine.analysis.prompt.phrases import is_verb
 from engine.analysis.prompt.rewriting import rewrite
-from engine.analysis.prompt.stage_pieces import Piece
-from engine.analysis.prompt.stage_subjects import begins_with_belonging, is_same, is_several, meant_by, pronoun_of
-from engine.analysis.prompt.stage_text import joined, mark_before, quoted, with_blank, with_comma
-from engine.analysis.prompt.staged_sentence import StagedSentence
-from engine.analysis.prompt.tokens import LATIN, Token
-from engine.analysis.prompt.vocabulary import BASE, THIRD
+from engine.analysis.prompt.stages.pieces import Piece
+from engine.analysis.prompt.stages.predicates import predicate
+from engine.analysis.prompt.stages.roles import StagedSentence
+from engine.analysis.prompt.stages.subjects import is_same, meant_by, names_another, pronoun_of
+from engine.analysis.prompt.stages.text import joined, mark_before, quoted, with_blank, with_comma
+from engine.analysis.prompt.tokens import Token
+from engine.analysis.prompt.vocabulary import PAST, THIRD
 from engine.api.prompt_report import ClauseKind, Language
+
+_ACTING = (ClauseKind.SUBJECT, ClauseKind.ACTION)
+_RELATIVES = frozenset({"where", "which", "who", "whose", "that"})
 
 
 class Unworded(Exception):
@@ -30,6 +32,8 @@ def word_stages(sentence: StagedSentence, first: int, last: int) -> str:
     """The sentence of the stages ``first`` to ``last``, counted from 1. Raises ``Unworded``."""
     draft, keeps_order = sentence.draft, last > first
     pieces = [piece for piece in sentence.staged if first <= piece.stage <= last]
+    if not pieces and (first > 1 or not sentence.lead):
+        raise Unworded("one of its stages has no words")
     if first == 1:
         whole = sorted((*sentence.lead, *pieces), key=lambda piece: piece.tokens[0].start)
         text = joined(draft, whole, keeps_order=keeps_order)
@@ -38,24 +42,36 @@ def word_stages(sentence: StagedSentence, first: int, last: int) -> str:
     for piece in sentence.tail:
         blank = "" if draft.language is Language.ZH else " "
         text = f"{text}{mark_before(piece) or ','}{blank}{quoted(draft, piece.tokens)}"
-    opening = next((letter for letter in draft.text if letter.isalpha()), "")
-    if opening.isupper():
-        text = text[:1].upper() + text[1:]
-    return rewrite(text, (), draft.language)
+    text = rewrite(text, (), draft.language)
+    if _is_balanced(draft.text) and not _is_balanced(text):
+        raise Unworded("a bracket or a quotation spans several stages")
+    return text
+
+
+def _is_balanced(text: str) -> bool:
+    return text.count("(") == text.count(")") and text.count('"') % 2 == 0 and text.count("“") == text.count("”")
 
 
 def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_order: bool) -> str:
     """Later stages behind the pieces that hold for all, which name the main subject."""
     draft, main = sentence.draft, sentence.main_subject
     lead = joined(draft, sentence.lead, keeps_order=False) or _leading_pronoun(sentence)
-    opening = list(takewhile(lambda piece: not (piece.acts or piece.is_pronoun or piece.has(ClauseKind.SUBJECT)), pieces))
+    opening = list(
+        takewhile(lambda piece: not (piece.acts or piece.is_pronoun or piece.has(ClauseKind.SUBJECT)), pieces)
+    )
     if opening and len(opening) < len(pieces):  # "as the sun sets, | she walks away"
         text = joined(draft, opening, keeps_order=keeps_order)
         return with_comma(draft, text, _with_subject(sentence, pieces[len(opening) :], keeps_order=keeps_order))
     first, second = pieces[0], pieces[1] if len(pieces) > 1 else None
-    if not lead:
+    if first.tokens[0].text in _RELATIVES:
+        raise Unworded(f"a stage begins with “{first.tokens[0].text}”")
+    if main is not None and _may_describe(sentence):
+        raise Unworded("its first verb may describe the subject")
+    if not lead and (first.acts or first.is_pronoun):
         raise Unworded("no subject stands before its first action")
-    if first.acts and begins_with_belonging(first):
+    if not lead:
+        return joined(draft, pieces, keeps_order=keeps_order)
+    if first.acts and names_another(first):
         return with_comma(draft, lead, joined(draft, pieces, keeps_order=keeps_order))
     if first.acts or first.is_pronoun:
         return _predicated(sentence, lead, pieces, keeps_order=keeps_order)
@@ -66,15 +82,30 @@ def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_or
     return with_comma(draft, lead, joined(draft, pieces, keeps_order=keeps_order))
 
 
+def _may_describe(sentence: StagedSentence) -> bool:
+    """True if the first verb is a participle that may belong to the subject: "a cream knitted sweater"."""
+    verbs = (
+        next((token for token in piece.tokens if token.forms and not token.is_in("auxiliary")), None)
+        for piece in sentence.staged
+        if piece.acts
+    )
+    known = [verb for verb in verbs if verb is not None]
+    return bool(known) and known[0].forms == {PAST} and any(THIRD in verb.forms for verb in known[1:])
+
+
 def _predicated(sentence: StagedSentence, lead: str, pieces: Sequence[Piece], *, keeps_order: bool) -> str:
     """The subject of a stage that names none, or only a pronoun, with its predicate."""
     draft, first = sentence.draft, pieces[0]
     pronoun = first.tokens[0] if first.is_pronoun else pronoun_of(first)
     subject = _subject_before(sentence, first, pronoun)
-    if pronoun is not None:
-        first = replace(first, tokens=first.tokens[1:])
+    adverbs = ""
+    if pronoun is not None:  # "slowly she raises" becomes "slowly raises"
+        place = first.tokens.index(pronoun)
+        adverbs = quoted(draft, first.tokens[:place])
+        first = replace(first, tokens=first.tokens[place + 1 :])
         pieces = [item for item in (first, *pieces[1:]) if item.tokens]
-    opening = _predicate(sentence, pieces[0], subject) if pieces else ""
+    opening = predicate(sentence, pieces[0], subject) if pieces else ""
+    opening = with_blank(draft, adverbs, opening) if adverbs else opening
     text = joined(draft, pieces, keeps_order=keeps_order, opening=opening)
     if subject is None or subject is sentence.main_subject:
         return _behind_lead(sentence, lead, text)
@@ -84,20 +115,22 @@ def _predicated(sentence: StagedSentence, lead: str, pieces: Sequence[Piece], *,
 def _behind_lead(sentence: StagedSentence, lead: str, text: str) -> str:
     """A predicate behind the lead as the first action stands behind it: with or without a comma."""
     first = sentence.first_action
-    has_mark = first is not None and bool(sentence.lead) and bool(mark_before(first))
+    has_mark = first is not None and bool(sentence.lead) and bool(mark_before(first)) and pronoun_of(first) is None
     return with_comma(sentence.draft, lead, text) if has_mark else with_blank(sentence.draft, lead, text)
 
 
 def _subject_before(sentence: StagedSentence, piece: Piece, pronoun: Token | None) -> Piece | None:
     """The subject of a stage that names none: that of the action before it, or the one that its pronoun means."""
     start = piece.tokens[0].start
-    acting = [item for item in sentence.staged if item.acts and item.tokens[0].start < start]
-    main = sentence.main_subject
-    subjects = [main] if main is not None else []
+    acting = [item for item in sentence.staged if item.acts and not item.is_aside and item.tokens[0].start < start]
+    subjects = [] if sentence.main_subject is None else [sentence.main_subject]
     for item in acting:
-        named = sentence.subject_of(item)
-        if named is not None and not any(is_same(named, other) for other in subjects):
-            subjects.append(named)
+        named, own_pronoun = sentence.subject_of(item), pronoun_of(item)
+        if named is None and own_pronoun is not None:
+            named = meant_by(own_pronoun, subjects)
+        if named is not None and not named.is_tied:
+            known = next((other for other in subjects if is_same(named, other)), named)
+            subjects = [*(other for other in subjects if other is not known), known]
     if not subjects:
         return None
     if pronoun is None:
@@ -113,22 +146,3 @@ def _leading_pronoun(sentence: StagedSentence) -> str:
     first = sentence.first_action
     is_led = first is not None and first.tokens[0].is_in("pronoun")
     return quoted(sentence.draft, first.tokens[:1]) if first is not None and is_led else ""
-
-
-def _predicate(sentence: StagedSentence, piece: Piece, subject: Piece | None) -> str:
-    """The text of an action, finite where its first stage makes it so: "is jumping", "smiles" after "make her …"."""
-    draft, text = sentence.draft, quoted(sentence.draft, piece.tokens)
-    verb = next((token for token in piece.tokens if is_verb(token) and token.script == LATIN), None)
-    first = sentence.first_action
-    if verb is None or first is None or THIRD in verb.forms or piece.tokens[0].is_in("auxiliary"):
-        return text
-    auxiliary, *others = first.tokens
-    if auxiliary.is_in("auxiliary") and any(is_verb(token) for token in others):
-        return f"{quoted(draft, [auxiliary])} {text}"
-    is_order = draft.words[0].is_in("order")
-    if is_order and verb.forms == {BASE} and subject is not None and not is_several(subject):
-        start, end = (draft.span([verb]).start, draft.span([verb]).end)
-        before = text[: start - draft.span(piece.tokens).start]
-        word, blank, rest = draft.text[start:end].partition(" ")
-        return f"{before}{with_s(word)}{blank}{rest}{text[len(before) + end - start :]}"
-    return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.analysis.prompt.draft import Draft
-from engine.analysis.prompt.stage_pieces import Piece, is_order_word, is_tie
+from engine.analysis.prompt.stages.pieces import Piece, is_order_word, is_tie
 from engine.analysis.prompt.tokens import MARK, Token
 from engine.analysis.prompt.vocabulary import vocabulary
 from engine.api.prompt_report import Language
@@ -31,7 +31,7 @@ def joined(draft: Draft, pieces: Sequence[Piece], *, keeps_order: bool, opening:
             tie = [token for token in tie if token.script != MARK]
             text = with_blank(draft, quoted(draft, tie), own) if tie else own if opening is None else opening
         else:
-            text = _after(draft, text, piece, own, keeps_order=keeps_order)
+            text = _after(draft, text, piece, own, keeps_order=keeps_order or (piece.is_ordered and not piece.acts))
     return text
 
 
