@@ -56,7 +56,7 @@ def _measure(workshop: Workshop, kept: KeptChains, segment_count: int, options: 
             figures |= dict(difference_figures(chains, baseline))
         named = {f"{group}_chain_count": float(len(chains)), **{f"{group}_{key}": figures[key] for key in figures}}
         Report("chains", named).show()
-        Report("chains", {**_figures_in(options.json), **named}).write(options.json)
+        Report("chains", {**figures_in(options.json), **named}).write(options.json)
 
 
 def _judged(
@@ -76,7 +76,8 @@ def _judged(
     return judged
 
 
-def _figures_in(file: Path) -> Mapping[str, float]:
+def figures_in(file: Path) -> Mapping[str, float]:
+    """The figures that an earlier run wrote; none without the file."""
     figures: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))["figures"] if file.exists() else {}
     return figures
 

@@ -96,7 +96,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--picture", type=Path, required=True, help="PNG file to write")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[BASELINE, "put_back_2"])
     parser.add_argument("--segments", type=int, default=3, help="number of segments")
-    parser.add_argument("--cases", nargs="+", type=int, default=[0, 2, 4, 6, 8, 10], help="numbers of stories")
+    parser.add_argument("--cases", nargs="+", type=int, default=[0, 2, 4, 6], help="numbers of stories")
     parser.add_argument("--bundle", type=Path, default=BUNDLE_FOLDER, help="pocket's bundle")
     return parser.parse_args(arguments)
 
