@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from benchmarks.chains.kept_chains import KeptChains
 from benchmarks.chains.made_chain import joined
 from benchmarks.chains.methods import drawn
 from benchmarks.chains.seams import SeamFigures, seams_of
+from benchmarks.chains.table import COST_RESULTS, PAGE, RESULTS, with_tables
 from pocket.world import is_held_out, render_clip
 
+_ROOT = Path(__file__).resolve().parents[1]
 _CLIP = np.arange(3 * 4 * 4 * 3, dtype=np.uint8).reshape(3, 4, 4, 3)
 
 
@@ -102,3 +105,13 @@ def test_matched_colours_are_those_of_the_first_frame() -> None:
     darker = (first * 0.8).astype(np.uint8)
     (matched,) = match_colours([darker], first)
     assert np.abs(matched.astype(int) - first).max() <= 2
+
+
+def test_the_tables_of_the_page_have_the_figures_of_the_files() -> None:
+    page = (_ROOT / PAGE).read_text(encoding="utf-8")
+    figures, cost = (
+        json.loads((_ROOT / file).read_text(encoding="utf-8"))["figures"] for file in (RESULTS, COST_RESULTS)
+    )
+    assert with_tables(page, figures, cost) == page
+    with pytest.raises(ValueError, match="lacks the markers of the table chains"):
+        with_tables("# Another page\n", figures, cost)

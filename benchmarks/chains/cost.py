@@ -36,6 +36,7 @@ from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Geometry
 from engine.api.events import FrameReady
 from engine.api.job import PreparedJob
+from engine.api.settings import EngineSettings
 from engine.generate.bundle_engine import BundleEngine
 from engine.generate.loading import load_bundle
 from engine.generate.segment_join import SegmentJoin, default_join
@@ -63,7 +64,7 @@ class Side:
     def __init__(self, bundle: Path, thread_count: int, step_count: int | None) -> None:
         self.loaded = load_bundle(bundle, OrtRuntime(thread_count))
         self.join: SegmentJoin = default_join(self.loaded.manifest)
-        self.engine = BundleEngine(self.loaded, text_cache_entry_count=4, join=self.join)
+        self.engine = BundleEngine(self.loaded, EngineSettings().text_cache_entry_count, join=self.join)
         self.geometry: Geometry = self.loaded.plan.geometries[0]
         self._step_count = step_count
         self._draw = np.random.default_rng(0)

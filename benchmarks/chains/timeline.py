@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures kept chains, prints the figures and adds them to the file."""
     options = _options(arguments)
     kept = KeptChains(options.out, open_manifest(options.bundle)[1])
-    figures = {}
+    figures: dict[str, float] = {}
     for method in options.methods:
         group = f"{method}_{options.segments}"
         ways = []
