@@ -28,6 +28,7 @@ def test_defaults() -> None:
         step_reuse="off",
         text_cache_entry_count=64,
         picture_cache_bytes=268_435_456,
+        given_frame_count=1,
         keepalive_seconds=10.0,
         ping_timeout_seconds=5.0,
         log_level="info",

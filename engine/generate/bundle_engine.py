@@ -28,7 +28,7 @@ from engine.generate.model_parts import ModelParts
 from engine.generate.picture_encoder import PictureEncoder
 from engine.generate.pipeline import Pipeline
 from engine.generate.prompt_encoder import PromptEncoder
-from engine.generate.segment_join import SegmentJoin, default_join
+from engine.generate.segment_join import PutBack, SegmentJoin
 from engine.generate.step_plan import supports_reuse
 from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.scorer import Scorer
@@ -55,15 +55,13 @@ class BundleEngine:
         picture_cache_bytes: int = 0,
         reuse: StepReuse = StepReuse.OFF,
         gpu: Gpu | None = None,
-        join: SegmentJoin | None = None,
+        join: SegmentJoin = PutBack(1),
     ) -> None:
         """See ``EngineSettings`` for the numbers. ``reuse`` has no effect if the bundle does not support it.
 
-        ``gpu`` is the card of the runtime, None for a CPU. ``join`` begins the segments of chains; None: the bundle's
-        default.
+        ``gpu`` is the card of the runtime, None for a CPU. ``join`` begins the segments of chains.
         """
         self._manifest, self._runtime, self._graphs = bundle.manifest, bundle.runtime, bundle.graphs
-        join = default_join(self._manifest) if join is None else join
         self._capabilities = _capabilities(bundle, reuse, gpu, join)
         folder, graphs = bundle.folder, bundle.graphs
         anywhere = self._capabilities.geometries[0]  # these graphs do not depend on the size

@@ -29,6 +29,11 @@ _ENGINE_MODULE = "engine.generate.bundle_engine"
 def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
     """Opens a bundle folder. Raises ``BundleInvalid``; see ``engine.open_engine``."""
     manifest = parse_manifest(bundle)
+    if settings.given_frame_count > 1 and manifest.expand_timesteps:
+        raise BundleInvalid(
+            "this bundle can encode one frame, so that a segment of a chain cannot begin with "
+            f"{settings.given_frame_count}; set the given frames to 1"
+        )
     cache_folder = settings.kernel_cache_folder or default_cache_folder()
     choice = choose_runtime(manifest, settings.runtime, settings.thread_count, cache_folder, settings.device)
     budget_bytes = settings.memory_budget_bytes
@@ -54,6 +59,7 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
         where = "on the CPU" if choice.gpu is None else "with ONNX Runtime"
         raise BundleInvalid(f"{choice.gpu_fault}; {where}: {error}") from error
     from engine.generate.bundle_engine import BundleEngine
+    from engine.generate.segment_join import PutBack
 
     _log.info("the engine computes on %s with %s", choice.gpu or choice.device, choice.runtime.name)
     if choice.threads:
@@ -62,6 +68,7 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
         loaded,
         settings.text_cache_entry_count,
         picture_cache_bytes=settings.picture_cache_bytes,
+        join=PutBack(settings.given_frame_count),
         reuse=settings.reuse,
         gpu=choice.gpu,
     )

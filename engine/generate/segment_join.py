@@ -1,7 +1,7 @@
 """How a segment of a chain begins from the frames before it.
 
 The transformer was trained with one given frame, so that the image conditioning of a segment is that of a clip: its
-first given frame as the picture, grey after it, and the mask of frame 0. Further given frames are *put back*: after
+first given frame as the picture, grey after it, and the mask of frame 0. Several given frames are *put back*: after
 each denoising step the latents of these frames are overwritten with their true value at the noise level of the next
 step, as RePaint does with the known part of a picture (Lugmayr et al. 2022). The other latents are denoised beside them
 and continue their motion. ADR 0038 compares other ways.
@@ -15,16 +15,11 @@ from typing import Protocol
 
 from engine.api.media import Pixels
 from engine.bundle.graph_spec import GraphName
-from engine.bundle.manifest import Manifest
 from engine.generate.causal_vae_stream import CausalVaeStream
 from engine.generate.image_conditioning import frames_as_latents
 from engine.generate.picture_encoder import PictureEncoder
-from engine.memory.measure import graph_names_of
 from engine.runtime.base import Array, Graph
 from engine.runtime.execution import Execution
-
-# Of 2 latent frames: the least that shows a motion.
-_PUT_BACK_FRAME_COUNT = 5
 
 AfterStep = Callable[[Array, float], Array]
 """Gets the latents after a step, [1, z, T, h, w], and sigma of the next step, 0 after the last; returns the latents to
@@ -97,17 +92,8 @@ class PutBack:
         given = encoder.latents_of(frames)
         given_noise = noise[:, :, : given.shape[2]]
 
-        def put_back(latents: Array, sigma: float) -> Array:
+        def overwrite(latents: Array, sigma: float) -> Array:
             latents[:, :, : given.shape[2]] = (1.0 - sigma) * given + sigma * given_noise
             return latents
 
-        return Opening(conditioning, put_back)
-
-
-def default_join(manifest: Manifest) -> PutBack:
-    """The way to begin the segments of a bundle.
-
-    Without ``vae_encoder_step`` the bundle can encode one frame only.
-    """
-    encodes_frames = "vae_encoder_step" in graph_names_of(manifest)
-    return PutBack(_PUT_BACK_FRAME_COUNT if encodes_frames else 1)
+        return Opening(conditioning, overwrite)

@@ -42,5 +42,6 @@ def _open_here(settings: Settings) -> Engine:
             reuse=reuse,
             verify_digests="always" if settings.verify_digests == "always" else "once",
             picture_cache_bytes=settings.picture_cache_bytes,
+            given_frame_count=settings.given_frame_count,
         ),
     )

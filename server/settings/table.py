@@ -20,6 +20,7 @@ from server.settings.values import (
     address,
     bytes_or_default,
     device_name,
+    frame_count,
     listen_address,
     listen_address_or_none,
     names_or_none,
@@ -142,6 +143,7 @@ class Settings:
     )
     device: str = _setting(
         device_name,
+        frame_count,
         "auto",
         "What the engine computes on. `auto`: the first GPU if the bundle has TensorRT engines for it, else the CPU. "
         "`cpu`. `cuda`: the first GPU; `cuda:1` or `cuda:GPU-UUID`, of which the beginning is enough: that one. A GPU "
@@ -196,6 +198,13 @@ class Settings:
         str(256 * 2**20),
         "Host memory for encoded pictures, so that another sentence about the same picture does not wait for its "
         "encoding. A picture takes 10 MiB at 832x480 and 81 frames (A14B). 0: off.",
+    )
+    given_frame_count: int = _setting(
+        frame_count(1, 1_001),
+        "1",
+        "Frames, 4n + 1, that each segment of a chain takes from the one before it. 1: its last frame is the picture of "
+        "the next segment. 5 and more: they are also put back after each step, so that the segment goes on with their "
+        "motion, and the bundle must be of the family of A14B (docs/long-clips.md).",
     )
     video_encoders: tuple[str, ...] = _setting(
         names_or_none(*VIDEO_ENCODERS),

@@ -145,6 +145,18 @@ def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
     return parse
 
 
+def frame_count(lowest: int, highest: int) -> Callable[[str], int]:
+    """A parser of whole numbers 4n + 1 in a range, both ends included."""
+
+    def parse(text: str) -> int:
+        number = whole_number(lowest, highest)(text)
+        if number % 4 != 1:
+            raise ValueError(f"is {number}, not 4n + 1; set 1, 5, 9 or another one of these")
+        return number
+
+    return parse
+
+
 def bytes_or_default(text: str) -> int | None:
     """Reads a number of bytes from 1 MiB to 1 PiB; empty: None."""
     return whole_number(2**20, 2**50)(text) if text else None

@@ -168,7 +168,7 @@ def test_the_engine_is_put_together_from_the_bundle(monkeypatch: pytest.MonkeyPa
     assert model.manifest is parts.manifest
     assert (model.graphs, model.scorer) == (parts.graphs, parts.scorer)
     assert (model.prompts, model.pictures) == (parts.prompts, parts.pictures)
-    assert model.join == PutBack(5)
+    assert model.join == PutBack(1)
     context = model.context
     assert context.count_tokens("four") == 4
     assert context.model.longest_seconds == 9 / 16.0
@@ -207,13 +207,8 @@ def test_capabilities_come_from_manifest_plan_and_runtime(monkeypatch: pytest.Mo
         memory_plans=PLAN.plans,
         accept_from=0.75,
         reuse_supported=True,
-        given_frame_count=5,
+        given_frame_count=1,
     )
-
-
-def test_a_model_of_one_transformer_repeats_one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = Parts(monkeypatch, family=Family.WAN22_TI2V_5B)
-    assert parts.engine().capabilities().given_frame_count == 1
 
 
 def test_segments_begin_as_the_caller_says(monkeypatch: pytest.MonkeyPatch) -> None:
