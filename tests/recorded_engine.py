@@ -14,6 +14,7 @@ from engine.api.media import Image
 from engine.bundle.graph_spec import GraphSpec
 from engine.generate.bundle_engine import BundleEngine
 from engine.generate.loading import load_bundle
+from engine.generate.segment_join import PutBack
 from engine.runtime.base import Array, Graph, Tensor
 from engine.runtime.ort import OrtRuntime
 
@@ -65,11 +66,19 @@ class RecordedEngine:
     """An engine on a recording runtime, and a picture for its jobs."""
 
     def __init__(
-        self, bundle: Path, picture: bytes, text_cache_entry_count: int = 8, picture_cache_bytes: int = 0
+        self,
+        bundle: Path,
+        picture: bytes,
+        text_cache_entry_count: int = 8,
+        picture_cache_bytes: int = 0,
+        *,
+        given_frame_count: int = 1,
     ) -> None:
         self.runtime = RecordingRuntime()
         bundled = load_bundle(bundle, self.runtime)
-        self.engine = BundleEngine(bundled, text_cache_entry_count, picture_cache_bytes=picture_cache_bytes)
+        self.engine = BundleEngine(
+            bundled, text_cache_entry_count, picture_cache_bytes=picture_cache_bytes, join=PutBack(given_frame_count)
+        )
         self._picture = picture
 
     def prepare(

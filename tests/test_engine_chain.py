@@ -14,7 +14,7 @@ from engine import launch_worker_engine, open_engine
 from engine.api.cancellation import CancelFlag
 from engine.api.chain import Seam
 from engine.api.engine import Engine
-from engine.api.errors import Cancelled
+from engine.api.errors import BundleInvalid, Cancelled
 from engine.api.events import Event, FrameReady, JobDone, SegmentDone, Stage, StageStarted, StepDone
 from engine.api.job import Job, MatchMode, PreparedJob, SamplingSpec, VideoSpec
 from engine.api.media import Image
@@ -26,6 +26,12 @@ from tests.watched_engine import WatchedEngine, least_bytes
 _PROMPTS = ("a white cat jumps to the left", "the cat sits down", "the cat sleeps")
 _ENCODE, _DENOISE, _DECODE = ALL_CALLS[4:7], ALL_CALLS[7:11], ALL_CALLS[11:]
 _GIVEN = ["vae_encoder_init", "vae_encoder_step"]
+
+
+@pytest.fixture
+def recorded(tiny_bundle: Path, png: Callable[..., bytes]) -> RecordedEngine:
+    """An engine whose segments are given five frames, so that they encode and put back two latent frames."""
+    return RecordedEngine(tiny_bundle, png(80, 50), given_frame_count=5)
 
 
 def _chain(recorded: RecordedEngine) -> PreparedJob:
@@ -114,7 +120,7 @@ def test_a_segment_below_the_required_match_ends_the_chain(recorded: RecordedEng
 def test_a_chain_keeps_to_the_memory_plan_and_loads_the_text_encoder_once(
     tiny_bundle: Path, png: Callable[..., bytes]
 ) -> None:
-    tight = WatchedEngine(tiny_bundle, png(80, 50), least_bytes(tiny_bundle))
+    tight = WatchedEngine(tiny_bundle, png(80, 50), least_bytes(tiny_bundle), given_frame_count=5)
     assert "text_encoder" in tight.plan().swapped
     most_bytes = max(item.buffer_bytes for item in tight.plan().stages)
     buffer_bytes: list[int] = []
@@ -127,27 +133,36 @@ def test_a_chain_keeps_to_the_memory_plan_and_loads_the_text_encoder_once(
     assert tight.runtime.loads.count("text_encoder") == 1
 
 
-def test_a_chain_of_a_model_that_takes_the_picture_as_first_frame(
-    tiny_5b_bundle: Path, png: Callable[..., bytes]
+@pytest.mark.parametrize("family", ["tiny_bundle", "tiny_5b_bundle"])
+def test_by_default_a_segment_is_the_clip_of_the_last_frame_before_it(
+    family: str, request: pytest.FixtureRequest, png: Callable[..., bytes]
 ) -> None:
-    engine = open_engine(tiny_5b_bundle, EngineSettings(thread_count=1))
+    engine = open_engine(request.getfixturevalue(family), EngineSettings(thread_count=1))
     assert engine.capabilities().given_frame_count == 1
     sampling = SamplingSpec(step_count=2, seed=7)
-    plain = engine.prepare(Job(Image(png(64, 32)), _PROMPTS[0], "a dog", VideoSpec(64, 32, 5), sampling))
+    plain = engine.prepare(Job(Image(png(64, 32)), _PROMPTS[0], "a dog", VideoSpec(), sampling))
+    count = plain.settings.frame_count
     events = list(engine.generate(chain_of(plain, _PROMPTS, 1, last_frame_count=2), CancelFlag()))
-    assert [event.index for event in events if isinstance(event, FrameReady)] == list(range(11))
+    assert [event.index for event in events if isinstance(event, FrameReady)] == list(range(2 * count + 1))
     assert len([event for event in events if isinstance(event, StepDone)]) == 6
-    # A segment is the clip whose picture is the last frame before it.
     frames = frames_of(events)
-    picture = replace(plain, picture=frames[4], settings=replace(plain.settings, seed=8), prompt=_PROMPTS[1])
-    np.testing.assert_array_equal(frames_of(list(engine.generate(picture, CancelFlag())))[1:], frames[5:9])
+    settings = replace(plain.settings, seed=8)
+    following = replace(plain, picture=frames[count - 1], settings=settings, prompt=_PROMPTS[1])
+    made = frames_of(list(engine.generate(following, CancelFlag())))
+    np.testing.assert_array_equal(made[1:], frames[count : 2 * count - 1])
     engine.close()
+
+
+def test_a_bundle_that_encodes_one_frame_is_given_no_more(tiny_5b_bundle: Path) -> None:
+    with pytest.raises(BundleInvalid, match=r"this bundle can encode one frame.*set the given frames to 1"):
+        open_engine(tiny_5b_bundle, EngineSettings(given_frame_count=5))
 
 
 def test_a_chain_crosses_the_pipe_of_a_worker(recorded: RecordedEngine, tiny_bundle: Path) -> None:
     job = _chain(recorded)
     expected = recorded.run(job)
-    worker: Engine = launch_worker_engine(partial(open_engine, tiny_bundle, EngineSettings(thread_count=1)))()
+    settings = EngineSettings(thread_count=1, given_frame_count=5)
+    worker: Engine = launch_worker_engine(partial(open_engine, tiny_bundle, settings))()
     try:
         events = list(worker.generate(job, CancelFlag()))
         resumed = list(worker.generate(replace(job, begins_after=tuple(_segments(events)[:2])), CancelFlag()))

@@ -130,6 +130,7 @@ def test_the_switch_for_plain_text() -> None:
             for text in ("", "libx265", "libx264,none", "libx264,")
         ),
         (["--queue-capacity", "-1"], "--queue-capacity '-1' is not a whole number from 0 to 10000"),
+        (["--given-frame-count", "6"], "--given-frame-count '6' is not 4n + 1; set 1, 5, 9 or another one of these"),
         (["--max-stall-seconds", "nan"], "--max-stall-seconds 'nan' is not a number of seconds from 0.01 to 3600"),
         (["--max-stall-seconds", "x"], "--max-stall-seconds 'x' is not a number of seconds from 0.01 to 3600"),
         (

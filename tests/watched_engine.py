@@ -17,6 +17,7 @@ from engine.bundle.folder import read_manifest
 from engine.bundle.graph_spec import GraphSpec, TensorDtype
 from engine.generate.bundle_engine import BundleEngine
 from engine.generate.loading import load_bundle
+from engine.generate.segment_join import PutBack
 from engine.memory.measure import demand_of
 from engine.memory.placement import Placement
 from engine.runtime.base import Array, Graph, Tensor
@@ -92,9 +93,10 @@ def least_bytes(bundle: Path, geometry: Geometry = WIDE) -> int:
 class WatchedEngine:
     """An engine that watches its memory, and a picture for its jobs."""
 
-    def __init__(self, bundle: Path, picture: bytes, budget_bytes: int | None) -> None:
+    def __init__(self, bundle: Path, picture: bytes, budget_bytes: int | None, *, given_frame_count: int = 1) -> None:
         self.runtime = WatchedRuntime()
-        self.engine = BundleEngine(load_bundle(bundle, self.runtime, budget_bytes), 4)
+        loaded = load_bundle(bundle, self.runtime, budget_bytes)
+        self.engine = BundleEngine(loaded, 4, join=PutBack(given_frame_count))
         self._picture = picture
 
     def prepare(self, geometry: Geometry = WIDE, prompt: str = "a red car drives") -> PreparedJob:

@@ -36,8 +36,6 @@ class JoinMethod:
 
 
 JOIN_METHODS = {
-    "last_frame": JoinMethod(lambda: PutBack(1)),
-    "put_back_1": JoinMethod(lambda: WeightedPutBack((1.0,))),
     "put_back_2": JoinMethod(lambda: PutBack(5)),
     "put_back_3": JoinMethod(lambda: PutBack(9)),
     "blend_2": JoinMethod(lambda: WeightedPutBack((1.0, 0.5))),

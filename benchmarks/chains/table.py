@@ -15,10 +15,8 @@ ENGINE_METHOD = "put_back_2"
 _BEGIN, _END = "<!-- table {}: python -m benchmarks.chains.table -->\n", "<!-- end of table -->\n"
 _NAMES = {
     TRUTH: "the drawn story",
-    BASELINE: "clips by hand: the last frame is the next picture",
-    "last_frame": "one frame given, nothing put back",
-    "put_back_1": "one frame given and put back",
-    "put_back_2": "two latent frames put back",
+    BASELINE: "by hand, and by the engine's default: the last frame is the next picture",
+    "put_back_2": "the engine with `--given-frame-count 5`: two latent frames put back",
     "put_back_3": "three latent frames put back",
     "blend_2": "two put back, the second by half",
     "mask_2": "two latent frames in the conditioning, with their mask",

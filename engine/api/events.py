@@ -97,7 +97,7 @@ class SegmentDone:
     """A segment of a chain is complete.
 
     ``done`` is its summary, with frames numbered through the chain. ``frame_count`` new frames from
-    ``first_frame_index`` on belong to it. ``seam`` is None for the first segment, ``end`` where no segment follows.
+    ``first_frame_index`` on belong to it. ``seam`` is None for the first segment, ``end`` where it was dropped.
     """
 
     number: int

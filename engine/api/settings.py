@@ -23,9 +23,9 @@ class EngineSettings:
     ``engine.memory.plan.default_budget_bytes``. ``device`` is ``auto``, ``cpu``, ``cuda``, or one card as ``cuda:1`` or
     ``cuda:GPU-<uuid>``; where a card is named and cannot be used, opening fails instead of taking the CPU. ``reuse``
     holds for jobs that ask for none. ``text_cache_entry_count`` encoded prompts and ``picture_cache_bytes`` of encoded
-    pictures are kept in host memory for later jobs. A segment of a chain takes ``given_frame_count`` frames, 4n + 1, from
-    the one before it. ``verify_digests`` ``always`` reads every file at each opening;
-    with ``once`` the cache folder remembers which files matched, and these are read again only after a change.
+    pictures are kept in host memory for later jobs. ``verify_digests`` ``always`` reads every file at each opening;
+    with ``once`` the cache folder remembers which files matched, and these are read again only after a change. A
+    segment of a chain takes ``given_frame_count`` frames, 4n + 1, from the one before it.
     """
 
     thread_count: int = 0

@@ -143,7 +143,6 @@ class Settings:
     )
     device: str = _setting(
         device_name,
-        frame_count,
         "auto",
         "What the engine computes on. `auto`: the first GPU if the bundle has TensorRT engines for it, else the CPU. "
         "`cpu`. `cuda`: the first GPU; `cuda:1` or `cuda:GPU-UUID`, of which the beginning is enough: that one. A GPU "
@@ -202,9 +201,9 @@ class Settings:
     given_frame_count: int = _setting(
         frame_count(1, 1_001),
         "1",
-        "Frames, 4n + 1, that each segment of a chain takes from the one before it. 1: its last frame is the picture of "
-        "the next segment. 5 and more: they are also put back after each step, so that the segment goes on with their "
-        "motion, and the bundle must be of the family of A14B (docs/long-clips.md).",
+        "Frames, 4n + 1, that each segment of a chain takes from the one before it. 1: its last frame is the picture "
+        "of the next segment. 5 and more: their latents are also put back after each step, so that the segment goes on "
+        "with their motion; not for the family of TI2V-5B (docs/long-clips.md).",
     )
     video_encoders: tuple[str, ...] = _setting(
         names_or_none(*VIDEO_ENCODERS),

@@ -151,7 +151,7 @@ def frame_count(lowest: int, highest: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         number = whole_number(lowest, highest)(text)
         if number % 4 != 1:
-            raise ValueError(f"is {number}, not 4n + 1; set 1, 5, 9 or another one of these")
+            raise ValueError("is not 4n + 1; set 1, 5, 9 or another one of these")
         return number
 
     return parse

@@ -352,6 +352,9 @@ def test_noise_has_a_cell_for_the_first_frame_and_one_for_each_further_stride() 
     assert seeded_noise(settings, other).shape == (1, 3, 7, 2, 3)
 
 
+MANIFEST = SimpleNamespace(expand_timesteps=False)
+
+
 class Opened:
     """Records how a bundle was opened."""
 
@@ -359,7 +362,7 @@ class Opened:
         self.calls: list[tuple[Any, ...]] = []
         choice = Choice(RUNTIME, "sm_86", gpu_bytes=24, gpu=GPU)
         for name, result in (
-            ("parse_manifest", "the manifest"),
+            ("parse_manifest", MANIFEST),
             ("choose_runtime", choice),
             ("default_budget_bytes", 8_000),
             ("default_cache_folder", Path("default cache")),
@@ -381,9 +384,9 @@ def told_of_a_gpu(cache_folder: Path, verify_digests: str) -> tuple[Any, ...]:
     return ("shares_weights", False), ("cache_folder", cache_folder), ("verify_digests", verify_digests)
 
 
-def chosen(picture_cache_bytes: int, reuse: StepReuse) -> tuple[Any, ...]:
+def chosen(picture_cache_bytes: int, reuse: StepReuse, join: PutBack = PutBack(1)) -> tuple[Any, ...]:
     """What ``BundleEngine`` is told beside the bundle."""
-    return ("picture_cache_bytes", picture_cache_bytes), ("reuse", reuse), ("gpu", GPU)
+    return ("picture_cache_bytes", picture_cache_bytes), ("join", join), ("reuse", reuse), ("gpu", GPU)
 
 
 def test_a_bundle_is_opened_with_the_defaults_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,7 +396,7 @@ def test_a_bundle_is_opened_with_the_defaults_of_the_machine(monkeypatch: pytest
     assert opened.calls == [
         ("parse_manifest", FOLDER),
         ("default_cache_folder",),
-        ("choose_runtime", "the manifest", "auto", 0, Path("default cache"), "auto"),
+        ("choose_runtime", MANIFEST, "auto", 0, Path("default cache"), "auto"),
         ("default_budget_bytes", "sm_86", 24),
         ("load_bundle", FOLDER, RUNTIME, 8_000, "sm_86", *told_of_a_gpu(Path("default cache"), "once")),
         ("BundleEngine", "the loaded bundle", 64, *chosen(256 * 2**20, StepReuse.OFF)),
@@ -432,11 +435,12 @@ def test_settings_come_before_the_defaults(budget_bytes: int, monkeypatch: pytes
         reuse=StepReuse.FAST,
         picture_cache_bytes=1_000,
         verify_digests="always",
+        given_frame_count=5,
     )
     opening.open_bundle(FOLDER, settings)
     assert opened.calls == [
         ("parse_manifest", FOLDER),
-        ("choose_runtime", "the manifest", "tensorrt", 3, Path("own cache"), "cuda:1"),
+        ("choose_runtime", MANIFEST, "tensorrt", 3, Path("own cache"), "cuda:1"),
         ("load_bundle", FOLDER, RUNTIME, budget_bytes, "sm_86", *told_of_a_gpu(Path("own cache"), "always")),
-        ("BundleEngine", "the loaded bundle", 9, *chosen(1_000, StepReuse.FAST)),
+        ("BundleEngine", "the loaded bundle", 9, *chosen(1_000, StepReuse.FAST, PutBack(5))),
     ]
