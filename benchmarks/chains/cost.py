@@ -39,7 +39,7 @@ from engine.api.job import PreparedJob
 from engine.api.settings import EngineSettings
 from engine.generate.bundle_engine import BundleEngine
 from engine.generate.loading import load_bundle
-from engine.generate.segment_join import SegmentJoin, default_join
+from engine.generate.segment_join import PutBack
 from engine.runtime.base import Tensor
 from engine.runtime.ort import OrtRuntime
 from engine.runtime.process_memory import peak_resident_bytes
@@ -59,11 +59,11 @@ class Timing:
 
 
 class Side:
-    """An engine with the bundle's own join, and jobs whose sentences and pictures never come twice."""
+    """An engine with the default join, and jobs whose sentences and pictures never come twice."""
 
     def __init__(self, bundle: Path, thread_count: int, step_count: int | None) -> None:
         self.loaded = load_bundle(bundle, OrtRuntime(thread_count))
-        self.join: SegmentJoin = default_join(self.loaded.manifest)
+        self.join = PutBack(EngineSettings().given_frame_count)
         self.engine = BundleEngine(self.loaded, EngineSettings().text_cache_entry_count, join=self.join)
         self.geometry: Geometry = self.loaded.plan.geometries[0]
         self._step_count = step_count

@@ -31,7 +31,7 @@ _SHOWN_PER_SEGMENT = 4
 _FONT_PX, _LINE_PX = 13, 16
 _WRAP_CHARACTERS = 50
 _INK, _GOOD, _POOR = (40, 42, 60), (46, 134, 76), (206, 56, 52)
-_NAMES = {BASELINE: "by hand", "put_back_2": "chain"}
+_NAMES = {BASELINE: "last frame", "put_back_2": "5 put back"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
