@@ -58,6 +58,8 @@ _DIVIDED: dict[str, list[str]] = {
         "The dog is running on the beach.",
         "The dog is jumping into the water, its tail wagging.",
     ],
+    "He looks up, then he leaves": ["He looks up.", "He leaves."],
+    "On a beach, she runs, then falls": ["On a beach, she runs.", "On a beach, she falls."],
     "Make the woman look up, then smile": ["The woman looks up.", "The woman smiles."],
     "A cat sits on the sofa, then the light fades, then the camera pulls back": [
         "A cat sits on the sofa.",
@@ -177,6 +179,11 @@ def test_a_sentence_of_one_stage_is_that_of_every_segment(sentence: str) -> None
     [
         ("A fox looks up, a bird lands, then it runs away", "“it” can mean more than one subject, or none"),
         ("A woman hands a man a flower, then he smiles", "“he” can mean more than one subject, or none"),
+        ("She waves, then he waves", "“he” can mean more than one subject, or none"),
+        ("In the snow he waves, then she leaves", "“she” can mean more than one subject, or none"),
+        ("他站起来，然后她坐下", "“她” can mean more than one subject, or none"),
+        ("He looks up, a man enters, then he sits", "“he” can mean more than one subject, or none"),
+        ("A fox sits, then I wave", "“I” can mean more than one subject, or none"),
         ("Walks to the window, then looks outside", "no subject stands before its first action"),
         ("Eine Frau schaut auf, dann lächelt sie und winkt", "it is neither English nor Chinese"),
         ("A man in a suit (60 years old) nods, then walks off", "a bracket or a quotation spans several stages"),

@@ -6,17 +6,15 @@ is possible if its subject stays as near to the middle, and of such a size, as i
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from pocket.world import LANGUAGES, LIGHTS, SUBJECTS, ClipSpec, Motion, caption, plan_motion, render_clip, sample_spec
+from pocket.world.png import png_of
 
 _FIRST_SEED = 41_000_003  # of no other evaluation
 _SEED_STRIDE = 1_000
@@ -67,7 +65,7 @@ def case_of(index: int, stage_count: int, light_stage: LightStage = LightStage.L
         specs = _story(seed, stage_count, light_stage)
         if specs is not None:
             stages = tuple(Stage(spec, caption(spec, language, seed + number)) for number, spec in enumerate(specs))
-            return Case(seed, _png(render_clip(specs[0]).frames[0]), stages)
+            return Case(seed, png_of(render_clip(specs[0]).frames[0]), stages)
     raise ValueError(f"no story of {stage_count} stages for index {index}")
 
 
@@ -121,9 +119,3 @@ def _is_possible(motion: Motion) -> bool:
         low, high = np.maximum(centre - motion.size / 2, 0.0), np.minimum(centre + motion.size / 2, 1.0)
         visible *= (high - low) / motion.size
     return bool(visible.min() >= _LEAST_VISIBLE)
-
-
-def _png(picture: NDArray[np.uint8]) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
-    return stream.getvalue()

@@ -1,7 +1,7 @@
 """What a chain costs: time, wait for the first frame, and memory, beside as many single clips.
 
     python -m benchmarks.chains.cost --json FILE [--bundle B ...] [--segments 1 2 3 4] [--repeats 5]
-                                     [--steps N] [--threads 1]
+                                     [--steps N] [--threads 1] [--given-frame-count 1]
 
 For each repeat and number of segments n, one engine makes a chain of n segments and n single clips of the same
 sentences, each with a picture of its own, in turns: every second repeat begins with the clips. No sentence or picture
@@ -59,11 +59,11 @@ class Timing:
 
 
 class Side:
-    """An engine with the default join, and jobs whose sentences and pictures never come twice."""
+    """An engine, and jobs whose sentences and pictures never come twice."""
 
-    def __init__(self, bundle: Path, thread_count: int, step_count: int | None) -> None:
+    def __init__(self, bundle: Path, thread_count: int, step_count: int | None, given_frame_count: int) -> None:
         self.loaded = load_bundle(bundle, OrtRuntime(thread_count))
-        self.join = PutBack(EngineSettings().given_frame_count)
+        self.join = PutBack(given_frame_count)
         self.engine = BundleEngine(self.loaded, EngineSettings().text_cache_entry_count, join=self.join)
         self.geometry: Geometry = self.loaded.plan.geometries[0]
         self._step_count = step_count
@@ -98,9 +98,13 @@ class Side:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures every bundle, prints the figures and writes them after each number of segments."""
     options = _options(arguments)
-    figures: dict[str, float] = {"repeat_count": options.repeats, "thread_count": options.threads}
+    figures: dict[str, float] = {
+        "repeat_count": options.repeats,
+        "thread_count": options.threads,
+        "given_frame_count": options.given_frame_count,
+    }
     for bundle in options.bundle or [BUNDLE_FOLDER]:
-        side = Side(bundle, options.threads, options.steps)
+        side = Side(bundle, options.threads, options.steps, options.given_frame_count)
         size = f"{side.geometry.width_px}x{side.geometry.height_px}x{side.geometry.frame_count}"
         _time([*side.clips(1), side.chain(2)], side)  # a warm-up
         for count in options.segments:
@@ -161,7 +165,7 @@ def _text_call_count(side: Side, segment_count: int) -> int:
 
 def _peak_bytes(bundle: Path, segment_count: int, options: argparse.Namespace) -> int:
     """Peak memory of a fresh process that makes one chain."""
-    numbers = json.dumps([segment_count, options.threads, options.steps])
+    numbers = json.dumps([segment_count, options.threads, options.steps, options.given_frame_count])
     process = spawn("benchmarks.chains.cost", _WORKER, str(bundle), numbers)
     peak: int = json.loads(first_line(process))
     process.communicate()
@@ -169,8 +173,8 @@ def _peak_bytes(bundle: Path, segment_count: int, options: argparse.Namespace) -
 
 
 def _worker(bundle: str, numbers: str) -> None:
-    segment_count, thread_count, step_count = json.loads(numbers)
-    side = Side(Path(bundle), thread_count, step_count)
+    segment_count, *of_side = json.loads(numbers)
+    side = Side(Path(bundle), *of_side)
     _time([side.chain(segment_count)], side)
     print(peak_resident_bytes(), flush=True)
 
@@ -187,6 +191,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5, help="counted repeats of each number of segments")
     parser.add_argument("--steps", type=int, help="denoising steps; default: each bundle's")
     parser.add_argument("--threads", type=int, default=1, help="of one graph call; 0: one for each core")
+    given = EngineSettings().given_frame_count
+    parser.add_argument("--given-frame-count", type=int, default=given, help="frames that a segment repeats, 4n + 1")
     return parser.parse_args(arguments)
 
 

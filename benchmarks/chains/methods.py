@@ -22,6 +22,7 @@ from engine.generate.loading import LoadedBundle, load_bundle
 from engine.generate.segment_join import PutBack, SegmentJoin
 from engine.runtime.ort import OrtRuntime
 from pocket.world import render_clip
+from pocket.world.png import png_of
 
 TRUTH, BASELINE = "drawn", "by_hand"
 Maker = Callable[[Case], MadeChain]
@@ -80,7 +81,7 @@ def by_hand(engine: BundleEngine, case: Case) -> MadeChain:
     for index, stage in enumerate(case.stages):
         frames = _frames_of(engine, clip_job(engine, picture, stage.sentence, case.seed + index))
         parts.append(frames if index == 0 else frames[1:])
-        picture = _png(frames[-1])
+        picture = png_of(frames[-1])
     return joined(parts)
 
 
@@ -124,9 +125,3 @@ def chain_job(
 def _frames_of(engine: BundleEngine, job: PreparedJob) -> Frames:
     events = engine.generate(job, CancelFlag())
     return np.stack([event.pixels for event in events if isinstance(event, FrameReady)])
-
-
-def _png(pixels: Frames) -> bytes:
-    stream = io.BytesIO()
-    PilImage.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()

@@ -11,7 +11,6 @@ from benchmarks.chains.methods import BASELINE, JOIN_METHODS, METHODS, TRUTH
 RESULTS = Path("benchmarks/results/chains.json")
 COST_RESULTS = Path("benchmarks/results/chains_cost.json")
 PAGE = Path("docs/long-clips.md")
-ENGINE_METHOD = "put_back_2"
 _BEGIN, _END = "<!-- table {}: python -m benchmarks.chains.table -->\n", "<!-- end of table -->\n"
 _NAMES = {
     TRUTH: "the drawn story",
@@ -23,7 +22,7 @@ _NAMES = {
     "put_back_2_colour": "two put back, with the colours of the chain's first frame",
     "put_back_2_shared_noise": "two put back, the same noise in every segment",
 }
-_MAIN = (TRUTH, BASELINE, ENGINE_METHOD)
+_MAIN = (TRUTH, BASELINE, "put_back_2")
 _COUNTS = (2, 3)
 _Figures = Mapping[str, float]
 

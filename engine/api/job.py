@@ -142,7 +142,8 @@ class PreparedJob:
 
     ``picture`` has the size of the clip. ``picture_report`` describes the picture file; None if no match is scored.
     ``segments`` are those of a chain, at least two; none for a clip of one segment, whose prompt and settings are the
-    job's own. ``begins_after``: the segments that another run of the job completed, which are not made again.
+    job's own. ``begins_after``: the segments that another run of the job completed, which are not made again;
+    the others have the same events as without it.
     """
 
     prompt: str

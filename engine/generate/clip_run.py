@@ -54,11 +54,14 @@ class ClipRun:
     def make(self, texts: JobTexts, noise: Array) -> Generator[Event, None, MadeClip]:
         """Yields the events of the clip but ``JobDone``; see ``Engine.generate`` for events and errors.
 
-        ``texts`` are encoded if they are not yet. ``noise`` is float32 [1, z, T, h, w].
+        ``texts`` are encoded if they are not yet; of a later segment without an event, so that its events are the same
+        whether the segments before it were made in this run or in an earlier one. ``noise`` is float32
+        [1, z, T, h, w].
         """
         match = yield from self._match()
         if not texts.are_encoded:
-            yield StageStarted(Stage.ENCODE_TEXT)
+            if not self._clip.given_frames:
+                yield StageStarted(Stage.ENCODE_TEXT)
             with self._entered(Stage.ENCODE_TEXT):
                 texts.encode(self._execution)
         yield StageStarted(Stage.ENCODE_IMAGE)

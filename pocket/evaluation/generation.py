@@ -1,13 +1,11 @@
 """Generates clips for evaluation with the engine that the server uses. The only file here that calls the engine."""
 
-import io
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PilImage
 
 from engine import open_engine
 from engine.api.cancellation import CancelFlag
@@ -15,6 +13,7 @@ from engine.api.events import FrameReady, JobDone
 from engine.api.job import Job, MatchMode, MatchPolicy, SamplingSpec
 from engine.api.media import Image, ImageFormat
 from engine.api.settings import EngineSettings
+from pocket.world.png import png_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Generator:
         started = time.perf_counter()
         scale = sampling.guidance_scale
         job = Job(
-            image=Image(_png(picture), ImageFormat.PNG),
+            image=Image(png_of(picture), ImageFormat.PNG),
             prompt=sentence,
             sampling=SamplingSpec(
                 step_count=sampling.step_count,
@@ -72,9 +71,3 @@ class Generator:
             match_score=done.match_report.score,
             seconds=time.perf_counter() - started,
         )
-
-
-def _png(picture: NDArray[np.uint8]) -> bytes:
-    stream = io.BytesIO()
-    PilImage.fromarray(picture).save(stream, "PNG")
-    return stream.getvalue()

@@ -1,12 +1,10 @@
 """Makes chains with the engine that the server uses, and judges them against the drawn chains of the same stages."""
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PilImage
 
 from engine.api.cancellation import CancelFlag
 from engine.api.chain import SegmentSpec
@@ -19,6 +17,7 @@ from pocket.evaluation.judgement import is_motion_followed, is_subject_kept
 from pocket.evaluation.tracking import track_subject
 from pocket.world import LANGUAGES, Clip, ClipSpec, caption, render_still, sample_spec
 from pocket.world.chains import plan_chain, stays_in_sight
+from pocket.world.png import png_of
 from pocket.world.render import render_motion
 
 _TRIES = 50
@@ -49,7 +48,7 @@ def _made(engine: Engine, drawn: Clip, actions: Sequence[str], frame_counts: Seq
     spec, language = drawn.spec, LANGUAGES[seed % len(LANGUAGES)]
     prompts = [caption(replace(spec, action=action), language, seed, always_complete=True) for action in actions]
     job = Job(
-        image=Image(_png(render_still(spec)[0]), ImageFormat.PNG),
+        image=Image(png_of(render_still(spec)[0]), ImageFormat.PNG),
         prompt="",
         sampling=SamplingSpec(seed=seed),
         segments=tuple(SegmentSpec(prompt) for prompt in prompts),
@@ -73,9 +72,3 @@ def _followed(spec: ClipSpec, frames: NDArray[np.uint8], drawn: Clip, stage: tup
     made, wanted = track_subject(frames[chosen], spec), track_subject(drawn.frames[chosen], spec)
     is_kept = is_subject_kept(frames[chosen][-1], made, drawn.frames[chosen][-1], wanted)
     return is_kept and is_motion_followed(made, wanted, action)
-
-
-def _png(picture: NDArray[np.uint8]) -> bytes:
-    stream = io.BytesIO()
-    PilImage.fromarray(picture).save(stream, "PNG")
-    return stream.getvalue()

@@ -12,7 +12,8 @@ from engine.analysis.prompt.phrases import is_verb
 from engine.analysis.prompt.stages.pieces import Piece
 from engine.analysis.prompt.tokens import HAN, LATIN, Token
 
-_SUBJECT_PRONOUNS = frozenset({"he", "she", "it", "they", "他", "她", "它", "他们", "她们", "它们"})
+_SPEAKING = frozenset({"i", "you", "we", "我", "你", "我们", "你们"})  # mean nothing that a sentence names
+_SUBJECT_PRONOUNS = _SPEAKING | {"he", "she", "it", "they", "他", "她", "它", "他们", "她们", "它们"}
 _PERSONAL = frozenset({"he", "she", "他", "她"})
 _DEFINITE = frozenset(
     {"the", "this", "that", "these", "those", "这只", "那只", "这位", "那位", "这个", "那个", "这", "那"}
@@ -67,6 +68,8 @@ def is_several(subject: Piece) -> bool:
 
 
 def _fits(pronoun: str, subject: Piece) -> bool:
+    if pronoun in _SPEAKING:
+        return False
     head = _head(subject)
     if pronoun in {"they", "他们", "她们", "它们"}:
         return subject.tokens[0].script == HAN or is_several(subject)

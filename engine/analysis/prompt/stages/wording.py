@@ -55,7 +55,10 @@ def _is_balanced(text: str) -> bool:
 def _with_subject(sentence: StagedSentence, pieces: Sequence[Piece], *, keeps_order: bool) -> str:
     """Later stages behind the pieces that hold for all, which name the main subject."""
     draft, main = sentence.draft, sentence.main_subject
-    lead = joined(draft, _lead(sentence, pieces), keeps_order=False) or _leading_pronoun(sentence)
+    lead = joined(draft, _lead(sentence, pieces), keeps_order=False)
+    if not lead or main is None:
+        led = _leading_pronoun(sentence)
+        lead = with_comma(draft, lead, led) if lead and led else lead or led
     opening = list(
         takewhile(lambda piece: not (piece.acts or piece.is_pronoun or piece.has(ClauseKind.SUBJECT)), pieces)
     )
@@ -141,14 +144,29 @@ def _subject_before(sentence: StagedSentence, piece: Piece, pronoun: Token | Non
         if named is not None and not named.is_tied:
             known = next((other for other in subjects if is_same(named, other)), named)
             subjects = [*(other for other in subjects if other is not known), known]
-    if not subjects:
-        return None
     if pronoun is None:
-        return subjects[-1]
-    meant = meant_by(pronoun, subjects)
+        return subjects[-1] if subjects else None
+    leading = _pronoun_subject(sentence)
+    named_subjects = [subject for subject in subjects if leading not in subject.tokens]
+    is_leading = leading is not None and leading.text == pronoun.text
+    if is_leading and not named_subjects:
+        return sentence.main_subject
+    meant = None if is_leading else meant_by(pronoun, named_subjects)
     if meant is None:
-        raise Unworded(f"“{pronoun.text}” can mean more than one subject, or none that is named before")
+        raise Unworded(
+            f"“{quoted(sentence.draft, [pronoun])}” can mean more than one subject, or none that is named before"
+        )
     return meant
+
+
+def _pronoun_subject(sentence: StagedSentence) -> Token | None:
+    """The pronoun that is the subject of the first action; None for another subject."""
+    first = sentence.first_action
+    if first is None:
+        return None
+    named = sentence.subject_of(first)
+    word = first.tokens[0] if named is None else named.tokens[-1]
+    return word if word.is_in("pronoun") else None
 
 
 def _leading_pronoun(sentence: StagedSentence) -> str:
