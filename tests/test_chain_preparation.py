@@ -22,8 +22,8 @@ from engine.preparation.job import prepare_job
 from engine.preparation.score_request import prepare_score_request
 from tests.preparing import ONE_TRANSFORMER, TWO_EXPERTS
 
-_FIVE = replace(TWO_EXPERTS, given_frame_count=5)  # as A14B bundles, whose last two latent frames are given
-_ONE = replace(TWO_EXPERTS, given_frame_count=1)  # as TI2V bundles
+_FIVE = replace(TWO_EXPERTS, given_frame_count=5)  # two latent frames
+_ONE = replace(TWO_EXPERTS, given_frame_count=1)  # the default of a server
 _STAGES = "A woman in a red coat first looks up, then smiles, then waves, soft light"
 
 
@@ -249,6 +249,14 @@ def test_one_segment_is_a_plain_clip(job: Job) -> None:
 )
 def test_a_wrong_field_of_a_segment(chain: Job, changes: dict[str, Any], expected: tuple[Field, int, str]) -> None:
     assert _refusal(_with_segments(chain, **changes)) == expected
+
+
+def test_a_segment_adds_a_frame(chain: Job) -> None:
+    assert _refusal(_with_segments(chain, frame_count=1), _ONE) == (
+        Field.SEGMENT_FRAME_COUNT,
+        1,
+        "is 1; a segment repeats the last frame before it and needs more than this one",
+    )
 
 
 def test_other_wrong_fields_of_a_chain(chain: Job) -> None:

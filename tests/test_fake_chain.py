@@ -14,7 +14,8 @@ from engine.api.events import Event, FrameReady, JobDone, SegmentDone, Stage, St
 from engine.api.job import MatchMode, PreparedJob
 from engine.api.match_report import MatchReport
 from engine.api.reuse import StepWork
-from engine.testing.fake_engine import FakeEngine, fake_success
+from engine.testing.fake_clip import fake_success
+from engine.testing.fake_engine import FakeEngine
 from tests.jobs.chains import SENTENCES, prepared_chain
 
 _MATCHED = replace(prepared_chain(), match_mode=MatchMode.REPORT)

@@ -183,6 +183,7 @@ def test_a_sentence_of_one_stage_is_that_of_every_segment(sentence: str) -> None
         ("In the snow he waves, then she leaves", "“she” can mean more than one subject, or none"),
         ("他站起来，然后她坐下", "“她” can mean more than one subject, or none"),
         ("He looks up, a man enters, then he sits", "“he” can mean more than one subject, or none"),
+        ("Her hair flutters, then she smiles", "“she” can mean more than one subject, or none"),
         ("A fox sits, then I wave", "“I” can mean more than one subject, or none"),
         ("Walks to the window, then looks outside", "no subject stands before its first action"),
         ("Eine Frau schaut auf, dann lächelt sie und winkt", "it is neither English nor Chinese"),

@@ -1,4 +1,4 @@
-"""Draws chains by hand beside chains of the engine, from the folder of ``benchmarks.chains``; seams are marked.
+"""Draws chains of several methods, one below another, from the folder of ``benchmarks.chains``; seams are marked.
 
     python -m benchmarks.chains.sheet --out FOLDER --picture docs/pictures/chains.png [--methods by_hand put_back_2]
                                       [--segments 3] [--cases 0 2 4 6]

@@ -25,7 +25,7 @@ class EngineSettings:
     holds for jobs that ask for none. ``text_cache_entry_count`` encoded prompts and ``picture_cache_bytes`` of encoded
     pictures are kept in host memory for later jobs. ``verify_digests`` ``always`` reads every file at each opening;
     with ``once`` the cache folder remembers which files matched, and these are read again only after a change. A
-    segment of a chain takes ``given_frame_count`` frames, 4n + 1, from the one before it.
+    segment of a chain takes ``given_frame_count`` frames, 4n + 1, from the one before it; of TI2V-5B only 1.
     """
 
     thread_count: int = 0

@@ -17,9 +17,10 @@ class DiagnosisSpec(ManifestPart, frozen=True, kw_only=True):
     dynamic degree below which a clip counts as still. ``low_chance_below``: judged success; None: it tells no
     symptom. ``outcome_count`` is the number of clips of the fit, 0 without one.
 
-    Of chains: ``seam_jump_above`` and ``colour_shift_above`` are shares, which a seam exceeds, and by its factor what
-    happens inside the segments; ``loop_back_above`` and ``chain_drift_above`` are likenesses. The latter is apart from
-    ``drift_above`` because each segment has a box of its own around the subject.
+    Of chains: a seam with a symptom is above ``seam_jump_above`` or ``colour_shift_above``, which are shares, and above
+    its factor times the median inside the segments. ``loop_back_above`` is a difference of likenesses, and
+    ``chain_drift_above`` is 1 - likeness; it is not ``drift_above`` because each segment has a box of its own around
+    the subject. ``benchmarks.drawn_chains`` counts what the defaults find in faultless and in faulty chains.
     """
 
     cut_above: float = 0.12

@@ -96,7 +96,7 @@ class BundleEngine:
     def generate_from_noise(self, job: PreparedJob, noise: Array, cancel: CancelFlag) -> Iterator[Event]:
         """Like ``generate``, from given noise, float32 [1, z, T, h, w]; seeds have no effect.
 
-        Each segment of a chain begins with the same noise. With ``job.begins_after`` one segment is made alone.
+        Every segment of a chain gets this noise.
         """
         return self._generate(job, lambda _: noise, cancel)
 

@@ -31,8 +31,8 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
     manifest = parse_manifest(bundle)
     if settings.given_frame_count > 1 and manifest.expand_timesteps:
         raise BundleInvalid(
-            "this bundle can encode one frame, so that a segment of a chain cannot begin with "
-            f"{settings.given_frame_count}; set the given frames to 1"
+            f"given_frame_count is {settings.given_frame_count}, but of the frames that a segment begins with, this "
+            "bundle can encode only one; set it to 1"
         )
     cache_folder = settings.kernel_cache_folder or default_cache_folder()
     choice = choose_runtime(manifest, settings.runtime, settings.thread_count, cache_folder, settings.device)

@@ -48,8 +48,9 @@ def review_clip(
     """Reviews a clip. ``subject`` is in pixels of the frames; ``spec`` holds the bundle's fits and thresholds.
 
     Of a segment of a chain, prompt and settings of ``job`` are the segment's, ``watch`` saw the frames that it adds,
-    and ``first_frame_index`` is the index of the first of them in the chain. The chance of a later segment is told, but
-    makes no symptom: the fits saw only clips that begin from a picture.
+    and ``first_frame_index`` is the index of the first of them in the chain. A low chance of a later segment is
+    no symptom: the fits saw only clips that begin from a picture.
+
     Without a scorer, or if the pair was not scored, there are no frame scores, no features to compare, no success.
     """
     matches: tuple[FrameMatch, ...] = ()

@@ -72,7 +72,10 @@ def _check_frame_counts(segments: Sequence[SegmentSpec], capabilities: Capabilit
             nearest = nearest_frame_count(min(max(asked, 1), 2**31))
             description = f"is {asked}, not 4n + 1; the nearest is {nearest}"
         elif index and frame_count <= given:
-            description = f"{shown}; a segment repeats the last {given} frames before it and needs more than these"
+            repeated = "frame before it and needs more than this one"
+            if given > 1:
+                repeated = f"{given} frames before it and needs more than these"
+            description = f"{shown}; a segment repeats the last {repeated}"
         elif index == 0 and len(segments) > 1 and frame_count < given:
             description = f"{shown}; the next segment repeats {given} frames, so send at least that many"
         else:

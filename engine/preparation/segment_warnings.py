@@ -1,6 +1,6 @@
 """Warnings about the sentences of a chain: how one was divided, and what is wrong with those of segments.
 
-Only findings that make a sentence not worth generating are told: the rest belongs to the report of its match.
+Only findings that make a sentence not worth generating are warnings: the others stand in the report of its match.
 """
 
 from __future__ import annotations

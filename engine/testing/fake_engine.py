@@ -31,8 +31,6 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from threading import Semaphore
 
-import numpy as np
-
 from engine.analysis.picture.report import report_picture
 from engine.api.cancellation import CancelFlag
 from engine.api.capabilities import Capabilities, Family, Geometry, Limits, SamplingDefaults
@@ -41,14 +39,15 @@ from engine.api.diagnosis import ClipMetrics, Diagnosis
 from engine.api.errors import MatchRefused, NonFiniteValues
 from engine.api.events import Event, Expert, FrameMatch, FrameReady, JobDone, Stage, StageStarted, StepDone
 from engine.api.job import ClipPlan, Job, MatchMode, PreparedJob, PreparedSegment
-from engine.api.match_report import MatchReport, SuccessBasis, SuccessEstimate
-from engine.api.media import Image, Pixels
-from engine.api.reuse import StepReuse, StepWork
+from engine.api.match_report import MatchReport
+from engine.api.media import Image
+from engine.api.reuse import StepWork
 from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.score import in_file
 from engine.preparation.job import prepare_job
 from engine.preparation.score_request import clip_settings_of, prepare_score_request
 from engine.testing.fake_chain import fake_chain_done, fake_segment_done
+from engine.testing.fake_clip import fake_success, fake_works, frame_of, last_frames, plain
 from engine.testing.fake_match import fake_match_report
 
 FAKE_CAPABILITIES = Capabilities(
@@ -81,11 +80,6 @@ FAKE_METRICS = ClipMetrics(
 )
 
 _SECONDS = {StepWork.FULL: 1.0, StepWork.GUIDANCE_REUSED: 0.5, StepWork.REUSED: 0.0}
-_TURNS = {
-    StepReuse.OFF: (StepWork.FULL,),
-    StepReuse.BALANCED: (StepWork.FULL, StepWork.GUIDANCE_REUSED, StepWork.REUSED),
-    StepReuse.FAST: (StepWork.FULL, StepWork.REUSED),
-}
 
 
 class FakeEngine:
@@ -153,7 +147,7 @@ class FakeEngine:
                     raise
                 stop = ChainStop(number, error.report, error.minimum_score)
                 break
-            complete.append(fake_segment_done(number, segment, done, _last_frames(job, number)))
+            complete.append(fake_segment_done(number, segment, done, last_frames(job, number)))
             yield complete[-1]
         yield fake_chain_done(complete, job.warnings, stop)
 
@@ -186,7 +180,7 @@ class FakeEngine:
                 expert=expert,
                 step_seconds=_SECONDS[work],
                 work=work,
-                preview=_plain(settings.width_px // 8, settings.height_px // 8, (step, step, step))
+                preview=plain(settings.width_px // 8, settings.height_px // 8, (step, step, step))
                 if wants_preview
                 else None,
             )
@@ -197,7 +191,7 @@ class FakeEngine:
                 self._call(f"decode {(decoded + 3) // 4}", cancel)
             if decoded >= clip.given_frame_count:
                 index = clip.first_frame_index + decoded - clip.given_frame_count
-                yield FrameReady(index, _frame(clip, index))
+                yield FrameReady(index, frame_of(clip, index))
         absent = {Stage.MATCH if report is None else None, None if is_first else Stage.ENCODE_TEXT}
         stages = [stage for stage in Stage if stage not in absent]
         matches = (
@@ -242,36 +236,3 @@ class FakeEngine:
             raise NonFiniteValues(
                 f"{name} computed NaN or infinity", stage, "fp16", expert=expert, step=step, step_count=step_count
             )
-
-
-def fake_works(reuse: StepReuse, step_count: int) -> list[StepWork]:
-    """What the steps of a clip of the fake engine do."""
-    turns = _TURNS[reuse]
-    return [*(turns[step % len(turns)] for step in range(step_count - 1)), StepWork.FULL]
-
-
-def fake_success(seed: int) -> SuccessEstimate:
-    """The judged success of a clip of the fake engine."""
-    return SuccessEstimate(seed % 10 / 10, SuccessBasis.MEASURED)
-
-
-def _last_frames(job: PreparedJob, number: int) -> tuple[Pixels, ...] | None:
-    """The frames that the segment after this one repeats; None: no segment follows. Numbers are from 1."""
-    following = job.segments[number : number + 1]
-    if not following:
-        return None
-    frames = (
-        _frame(segment, segment.first_frame_index + index)
-        for segment in job.segments[:number]
-        for index in range(segment.new_frame_count)
-    )
-    return tuple(frames)[-following[0].given_frame_count :]
-
-
-def _frame(clip: PreparedSegment, index: int) -> Pixels:
-    colour = ((clip.settings.seed + index) % 256, index % 256, len(clip.prompt) % 256)
-    return _plain(clip.settings.width_px, clip.settings.height_px, colour)
-
-
-def _plain(width_px: int, height_px: int, colour: tuple[int, int, int]) -> Pixels:
-    return np.full((height_px, width_px, 3), colour, dtype=np.uint8)

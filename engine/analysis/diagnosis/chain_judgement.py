@@ -56,14 +56,14 @@ def diagnose_chain(segments: Sequence[SegmentFacts], drift: ChainDrift, spec: Di
     return Diagnosis(tuple(symptoms), remedies_from(evidence, language), metrics)
 
 
-def _of_segments(segments: Sequence[SegmentFacts], told: set[SymptomKind], language: Language) -> Iterator[Symptom]:
-    """The symptoms of single segments, each with the message of the first segment that has it."""
+def _of_segments(segments: Sequence[SegmentFacts], of_chain: set[SymptomKind], language: Language) -> Iterator[Symptom]:
+    """Symptoms of segments that the whole chain has not, each with the message of the first segment with it."""
     found: dict[SymptomKind, list[tuple[int, str]]] = {}
     for segment in segments:
         for symptom in segment.diagnosis.symptoms:
             found.setdefault(symptom.kind, []).append((segment.number, symptom.message))
     for kind in SymptomKind:
-        if kind in found and kind not in told:
+        if kind in found and kind not in of_chain:
             numbers = ", ".join(str(number) for number, _ in found[kind])
             yield segment_symptom(kind, language, numbers, found[kind][0][1])
 

@@ -1,4 +1,4 @@
-"""Finds sentences that ask for a return: a clip that is at last as it was at first then did what it was told."""
+"""Finds sentences that ask for a return: then a clip that ends as it began follows its sentence."""
 
 from __future__ import annotations
 

@@ -16,16 +16,16 @@ from engine.analysis.prompt.stages.pieces import TURNING, Piece
 class _Count:
     """The stage that is reached, and what its pieces were.
 
-    ``told``: the highest stage of the clauses so far; ``is_fresh``: the stage has no action yet; ``tells``: a verb has
-    stood in a piece. ``tie`` is 1 inside a clause such as "as the sun sets," that opens a sentence, and 2 after it: the
-    next action belongs to the same stage.
+    ``clause_stage``: the highest stage of the clauses so far; ``is_fresh``: the stage has no action yet; ``has_verb``:
+    a verb has stood in a piece. ``tie`` is 1 inside a clause such as "as the sun sets," that opens a sentence, and 2
+    after it: the next action belongs to the same stage.
     """
 
     stage: int = 0
-    told: int = 0
+    clause_stage: int = 0
     is_fresh: bool = False
     tie: int = 0
-    tells: bool = False
+    has_verb: bool = False
 
     def add(self, piece: Piece, is_ordered: bool, is_tied: bool, opens: bool, is_divided: bool) -> Piece:
         """Counts one more piece, and gives it its stage."""
@@ -38,16 +38,16 @@ class _Count:
         if is_divided:
             begins = True
         elif piece.acts:
-            counts = is_ordered or (own > self.told and not (is_tied and not opens))
+            counts = is_ordered or (own > self.clause_stage and not (is_tied and not opens))
             begins = self.stage == 0 or (counts and self.tie < 2 and (is_ordered or not self.is_fresh))
         else:
             begins = piece.moves and is_ordered and self.stage > 0
-        if begins and self.stage == 0 and is_ordered and self.tells and not is_divided:
+        if begins and self.stage == 0 and is_ordered and self.has_verb and not is_divided:
             self.stage = 1  # what stands before the first action is a stage: "the street is empty, then cars arrive"
         self.stage += begins
-        self.tells = self.tells or (piece.tells and self.tie != 1)
+        self.has_verb = self.has_verb or (piece.has_verb and self.tie != 1)
         self.is_fresh = (begins or self.is_fresh) and not piece.acts
-        self.told = max(self.told, own)
+        self.clause_stage = max(self.clause_stage, own)
         if piece.acts and self.tie == 2:
             self.tie = 0
         return replace(piece, stage=self.stage, is_aside=self.tie == 1)

@@ -58,7 +58,7 @@ class Piece:
         return self.follows_mark and first.is_in("adjective") and first.forms == {BASE} and not others
 
     @property
-    def tells(self) -> bool:
+    def has_verb(self) -> bool:
         """True if it holds a verb."""
         return any(token.forms or is_verb(token) for token in self.tokens)
 

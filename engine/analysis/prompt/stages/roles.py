@@ -67,8 +67,8 @@ def staged_sentence(draft: Draft, pieces: Sequence[Piece]) -> StagedSentence:
         is_camera = piece.has(ClauseKind.CAMERA) and not piece.has(ClauseKind.SUBJECT)
         passes = is_over(piece) or piece.is_aside or piece.comes_first or (is_camera and is_divided)
         is_subject = piece.has(ClauseKind.SUBJECT)
-        tells = begins_earlier and (piece.stage > 1 if is_subject else piece.tells)
-        if index < first and not passes and not tells:
+        is_event = begins_earlier and (piece.stage > 1 if is_subject else piece.has_verb)
+        if index < first and not passes and not is_event:
             lead.append(piece)
         elif index > first and (piece.is_style or (index > last and not is_divided and not piece.is_ordered)):
             tail.append(piece)

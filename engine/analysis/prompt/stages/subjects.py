@@ -75,6 +75,8 @@ def _fits(pronoun: str, subject: Piece) -> bool:
         return subject.tokens[0].script == HAN or is_several(subject)
     if head is None:
         return True
+    if head.is_in("body", "worn"):
+        return False  # "her hair flutters, then she smiles"
     if pronoun in {"it", "它"}:
         return not head.is_in("person") or head.text in _PERSONS_OR_THINGS
     return not head.is_in("male" if pronoun in {"she", "她"} else "female")

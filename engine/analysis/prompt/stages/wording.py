@@ -153,9 +153,8 @@ def _subject_before(sentence: StagedSentence, piece: Piece, pronoun: Token | Non
         return sentence.main_subject
     meant = None if is_leading else meant_by(pronoun, named_subjects)
     if meant is None:
-        raise Unworded(
-            f"“{quoted(sentence.draft, [pronoun])}” can mean more than one subject, or none that is named before"
-        )
+        word = quoted(sentence.draft, [pronoun])
+        raise Unworded(f"“{word}” can mean more than one subject, or none that is named before")
     return meant
 
 
