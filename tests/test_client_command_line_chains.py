@@ -99,8 +99,8 @@ def test_a_chain_that_ends_early_keeps_what_is_finished_and_has_an_exit_code_of_
     out, err = capsys.readouterr()
     assert out == "clip.mp4: 9 frames of 48x32 at 8 frames/s, seed 7, 3.00 s of work\n"
     stop = (
-        "segment 3 was not made: its sentence matches the frame that it would begin from with 30 of 100, below 40; let it "
-        "go on from what that frame shows, or require less"
+        "segment 3 was not made: its sentence matches the frame that it would begin from with 30 of 100, below 40; "
+        "let it go on from what that frame shows, or require less"
     )
     assert stop in err.splitlines()
     assert "segment 3 of 3: match 30 of 100" in err

@@ -111,7 +111,7 @@ def test_a_wrong_input_of_generate_video_is_told_with_the_answer_to_the_prompt(
             {"frames": 5},
             [
                 "this server cannot do that:",
-                "  frames is 5; this server was compiled for 9, 17 frames, and makes chains of 21 to 149",
+                "  frames is 5; this server was compiled for 9, 17 frames",
                 "  choose another size, other frames or another video among those that {address} offers",
             ],
         ),
