@@ -227,7 +227,8 @@ def test_what_became_of_the_segments_in_words(client: stillcue.Client, server: S
         "  seam at frame 5: motion changes by 25.0 % of a side (inside 12.5 %), colours by 6.2 % (inside 3.1 %)",
         "  ! Hardly anything moves.",
         "from beginning to end: the subject at the end is 75 % alike, the clip returns to its beginning by 12 %",
-        "segment 3 was not made: its sentence matches the frame that it would begin from with 30 of 100, below 40",
+        "segment 3 was not made: its sentence matches the frame that it would begin from with 30 of 100, below 40; "
+        "let it go on from what that frame shows, or require less",
     ]
     assert segment_lines(_summary_of(CLIP)) == []
     assert describe_drift(stillcue.ChainDrift(None, None)) == ""

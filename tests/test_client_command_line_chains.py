@@ -98,7 +98,10 @@ def test_a_chain_that_ends_early_keeps_what_is_finished_and_has_an_exit_code_of_
     assert _frame_count("clip.mp4") == 9
     out, err = capsys.readouterr()
     assert out == "clip.mp4: 9 frames of 48x32 at 8 frames/s, seed 7, 3.00 s of work\n"
-    stop = "segment 3 was not made: its sentence matches the frame that it would begin from with 30 of 100, below 40"
+    stop = (
+        "segment 3 was not made: its sentence matches the frame that it would begin from with 30 of 100, below 40; "
+        "let it go on from what that frame shows, or require less"
+    )
     assert stop in err.splitlines()
     assert "segment 3 of 3: match 30 of 100" in err
     assert json.loads(Path("clip.json").read_text())["chain_stop"]["segment"] == 3
@@ -177,6 +180,15 @@ def test_the_sentence_may_stand_behind_options(server: ScriptedServer) -> None:
     assert len(server.requests) == 3
 
 
+@pytest.mark.usefixtures("folder")
+def test_behind_two_dashes_a_sentence_may_begin_with_a_dash(server: ScriptedServer) -> None:
+    assert main(["generate", "boat.png", "-o", "clip.mp4", "--", "- a boat leaves"]) == 0
+    assert main(["generate", "-o", "clip.mp4", "--", "boat.png", "- a boat leaves"]) == 0
+    assert {item.prompt for item in server.requests if isinstance(item, generate_pb2.GenerateRequest)} == {
+        "- a boat leaves"
+    }
+
+
 def test_an_older_server_writes_no_other_clip(
     folder: Path, server: ScriptedServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,7 +232,7 @@ def test_wrong_fields_of_a_segment_have_the_names_of_options(
 @pytest.mark.usefixtures("folder")
 def test_capabilities_tell_of_chains(server: ScriptedServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["capabilities"]) == 0
-    line = "chains     clips of up to 49 frames in 12 segments; each repeats 1 of the one before\n"
+    line = "chains     clips of up to 49 frames in 12 segments; each begins with the last frame of the one before\n"
     assert line in capsys.readouterr().out
 
 

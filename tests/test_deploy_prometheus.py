@@ -68,7 +68,7 @@ async def round_of_calls(stub: Any) -> None:
     strict = match_pb2.MatchPolicy(mode=match_pb2.MATCH_MODE_REQUIRE, minimum_score=90)
     for request in (
         generate_request(match=strict),
-        generate_request(prompt="fail at once"),
+        *[generate_request(prompt="fail at once")] * 2,  # with the next one 3 faults of 15 calls; alerts need 14.4 %
         generate_request(prompt="overflow at once"),
         generate_request(video=generate_pb2.VideoSpec(frame_count=13)),
     ):

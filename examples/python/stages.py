@@ -2,7 +2,7 @@
 
     python examples/python/stages.py boat.png clip.mp4 "A boat leaves the harbour." "Gulls rise." "The fog lifts."
 
-Each stage is a segment of a chain: it begins with the last frames of the one before. The server scores the sentence of
+Each stage is a segment of a chain: it begins with the last frame of the one before. The server scores the sentence of
 a segment with the frame that the segment begins from, and sends the score before it makes the segment. Below
 ``--lowest`` this program stops reading, which ends the job. The file then holds the finished segments: the server sends
 the clip as a file in parts, and each part can be played with those before it.

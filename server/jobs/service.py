@@ -231,7 +231,10 @@ class _QueueListener(JobListener):
 
 
 def _seed_of(request: JobRequest, prepared: PreparedJob) -> int:
-    """The seed that the segments without a seed of their own follow from. A request that repeats the job has it."""
+    """The job's seed, from which the seeds of segments count that have none of their own.
+
+    The resume token holds it, so that another server makes the same clip again.
+    """
     for index, (asked, segment) in enumerate(zip(request.job.segments, prepared.segments, strict=False)):
         if asked.seed is None:
             return segment.settings.seed - index

@@ -52,9 +52,9 @@ def text_of(error: BaseException) -> str:
     if isinstance(error, MatchRefused):
         return f"{error}, or send {GENERATE_PATHS[Field.MATCH_MODE]} REPORT to generate all the same"
     if isinstance(error, InvalidRequest):
-        told = _first_violations(error)
-        untold_count = len(error.violations) - len(told)
-        return "; ".join(map(str, told)) + (f"; and {untold_count} more" if untold_count else "")
+        listed = _first_violations(error)
+        further_count = len(error.violations) - len(listed)
+        return "; ".join(map(str, listed)) + (f"; and {further_count} more" if further_count else "")
     return str(error)
 
 

@@ -140,7 +140,7 @@ def generate_inputs() -> InputTypes:
                     "step": 0.1,
                     "round": 0.01,
                     "tooltip": "Length in seconds instead of frames. Longer than the model's own length: the clip is a "
-                    "chain of segments, each of which begins with the last frames of the one before. 0: by frames.",
+                    "chain of segments, each of which begins with the last frame of the one before. 0: by frames.",
                 },
             ),
             "stages": (

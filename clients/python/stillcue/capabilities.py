@@ -114,8 +114,8 @@ class AttemptSupport:
 class ChainSupport:
     """Support of clips that are longer than the longest of ``geometries``.
 
-    ``given_frame_count``: frames that each segment repeats from the one before. ``max_frame_count``: frames of the
-    longest clip.
+    ``given_frame_count``: last frames of the segment before with which a segment begins. ``max_frame_count``: frames of
+    the longest clip.
     """
 
     max_segment_count: int

@@ -66,10 +66,11 @@ def describe_drift(drift: ChainDrift) -> str:
 
 
 def describe_stop(stop: ChainStop) -> str:
-    """Returns why a chain ended before its last segment, in one line."""
+    """Returns why a chain ended before its last segment, and the remedy, in one line."""
     return (
         f"segment {stop.segment} was not made: its sentence matches the frame that it would begin from with "
-        f"{stop.match_report.score:.0f} of 100, below {stop.minimum_score:g}"
+        f"{stop.match_report.score:.0f} of 100, below {stop.minimum_score:g}; "
+        "let it go on from what that frame shows, or require less"
     )
 
 

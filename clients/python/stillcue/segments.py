@@ -1,7 +1,7 @@
 """Segments of a chain, as asked for and as made: dataclasses that mirror the contract. Imports no protobuf, no gRPC.
 
-A clip that is longer than the model's own length is a chain of segments, each of which begins with the last frames of
-the one before. Frames are numbered through the chain.
+A clip that is longer than the model's own length is a chain of segments, each of which begins with the last frame, or
+the last frames, of the one before. Frames are numbered through the chain.
 """
 
 from __future__ import annotations

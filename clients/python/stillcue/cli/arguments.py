@@ -32,10 +32,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     """Parses and checks a command line. Raises ``SystemExit``: 0 after ``--help``, 2 for a wrong command line."""
     parser = build_parser()
     options, rest = parser.parse_known_args(arguments)
-    if options.command == "generate" and options.prompt is None and rest and not rest[0].startswith("-"):
-        options.prompt = _checked_text(
-            parser, rest.pop(0)
-        )  # argparse leaves out an optional argument that stands behind options
+    if options.command == "generate" and options.prompt is None:
+        options.prompt = _take_sentence(parser, rest)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     check_connection(parser, options)
@@ -44,9 +42,19 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return options
 
 
-def _checked_text(parser: argparse.ArgumentParser, sentence: str) -> str:
+def _take_sentence(parser: argparse.ArgumentParser, rest: list[str]) -> str | None:
+    """Takes SENTENCE from the arguments that argparse left over: it does not find an optional one behind options.
+
+    Behind ``--`` a sentence may begin with a dash.
+    """
+    if rest and rest[0] == "--":
+        rest.pop(0)
+    elif not rest or rest[0].startswith("-"):
+        return None
+    if not rest:
+        return None
     try:
-        return text(sentence)
+        return text(rest.pop(0))
     except argparse.ArgumentTypeError as error:
         parser.error(f"argument SENTENCE: {error}")
 

@@ -57,9 +57,11 @@ def _describe_chains(found: Capabilities) -> str:
     support = found.chains
     if support is None:
         return "not stated: this server is older than this client"
+    given = support.given_frame_count
+    frames = "the last frame" if given == 1 else f"the last {given} frames"
     return (
-        f"clips of up to {support.max_frame_count} frames in {support.max_segment_count} segments; each repeats "
-        f"{support.given_frame_count} of the one before"
+        f"clips of up to {support.max_frame_count} frames in {support.max_segment_count} segments; each begins with "
+        f"{frames} of the one before"
     )
 
 
