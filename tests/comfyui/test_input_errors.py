@@ -78,6 +78,7 @@ def test_wrong_values_are_refused_before_anything_runs(comfy: Comfy, picture: st
         ("seed", 2**63, f"bigger than max of {2**63 - 1}"),
         ("frame_rate", 121.0, "bigger than max of 120.0"),
         ("guidance", 30.5, "bigger than max of 30.0"),
+        ("seconds", 600.1, "bigger than max of 600.0"),
         ("steps", "many", "Failed to convert an input value to a INT value"),
         ("negative_when_empty", "perhaps", "Value not in list"),
         ("video", "VP9", "'VP9' is none of from the frames, H.264 from the server, AV1 from the server"),
@@ -111,7 +112,7 @@ def test_a_wrong_input_of_generate_video_is_told_with_the_answer_to_the_prompt(
             {"frames": 5},
             [
                 "this server cannot do that:",
-                "  frames is 5; this server was compiled for 9, 17 frames, and makes chains of 21 to 149",
+                "  frames is 5; this server was compiled for 9, 17 frames",
                 "  choose another size, other frames or another video among those that {address} offers",
             ],
         ),
