@@ -78,6 +78,7 @@ def test_wrong_values_are_refused_before_anything_runs(comfy: Comfy, picture: st
         ("seed", 2**63, f"bigger than max of {2**63 - 1}"),
         ("frame_rate", 121.0, "bigger than max of 120.0"),
         ("guidance", 30.5, "bigger than max of 30.0"),
+        ("seconds", 600.1, "bigger than max of 600.0"),
         ("steps", "many", "Failed to convert an input value to a INT value"),
         ("negative_when_empty", "perhaps", "Value not in list"),
         ("video", "VP9", "'VP9' is none of from the frames, H.264 from the server, AV1 from the server"),
