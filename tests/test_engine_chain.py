@@ -158,6 +158,11 @@ def test_a_bundle_that_encodes_one_frame_is_given_no_more(tiny_5b_bundle: Path) 
         open_engine(tiny_5b_bundle, EngineSettings(given_frame_count=5))
 
 
+def test_a_segment_is_longer_than_its_given_frames(tiny_bundle: Path) -> None:
+    with pytest.raises(BundleInvalid, match=r"^given_frame_count is 9, but .* at most 9 frames, .* set fewer$"):
+        open_engine(tiny_bundle, EngineSettings(given_frame_count=9))
+
+
 def test_a_chain_crosses_the_pipe_of_a_worker(recorded: RecordedEngine, tiny_bundle: Path) -> None:
     job = _chain(recorded)
     expected = recorded.run(job)

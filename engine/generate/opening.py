@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.api.settings import EngineSettings
+    from engine.bundle.manifest import Manifest
     from engine.generate.bundle_engine import BundleEngine
 
 _log = logging.getLogger(__name__)
@@ -29,11 +30,8 @@ _ENGINE_MODULE = "engine.generate.bundle_engine"
 def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
     """Opens a bundle folder. Raises ``BundleInvalid``; see ``engine.open_engine``."""
     manifest = parse_manifest(bundle)
-    if settings.given_frame_count > 1 and manifest.expand_timesteps:
-        raise BundleInvalid(
-            f"given_frame_count is {settings.given_frame_count}, but of the frames that a segment begins with, this "
-            "bundle can encode only one; set it to 1"
-        )
+    if settings.given_frame_count > 1:
+        _check_given_frames(settings.given_frame_count, manifest)
     cache_folder = settings.kernel_cache_folder or default_cache_folder()
     choice = choose_runtime(manifest, settings.runtime, settings.thread_count, cache_folder, settings.device)
     budget_bytes = settings.memory_budget_bytes
@@ -72,3 +70,15 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
         reuse=settings.reuse,
         gpu=choice.gpu,
     )
+
+
+def _check_given_frames(given_frame_count: int, manifest: Manifest) -> None:
+    """Raises ``BundleInvalid`` where no segment can begin with so many frames."""
+    longest = max(geometry.frame_count for geometry in manifest.geometries)
+    fault = ""
+    if manifest.expand_timesteps:
+        fault = "of the frames that a segment begins with, this bundle can encode only one; set it to 1"
+    elif given_frame_count >= longest:
+        fault = f"this bundle makes segments of at most {longest} frames, which must be more; set fewer"
+    if fault:
+        raise BundleInvalid(f"given_frame_count is {given_frame_count}, but {fault}")

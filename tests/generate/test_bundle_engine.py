@@ -352,7 +352,7 @@ def test_noise_has_a_cell_for_the_first_frame_and_one_for_each_further_stride() 
     assert seeded_noise(settings, other).shape == (1, 3, 7, 2, 3)
 
 
-MANIFEST = SimpleNamespace(expand_timesteps=False)
+MANIFEST = SimpleNamespace(expand_timesteps=False, geometries=(SMALL, LARGE))
 
 
 class Opened:
