@@ -26,8 +26,8 @@ from engine.generate.loading import load_bundle
 from engine.matching.success import check_factors, log_odds_of, pair_success
 from engine.matching.success_factors import FAULTLESS
 from engine.runtime.ort import OrtRuntime
-from pocket.evaluation.generation import _png
 from pocket.world import render_still, sample_spec
+from pocket.world.png import png_of
 
 _CALM = ClipMetrics(dynamic_degree=0.5, motion_speed=0.2, temporal_flicker=0.98, largest_change=0.03, burnt_gain=0.0)
 _SPEC = sample_spec(4, held_out=True, subject="car")
@@ -69,7 +69,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> BundleEngine:
 
 def _job(prompt: str, guidance_scale: float) -> Job:
     return Job(
-        image=Image(_png(render_still(_SPEC)[0])),
+        image=Image(png_of(render_still(_SPEC)[0])),
         prompt=prompt,
         sampling=SamplingSpec(step_count=4, guidance_scale=guidance_scale, seed=1),
         match=MatchPolicy(MatchMode.REPORT),
@@ -81,7 +81,7 @@ def _sigmoid(odds: float) -> float:
 
 
 def _report(engine: BundleEngine, prompt: str) -> MatchReport:
-    return engine.score_match(Image(_png(render_still(_SPEC)[0])), prompt)
+    return engine.score_match(Image(png_of(render_still(_SPEC)[0])), prompt)
 
 
 def test_the_chance_before_the_clip_is_the_fit(engine: BundleEngine) -> None:
