@@ -17,7 +17,7 @@ from engine.api.fields import Field
 from engine.api.job import MAX_SEED, ClipPlan, Job, PictureFit, PreparedJob, SamplingSpec, VideoSpec
 from engine.api.match_report import MatchReport
 from engine.api.media import Box, Image
-from engine.preparation.chain_lengths import chain_frame_count, fewest_computed, longest_chain
+from engine.preparation.chain_lengths import chain_frame_count, fewest_computed
 from engine.preparation.job import prepare_job
 from engine.preparation.score_request import prepare_score_request
 from tests.preparing import ONE_TRANSFORMER, TWO_EXPERTS
@@ -117,7 +117,8 @@ def test_the_fewest_computed_frames_fill_a_clip(
 
 @pytest.mark.parametrize(("lengths", "given"), [([81], 5), ([9, 17], 1), ([5, 9, 13], 5), ([17], 16), ([5], 5)])
 def test_every_length_up_to_the_longest_chain_can_be_filled(lengths: list[int], given: int) -> None:
-    longest = longest_chain(lengths, given, 4)
+    limits = replace(_ONE.limits, max_segment_count=4)
+    longest = replace(_ONE, given_frame_count=given, limits=limits).longest_chain(lengths)
     for frame_count in range(max(lengths) + 1, longest + 1):
         chosen = fewest_computed(frame_count, lengths, given, 4)
         assert chosen is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.api.events import Expert, Stage
@@ -121,3 +122,13 @@ class Capabilities:
     gpu_uuid: str = ""
     reuse_supported: bool = False
     given_frame_count: int = 1
+
+    def longest_chain(self, lengths: Iterable[int]) -> int:
+        """Number of frames of the longest clip of segments of these lengths; a clip of one segment counts too."""
+        longest = max(lengths)
+        return longest + max(longest - self.given_frame_count, 0) * (self.limits.max_segment_count - 1)
+
+    @property
+    def max_frame_count(self) -> int:
+        """Number of frames of the longest clip, of any size."""
+        return self.longest_chain(geometry.frame_count for geometry in self.geometries)

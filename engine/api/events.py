@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.api.chain import ChainDrift, ChainStop, Seam, SegmentEnd, SegmentStarted
 from engine.api.diagnosis import Diagnosis
@@ -106,6 +106,10 @@ class SegmentDone:
     done: JobDone
     seam: Seam | None = None
     end: SegmentEnd | None = None
+
+    def without_frames(self) -> SegmentDone:
+        """The segment as it is kept once the next one has taken its last frames."""
+        return self if self.end is None else replace(self, end=replace(self.end, frames=()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ Of a finished segment nothing is kept but its ``SegmentDone``, and its last fram
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import replace
 
 from engine.analysis.diagnosis.seams import seam_of, segment_end
 from engine.api.chain import ChainStop, SegmentEnd, SegmentStarted
@@ -37,7 +36,7 @@ class ChainRun:
         A later segment that matches less than the job requires ends the chain; the first one raises ``MatchRefused``.
         """
         job, before = self._job, self._job.begins_after
-        done = [_without_frames(segment) for segment in before]
+        done = [segment.without_frames() for segment in before]
         end_before = before[-1].end if before else None
         stop: ChainStop | None = None
         remaining = job.segments[len(before) :]
@@ -53,7 +52,7 @@ class ChainRun:
                 break
             yield made
             end_before = made.end
-            done.append(_without_frames(made))
+            done.append(made.without_frames())
         yield chain_done(job, done, stop, self._model.manifest.scorer)
 
     def _make_segment(
@@ -76,8 +75,3 @@ class ChainRun:
             seam=None if end_before is None else seam_of(end_before, made.watch, segment.first_frame_index),
             end=segment_end(made.watch, () if is_last else made.last_frames, made.vectors),
         )
-
-
-def _without_frames(segment: SegmentDone) -> SegmentDone:
-    """The segment as it is kept: only the next one needs its last frames."""
-    return segment if segment.end is None else replace(segment, end=replace(segment.end, frames=()))

@@ -1,4 +1,4 @@
-"""Arithmetic of chains: which compiled lengths fill a clip, and how long the longest chain is.
+"""Arithmetic of chains: which compiled lengths fill a clip.
 
 A chain of the compiled lengths F1, F2, … has F1 + (F2 - given) + … frames, where ``given`` is the number of frames that
 each segment repeats from the one before. The last segment may be cut. Knows no job and no size.
@@ -17,12 +17,6 @@ def nearest_frame_count(frame_count: float) -> int:
 def chain_frame_count(lengths: Sequence[int], given: int) -> int:
     """Number of frames of a chain with segments of these lengths, none of them cut."""
     return sum(lengths) - given * (len(lengths) - 1)
-
-
-def longest_chain(lengths: Sequence[int], given: int, max_segment_count: int) -> int:
-    """Number of frames of the longest clip that chains of some compiled lengths make; one segment is a chain too."""
-    longest = max(lengths)
-    return longest + max(longest - given, 0) * (max_segment_count - 1)
 
 
 def fewest_computed(

@@ -10,7 +10,7 @@ from engine.api.capabilities import Capabilities
 from engine.api.errors import Violation
 from engine.api.fields import Field
 from engine.api.job import VideoSpec
-from engine.preparation.chain_lengths import longest_chain, nearest_frame_count
+from engine.preparation.chain_lengths import nearest_frame_count
 
 
 def lengths_by_size(capabilities: Capabilities) -> dict[tuple[int, int], list[int]]:
@@ -19,15 +19,6 @@ def lengths_by_size(capabilities: Capabilities) -> dict[tuple[int, int], list[in
     for item in capabilities.geometries:
         lengths[item.width_px, item.height_px].append(item.frame_count)
     return dict(lengths)
-
-
-def longest_clip(capabilities: Capabilities) -> int:
-    """Number of frames of the longest clip, of any size, that the engine makes."""
-    limit = capabilities.limits.max_segment_count
-    return max(
-        longest_chain(lengths, capabilities.given_frame_count, limit)
-        for lengths in lengths_by_size(capabilities).values()
-    )
 
 
 def length_field(video: VideoSpec) -> Field:
@@ -52,7 +43,7 @@ def check_clip_length(video: VideoSpec, capabilities: Capabilities) -> Iterator[
 
     Ignores which lengths are compiled.
     """
-    longest = longest_clip(capabilities)
+    longest = capabilities.max_frame_count
     if video.frame_count > longest:
         yield Violation(Field.FRAME_COUNT, f"is {video.frame_count}; the longest clip of this server has {longest}")
     elif video.frame_count < 0 or (video.frame_count and video.frame_count % 4 != 1):

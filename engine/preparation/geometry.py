@@ -13,7 +13,7 @@ from engine.api.job import PictureFit, VideoSpec
 from engine.api.match_report import MatchReport
 from engine.api.media import Box
 from engine.media.fitting import center_crop, choose_geometry
-from engine.preparation.chain_lengths import fewest_computed, longest_chain
+from engine.preparation.chain_lengths import fewest_computed
 from engine.preparation.clip_length import asked_frame_count, frame_rate_of, lengths_by_size
 
 _SUBJECT_NOT_FOUND = "the subject was not found in the picture, so it is cut from the centre"
@@ -79,7 +79,7 @@ def _can_chain(frame_count: int, lengths: Sequence[int], capabilities: Capabilit
     """True if segments of these lengths, and only several of them, fill a clip."""
     if not lengths or frame_count <= max(lengths):
         return False
-    return frame_count <= longest_chain(lengths, capabilities.given_frame_count, capabilities.limits.max_segment_count)
+    return frame_count <= capabilities.longest_chain(lengths)
 
 
 def _wrong_length(video: VideoSpec, frame_count: int, capabilities: Capabilities) -> Violation:

@@ -102,14 +102,10 @@ class EngineRun:
         """Keeps what the next engine needs of the segments: of their frames, those of the last one."""
         self._reported_count, self._is_retried = 0, False
         if self._may_retry:
-            self._complete = [*map(_without_frames, self._complete), segment]
+            self._complete = [*(earlier.without_frames() for earlier in self._complete), segment]
 
     def _report_end(self, work: Future[None], observer: RunObserver) -> None:
         self._loop.call_soon_threadsafe(observer.on_work_end, work.exception(), time.perf_counter())
-
-
-def _without_frames(segment: SegmentDone) -> SegmentDone:
-    return segment if segment.end is None else replace(segment, end=replace(segment.end, frames=()))
 
 
 def _without_ends(event: Event) -> Event:

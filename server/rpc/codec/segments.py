@@ -69,12 +69,10 @@ def encode_stop(stop: ChainStop) -> segments_pb2.ChainStop:
 
 def encode_chain_support(capabilities: Capabilities) -> segments_pb2.ChainSupport:
     """The field of GetCapabilities on chains."""
-    longest = max(geometry.frame_count for geometry in capabilities.geometries)
-    given, count = capabilities.given_frame_count, capabilities.limits.max_segment_count
     return segments_pb2.ChainSupport(
-        max_segment_count=count,
-        given_frame_count=given,
-        max_frame_count=longest + (count - 1) * max(longest - given, 0),
+        max_segment_count=capabilities.limits.max_segment_count,
+        given_frame_count=capabilities.given_frame_count,
+        max_frame_count=capabilities.max_frame_count,
     )
 
 
