@@ -97,7 +97,8 @@ def test_a_segment_tells_its_place_its_seam_and_what_it_leaves() -> None:
     assert second.end.sample_indices == (9,)
     assert np.array_equal(second.end.subject, [[1.0, 0.0]])  # type: ignore[arg-type]
     assert np.array_equal(second.end.content, [[0.0, 1.0]])  # type: ignore[arg-type]
-    assert third.end is None
+    assert third.end is not None
+    assert third.end.frames == ()
     scores = [event.done.match_report.score for event in (first, second, third) if event.done.match_report]
     assert scores == [30.0, 40.0, 30.0]
     assert [(item.frame_index, item.score) for item in second.done.frame_matches] == [(9, 40.0), (12, 40.0)]
@@ -142,8 +143,16 @@ def test_a_chain_that_begins_after_complete_segments_makes_the_others_with_the_s
     done, expected = done_of(rest), done_of(whole)
     assert replace(done, chain=None) == replace(expected, chain=None)
     assert done.chain is not None
-    assert done.chain.segments[:complete_count] == tuple(complete)
-    assert len(done.chain.segments) == 3
+    kept = [replace(segment, end=None) for segment in done.chain.segments[:complete_count]]
+    assert kept == [replace(segment, end=None) for segment in complete]
+    assert [segment.end.frames for segment in done.chain.segments if segment.end] == [(), (), ()]
+
+
+def test_a_chain_does_not_begin_without_the_frames_that_it_repeats() -> None:
+    first = next(event for event in events_of(_MATCHED) if isinstance(event, SegmentDone))
+    for segment in (first.without_frames(), replace(first, end=None)):
+        with pytest.raises(ValueError, match="needs 5 frames before it, not 0"):
+            events_of(replace(_MATCHED, begins_after=(segment,)))
 
 
 def test_a_later_sentence_that_matches_too_little_ends_the_chain() -> None:

@@ -23,19 +23,17 @@ if TYPE_CHECKING:
 
     from engine.api.chain import ChainStop
     from engine.api.events import JobDone, Stage
-    from engine.api.job import PreparedSegment
+    from engine.api.job import PreparedJob, PreparedSegment
     from engine.api.media import Pixels
     from engine.api.reuse import StepWork
 
 
 def fake_segment_done(
-    number: int, segment: PreparedSegment, done: JobDone, last_frames: tuple[Pixels, ...] | None
+    number: int, segment: PreparedSegment, done: JobDone, last_frames: tuple[Pixels, ...]
 ) -> SegmentDone:
-    """The end of a segment with this summary; ``last_frames`` None: no segment follows."""
-    end = None
-    if last_frames is not None and done.match_report is None:
-        end = SegmentEnd(last_frames)
-    elif last_frames is not None:
+    """The end of a segment with this summary, and with the frames that the next segment repeats."""
+    end = SegmentEnd(last_frames)
+    if done.match_report is not None:
         subject, content = np.array([[1, 0]], np.float32), np.array([[0, 1]], np.float32)
         end = SegmentEnd(last_frames, sample_indices=(segment.first_frame_index,), subject=subject, content=content)
     return SegmentDone(
@@ -46,6 +44,14 @@ def fake_segment_done(
         seam=fake_seam(segment.first_frame_index) if number > 1 else None,
         end=end,
     )
+
+
+def check_begin(job: PreparedJob) -> None:
+    """Raises ``ValueError`` where the segments that the job begins after lack the frames that the next one repeats."""
+    end, following = job.begins_after[-1].end, job.segments[len(job.begins_after)]
+    frames = () if end is None else end.frames
+    if len(frames) != following.given_frame_count:
+        raise ValueError(f"the next segment needs {following.given_frame_count} frames before it, not {len(frames)}")
 
 
 def fake_seam(frame_index: int) -> Seam:

@@ -27,11 +27,11 @@ def fake_success(seed: int) -> SuccessEstimate:
     return SuccessEstimate(seed % 10 / 10, SuccessBasis.MEASURED)
 
 
-def last_frames(job: PreparedJob, number: int) -> tuple[Pixels, ...] | None:
-    """The frames that the segment after this one repeats; None: no segment follows. Numbers are from 1."""
+def last_frames(job: PreparedJob, number: int) -> tuple[Pixels, ...]:
+    """The frames that the segment after this one repeats; none where no segment follows. Numbers are from 1."""
     following = job.segments[number : number + 1]
     if not following:
-        return None
+        return ()
     frames = (
         frame_of(segment, segment.first_frame_index + index)
         for segment in job.segments[:number]

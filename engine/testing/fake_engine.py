@@ -46,7 +46,7 @@ from engine.matching.enrichment import EnrichmentContext, enriched
 from engine.matching.score import in_file
 from engine.preparation.job import prepare_job
 from engine.preparation.score_request import clip_settings_of, prepare_score_request
-from engine.testing.fake_chain import fake_chain_done, fake_segment_done
+from engine.testing.fake_chain import check_begin, fake_chain_done, fake_segment_done
 from engine.testing.fake_clip import fake_success, fake_works, frame_of, last_frames, plain
 from engine.testing.fake_match import fake_match_report
 
@@ -134,9 +134,10 @@ class FakeEngine:
         """Frees nothing: the fake holds no resources."""
 
     def _chain(self, job: PreparedJob, cancel: CancelFlag) -> Iterator[Event]:
-        complete, stop = list(job.begins_after), None
+        complete, stop = [segment.without_frames() for segment in job.begins_after], None
         count = len(job.segments)
         if 0 < len(complete) < count:
+            check_begin(job)
             self._call("encode_text", cancel)
         for number, segment in list(enumerate(job.segments, 1))[len(complete) :]:
             yield SegmentStarted(number, count)
@@ -147,8 +148,9 @@ class FakeEngine:
                     raise
                 stop = ChainStop(number, error.report, error.minimum_score)
                 break
-            complete.append(fake_segment_done(number, segment, done, last_frames(job, number)))
-            yield complete[-1]
+            made = fake_segment_done(number, segment, done, last_frames(job, number))
+            yield made
+            complete.append(made.without_frames())
         yield fake_chain_done(complete, job.warnings, stop)
 
     def _clip(self, job: PreparedJob, clip: PreparedSegment, cancel: CancelFlag) -> Generator[Event, None, JobDone]:
