@@ -158,6 +158,12 @@ def test_a_bundle_that_encodes_one_frame_is_given_no_more(tiny_5b_bundle: Path) 
         open_engine(tiny_5b_bundle, EngineSettings(given_frame_count=5))
 
 
+@pytest.mark.parametrize("given_frame_count", [-3, 0, 6])
+def test_given_frames_are_whole_latent_frames(given_frame_count: int, tiny_bundle: Path) -> None:
+    with pytest.raises(ValueError, match=f"given_frame_count is {given_frame_count}, not 4n"):
+        open_engine(tiny_bundle, EngineSettings(given_frame_count=given_frame_count))
+
+
 def test_a_segment_is_longer_than_its_given_frames(tiny_bundle: Path) -> None:
     with pytest.raises(BundleInvalid, match=r"^given_frame_count is 9, but .* at most 9 frames, .* set fewer$"):
         open_engine(tiny_bundle, EngineSettings(given_frame_count=9))

@@ -30,7 +30,7 @@ _ENGINE_MODULE = "engine.generate.bundle_engine"
 def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
     """Opens a bundle folder. Raises ``BundleInvalid``; see ``engine.open_engine``."""
     manifest = parse_manifest(bundle)
-    if settings.given_frame_count > 1:
+    if settings.given_frame_count != 1:
         _check_given_frames(settings.given_frame_count, manifest)
     cache_folder = settings.kernel_cache_folder or default_cache_folder()
     choice = choose_runtime(manifest, settings.runtime, settings.thread_count, cache_folder, settings.device)
@@ -73,7 +73,9 @@ def open_bundle(bundle: Path, settings: EngineSettings) -> BundleEngine:
 
 
 def _check_given_frames(given_frame_count: int, manifest: Manifest) -> None:
-    """Raises ``BundleInvalid`` where no segment can begin with so many frames."""
+    """Raises ``BundleInvalid`` where no segment can begin with so many frames, ``ValueError`` where none ever can."""
+    if given_frame_count < 1 or given_frame_count % 4 != 1:
+        raise ValueError(f"given_frame_count is {given_frame_count}, not 4n + 1")
     longest = max(geometry.frame_count for geometry in manifest.geometries)
     fault = ""
     if manifest.expand_timesteps:

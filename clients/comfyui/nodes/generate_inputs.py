@@ -139,8 +139,9 @@ def generate_inputs() -> InputTypes:
                     "max": 600.0,
                     "step": 0.1,
                     "round": 0.01,
-                    "tooltip": "Length in seconds instead of frames. Longer than the model's own length: the clip is a "
-                    "chain of segments, each of which begins with the last frame of the one before. 0: by frames.",
+                    "tooltip": "Length in seconds instead of frames, which must then be 0. Longer than the model's own "
+                    "length: the clip is a chain of segments, each of which begins with the last frame of the one "
+                    "before. 0: by frames.",
                 },
             ),
             "stages": (
@@ -149,7 +150,8 @@ def generate_inputs() -> InputTypes:
                     "default": "",
                     "multiline": True,
                     "tooltip": "One sentence a line, each the prompt of a segment of a chain and complete in itself; "
-                    "they replace the prompt. Empty: the prompt, which is divided by its stages if the clip is long.",
+                    "they replace the prompt. Set frames to 0 unless the last segment is to be cut. Empty: the prompt, "
+                    "which is divided by its stages if the clip is long.",
                 },
             ),
         },
