@@ -137,6 +137,24 @@ def test_a_return_that_was_asked_for_is_no_symptom(prompt: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("A red car rolls to the right.", "A red car rolls to the left."),
+        ("A fish sinks", "The fish rises slowly"),
+        ("The bird flies into the distance", "The bird comes closer"),
+        ("She opens her eyes", "She closes her eyes"),
+        ("小猫向左走", "小猫向右走"),
+        ("红色的车远去", "红色的车越来越近"),
+    ],
+)
+def test_the_opposite_of_an_earlier_motion_is_a_return(before: str, after: str) -> None:
+    assert ask_for_return([before, after])
+    assert ask_for_return([after, "It stays still", before])
+    assert not ask_for_return([before, before])
+    assert not ask_for_return([after, after])
+
+
+@pytest.mark.parametrize(
     "prompt",
     [
         "A cat with a white back walks in the background",
