@@ -20,7 +20,7 @@ _FRAMES_PER_LATENT = 4
 
 @dataclass(frozen=True)
 class WeightedPutBack:
-    """Like ``PutBack``, also for one frame; ``weights`` are the shares of the true latents, for each latent frame."""
+    """Like ``PutBack``; ``weights`` are the shares of the true latents, for each latent frame."""
 
     weights: tuple[float, ...]
 
@@ -61,7 +61,7 @@ class Masked:
         total = noise.shape[2]
         grey = np.zeros((1, 3, _frame_count(total) - len(frames), *given.shape[3:]), np.float32)
         pixels = np.concatenate([given, grey], axis=2)
-        stream = encoder.stream(total)
+        stream = encoder.stream()
         edges = [0, *range(1, pixels.shape[2] + 1, _FRAMES_PER_LATENT)]
         chunks = [stream.run(pixels[:, :, low:high]) for low, high in itertools.pairwise(edges)]
         latents = np.concatenate(chunks, axis=2)  # [1, z, T, h, w]

@@ -51,12 +51,12 @@ class FrameEncoder:
 
     def latents_of(self, frames: Sequence[Pixels]) -> Array:
         """Latents of 4n + 1 frames, [1, z, n + 1, h, w]. Bundles of TI2V-5B can encode one frame only."""
-        return frames_as_latents(frames, self.stream(chunk_count=1 + (len(frames) - 1) // 4))
+        return frames_as_latents(frames, self.stream())
 
-    def stream(self, chunk_count: int) -> CausalVaeStream:
+    def stream(self) -> CausalVaeStream:
         """A pass of the encoder: a chunk of one frame, then chunks of four."""
-        step = self._graph_of("vae_encoder_step") if chunk_count > 1 else None
-        return CausalVaeStream(self._execution, self._graph_of("vae_encoder_init"), step)
+        init, step = self._graph_of("vae_encoder_init"), self._graph_of("vae_encoder_step")
+        return CausalVaeStream(self._execution, init, step)
 
 
 class SegmentJoin(Protocol):

@@ -1,107 +1,40 @@
-"""Chains on graphs that are Python functions: what each segment begins from, what it leaves, how a chain ends."""
+"""Chains on graphs that are Python functions: texts, numbers, match, resumption, and how a chain ends."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from engine.api.cancellation import CancelFlag
-from engine.api.chain import ChainDrift, ChainStop, Seam, SegmentEnd, SegmentStarted
+from engine.api.chain import ChainStop, Seam, SegmentStarted
 from engine.api.errors import Cancelled, MatchRefused
-from engine.api.events import Event, FrameReady, JobDone, SegmentDone
-from engine.api.job import MatchMode, PreparedJob, Settings
+from engine.api.events import FrameReady, SegmentDone
+from engine.api.job import MatchMode
 from engine.api.media import Box
-from engine.generate.causal_vae_stream import CausalVaeStream
-from engine.generate.image_conditioning import frames_as_latents
-from engine.generate.pipeline import Pipeline
-from engine.generate.schedule import flow_schedule
-from engine.generate.segment_join import FrameEncoder, Opening
-from engine.matching.chain_review import ChainReview
-from tests.chained_jobs import chain_of
-from tests.generate.computed import ComputedRuntime, accumulating_graphs, execution_on
+from tests.generate.computed import execution_on
+from tests.generate.computed_chains import (
+    DENOISING,
+    DRIFT,
+    GIVEN_ENCODER,
+    PROMPTS,
+    Chains,
+    chain,
+    done_of,
+    frames_of,
+)
 from tests.generate.computed_clips import (
-    LATENT,
-    LATENTS,
     VAE_DECODER,
     VAE_ENCODER,
-    Clips,
     job,
     names_of,
     of_kind,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from engine.api.media import Pixels
-    from engine.runtime.base import Array
-
-PROMPTS = ("a fox runs", "the fox sits down", "it sleeps")
-DRIFT = ChainDrift(0.5, 0.25)
-DENOISING = ["transformer_high", "guide_and_step"] * 2 + ["transformer_low", "guide_and_step"] * 2
-GIVEN_ENCODER = ["vae_encoder_init", "vae_encoder_step"]
-
-
-class Chains(Clips):
-    """Clips whose noise is drawn by the seed of each segment; seams and the review of a chain are recorded."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, **of_clips: Any) -> None:
-        super().__init__(monkeypatch, **of_clips)
-        if self.scorer is not None:
-            self.manifest.scorer = SimpleNamespace(diagnosis="the thresholds")
-        self.reviewed: list[tuple[Any, ...]] = []
-        monkeypatch.setattr("engine.generate.chain_run.segment_end", _end)
-        monkeypatch.setattr("engine.generate.chain_run.seam_of", _seam)
-        monkeypatch.setattr("engine.generate.chain_summary.review_chain", self._review_chain)
-
-    def _review_chain(self, *given: Any) -> ChainReview:
-        self.reviewed.append(given)
-        diagnosis: Any = "the chain's diagnosis"
-        return ChainReview(DRIFT, diagnosis)
-
-    def start(self, asked: PreparedJob, cancel: CancelFlag | None = None) -> Iterator[Event]:
-        self.execution = execution_on(self.runtime, cancel)
-        return self.pipeline.generate(asked, noise_of, self.execution)
-
-
-def noise_of(settings: Settings) -> Array:
-    return np.random.default_rng(settings.seed).standard_normal(LATENTS, dtype=np.float32)
-
-
-def _end(watch: Any, frames: Sequence[Pixels], vectors: Any) -> SegmentEnd:
-    assert vectors is None
-    return SegmentEnd(tuple(frames), motion_jumps=(float(len(watch.frames)),))
-
-
-def _seam(end_before: SegmentEnd, watch_after: Any, frame_index: int) -> Seam:
-    """Tells what it was made of: frames before, frames after."""
-    return Seam(frame_index, len(end_before.frames), len(watch_after.frames), 0.0, 0.0)
-
-
-def chain(count: int = 3, given_frame_count: int = 5, last: int | None = None, **fields: Any) -> PreparedJob:
-    """9 frames and 4 further ones a segment, at 16x8."""
-    return chain_of(job(**fields), PROMPTS[:count], given_frame_count, last)
-
-
-def frames_of(events: Sequence[Event]) -> list[Pixels]:
-    return [event.pixels for event in of_kind(FrameReady, events)]
-
-
-def done_of(events: Sequence[Event]) -> JobDone:
-    assert isinstance(events[-1], JobDone)
-    return events[-1]
-
-
-def encoded(frames: Sequence[Pixels]) -> Array:
-    """What the computed VAE makes of frames."""
-    runtime = ComputedRuntime()
-    frame, following = (1, 3, 1, 8, 16), (1, 3, 4, 8, 16)
-    graphs: Any = accumulating_graphs(runtime, "encoder", frame, following, LATENT, LATENT)
-    return frames_as_latents(frames, CausalVaeStream(execution_on(runtime), *graphs))
+    pass
 
 
 def test_events_and_calls_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,86 +109,6 @@ def test_a_resumed_chain_encodes_the_texts_of_what_is_left(monkeypatch: pytest.M
     chains = Chains(monkeypatch)
     chains.run(replace(chain(), begins_after=tuple(segments[:1])))
     assert chains.prompts.encoded == ["the fox sits down", "a dog", "it sleeps"]
-
-
-# Openings
-
-
-def test_a_segment_is_conditioned_on_the_first_given_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    chains = Chains(monkeypatch)
-    given = frames_of(chains.run(chain(2)))[4:9]
-    conditioning = chains.graphs["transformer_high"].calls()[-1]["condition"]
-    assert conditioning[0, :4, :, 0, 0].tolist() == [[1.0, 0.0, 0.0]] * 4
-    mean = encoded(given[:1])[0, 0, 0, 0, 0]
-    np.testing.assert_allclose(conditioning[0, 4, :, 0, 0], [mean, mean, mean + 100.0], rtol=1e-6)
-
-
-def test_given_frames_are_put_back_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    chains = Chains(monkeypatch)
-    asked = chain(2)
-    solved: list[Array] = []
-    run = chains.graphs["guide_and_step"].run
-
-    def record(inputs: Any, outputs: Any) -> None:
-        run(inputs, outputs)
-        solved.append(outputs["next_latents"].to_host())
-
-    monkeypatch.setattr(chains.graphs["guide_and_step"], "run", record)
-    frames = frames_of(chains.run(asked))
-    given, noise = encoded(frames[4:9]), noise_of(asked.segments[1].settings)
-    sigmas = flow_schedule(4, 5.0, 2).sigmas
-    began = [inputs["latents"] for inputs in chains.graphs["guide_and_step"].graphs[2].inputs[4:]]
-    np.testing.assert_array_equal(began[0], noise)
-    for step in (1, 2, 3):
-        expected = (1.0 - sigmas[step]) * given + sigmas[step] * noise[:, :, :2]
-        np.testing.assert_allclose(began[step][:, :, :2], expected, rtol=1e-6)
-        np.testing.assert_array_equal(began[step][:, :, 2:], solved[4 + step - 1][:, :, 2:])
-    init, *steps = (chains.graphs[f"vae_decoder_{name}"].inputs for name in ("init", "step"))
-    np.testing.assert_array_equal(init[1]["first"], given[:, :, :1])
-    np.testing.assert_array_equal(steps[0][2]["following"], given[:, :, 1:])
-    np.testing.assert_array_equal(steps[0][3]["following"], solved[-1][:, :, 2:])
-
-
-def test_a_single_given_frame_is_the_picture_of_its_segment(monkeypatch: pytest.MonkeyPatch) -> None:
-    chains = Chains(monkeypatch, is_5b=True)
-    events = chains.run(chain(2, 1, guidance_scale_low_noise=None))
-    frames = frames_of(events)
-    assert len(frames) == 17
-    last = np.full(LATENT, (frames[8] / 127.5 - 1.0).mean())
-    np.testing.assert_allclose(chains.graphs["transformer"].calls()[-1]["condition"], last, rtol=1e-5)
-    np.testing.assert_allclose(chains.graphs["vae_decoder_init"].inputs[1]["first"], last, rtol=1e-5)
-    assert chains.runtime.calls.count("vae_encoder_init") == 2
-    began = chains.graphs["guide_and_step"].graphs[2].inputs
-    assert not np.allclose(began[5]["latents"][:, :, :1], last)  # the solver's own, and nothing is put back
-
-
-def test_given_frames_are_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    chains = Chains(monkeypatch, picture_cache_bytes=1_000_000)
-    for _ in range(2):
-        chains.run(chain(2))
-    encoder = [name for name in chains.runtime.calls if name.startswith("vae_encoder")]
-    of_segment = [*VAE_ENCODER, *GIVEN_ENCODER]
-    assert encoder == [*VAE_ENCODER, *of_segment, *of_segment]
-
-
-def test_another_join_gets_frames_noise_and_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Join:
-        given_frame_count = 5
-
-        def begin(self, frames: Sequence[Pixels], noise: Array, encoder: FrameEncoder) -> Opening:
-            began.append((frames, noise))
-            return Opening(encoder.conditioning_of(frames[-1], noise.shape[2]), lambda latents, sigma: latents + sigma)
-
-    began: list[tuple[Sequence[Pixels], Array]] = []
-    chains, asked = Chains(monkeypatch), chain(2)
-    model: Any = chains.pipeline._model
-    chains.pipeline = Pipeline(replace(model, join=Join()))
-    frames = frames_of(chains.run(asked))
-    ((given, noise),) = began
-    assert [id(item) for item in given] == [id(item) for item in frames[4:9]]
-    np.testing.assert_array_equal(noise, noise_of(asked.segments[1].settings))
-    mean = encoded(frames[8:9])[0, 0, 0, 0, 0]
-    assert chains.graphs["transformer_high"].calls()[-1]["condition"][0, 4, 0, 0, 0] == pytest.approx(mean)
 
 
 # The end of a segment
