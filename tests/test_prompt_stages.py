@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -233,3 +237,15 @@ def test_every_text_has_a_sentence_for_each_segment(text: str) -> None:
         assert len(divided.prompts) == len(divided.stages) == count
         is_whole = bool(divided.undivided) or divided.stage_count == 1
         assert all(prompt == text if is_whole else prompt.strip() for prompt in divided.prompts)
+
+
+def test_the_page_counts_the_labelled_prompts_that_are_divided() -> None:
+    root = Path(__file__).resolve().parents[1]
+    lines = [line for file in root.glob("tests/prompts/*.jsonl") for line in file.read_text("utf-8").splitlines()]
+    divided = [divide_sentence(json.loads(line)["text"], (1, 1)) for line in lines]
+    staged = [sentence for sentence in divided if sentence.stage_count > 1]
+    page = (root / "docs/inputs.md").read_text("utf-8")
+    told = r"Of the (\d+)\s+prompts in `tests/prompts`, (\d+) have several stages, and (\d+) of these stay"
+    counts = re.search(told, page)
+    assert counts is not None
+    assert [*map(int, counts.groups())] == [len(lines), len(staged), sum(bool(item.undivided) for item in staged)]
