@@ -90,17 +90,23 @@ def _check_total(job: Job, capabilities: Capabilities) -> Iterator[Violation]:
     if not asked or not lengths:
         return
     count = len(lengths)
-    shown = f"is {asked}" if job.video.seconds is None else f"is {job.video.seconds:g}, that is {asked} frames"
+    shown = (
+        f"is {asked}"
+        if job.video.seconds is None
+        else f"is {job.video.seconds:g}, that is {asked} frame{'s' if asked > 1 else ''}"
+    )
     segments = "the segment has" if count == 1 else f"the {count} segments have"
     filled, before_last = chain_frame_count(lengths, given), chain_frame_count(lengths[:-1], given)
     if asked > filled:
         added = max(capabilities.geometries[0].frame_count - given, 1)
         missing = math.ceil((asked - filled) / added)
-        more = f"{missing} more segment{'s' if missing > 1 else ''} of the default length"
-        yield Violation(length_field(job.video), f"{shown}; {segments} {filled}: send {more}, or ask for fewer frames")
+        remedy = "ask for fewer frames"
+        if count + missing <= capabilities.limits.max_segment_count:
+            more = f"{missing} more segment{'s' if missing > 1 else ''} of the default length"
+            remedy = f"send {more}, or {remedy}"
+        yield Violation(length_field(job.video), f"{shown}; {segments} {filled}: {remedy}")
     elif count == 1 and asked < filled:
-        description = f"{shown}; the segment has {filled}: leave out one of the two lengths"
-        yield Violation(length_field(job.video), description)
+        yield Violation(length_field(job.video), f"{shown}; {segments} {filled}: leave this length out")
     elif count > 1 and asked <= before_last:
         least = nearest_frame_count(before_last + 4)
         enough = f"{least} to {filled}" if least < filled else f"{filled}"
